@@ -1,0 +1,1 @@
+"""A pytest plugin that decides whether a freshly trained trading model may touch money."""

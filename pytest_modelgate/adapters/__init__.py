@@ -1,0 +1,1 @@
+"""One outside thing each: archives, torch, Alpaca, cassettes, calendars, files."""

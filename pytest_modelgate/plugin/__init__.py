@@ -1,0 +1,1 @@
+"""The plugin: the only floor that imports pytest."""
