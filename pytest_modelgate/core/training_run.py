@@ -53,15 +53,15 @@ class Declared:
 
 @dataclass(frozen=True)
 class CheckpointRef:
-    """Where a checkpoint lies in its archive, by content.
+    """A checkpoint inside its archive.
 
     Attributes:
-        member: the archive's own name for it; for display only, never a path to open.
-        sha256: digest of the .pt file's bytes.
+        member: the archive's own name for it; a key into the archive and a text to show, never a path to open.
+        size: bytes.
     """
 
     member: str
-    sha256: str
+    size: int
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,10 @@ class TrainingRun:
 
     Attributes:
         name: file or folder name.
-        sha256: digest of the zip's bytes; for a folder, of its sorted member names and digests.
         timestamp: when training ended (UTC), from the zip's or the summary's name; None when neither says.
         models: sorted by id.
     """
 
     name: str
-    sha256: str
     timestamp: pd.Timestamp | None
     models: tuple[TrainedModel, ...]
