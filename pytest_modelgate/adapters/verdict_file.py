@@ -1,0 +1,354 @@
+"""The verdict as a file: its schema, its digest, and how it is written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from pytest_modelgate.core.evidence import CheckpointEvidence, MarketEvidence, WindowEvidence
+from pytest_modelgate.core.judgement import Judgement
+from pytest_modelgate.core.plan import Plan
+from pytest_modelgate.core.profiles import Profile
+from pytest_modelgate.core.settings import Settings
+
+SCHEMA = "modelgate.verdict/1"
+_DIGITS = 12  # what a reader can use; the last bits of a float may differ between processors
+
+
+def _figure(value: object) -> object:
+    """Undefined becomes null and an infinity is spelled, so that any JSON reader can take the file."""
+    if not isinstance(value, float):
+        return value
+    if math.isnan(value):
+        return None
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    return float(f"{value:.{_DIGITS}g}")
+
+
+Figure = Annotated[float | Literal["inf", "-inf"] | None, BeforeValidator(_figure)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ArchivePart(_Part):
+    """Which archive was judged; ``timestamp`` is when training ended (ISO 8601, UTC)."""
+
+    name: str
+    sha256: str
+    timestamp: str | None
+
+
+class ProfilePart(_Part):
+    """Which limits were applied."""
+
+    name: str
+    sha256: str
+
+
+class MarketPart(_Part):
+    """One series of bars; ``first`` and ``last`` are bar starts (ISO 8601, UTC)."""
+
+    symbol: str
+    timeframe: str
+    feed: str
+    first: str
+    last: str
+    bars: int
+    sha256: str
+
+
+class CheckpointPart(_Part):
+    """The judged bytes and what they said of themselves; null where they could not be read."""
+
+    member: str
+    sha256: str | None
+    model_version: str | None
+    min_trader_version: str | None
+    feature_set: str | None
+    activation: str | None
+    hidden: list[int] | None
+    window: int | None
+    n_features: int | None
+    n_actions: int | None
+    parity: Literal["proven", "unproven"] | None
+    parity_detail: str | None
+
+
+class RecommendedCheckpointPart(_Part):
+    """The peak of the fitness: validation number from 1, and training update where the interval is declared."""
+
+    validation: int
+    update: int | None
+
+
+class GatingPart(_Part):
+    """How the training metrics were judged."""
+
+    classification: Literal["APPROVED", "REVIEW", "DROP"]
+    bands: dict[str, Literal["APPROVED", "REVIEW", "DROP"]]
+    flags: list[str]
+    metrics: dict[str, Figure]
+    recommended_checkpoint: RecommendedCheckpointPart | None
+
+
+class WindowPart(_Part):
+    """What one window measured; fractions, USD for ``min_equity``, Sharpe annualised and per bar."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True, validate_by_name=True)
+    start: str
+    end: str
+    sample: Literal["in-sample", "gap", "out-of-sample", "unknown"]
+    total_return: Figure = Field(alias="return")
+    sharpe: Figure
+    sharpe_per_bar: Figure
+    max_drawdown: Figure
+    profit_factor: Figure
+    win_rate: Figure
+    trades: int
+    exposure: Figure
+    time_in_market: Figure
+    turnover: Figure
+    min_equity: Figure
+    bars: int
+    refused_orders: dict[str, int]
+
+
+class BacktestPart(WindowPart):
+    """The sanity window and how it was judged."""
+
+    status: Literal["pass", "warn", "fail"]
+    findings: list[str]
+
+
+class FoldPart(WindowPart):
+    """One walk-forward fold, numbered from 1."""
+
+    index: int
+
+
+class SpreadPart(_Part):
+    """How far the folds' Sharpe ratios lie apart."""
+
+    column: Literal["low", "moderate", "high", "undefined"]
+    reading: Literal["chance", "annualised"]
+    noise_units: Figure
+    p_value: Figure
+    annualised_mean: Figure
+    annualised_std: Figure
+    chance_std: Figure
+
+
+class ModelPart(_Part):
+    """One model: evidence, decision and why. ``decision`` is INCOMPLETE when evidence is missing."""
+
+    id: str
+    symbol: str
+    timeframe: str
+    checkpoint: CheckpointPart | None
+    gating: GatingPart | None
+    backtest: BacktestPart | None
+    folds: list[FoldPart]
+    spread: SpreadPart | None
+    compounded_return: Figure
+    table_decision: Literal["LIVE", "PAPER", "RETRAIN", "DROP"] | None
+    decision: Literal["LIVE", "PAPER", "RETRAIN", "DROP", "INCOMPLETE"]
+    reasons: list[str]
+    warnings: list[str]
+
+
+class Verdict(_Part):
+    """What a run decided about an archive, and on what evidence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, serialize_by_alias=True)
+    schema_name: Literal["modelgate.verdict/1"] = Field(alias="schema")
+    archive: ArchivePart
+    settings: dict[str, str | int | float | list[str] | None]
+    profile: ProfilePart
+    market_data: list[MarketPart]
+    models: list[ModelPart]
+    complete: Literal[True] | str
+    promotable: list[str]
+    digest: str = Field(pattern="^[0-9a-f]{64}$")
+    run: dict[str, str]
+
+
+def make_verdict(
+    *,
+    archive_sha256: str,
+    plan: Plan,
+    settings: Settings,
+    profile: Profile,
+    judgements: Sequence[Judgement],
+    unfinished: str,
+    run: Mapping[str, str],
+) -> Verdict:
+    """Put a verdict together from judgements.
+
+    Args:
+        archive_sha256: digest of the archive's bytes.
+        judgements: of the plan's models, in the plan's order.
+        unfinished: why the verdict cannot be complete whatever the judgements say; empty if nothing speaks against it.
+        run: facts that may differ between runs; the digest leaves them out.
+    """
+    missing = [f"{judgement.plan.model.id}: {judgement.incomplete}" for judgement in judgements if judgement.incomplete]
+    complete: Literal[True] | str = unfinished or "; ".join(missing) or True
+    promotable = [item.plan.model.id for item in judgements if complete is True and item.reaches(settings.require)]
+    timestamp = plan.run.timestamp
+    body: dict[str, Any] = {
+        "schema": SCHEMA,
+        "archive": {
+            "name": plan.run.name,
+            "sha256": archive_sha256,
+            "timestamp": timestamp.isoformat() if timestamp is not None else None,
+        },
+        "settings": _settings(settings, plan),
+        "profile": {"name": profile.name, "sha256": profile.sha256},
+        "market_data": _market_data(judgements),
+        "models": [_model(judgement) for judgement in judgements],
+        "complete": complete,
+        "promotable": promotable,
+    }
+    draft = Verdict.model_validate({**body, "digest": "0" * 64, "run": dict(run)})
+    return draft.model_copy(update={"digest": digest(draft.model_dump(mode="json"))})
+
+
+def digest(document: Mapping[str, Any]) -> str:
+    """Sha256 of a verdict's canonical JSON without ``digest`` and ``run``."""
+    content = {key: value for key, value in document.items() if key not in ("digest", "run")}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_verdict(path: Path, verdict: Verdict) -> None:
+    """Replace the file in one step; a reader sees the old verdict or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(verdict.model_dump(mode="json"), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def json_schema() -> str:
+    """The published JSON Schema of a verdict, as text."""
+    return json.dumps(Verdict.model_json_schema(mode="serialization"), indent=2) + "\n"
+
+
+def _settings(settings: Settings, plan: Plan) -> dict[str, str | int | float | list[str] | None]:
+    return {
+        "version": version("pytest-modelgate"),
+        "as_of": plan.as_of.isoformat(),
+        "require": settings.require.name,
+        "backtest_days": settings.backtest_days,
+        "walk_forward_days": settings.walk_forward_days,
+        "folds": settings.folds,
+        "capital": settings.capital,
+        "feature_set": settings.feature_set,
+        "activation": settings.activation,
+        "decision": settings.decision,
+        "account": settings.account,
+        "sessions": settings.sessions,
+        "feed": settings.feed,
+        "adjustment": settings.adjustment,
+        "trainer_packages": list(settings.trainer_packages),
+    }
+
+
+def _market_data(judgements: Sequence[Judgement]) -> list[dict[str, Any]]:
+    series = {evidence.market for judgement in judgements for evidence in judgement.measured}
+    return [_plain(MarketPart, market) for market in sorted(series, key=lambda m: (m.symbol, m.timeframe, m.sha256))]
+
+
+def _model(judgement: Judgement) -> dict[str, Any]:
+    model, decision = judgement.plan.model, judgement.decision
+    backtest, sanity = judgement.backtest, judgement.sanity
+    return {
+        "id": model.id,
+        "symbol": model.instrument.symbol,
+        "timeframe": model.timeframe.value,
+        "checkpoint": _checkpoint(judgement),
+        "gating": _gating(judgement),
+        "backtest": {**_window(backtest), "status": sanity.status, "findings": list(sanity.findings)}
+        if isinstance(backtest, WindowEvidence) and sanity
+        else None,
+        "folds": [
+            {**_window(fold), "index": index}
+            for index, fold in enumerate(judgement.folds, start=1)
+            if isinstance(fold, WindowEvidence)
+        ],
+        "spread": _plain(SpreadPart, decision.spread) if decision and decision.spread else None,
+        "compounded_return": decision.compounded_return if decision else None,
+        "table_decision": decision.table.name if decision and decision.table is not None else None,
+        "decision": judgement.word,
+        "reasons": list(judgement.reasons),
+        "warnings": list(judgement.warnings),
+    }
+
+
+def _checkpoint(judgement: Judgement) -> dict[str, Any] | None:
+    reference = judgement.plan.model.checkpoint
+    if reference is None:
+        return None
+    for evidence in judgement.measured:
+        return _plain(CheckpointPart, evidence.checkpoint)
+    return {name: None for name in CheckpointPart.model_fields} | {"member": reference.member}
+
+
+def _gating(judgement: Judgement) -> dict[str, Any] | None:
+    gating = judgement.plan.gating
+    if gating is None:
+        return None
+    advice = gating.recommended_checkpoint
+    return {
+        "classification": gating.classification.value,
+        "bands": {metric: band.value for metric, band in gating.bands.items()},
+        "flags": [flag.value for flag in gating.flags],
+        "metrics": dict(gating.metrics),
+        "recommended_checkpoint": _plain(RecommendedCheckpointPart, advice) if advice else None,
+    }
+
+
+def _window(evidence: WindowEvidence) -> dict[str, Any]:
+    metrics = evidence.metrics
+    return {
+        "start": evidence.start,
+        "end": evidence.end,
+        "sample": evidence.sample,
+        "return": metrics.total_return,
+        "sharpe": metrics.sharpe_annualised,
+        "sharpe_per_bar": metrics.sharpe,
+        "max_drawdown": metrics.max_drawdown,
+        "profit_factor": metrics.profit_factor,
+        "win_rate": metrics.win_rate,
+        "trades": metrics.closed_trades,
+        "exposure": metrics.exposure,
+        "time_in_market": metrics.time_in_market,
+        "turnover": metrics.turnover,
+        "min_equity": metrics.min_equity,
+        "bars": metrics.bars,
+        "refused_orders": dict(evidence.refused),
+    }
+
+
+def _plain(part: type[_Part], source: CheckpointEvidence | MarketEvidence | object) -> dict[str, Any]:
+    """The fields of ``part`` from an object that bears the same names."""
+    values = {name: getattr(source, name) for name in part.model_fields}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}

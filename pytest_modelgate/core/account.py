@@ -1,0 +1,243 @@
+"""One account: cash, position, costs and the broker's rules."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import pandas as pd
+
+from pytest_modelgate.errors import SettingsError
+
+# Why an order was not executed; the words of Trajectory.refused.
+BELOW_MINIMUM = "below_minimum"
+INSUFFICIENT_CASH = "insufficient_cash"
+POSITION_CAP = "position_cap"
+SHORT_NOT_ALLOWED = "short_not_allowed"
+
+
+@dataclass(frozen=True)
+class TradingRules:
+    """What trading costs and how large it may be.
+
+    Attributes:
+        fee: fraction of the traded notional, charged on every fill.
+        slippage: fraction of the price by which every fill is worse than the market.
+        position_size: fraction of available equity that an order of 100 % size trades.
+        cash_buffer: fraction of equity that is never available for orders.
+        max_position: largest absolute position value as a fraction of equity, checked when an order adds to it.
+        min_order_usd: smallest notional the broker accepts, USD.
+        can_short: whether the broker sells what the account does not hold.
+    """
+
+    fee: float
+    slippage: float
+    position_size: float
+    cash_buffer: float
+    max_position: float
+    min_order_usd: float
+    can_short: bool
+
+    def __post_init__(self) -> None:
+        """Refuse percentages given for fractions, negative costs and NaN.
+
+        Raises:
+            SettingsError: a value is outside its range.
+        """
+        limits = {
+            "fee": 1.0,
+            "slippage": 1.0,
+            "position_size": math.inf,
+            "cash_buffer": 1.0,
+            "max_position": math.inf,
+            "min_order_usd": math.inf,
+        }
+        for name, limit in limits.items():
+            value = getattr(self, name)
+            if not 0.0 <= value < limit:
+                raise SettingsError(
+                    f"trading rule {name}",
+                    f"is {value!r}, expected at least 0 and below {limit:g}",
+                    "Correct it in the profile; sizes and costs are fractions, 0.0025 is 0.25 %",
+                )
+
+
+class Fill(NamedTuple):
+    """One executed order.
+
+    Attributes:
+        time: start of the bar at whose open it was filled (at whose close, for the final liquidation), UTC.
+        side: what was done.
+        quantity: units, positive.
+        price: USD, slippage included.
+        fee: USD.
+    """
+
+    time: pd.Timestamp
+    side: Literal["buy", "sell"]
+    quantity: float
+    price: float
+    fee: float
+
+
+class Trade(NamedTuple):
+    """One round trip from flat to flat, whatever was added or taken off in between.
+
+    Attributes:
+        entry_time: bar of the first fill, UTC.
+        exit_time: bar of the last fill, UTC.
+        side: direction of the position.
+        quantity: largest position held, units, positive.
+        pnl: cash that came out of the trade less cash that went in, after all costs, USD.
+        costs: fees plus slippage, USD.
+    """
+
+    entry_time: pd.Timestamp
+    exit_time: pd.Timestamp
+    side: Literal["long", "short"]
+    quantity: float
+    pnl: float
+    costs: float
+
+
+@dataclass(slots=True)
+class Account:
+    """Cash and one position, marked at every bar close.
+
+    ``equity == cash + position_value`` after every ``mark``.
+
+    Attributes:
+        rules: costs and limits.
+        capital: starting cash, USD.
+        cash: USD; proceeds of a short sale are credited.
+        quantity: units held, negative when short.
+        position_value: signed market value of the position at the last bar close, USD.
+        equity: at the last bar close, USD.
+        previous_equity: at the bar close before that, USD.
+        peak: highest equity so far, the capital included, USD.
+        ruined: whether equity was 0 or less at some bar close.
+        winning: closed trades with a P&L above 0.
+        fills: executed orders, oldest first.
+        trades: closed round trips, oldest first.
+        refused: reason to number of orders that were not executed.
+    """
+
+    rules: TradingRules
+    capital: float
+    cash: float = field(init=False)
+    quantity: float = field(default=0.0, init=False)
+    position_value: float = field(default=0.0, init=False)
+    equity: float = field(init=False)
+    previous_equity: float = field(init=False)
+    peak: float = field(init=False)
+    ruined: bool = field(default=False, init=False)
+    winning: int = field(default=0, init=False)
+    fills: list[Fill] = field(default_factory=list, init=False)
+    trades: list[Trade] = field(default_factory=list, init=False)
+    refused: dict[str, int] = field(default_factory=dict, init=False)
+    _entry: pd.Timestamp = field(init=False, repr=False)  # set by the first fill of a trade
+    _largest: float = field(default=0.0, init=False)
+    _cash_flow: float = field(default=0.0, init=False)
+    _costs: float = field(default=0.0, init=False)
+
+    def __post_init__(self) -> None:
+        """Start flat.
+
+        Raises:
+            SettingsError: the capital is not a positive finite number.
+        """
+        if not 0.0 < self.capital < math.inf:
+            raise SettingsError("capital", f"is {self.capital!r}, expected a positive number", "Set --gate-capital")
+        self.cash = self.equity = self.previous_equity = self.peak = self.capital
+
+    def order(self, size: float, price: float) -> float:
+        """Size an order by the broker's rules; a refused one is counted.
+
+        Args:
+            size: signed fraction of a full order: 0.5 buys half of one, -0.75 sells three quarters, 0 holds.
+            price: the bar close at which the decision falls, USD.
+
+        Returns:
+            Signed quantity for ``fill``; 0 when there is nothing to do.
+        """
+        if size == 0.0:
+            return 0.0
+        rules, held = self.rules, self.quantity
+        notional = abs(size) * rules.position_size * (1.0 - rules.cash_buffer) * self.equity
+        quantity = notional / price
+        if held != 0.0 and (held > 0.0) != (size > 0.0):
+            # Closing out is always allowed: what is left below the minimum could never be sold.
+            if (abs(held) - quantity) * price < rules.min_order_usd:
+                return -held
+        elif size < 0.0 and not rules.can_short:
+            return self._refuse(SHORT_NOT_ALLOWED)
+        elif abs(held) * price + notional > rules.max_position * self.equity * (1.0 + 1e-9):  # rounding is no excess
+            return self._refuse(POSITION_CAP)
+        if notional <= 0.0 or notional < rules.min_order_usd:
+            return self._refuse(BELOW_MINIMUM)
+        return math.copysign(quantity, size)
+
+    def fill(self, quantity: float, market: float, time: pd.Timestamp) -> None:
+        """Execute an order, with slippage against the trader and the fee on what is really paid.
+
+        Args:
+            quantity: signed, as ``order`` returned it; 0 does nothing. It never crosses from long to short.
+            market: the bar's price before slippage, USD.
+            time: start of the bar, for the books.
+        """
+        if quantity == 0.0:
+            return
+        held, slippage = self.quantity, self.rules.slippage
+        price = market * (1.0 + slippage if quantity > 0.0 else 1.0 - slippage)
+        paid = quantity * price
+        fee = abs(paid) * self.rules.fee
+        # Covering a short is exempt: no broker lets it run because the cash for it is short.
+        if quantity > 0.0 and held >= 0.0 and paid + fee > self.cash:
+            self._refuse(INSUFFICIENT_CASH)
+            return
+        if held == 0.0:
+            self._entry, self._largest, self._cash_flow, self._costs = time, 0.0, 0.0, 0.0
+        self.quantity = held + quantity
+        self.cash -= paid + fee
+        self.fills.append(Fill(time, "buy" if quantity > 0.0 else "sell", abs(quantity), price, fee))
+        self._cash_flow -= paid + fee
+        self._costs += fee + abs(quantity * (price - market))
+        self._largest = max(self._largest, abs(self.quantity))
+        if self.quantity == 0.0:
+            side: Literal["long", "short"] = "long" if held > 0.0 else "short"
+            self.trades.append(Trade(self._entry, time, side, self._largest, self._cash_flow, self._costs))
+            self.winning += self._cash_flow > 0.0
+
+    def mark(self, close: float) -> None:
+        """Value the account at a bar close (USD)."""
+        self.previous_equity = self.equity
+        self.position_value = self.quantity * close
+        self.equity = self.cash + self.position_value
+        self.peak = max(self.peak, self.equity)
+        self.ruined = self.ruined or self.equity <= 0.0
+
+    def _refuse(self, reason: str) -> float:
+        self.refused[reason] = self.refused.get(reason, 0) + 1
+        return 0.0
+
+
+def account_features(account: Account) -> tuple[float, float, float, float, float, float]:
+    """What a policy that was trained on the real account sees, in the order of ``policy.ACCOUNT_FEATURES``.
+
+    All are fractions at the last bar close. Call it while equity is positive, as ``simulate`` does.
+
+    Returns:
+        P&L since the start; closed trades won (0.5 before the first); drawdown from the peak (positive); signed
+        position value over equity; cash over equity, clipped to [0, 1] since the proceeds of a short sale are owed;
+        change of equity over the last bar.
+    """
+    equity, closed = account.equity, len(account.trades)
+    return (
+        equity / account.capital - 1.0,
+        account.winning / closed if closed else 0.5,
+        (account.peak - equity) / account.peak,
+        account.position_value / equity,
+        min(1.0, max(0.0, account.cash / equity)),
+        equity / account.previous_equity - 1.0,
+    )

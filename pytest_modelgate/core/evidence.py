@@ -1,0 +1,99 @@
+"""What one evaluated window proved, in plain types that survive a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pytest_modelgate.core.metrics import Metrics
+from pytest_modelgate.errors import GateError
+
+
+@dataclass(frozen=True)
+class CheckpointEvidence:
+    """Which bytes were judged and what they said of themselves.
+
+    Attributes:
+        member: the archive's name for the checkpoint.
+        sha256: digest of its bytes.
+        hidden: sizes of the hidden layers.
+        parity: ``proven`` when the trainer's own outputs were reproduced, else ``unproven``.
+        parity_detail: what was compared, or why nothing could be.
+    """
+
+    member: str
+    sha256: str
+    model_version: str
+    min_trader_version: str | None
+    feature_set: str
+    activation: str
+    hidden: tuple[int, ...]
+    window: int
+    n_features: int
+    n_actions: int
+    parity: str
+    parity_detail: str
+
+
+@dataclass(frozen=True)
+class MarketEvidence:
+    """Which bars were used: ``first`` and ``last`` are bar starts (ISO 8601, UTC)."""
+
+    symbol: str
+    timeframe: str
+    feed: str
+    first: str
+    last: str
+    bars: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class WindowEvidence:
+    """One model over one window.
+
+    Attributes:
+        model: model id.
+        window: window name.
+        start, end: half-open range of bar starts (ISO 8601, UTC).
+        sample: in-sample, gap, out-of-sample or unknown.
+        equity: USD, the starting capital and then each bar's close.
+        refused: orders the account refused, by reason.
+    """
+
+    model: str
+    window: str
+    start: str
+    end: str
+    sample: str
+    checkpoint: CheckpointEvidence
+    market: MarketEvidence
+    metrics: Metrics
+    equity: tuple[float, ...]
+    refused: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class WindowFailure:
+    """Why one window could not be evaluated; the model is INCOMPLETE."""
+
+    model: str
+    window: str
+    where: str
+    problem: str
+    remedy: str
+
+    @classmethod
+    def from_error(cls, model: str, window: str, error: Exception) -> WindowFailure:
+        """Record an error; one that is not ours is named by its type, so that no text of a stranger is passed on."""
+        if isinstance(error, GateError):
+            return cls(model, window, error.where, error.problem, error.remedy)
+        problem = f"the evaluation crashed with {type(error).__name__}"
+        remedy = "This is a fault of the gate: report it with the archive and the options used"
+        return cls(model, window, f"{model} {window}", problem, remedy)
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.problem}. {self.remedy}."
+
+
+Evidence = WindowEvidence | WindowFailure

@@ -1,0 +1,99 @@
+"""Evidence about one model, put together and decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pytest_modelgate.core.decision import Decision, DecisionLevel, decide
+from pytest_modelgate.core.evidence import Evidence, WindowEvidence
+from pytest_modelgate.core.plan import ModelPlan
+from pytest_modelgate.core.profiles import Profile
+from pytest_modelgate.core.sanity import Sanity, judge_backtest
+from pytest_modelgate.core.settings import DecisionRule
+from pytest_modelgate.core.spread import FoldResult
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Everything known about one model.
+
+    Attributes:
+        plan: what it had to show.
+        backtest: evidence of the sanity window; None when it was not evaluated.
+        sanity: how that window was judged; None without valid evidence.
+        folds: evidence per fold, oldest first; None where there is none.
+        decision: None when the model is INCOMPLETE.
+        incomplete: why no decision could be made; empty when one was.
+    """
+
+    plan: ModelPlan
+    backtest: Evidence | None
+    sanity: Sanity | None
+    folds: tuple[Evidence | None, ...]
+    decision: Decision | None
+    incomplete: str
+
+    @property
+    def word(self) -> str:
+        """LIVE, PAPER, RETRAIN, DROP or INCOMPLETE."""
+        return self.decision.decision.name if self.decision else "INCOMPLETE"
+
+    @property
+    def measured(self) -> tuple[WindowEvidence, ...]:
+        """The valid evidence, backtest first."""
+        return tuple(item for item in (self.backtest, *self.folds) if isinstance(item, WindowEvidence))
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the model got its decision, the most decisive reason first; never empty."""
+        return self.decision.reasons if self.decision else (f"INCOMPLETE: {self.incomplete}",)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the reader should know, though no limit asks for it."""
+        gating = self.plan.gating
+        found = list(gating.warnings) if gating else []
+        for evidence in self.measured[:1]:
+            if evidence.checkpoint.parity != "proven":
+                found.append(f"Parity with the trainer is unproven: {evidence.checkpoint.parity_detail}.")
+        seen = [fold for fold in self.folds if isinstance(fold, WindowEvidence) and fold.sample != "out-of-sample"]
+        if seen:
+            labels = ", ".join(sorted({fold.sample for fold in seen}))
+            found.append(f"{len(seen)} of {len(self.folds)} folds are not out-of-sample ({labels}).")
+        return tuple(found)
+
+    def reaches(self, require: DecisionLevel) -> bool:
+        """Whether the decision is at least ``require``; an INCOMPLETE model reaches nothing."""
+        return self.decision is not None and self.decision.decision >= require
+
+
+def judge(plan: ModelPlan, profile: Profile, rule: DecisionRule, find: Callable[[str], Evidence | None]) -> Judgement:
+    """Decide on one model from its evidence alone.
+
+    Args:
+        find: gives the evidence of a window by its name, None when there is none.
+    """
+    found = {window.name: find(window.name) for window in plan.windows}
+    backtest, sanity = found.get(plan.backtest.name), None
+    folds = tuple(found.get(window.name) for window in plan.folds)
+    if plan.gating is None:
+        missing = "the training summary has no entry for this checkpoint"
+        return Judgement(plan, backtest, sanity, folds, None, missing)
+    if isinstance(backtest, WindowEvidence):
+        sanity = judge_backtest(backtest.metrics, plan.gating.metrics["max_drawdown"], profile)
+    for name, evidence in found.items():
+        if not isinstance(evidence, WindowEvidence):
+            missing = str(evidence) if evidence else f"{name} was not evaluated in this run"
+            return Judgement(plan, backtest, sanity, folds, None, missing)
+    results = [fold_result(fold) for fold in folds if isinstance(fold, WindowEvidence)]
+    decision = decide(
+        plan.gating.classification, sanity, results, profile, rule, shortfalls=plan.gating.findings
+    )
+    return Judgement(plan, backtest, sanity, folds, decision, "")
+
+
+def fold_result(evidence: WindowEvidence) -> FoldResult:
+    """What the decision needs to know of a fold."""
+    metrics = evidence.metrics
+    return FoldResult(metrics.total_return, metrics.sharpe, metrics.bars, metrics.bars_per_year)

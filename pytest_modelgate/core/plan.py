@@ -1,0 +1,78 @@
+"""What a run has to show: every model, its gating and its windows. A pure function of archive, options and as-of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from pytest_modelgate.core.gating import Classification, Gating, check_reward_scale, judge_training
+from pytest_modelgate.core.profiles import Profile
+from pytest_modelgate.core.settings import Settings
+from pytest_modelgate.core.training_run import TrainedModel, TrainingRun
+from pytest_modelgate.core.windows import Window, backtest_window, walk_forward_windows
+from pytest_modelgate.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class ModelPlan:
+    """What one model has to show.
+
+    Attributes:
+        model: what the archive says about it.
+        gating: None when the training summary has no entry for its checkpoint.
+        backtest: the sanity window.
+        folds: the walk-forward windows, oldest first.
+    """
+
+    model: TrainedModel
+    gating: Gating | None
+    backtest: Window
+    folds: tuple[Window, ...]
+
+    @property
+    def dropped(self) -> bool:
+        """Whether gating alone decides: a dropped model is not backtested."""
+        return self.gating is not None and self.gating.classification is Classification.DROP
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """Every window whose evidence the decision needs."""
+        return () if self.dropped else (self.backtest, *self.folds)
+
+    def window(self, name: str) -> Window:
+        """The window of that name."""
+        return next(window for window in (self.backtest, *self.folds) if window.name == name)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a whole run has to show; ``as_of`` is UTC, models are sorted by id."""
+
+    run: TrainingRun
+    as_of: pd.Timestamp
+    models: tuple[ModelPlan, ...]
+
+    def of(self, model_id: str) -> ModelPlan:
+        """The plan of one model."""
+        return next(plan for plan in self.models if plan.model.id == model_id)
+
+
+def make_plan(run: TrainingRun, settings: Settings, profile: Profile) -> Plan:
+    """Lay out a run.
+
+    Raises:
+        SettingsError: nothing says as of when to judge, or a declared reward scale is not the profile's.
+    """
+    as_of = settings.as_of or run.timestamp
+    if as_of is None:
+        problem = f"neither {run.name} nor its summary bears a time stamp YYYYMMDD_HHMMSS"
+        raise SettingsError("--gate-as-of", problem, "Say as of when to judge, for example --gate-as-of 2024-12-27")
+    models = []
+    for model in run.models:
+        check_reward_scale(model.id, model.declared, profile)
+        gating = None if model.history is None else judge_training(model.history, profile, model.declared)
+        backtest = backtest_window(as_of, model.timeframe, settings.backtest_days)
+        folds = walk_forward_windows(as_of, model.timeframe, settings.walk_forward_days, settings.folds)
+        models.append(ModelPlan(model, gating, backtest, folds))
+    return Plan(run, as_of, tuple(models))

@@ -1,0 +1,93 @@
+"""Everything a run was asked for, parsed once and frozen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from pytest_modelgate.core.decision import DecisionLevel
+from pytest_modelgate.errors import SettingsError
+
+DecisionRule = Literal["proven", "table"]
+AccountMode = Literal["neutral", "tracked"]
+Sessions = Literal["regular", "extended"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The options of INTERFACE: what can change a result, and where things lie.
+
+    Attributes:
+        archive: zip or extracted folder.
+        profile: a built-in profile's name or the path of a TOML file.
+        require: the least decision with which a model passes; LIVE or PAPER.
+        as_of: the last bar used is the last one closed before it (UTC); None means the archive's time stamp.
+        backtest_days, walk_forward_days: calendar days.
+        folds: number of walk-forward folds.
+        capital: starting capital of every window, USD.
+        cassettes: folder of recorded market data.
+        feature_set, activation: None means what the checkpoint or the summary declares.
+        decision: whether LIVE needs the statistical proofs.
+        account: how account features are fed to the policy.
+        sessions, feed, adjustment: which stock bars are used.
+        trainer_packages: whose config classes get inert stand-ins in a checkpoint.
+        output: folder of report, verdict and evidence.
+    """
+
+    archive: Path
+    output: Path
+    cassettes: Path
+    profile: str = "2.4.5"
+    require: DecisionLevel = DecisionLevel.PAPER
+    as_of: pd.Timestamp | None = None
+    backtest_days: int = 30
+    walk_forward_days: int = 180
+    folds: int = 5
+    capital: float = 100_000.0
+    feature_set: str | None = None
+    activation: str | None = None
+    decision: DecisionRule = "proven"
+    account: AccountMode = "neutral"
+    sessions: Sessions = "regular"
+    feed: str = "sip"
+    adjustment: str = "all"
+    trainer_packages: tuple[str, ...] = ("alpaca_trading",)
+
+    def __post_init__(self) -> None:
+        """Refuse numbers no window can be built from.
+
+        Raises:
+            SettingsError: a count below one, more folds than days, or a capital that is not a positive number.
+        """
+        for option, days in (
+            ("--gate-backtest-days", self.backtest_days),
+            ("--gate-walk-forward-days", self.walk_forward_days),
+            ("--gate-folds", self.folds),
+        ):
+            if days < 1:
+                raise SettingsError(option, f"is {days}, expected a whole number of at least 1", "Choose a larger one")
+        if self.folds > self.walk_forward_days:
+            problem = f"{self.folds} folds in {self.walk_forward_days} days leave less than a day for each"
+            raise SettingsError("--gate-folds", problem, "Ask for fewer folds or more --gate-walk-forward-days")
+        if not 0 < self.capital < float("inf"):
+            problem = f"is {self.capital!r}, expected a positive amount in USD"
+            raise SettingsError("--gate-capital", problem, "Name the capital the model will trade with")
+
+
+def parse_as_of(text: str) -> pd.Timestamp:
+    """A date or a date and time; without a zone it is read as UTC.
+
+    Raises:
+        SettingsError: not a date.
+    """
+    try:
+        moment = pd.Timestamp(text)
+    except ValueError:
+        moment = pd.NaT
+    if moment is pd.NaT:
+        problem = f"{text!r} is not a date, expected for example 2024-12-27 or 2024-12-27T21:18"
+        raise SettingsError("--gate-as-of", problem, "Write it as year-month-day, UTC")
+    return moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")

@@ -1,0 +1,118 @@
+"""Decisions over bars to a trajectory: equity curve, fills, trades."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pytest_modelgate.core.account import Account, Fill, Trade, TradingRules
+from pytest_modelgate.core.bars import Bars
+from pytest_modelgate.core.policy import ACTIONS, Floats
+from pytest_modelgate.errors import CheckpointError, MarketDataError
+
+Decide = Callable[[int, Account], int]
+
+_HOLD = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """What happened to an account over one window of n bars.
+
+    Attributes:
+        index: (n,) bar starts, UTC.
+        equity: (n + 1,) USD: the starting capital, then each bar close; the last one after liquidation.
+        cash: (n,) USD at each bar close.
+        position_value: (n,) signed USD at each bar close; ``equity[1:] == cash + position_value``.
+        actions: (n - 1,) what was decided at the close of each bar but the last.
+        fills: oldest first.
+        trades: oldest first; their P&L adds up to ``equity[-1] - equity[0]``.
+        refused: reason to number of orders, sorted by reason.
+    """
+
+    index: pd.DatetimeIndex
+    equity: Floats
+    cash: Floats
+    position_value: Floats
+    actions: NDArray[np.int64]
+    fills: tuple[Fill, ...]
+    trades: tuple[Trade, ...]
+    refused: Mapping[str, int]
+
+
+def simulate(bars: Bars, decide: Decide, n_actions: int, rules: TradingRules, capital: float) -> Trajectory:
+    """Trade one window: decide at a bar's close, fill at the next bar's open, end flat.
+
+    Args:
+        bars: the bars of the window only, n >= 1.
+        decide: row of the bar that just closed (0 to n - 2) and the account to an action of ``policy.ACTIONS``. It is
+            no longer asked once equity was 0 or less: the broker closes the position at the next open.
+        n_actions: 3 or 7.
+        rules: costs and limits.
+        capital: starting cash, USD.
+
+    Raises:
+        MarketDataError: the window has no bars.
+        CheckpointError: the action space, or an action, is unknown.
+        SettingsError: the capital is not a positive number.
+    """
+    if len(bars) == 0:
+        raise MarketDataError(
+            f"bars of {bars.instrument.symbol} {bars.timeframe}",
+            "the window to simulate holds no bars, expected at least one",
+            "Record a longer cassette with `modelgate record`",
+        )
+    sizes = _signed_sizes(n_actions)
+    opens: list[float] = bars.frame["open"].tolist()
+    closes: list[float] = bars.frame["close"].tolist()
+    times: list[pd.Timestamp] = list(bars.index)
+    last = len(times) - 1
+    account = Account(rules, float(capital))
+    equity, cash, values, actions = [account.capital], [], [], []
+    order = 0.0
+    for row, close in enumerate(closes):
+        account.fill(order, opens[row], times[row])
+        if row == last:
+            account.fill(-account.quantity, close, times[row])
+        account.mark(close)
+        equity.append(account.equity)
+        cash.append(account.cash)
+        values.append(account.position_value)
+        if row == last:
+            break
+        action = _HOLD if account.ruined else decide(row, account)
+        if not 0 <= action < n_actions:
+            raise CheckpointError(
+                "policy", f"chose action {action}, expected 0 to {n_actions - 1}", "Correct its loader"
+            )
+        actions.append(action)
+        order = -account.quantity if account.ruined else account.order(sizes[action], close)
+    return Trajectory(
+        bars.index,
+        np.array(equity),
+        np.array(cash),
+        np.array(values),
+        np.array(actions, dtype=np.int64),
+        tuple(account.fills),
+        tuple(account.trades),
+        dict(sorted(account.refused.items())),
+    )
+
+
+def _signed_sizes(n_actions: int) -> tuple[float, ...]:
+    """Per action the signed fraction of a full order; BUY and SELL without a number act with 50 %."""
+    if n_actions not in ACTIONS:
+        known = " or ".join(str(count) for count in ACTIONS)
+        raise CheckpointError(
+            "policy", f"has {n_actions} actions, expected {known}", "Train it with a known action space"
+        )
+    directions = {"HOLD": 0.0, "BUY": 1.0, "SELL": -1.0}
+    sizes = []
+    for name in ACTIONS[n_actions]:
+        verb, _, percent = name.partition("_")
+        sizes.append(directions[verb] * float(percent or 50) / 100.0)
+    return tuple(sizes)

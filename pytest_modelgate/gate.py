@@ -1,0 +1,187 @@
+"""The gate itself: an archive, a profile and recorded market in; evidence, judgements and a verdict out.
+
+This is where the adapters meet the core. It knows nothing of pytest: the plugin and the command line drive it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from pytest_modelgate.adapters import alpaca, cassettes, sessions
+from pytest_modelgate.adapters.archive import Archive
+from pytest_modelgate.adapters.checkpoint import load_checkpoint
+from pytest_modelgate.adapters.evidence_store import EvidenceStore
+from pytest_modelgate.core.bars import Bars, Instrument, Timeframe
+from pytest_modelgate.core.evaluation import FeatureSeries, Subject, compute_features, evaluate
+from pytest_modelgate.core.evidence import (
+    CheckpointEvidence,
+    Evidence,
+    MarketEvidence,
+    WindowEvidence,
+    WindowFailure,
+)
+from pytest_modelgate.core.features import FeatureSet
+from pytest_modelgate.core.judgement import Judgement, judge
+from pytest_modelgate.core.market import MarketRequest
+from pytest_modelgate.core.parity import check_parity
+from pytest_modelgate.core.plan import ModelPlan, Plan, make_plan
+from pytest_modelgate.core.profiles import Profile
+from pytest_modelgate.core.settings import Settings
+from pytest_modelgate.core.windows import Window, market_window, sample_of
+from pytest_modelgate.errors import CheckpointError
+
+_MODELS_IN_MEMORY = 2
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    subject: Subject
+    checkpoint: CheckpointEvidence
+    market: MarketEvidence
+
+
+@dataclass
+class Gate:
+    """Judges the models of one archive.
+
+    Attributes:
+        feature_sets: gives them by name; asked when the first model is judged, since a suite may register its own.
+        store: evidence of this run.
+        scratch: private folder for copies of checkpoints, named by digest.
+    """
+
+    settings: Settings
+    archive: Archive
+    profile: Profile
+    feature_sets: Callable[[], Mapping[str, FeatureSet]]
+    store: EvidenceStore
+    scratch: Path
+    _features: dict[tuple[str, str], FeatureSeries] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        """Bound what stays in memory: models are judged one after the other."""
+        self._prepare = lru_cache(maxsize=_MODELS_IN_MEMORY)(self._prepare_uncached)
+        self.bars = lru_cache(maxsize=None)(self._replay_bars)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """What this run has to show."""
+        return make_plan(self.archive.run, self.settings, self.profile)
+
+    def request(self, instrument: Instrument, timeframe: Timeframe) -> MarketRequest:
+        """The market data a model of that symbol and timeframe is judged on."""
+        days = max(self.settings.backtest_days, self.settings.walk_forward_days)
+        first, last = market_window(self.plan.as_of, timeframe, instrument.asset_class, days)
+        return MarketRequest(instrument, timeframe, first, last, self.settings.feed, self.settings.adjustment)
+
+    def evidence(self, model_id: str, window_name: str) -> Evidence:
+        """Evidence of one window: this run's record, or measured now and recorded before anything is asserted."""
+        known = self.store.read(model_id, window_name)
+        if known is not None:
+            return known
+        evidence: Evidence
+        try:
+            evidence = self._measure(self.plan.of(model_id), self.plan.of(model_id).window(window_name))
+        except Exception as error:  # noqa: BLE001 - whatever breaks one model must not keep its siblings from being judged
+            evidence = WindowFailure.from_error(model_id, window_name, error)
+        self.store.write(evidence)
+        return evidence
+
+    def judge(self, model_id: str, *, measure: bool = True) -> Judgement:
+        """Decide on one model from its evidence alone.
+
+        Args:
+            measure: whether missing evidence is measured now; if not, the model is INCOMPLETE without it.
+        """
+        lookup = self.evidence if measure else self.store.read
+        plan = self.plan.of(model_id)
+        return judge(plan, self.profile, self.settings.decision, lambda window: lookup(model_id, window))
+
+    def _measure(self, plan: ModelPlan, window: Window) -> WindowEvidence:
+        prepared = self._prepare(plan.model.id)
+        subject, model = prepared.subject, plan.model
+        trajectory, metrics = evaluate(subject, window, self.settings.account, self.settings.capital)
+        embargo = subject.policy.window
+        return WindowEvidence(
+            model=model.id,
+            window=window.name,
+            start=window.start.isoformat(),
+            end=window.end.isoformat(),
+            sample=sample_of(window, model.declared.training_window, subject.series.bars.index, embargo).value,
+            checkpoint=prepared.checkpoint,
+            market=prepared.market,
+            metrics=metrics,
+            equity=tuple(trajectory.equity.tolist()),
+            refused=dict(trajectory.refused),
+        )
+
+    def _prepare_uncached(self, model_id: str) -> _Prepared:
+        model = self.plan.of(model_id).model
+        if model.checkpoint is None:
+            where = f"archive {self.archive.run.name}, model {model.id}"
+            problem = f"the summary lists it, but there is no models/rl_symbols/{model.id}.pt"
+            raise CheckpointError(where, problem, "Pack the checkpoint, or take the entry out of the summary")
+        path, sha256 = self.archive.checkpoint_file(model.checkpoint, self.scratch)
+        where = f"checkpoint {model.checkpoint.member}"
+        loaded = load_checkpoint(
+            path,
+            where=where,
+            activation=self.settings.activation,
+            feature_set=self.settings.feature_set,
+            declared=model.declared,
+            trainer_packages=self.settings.trainer_packages,
+        )
+        feature_set = self._feature_set(loaded.facts.feature_set, where)
+        parity = check_parity(loaded.policy, model.declared.parity_probe, feature_set, where)
+        series = self._series(model.instrument, model.timeframe, feature_set)
+        facts, bars = loaded.facts, series.bars
+        checkpoint = CheckpointEvidence(
+            member=model.checkpoint.member,
+            sha256=sha256,
+            model_version=facts.model_version,
+            min_trader_version=facts.min_trader_version,
+            feature_set=facts.feature_set,
+            activation=facts.activation,
+            hidden=facts.hidden,
+            window=facts.window,
+            n_features=facts.n_features,
+            n_actions=facts.n_actions,
+            parity=parity.status,
+            parity_detail=parity.detail,
+        )
+        market = MarketEvidence(
+            symbol=model.instrument.symbol,
+            timeframe=model.timeframe.value,
+            feed=self.request(model.instrument, model.timeframe).feed,
+            first=bars.index[0].isoformat(),
+            last=bars.index[-1].isoformat(),
+            bars=len(bars),
+            sha256=bars.sha256,
+        )
+        rules = self.profile.trading_rules(model.instrument.asset_class)
+        return _Prepared(Subject(loaded.policy, series, rules), checkpoint, market)
+
+    def _feature_set(self, name: str, where: str) -> FeatureSet:
+        known = self.feature_sets()
+        if name not in known:
+            problem = f"feature set {name!r} is unknown, known are {', '.join(sorted(known))}"
+            remedy = "Register it in conftest.py with the hook pytest_modelgate_feature_sets"
+            raise CheckpointError(where, problem, remedy)
+        return known[name]
+
+    def _series(self, instrument: Instrument, timeframe: Timeframe, feature_set: FeatureSet) -> FeatureSeries:
+        bars = self.bars(instrument, timeframe)
+        key = (bars.sha256, feature_set.name)
+        if key not in self._features:
+            self._features[key] = compute_features(bars, feature_set)
+        return self._features[key]
+
+    def _replay_bars(self, instrument: Instrument, timeframe: Timeframe) -> Bars:
+        request = self.request(instrument, timeframe)
+        with cassettes.replay(cassettes.path_of(self.settings.cassettes, request)):
+            bars = alpaca.fetch_bars(request, credentials=None)
+        return sessions.regular_hours(bars) if self.settings.sessions == "regular" else bars
+

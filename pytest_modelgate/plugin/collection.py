@@ -1,0 +1,105 @@
+"""Models x checks to parametrized tests, with ids that people read and CI links to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:  # the plan pulls in pandas, which a run without an archive must not pay for
+    from pytest_modelgate.core.plan import ModelPlan, Plan
+
+SUITE = "model_tests"
+CASE = "gate_case"
+STAGES = ("gating", "backtest", "walk_forward", "integrity", "decision")
+MARKERS = {
+    "gating": "training metrics against the profile's thresholds",
+    "backtest": "the sanity backtest of each model",
+    "walk_forward": "one test per walk-forward fold, and their spread",
+    "integrity": "whether the gate runs what the trainer ran",
+    "decision": "LIVE, PAPER, RETRAIN or DROP, per model",
+}
+_METRIC_IDS = {
+    "fitness_score": "fitness",
+    "profit_factor": "profit_factor",
+    "consistency": "consistency",
+    "max_drawdown": "max_drawdown",
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """What one parametrized test is about: a model and, where a test is about one, a metric or a window."""
+
+    model: str
+    metric: str = ""
+    window: str = ""
+
+
+def suite_folder(config: pytest.Config) -> Path:
+    """The user's ``model_tests/`` in the root folder if there is one, else the suite that came with the package."""
+    own = config.rootpath / SUITE
+    return own if own.is_dir() else _shipped_suite()
+
+
+def _shipped_suite() -> Path:
+    package = Path(__file__).parents[1]
+    installed = package / SUITE
+    return installed if installed.is_dir() else package.parent / SUITE
+
+
+def use_suite(config: pytest.Config) -> None:
+    """Collect the suite when no test was named; alike in xdist's workers, which parse the same command line."""
+    if config.args_source is not pytest.Config.ArgsSource.ARGS:
+        config.args[:] = [str(suite_folder(config))]
+
+
+def make_module(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    """Give the shipped suite the node ids it has in a project of its own: ``model_tests/test_....py``."""
+    if module_path.parent != _shipped_suite() or module_path.is_relative_to(parent.config.rootpath / SUITE):
+        return None
+    module: pytest.Module = pytest.Module.from_parent(
+        parent, path=module_path, nodeid=f"{SUITE}/{module_path.name}"
+    )
+    return module
+
+
+def parametrize(metafunc: pytest.Metafunc, plan: Plan | None) -> None:
+    """Turn a test that asks for the gate's fixtures into one test per model, metric or window."""
+    if CASE not in metafunc.fixturenames:
+        return
+    if plan is None:
+        skip = pytest.mark.skip(reason="needs --model-archive")
+        metafunc.parametrize(CASE, [pytest.param(None, marks=skip, id="no-archive")], indirect=True)
+        return
+    cases = {name: case for model in plan.models for name, case in _cases(metafunc, model).items()}
+    metafunc.parametrize(CASE, list(cases.values()), ids=list(cases), indirect=True)
+
+
+def _cases(metafunc: pytest.Metafunc, plan: ModelPlan) -> dict[str, Case]:
+    model = plan.model.id
+    if "metric" in metafunc.fixturenames:
+        return {f"{model}-{name}": Case(model, metric=metric) for metric, name in _METRIC_IDS.items()}
+    if "fold_result" in metafunc.fixturenames:
+        return {f"{model}-{fold.name}": Case(model, window=fold.name) for fold in plan.folds}
+    if "backtest" in metafunc.fixturenames:
+        days = (plan.backtest.end - plan.backtest.start).days
+        return {f"{model}-{days}d": Case(model, window=plan.backtest.name)}
+    return {model: Case(model)}
+
+
+def sort_items(items: list[pytest.Item]) -> None:
+    """Cheap and telling checks first: gating, backtest, folds, integrity, decisions; other tests keep their places."""
+    places = [place for place, item in enumerate(items) if _stage(item) is not None]
+    ordered = sorted((items[place] for place in places), key=lambda item: _stage(item) or 0)
+    for place, item in zip(places, ordered, strict=True):
+        items[place] = item
+
+
+def _stage(item: pytest.Item) -> int | None:
+    for number, stage in enumerate(STAGES):
+        if item.get_closest_marker(stage):
+            return number
+    return None

@@ -1,0 +1,123 @@
+"""What tests of models may ask for. Each fixture makes its test run once per model, metric or window.
+
+A model that gating dropped skips what it never reached; evidence that could not be gained fails its own test only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_modelgate.plugin.state import RUN
+
+if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must not pay for
+    from pytest_modelgate.core.bars import Bars
+    from pytest_modelgate.core.evidence import WindowEvidence
+    from pytest_modelgate.core.gating import Gating
+    from pytest_modelgate.core.judgement import Judgement
+    from pytest_modelgate.core.plan import ModelPlan
+    from pytest_modelgate.core.sanity import Sanity
+    from pytest_modelgate.core.settings import Settings
+    from pytest_modelgate.core.training_run import TrainedModel
+    from pytest_modelgate.gate import Gate
+    from pytest_modelgate.plugin.collection import Case
+
+
+@pytest.fixture
+def gate_case(request: pytest.FixtureRequest) -> Case:
+    """The model, metric or window this test is about."""
+    case: Case = request.param
+    return case
+
+
+@pytest.fixture
+def gate(request: pytest.FixtureRequest) -> Gate:
+    """The gate of this run."""
+    return request.config.stash[RUN].gate
+
+
+@pytest.fixture
+def gate_settings(gate: Gate) -> Settings:
+    """The options of this run."""
+    return gate.settings
+
+
+@pytest.fixture
+def model_plan(gate: Gate, gate_case: Case) -> ModelPlan:
+    """What the model has to show."""
+    return gate.plan.of(gate_case.model)
+
+
+@pytest.fixture
+def trained_model(model_plan: ModelPlan) -> TrainedModel:
+    """What the archive says about the model."""
+    return model_plan.model
+
+
+@pytest.fixture
+def metric(gate_case: Case) -> str:
+    """One of the four training metrics."""
+    return gate_case.metric
+
+
+@pytest.fixture
+def gating(model_plan: ModelPlan) -> Gating:
+    """How the model's training metrics were judged."""
+    if model_plan.gating is None:
+        pytest.fail("INCOMPLETE: the training summary has no entry for this checkpoint", pytrace=False)
+    return model_plan.gating
+
+
+@pytest.fixture
+def backtest(gate: Gate, gate_case: Case, model_plan: ModelPlan) -> WindowEvidence:
+    """Evidence of the sanity window."""
+    return _evidence(gate, model_plan, gate_case.window or model_plan.backtest.name)
+
+
+@pytest.fixture
+def sanity(gate: Gate, gating: Gating, backtest: WindowEvidence) -> Sanity:
+    """How the sanity window was judged."""
+    from pytest_modelgate.core.sanity import judge_backtest
+
+    return judge_backtest(backtest.metrics, gating.metrics["max_drawdown"], gate.profile)
+
+
+@pytest.fixture
+def fold_result(gate: Gate, gate_case: Case, model_plan: ModelPlan) -> WindowEvidence:
+    """Evidence of one walk-forward fold."""
+    return _evidence(gate, model_plan, gate_case.window)
+
+
+@pytest.fixture
+def evidence(gate: Gate, model_plan: ModelPlan) -> dict[str, WindowEvidence]:
+    """Evidence of every window of the model, by window name."""
+    return {window.name: _evidence(gate, model_plan, window.name) for window in model_plan.windows}
+
+
+@pytest.fixture
+def decision(gate: Gate, model_plan: ModelPlan) -> Judgement:
+    """Everything known about the model, and what was decided."""
+    return gate.judge(model_plan.model.id)
+
+
+@pytest.fixture
+def bars(gate: Gate, trained_model: TrainedModel) -> Bars:
+    """The bars the model is judged on."""
+    from pytest_modelgate.errors import GateError
+
+    try:
+        return gate.bars(trained_model.instrument, trained_model.timeframe)
+    except GateError as error:
+        pytest.fail(f"INCOMPLETE: {error}", pytrace=False)
+
+
+def _evidence(gate: Gate, plan: ModelPlan, window: str) -> WindowEvidence:
+    from pytest_modelgate.core.evidence import WindowFailure
+
+    if plan.dropped and plan.gating:
+        pytest.skip(f"not evaluated, gating dropped the model: {'; '.join(plan.gating.findings)}")
+    found = gate.evidence(plan.model.id, window)
+    if isinstance(found, WindowFailure):
+        pytest.fail(f"INCOMPLETE: {found}", pytrace=False)
+    return found

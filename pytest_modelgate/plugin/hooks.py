@@ -1,0 +1,162 @@
+"""What pytest calls: short bodies that delegate. Without ``--model-archive`` each of them returns at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_modelgate.plugin import collection, hookspecs
+from pytest_modelgate.plugin.options import add_options, archive_path, read_settings
+from pytest_modelgate.plugin.state import HTML_DATA, RUN
+
+if TYPE_CHECKING:  # a run without an archive must not pay for what these pull in
+    from pytest_modelgate.plugin.run import GateRun
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Register options and ini keys."""
+    add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Let a project register feature sets."""
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Open the archive before anything is collected: what is unusable ends here, with exit status 4."""
+    for marker, meaning in collection.MARKERS.items():
+        config.addinivalue_line("markers", f"{marker}: {meaning}")
+    archive = archive_path(config)
+    if archive is None:
+        return
+    from pytest_modelgate.errors import GateError
+    from pytest_modelgate.plugin.html import default_report
+    from pytest_modelgate.plugin.run import start_run
+
+    collection.use_suite(config)
+    try:
+        run = start_run(config, read_settings(config, archive))
+    except GateError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.stash[RUN] = run
+    config.add_cleanup(run.close)
+    if not config.option.collectonly:
+        default_report(config, run)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Put an incomplete verdict in place before the first test runs."""
+    run = _reporting_run(session.config)
+    if run:
+        run.begin()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:  # noqa: ANN401 - xdist publishes no type for its nodes
+    """Let an xdist worker take part in this run."""
+    from pytest_modelgate.plugin.run import WORKER_KEY
+
+    if RUN in node.config.stash:
+        node.workerinput[WORKER_KEY] = node.config.stash[RUN].to_worker()
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say what is in force."""
+    if RUN not in config.stash:
+        return []
+    from pytest_modelgate.plugin.terminal import header
+
+    return header(config.stash[RUN])
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    """Keep node ids alike wherever the suite comes from."""
+    return collection.make_module(module_path, parent) if RUN in parent.config.stash else None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test per model, metric or window."""
+    run = metafunc.config.stash.get(RUN, None)
+    collection.parametrize(metafunc, run.gate.plan if run else None)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Gating first, decisions last."""
+    if RUN in config.stash:
+        collection.sort_items(items)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -> tuple[str, str, str] | None:
+    """Name the decision where a decision test passes."""
+    if report.outcome != "passed" or report.when != "call" or not isinstance(report, pytest.TestReport):
+        return None
+    decision = dict(report.user_properties).get("decision")
+    return ("passed", ".", f"PASSED ({decision})") if decision else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Derive the verdict from evidence, before the report that shows it is written."""
+    run = _reporting_run(session.config)
+    if run:
+        run.finish()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Close with one line per model."""
+    run = _reporting_run(config)
+    if run:
+        from pytest_modelgate.plugin.terminal import write_closing_table
+
+        write_closing_table(terminalreporter, run)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_html_report_title(report: Any) -> None:  # noqa: ANN401 - pytest-html publishes no type
+    """Name the report after the archive."""
+    if RUN in report.config.stash:
+        from pytest_modelgate.plugin.html import name_report
+
+        report.config.stash[HTML_DATA] = report
+        name_report(report, report.config.stash[RUN])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_html_results_table_header(cells: list[str]) -> None:
+    """Add the column by which rows are grouped."""
+    from pytest_modelgate.plugin.html import add_model_header
+
+    add_model_header(cells)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_html_results_table_row(report: pytest.TestReport, cells: list[str]) -> None:
+    """Say which model a row is about."""
+    from pytest_modelgate.plugin.html import add_model_cell
+
+    add_model_cell(report, cells)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_html_results_summary(prefix: list[str], session: pytest.Session) -> None:
+    """Open with one row per model, and group the tests below it by model."""
+    run: GateRun | None = session.config.stash.get(RUN, None)
+    data: Mapping[str, Any] | None = session.config.stash.get(HTML_DATA, None)
+    if run and data:
+        from pytest_modelgate.plugin.html import group_tests, summary_table
+
+        prefix.append(summary_table(run))
+        group_tests(data, run)
+
+
+def _reporting_run(config: pytest.Config) -> GateRun | None:
+    """The run of the process that reports; None in workers, without an archive and under ``--collect-only``."""
+    run = config.stash.get(RUN, None)
+    return run if run and run.controller and not config.option.collectonly else None

@@ -1,0 +1,152 @@
+"""Flags and ini keys, parsed once into a frozen Settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:  # the settings pull in pandas, which a run without an archive must not pay for
+    from pytest_modelgate.core.settings import Settings
+
+_UNSET: Any = None
+
+
+@dataclass(frozen=True)
+class _Option:
+    """One option with its ini key (``--gate-as-of`` and ``gate_as_of``)."""
+
+    name: str
+    kind: type[str] | type[int] | type[float]
+    default: str | int | float | None
+    help: str
+    choices: tuple[str, ...] | None = None
+    metavar: str | None = None
+
+    @property
+    def key(self) -> str:
+        return self.name.removeprefix("--").replace("-", "_")
+
+
+_OPTIONS = (
+    _Option("--gate-profile", str, "2.4.5", "thresholds: 2.3, 2.4.5, 2.4.5-literal, 4.1.0, strict or a TOML file"),
+    _Option("--gate-require", str, "paper", "the least decision with which a model passes", ("live", "paper")),
+    _Option("--gate-as-of", str, None, "judge on bars closed before this moment, UTC (default: the archive's time stamp)"),
+    _Option("--gate-backtest-days", int, 30, "length of the sanity backtest", metavar="N"),
+    _Option("--gate-walk-forward-days", int, 180, "length of the walk-forward", metavar="N"),
+    _Option("--gate-folds", int, 5, "number of walk-forward folds", metavar="K"),
+    _Option("--gate-capital", float, 100_000.0, "starting capital of every window", metavar="USD"),
+    _Option("--gate-cassettes", str, "cassettes", "folder of recorded market data", metavar="DIR"),
+    _Option("--gate-record-mode", str, "none", "replay only; record with `modelgate record`", ("none",)),
+    _Option("--gate-feature-set", str, None, "feature set (default: what the checkpoint declares)", metavar="NAME"),
+    _Option("--gate-activation", str, None, "activation (default: what the checkpoint declares)", metavar="NAME"),
+    _Option("--gate-decision", str, "proven", "whether LIVE needs the statistical proofs", ("proven", "table")),
+    _Option("--gate-account", str, "neutral", "how account features are fed", ("neutral", "tracked")),
+    _Option("--gate-device", str, "auto", "where policies run; this version computes on the CPU", ("auto", "cpu")),
+    _Option("--gate-sessions", str, "regular", "stock sessions", ("regular", "extended")),
+    _Option("--gate-feed", str, "sip", "Alpaca's stock feed", metavar="FEED"),
+    _Option("--gate-adjustment", str, "all", "price adjustment of stocks", ("raw", "split", "dividend", "all")),
+    _Option("--gate-output", str, "gate-report", "folder of report.html, verdict.json and evidence", metavar="DIR"),
+)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Register every option and ini key."""
+    group = parser.getgroup("modelgate", "model gate (active with --model-archive only)")
+    group.addoption("--model-archive", metavar="PATH", help="zip or folder of a training run: judge its models")
+    for option in _OPTIONS:
+        note = f" (default: {option.default})" if option.default is not None else ""
+        group.addoption(
+            option.name,
+            type=option.kind,
+            choices=option.choices,
+            metavar=option.metavar,
+            default=_UNSET,
+            help=option.help + note,
+        )
+        parser.addini(option.key, option.help, type="string", default=_UNSET)
+    packages = "package whose config classes a checkpoint may name (repeatable; default: alpaca_trading)"
+    group.addoption("--gate-trainer-package", action="append", metavar="NAME", help=packages)
+    parser.addini("gate_trainer_package", packages, type="args", default=["alpaca_trading"])
+
+
+def archive_path(config: pytest.Config) -> Path | None:
+    """The archive to judge; None leaves the plugin inert."""
+    value = config.getoption("model_archive")
+    return None if value is None else config.invocation_params.dir / value
+
+
+def read_settings(config: pytest.Config, archive: Path) -> Settings:
+    """Parse options and ini keys; the command line wins.
+
+    Raises:
+        SettingsError: a value is unusable; the message names option or ini key.
+    """
+    from pytest_modelgate.core.decision import DecisionLevel
+    from pytest_modelgate.core.settings import Settings, parse_as_of
+
+    values: dict[str, Any] = {option.key: _value(config, option) for option in _OPTIONS}
+    as_of = values["gate_as_of"]
+    return Settings(
+        archive=archive,
+        output=_folder(config, "gate_output", config.invocation_params.dir),
+        cassettes=_folder(config, "gate_cassettes", config.rootpath),
+        profile=_profile(config, values["gate_profile"]),
+        require=DecisionLevel[values["gate_require"].upper()],
+        as_of=parse_as_of(as_of) if as_of else None,
+        backtest_days=values["gate_backtest_days"],
+        walk_forward_days=values["gate_walk_forward_days"],
+        folds=values["gate_folds"],
+        capital=values["gate_capital"],
+        feature_set=values["gate_feature_set"],
+        activation=values["gate_activation"],
+        decision=values["gate_decision"],
+        account=values["gate_account"],
+        sessions=values["gate_sessions"],
+        feed=values["gate_feed"],
+        adjustment=values["gate_adjustment"],
+        trainer_packages=tuple(
+            config.getoption("gate_trainer_package") or config.getini("gate_trainer_package")
+        ),
+    )
+
+
+def _value(config: pytest.Config, option: _Option) -> str | int | float | None:
+    given = config.getoption(option.key)
+    if given is not None:
+        return option.kind(given)
+    text = config.getini(option.key)
+    if text in (None, ""):
+        return option.default
+    from pytest_modelgate.errors import SettingsError
+
+    where = f"ini key {option.key}"
+    try:
+        value = option.kind(text)
+    except ValueError:
+        expected = {int: "a whole number", float: "a number"}[option.kind]
+        raise SettingsError(where, f"is {text!r}, expected {expected}", "Correct it in the configuration file") from None
+    if option.choices and value not in option.choices:
+        problem = f"is {text!r}, expected one of {', '.join(option.choices)}"
+        raise SettingsError(where, problem, "Correct it in the configuration file")
+    return value
+
+
+def _folder(config: pytest.Config, key: str, base: Path) -> Path:
+    """Folders on the command line are relative to where pytest was called, in the ini file to the root folder."""
+    given = config.getoption(key)
+    if given is not None:
+        return config.invocation_params.dir / given
+    text = config.getini(key)
+    option = next(option for option in _OPTIONS if option.key == key)
+    return config.rootpath / text if text else base / str(option.default)
+
+
+def _profile(config: pytest.Config, value: str) -> str:
+    """A profile file is found like any other path; a name stays a name."""
+    if not value.endswith(".toml"):
+        return value
+    base = config.invocation_params.dir if config.getoption("gate_profile") else config.rootpath
+    return str(base / value)
