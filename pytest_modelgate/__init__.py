@@ -1,1 +1,32 @@
-"""A pytest plugin that decides whether a freshly trained trading model may touch money."""
+"""A pytest plugin that decides whether a freshly trained trading model may touch money.
+
+Public names are imported on first use, since most of them need numpy and pandas.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_modelgate.adapters.archive import ModelArtifact, write_archive
+    from pytest_modelgate.core.features import FeatureSet
+    from pytest_modelgate.core.training_run import ParityProbe, TrainingWindow
+    from pytest_modelgate.errors import GateError
+
+__all__ = ["FeatureSet", "GateError", "ModelArtifact", "ParityProbe", "TrainingWindow", "write_archive"]
+
+_HOMES = {
+    "FeatureSet": "core.features",
+    "GateError": "errors",
+    "ModelArtifact": "adapters.archive",
+    "ParityProbe": "core.training_run",
+    "TrainingWindow": "core.training_run",
+    "write_archive": "adapters.archive",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - one of several public types
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -6,15 +6,14 @@ This is where the adapters meet the core. It knows nothing of pytest: the plugin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from pytest_modelgate.adapters import alpaca, cassettes, sessions
 from pytest_modelgate.adapters.archive import Archive
 from pytest_modelgate.adapters.checkpoint import load_checkpoint
 from pytest_modelgate.adapters.evidence_store import EvidenceStore
-from pytest_modelgate.core.bars import Bars, Instrument, Timeframe
+from pytest_modelgate.core.bars import Bars
 from pytest_modelgate.core.evaluation import FeatureSeries, Subject, compute_features, evaluate
 from pytest_modelgate.core.evidence import (
     CheckpointEvidence,
@@ -27,11 +26,12 @@ from pytest_modelgate.core.features import FeatureSet
 from pytest_modelgate.core.judgement import Judgement, judge
 from pytest_modelgate.core.market import MarketRequest
 from pytest_modelgate.core.parity import check_parity
-from pytest_modelgate.core.plan import ModelPlan, Plan, make_plan
+from pytest_modelgate.core.plan import ModelPlan, Plan, make_plan, market_request
 from pytest_modelgate.core.profiles import Profile
 from pytest_modelgate.core.settings import Settings
-from pytest_modelgate.core.windows import Window, market_window, sample_of
+from pytest_modelgate.core.windows import Window, sample_of
 from pytest_modelgate.errors import CheckpointError
+from pytest_modelgate.market_data import replay_bars
 
 _MODELS_IN_MEMORY = 2
 
@@ -59,23 +59,17 @@ class Gate:
     feature_sets: Callable[[], Mapping[str, FeatureSet]]
     store: EvidenceStore
     scratch: Path
-    _features: dict[tuple[str, str], FeatureSeries] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        """Bound what stays in memory: models are judged one after the other."""
+        """Keep what several windows and models share; policies are large, and judged one after the other."""
         self._prepare = lru_cache(maxsize=_MODELS_IN_MEMORY)(self._prepare_uncached)
-        self.bars = lru_cache(maxsize=None)(self._replay_bars)
+        self._series = lru_cache(maxsize=None)(self._series_uncached)
+        self._replay = lru_cache(maxsize=None)(replay_bars)
 
     @cached_property
     def plan(self) -> Plan:
         """What this run has to show."""
         return make_plan(self.archive.run, self.settings, self.profile)
-
-    def request(self, instrument: Instrument, timeframe: Timeframe) -> MarketRequest:
-        """The market data a model of that symbol and timeframe is judged on."""
-        days = max(self.settings.backtest_days, self.settings.walk_forward_days)
-        first, last = market_window(self.plan.as_of, timeframe, instrument.asset_class, days)
-        return MarketRequest(instrument, timeframe, first, last, self.settings.feed, self.settings.adjustment)
 
     def evidence(self, model_id: str, window_name: str) -> Evidence:
         """Evidence of one window: this run's record, or measured now and recorded before anything is asserted."""
@@ -99,6 +93,15 @@ class Gate:
         lookup = self.evidence if measure else self.store.read
         plan = self.plan.of(model_id)
         return judge(plan, self.profile, self.settings.decision, lambda window: lookup(model_id, window))
+
+    def bars(self, model_id: str) -> Bars:
+        """The bars a model is judged on.
+
+        Raises:
+            MarketDataError: its cassette is missing, altered or unusable.
+        """
+        request = market_request(self.plan.of(model_id).model, self.settings, self.plan.as_of)
+        return self._replay(request, self.settings.cassettes, self.settings.sessions)
 
     def _measure(self, plan: ModelPlan, window: Window) -> WindowEvidence:
         prepared = self._prepare(plan.model.id)
@@ -136,7 +139,8 @@ class Gate:
         )
         feature_set = self._feature_set(loaded.facts.feature_set, where)
         parity = check_parity(loaded.policy, model.declared.parity_probe, feature_set, where)
-        series = self._series(model.instrument, model.timeframe, feature_set)
+        request = market_request(model, self.settings, self.plan.as_of)
+        series = self._series(request, feature_set)
         facts, bars = loaded.facts, series.bars
         checkpoint = CheckpointEvidence(
             member=model.checkpoint.member,
@@ -155,7 +159,7 @@ class Gate:
         market = MarketEvidence(
             symbol=model.instrument.symbol,
             timeframe=model.timeframe.value,
-            feed=self.request(model.instrument, model.timeframe).feed,
+            feed=request.feed,
             first=bars.index[0].isoformat(),
             last=bars.index[-1].isoformat(),
             bars=len(bars),
@@ -172,16 +176,5 @@ class Gate:
             raise CheckpointError(where, problem, remedy)
         return known[name]
 
-    def _series(self, instrument: Instrument, timeframe: Timeframe, feature_set: FeatureSet) -> FeatureSeries:
-        bars = self.bars(instrument, timeframe)
-        key = (bars.sha256, feature_set.name)
-        if key not in self._features:
-            self._features[key] = compute_features(bars, feature_set)
-        return self._features[key]
-
-    def _replay_bars(self, instrument: Instrument, timeframe: Timeframe) -> Bars:
-        request = self.request(instrument, timeframe)
-        with cassettes.replay(cassettes.path_of(self.settings.cassettes, request)):
-            bars = alpaca.fetch_bars(request, credentials=None)
-        return sessions.regular_hours(bars) if self.settings.sessions == "regular" else bars
-
+    def _series_uncached(self, request: MarketRequest, feature_set: FeatureSet) -> FeatureSeries:
+        return compute_features(self._replay(request, self.settings.cassettes, self.settings.sessions), feature_set)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from pytest_modelgate.core.gating import Classification, Gating, check_reward_scale, judge_training
+from pytest_modelgate.core.market import MarketRequest
 from pytest_modelgate.core.profiles import Profile
 from pytest_modelgate.core.settings import Settings
 from pytest_modelgate.core.training_run import TrainedModel, TrainingRun
-from pytest_modelgate.core.windows import Window, backtest_window, walk_forward_windows
+from pytest_modelgate.core.windows import Window, backtest_window, market_window, walk_forward_windows
 from pytest_modelgate.errors import SettingsError
 
 
@@ -58,16 +59,38 @@ class Plan:
         return next(plan for plan in self.models if plan.model.id == model_id)
 
 
+def when(run: TrainingRun, settings: Settings) -> pd.Timestamp:
+    """As of when a run is judged (UTC).
+
+    Raises:
+        SettingsError: neither the options nor the archive say.
+    """
+    as_of = settings.as_of or run.timestamp
+    if as_of is None:
+        problem = f"neither {run.name} nor its summary bears a time stamp YYYYMMDD_HHMMSS"
+        raise SettingsError("--gate-as-of", problem, "Say as of when to judge, for example --gate-as-of 2024-12-27")
+    return as_of
+
+
+def market_request(model: TrainedModel, settings: Settings, as_of: pd.Timestamp) -> MarketRequest:
+    """The market data a model is judged on."""
+    days = max(settings.backtest_days, settings.walk_forward_days)
+    first, last = market_window(as_of, model.timeframe, model.instrument.asset_class, days)
+    return MarketRequest(model.instrument, model.timeframe, first, last, settings.feed, settings.adjustment)
+
+
+def market_requests(run: TrainingRun, settings: Settings, as_of: pd.Timestamp) -> tuple[MarketRequest, ...]:
+    """The market data of a whole archive, each series once, in the order of its models."""
+    return tuple(dict.fromkeys(market_request(model, settings, as_of) for model in run.models))
+
+
 def make_plan(run: TrainingRun, settings: Settings, profile: Profile) -> Plan:
     """Lay out a run.
 
     Raises:
         SettingsError: nothing says as of when to judge, or a declared reward scale is not the profile's.
     """
-    as_of = settings.as_of or run.timestamp
-    if as_of is None:
-        problem = f"neither {run.name} nor its summary bears a time stamp YYYYMMDD_HHMMSS"
-        raise SettingsError("--gate-as-of", problem, "Say as of when to judge, for example --gate-as-of 2024-12-27")
+    as_of = when(run, settings)
     models = []
     for model in run.models:
         check_reward_scale(model.id, model.declared, profile)

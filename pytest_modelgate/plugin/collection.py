@@ -90,16 +90,20 @@ def _cases(metafunc: pytest.Metafunc, plan: ModelPlan) -> dict[str, Case]:
     return {model: Case(model)}
 
 
-def sort_items(items: list[pytest.Item]) -> None:
-    """Cheap and telling checks first: gating, backtest, folds, integrity, decisions; other tests keep their places."""
-    places = [place for place, item in enumerate(items) if _stage(item) is not None]
-    ordered = sorted((items[place] for place in places), key=lambda item: _stage(item) or 0)
-    for place, item in zip(places, ordered, strict=True):
+def label_and_sort(items: list[pytest.Item]) -> None:
+    """Note each test's model and stage for the reports, and run cheap and telling checks first.
+
+    The order is gating, backtest, folds, integrity, decisions; tests of other kinds keep their places.
+    """
+    staged = {}
+    for place, item in enumerate(items):
+        stage = next((stage for stage in STAGES if item.get_closest_marker(stage)), None)
+        case = item.callspec.params.get(CASE) if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
+        if case is not None:
+            item.user_properties.append(("model", case.model))
+        if stage is not None:
+            item.user_properties.append(("stage", stage))
+            staged[place] = (STAGES.index(stage), item)
+    ordered = sorted(staged.values(), key=lambda entry: entry[0])
+    for place, (_, item) in zip(staged, ordered, strict=True):
         items[place] = item
-
-
-def _stage(item: pytest.Item) -> int | None:
-    for number, stage in enumerate(STAGES):
-        if item.get_closest_marker(stage):
-            return number
-    return None

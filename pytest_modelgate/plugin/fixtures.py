@@ -107,7 +107,7 @@ def bars(gate: Gate, trained_model: TrainedModel) -> Bars:
     from pytest_modelgate.errors import GateError
 
     try:
-        return gate.bars(trained_model.instrument, trained_model.timeframe)
+        return gate.bars(trained_model.id)
     except GateError as error:
         pytest.fail(f"INCOMPLETE: {error}", pytrace=False)
 

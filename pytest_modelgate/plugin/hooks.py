@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from pytest_modelgate.plugin import collection, hookspecs
 from pytest_modelgate.plugin.options import add_options, archive_path, read_settings
-from pytest_modelgate.plugin.state import HTML_DATA, RUN
+from pytest_modelgate.plugin.state import RUN
 
 if TYPE_CHECKING:  # a run without an archive must not pay for what these pull in
     from pytest_modelgate.plugin.run import GateRun
@@ -35,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if archive is None:
         return
     from pytest_modelgate.errors import GateError
-    from pytest_modelgate.plugin.html import default_report
+    from pytest_modelgate.plugin.html import add_report
     from pytest_modelgate.plugin.run import start_run
 
     collection.use_suite(config)
@@ -45,8 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     config.stash[RUN] = run
     config.add_cleanup(run.close)
-    if not config.option.collectonly:
-        default_report(config, run)
+    add_report(config, run)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -86,9 +84,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Gating first, decisions last."""
+    """Label tests for the reports; gating first, decisions last."""
     if RUN in config.stash:
-        collection.sort_items(items)
+        collection.label_and_sort(items)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -116,44 +114,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         from pytest_modelgate.plugin.terminal import write_closing_table
 
         write_closing_table(terminalreporter, run)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_html_report_title(report: Any) -> None:  # noqa: ANN401 - pytest-html publishes no type
-    """Name the report after the archive."""
-    if RUN in report.config.stash:
-        from pytest_modelgate.plugin.html import name_report
-
-        report.config.stash[HTML_DATA] = report
-        name_report(report, report.config.stash[RUN])
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_html_results_table_header(cells: list[str]) -> None:
-    """Add the column by which rows are grouped."""
-    from pytest_modelgate.plugin.html import add_model_header
-
-    add_model_header(cells)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_html_results_table_row(report: pytest.TestReport, cells: list[str]) -> None:
-    """Say which model a row is about."""
-    from pytest_modelgate.plugin.html import add_model_cell
-
-    add_model_cell(report, cells)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_html_results_summary(prefix: list[str], session: pytest.Session) -> None:
-    """Open with one row per model, and group the tests below it by model."""
-    run: GateRun | None = session.config.stash.get(RUN, None)
-    data: Mapping[str, Any] | None = session.config.stash.get(HTML_DATA, None)
-    if run and data:
-        from pytest_modelgate.plugin.html import group_tests, summary_table
-
-        prefix.append(summary_table(run))
-        group_tests(data, run)
 
 
 def _reporting_run(config: pytest.Config) -> GateRun | None:

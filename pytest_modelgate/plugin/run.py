@@ -16,13 +16,14 @@ import pytest
 from pytest_modelgate.adapters.archive import open_archive
 from pytest_modelgate.adapters.evidence_store import EvidenceStore
 from pytest_modelgate.adapters.profile_files import load_profile
-from pytest_modelgate.adapters.verdict_file import make_verdict, write_verdict
+from pytest_modelgate.adapters.verdict_file import Verdict, make_verdict, write_verdict
 from pytest_modelgate.core.features import FeatureSet
 from pytest_modelgate.core.reference_features import REFERENCE
 from pytest_modelgate.core.settings import Settings
 from pytest_modelgate.errors import SettingsError
 from pytest_modelgate.core.judgement import Judgement
 from pytest_modelgate.gate import Gate
+from pytest_modelgate.plugin.figures import plain
 
 WORKER_KEY = "modelgate"
 
@@ -36,6 +37,8 @@ class GateRun:
         controller: whether this process reports and writes the verdict (False in xdist's workers).
         run_id: names this run's evidence folder; alike in controller and workers.
         scratch: private folder for copies of checkpoints; the controller removes it.
+        report_path: where the HTML report is written, None when there is none.
+        judgements: of every model, as of the last verdict written.
     """
 
     gate: Gate
@@ -43,12 +46,25 @@ class GateRun:
     run_id: str
     scratch: Path
     started: datetime
+    report_path: Path | None = None
     judgements: tuple[Judgement, ...] = field(default=(), init=False)
+    _verdict: Verdict | None = field(default=None, init=False)
 
     @property
     def settings(self) -> Settings:
         """The options in force."""
         return self.gate.settings
+
+    @property
+    def archive_name(self) -> str:
+        """The archive's name, fit for any terminal or page title."""
+        return plain(self.gate.plan.run.name)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The last verdict written."""
+        assert self._verdict is not None
+        return self._verdict
 
     @property
     def verdict_path(self) -> Path:
@@ -76,7 +92,7 @@ class GateRun:
     def _judge_and_write(self, unfinished: str) -> None:
         gate = self.gate
         self.judgements = tuple(gate.judge(plan.model.id, measure=False) for plan in gate.plan.models)
-        verdict = make_verdict(
+        self._verdict = make_verdict(
             archive_sha256=gate.archive.sha256(),
             plan=gate.plan,
             settings=self.settings,
@@ -85,7 +101,7 @@ class GateRun:
             unfinished=unfinished,
             run=self._facts(),
         )
-        write_verdict(self.verdict_path, verdict)
+        write_verdict(self.verdict_path, self._verdict)
 
     def _facts(self) -> dict[str, str]:
         return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,4 +10,3 @@ if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must n
     from pytest_modelgate.plugin.run import GateRun
 
 RUN: pytest.StashKey[GateRun] = pytest.StashKey()
-HTML_DATA: pytest.StashKey[Any] = pytest.StashKey()  # pytest-html's ReportData, which it does not export

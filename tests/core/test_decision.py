@@ -87,10 +87,8 @@ def test_the_worked_example_is_retrain(profile: Profile, rule: Rule) -> None:
 def test_nothing_lowers_a_flawless_model_under_the_table_rule() -> None:
     decision = decide_on(folds_of(mixed(5, 5)))
     assert (decision.table, decision.decision, decision.caps) == (LIVE, LIVE, ())
-    assert decision.reasons == (
-        "5 of 5 folds made money, and their Sharpe ratios differ no more than chance explains (1.00 noise units, "
-        "p = 0.41): the table says LIVE.",
-    )
+    spread = "their Sharpe ratios differ no more than chance explains (1.00 noise units, p = 0.41)"
+    assert decision.reasons == (f"5 of 5 folds made money, and {spread}: the table says LIVE.",)
 
 
 @pytest.mark.parametrize(
@@ -142,9 +140,9 @@ def test_every_reason_is_listed_the_most_decisive_first() -> None:
 
 
 def test_a_compounded_return_of_exactly_zero_made_no_money() -> None:
-    decision = decide_on(folds_of([0.25, 0.25, 0.25, 0.25, -0.5904]))
-    assert decision.compounded_return == pytest.approx(0.0, abs=1e-12)
-    assert decide_on(folds_of([1.0, -0.5, 0.0])).caps[1].level is RETRAIN
+    decision = decide_on(folds_of([1.0, -0.5, 0.0]))
+    assert decision.compounded_return == 0.0
+    assert any(reason.startswith("Over all folds together") for reason in decision.reasons)
 
 
 def test_compounded_returns_are_reported_with_and_without_the_best_fold() -> None:
@@ -282,18 +280,19 @@ def test_the_decision_is_the_least_of_table_and_caps(
 
 @thorough
 @given(folds=fold_lists(min_size=4), classification=classifications, sanity=sanities, profile=profiles, rule=rules)
-def test_live_implies_every_condition(
+def test_live_means_that_every_condition_holds(
     folds: list[FoldResult], classification: Classification, sanity: Sanity, profile: Profile, rule: Rule
 ) -> None:
     folds = [replace(fold, total_return=abs(fold.total_return)) for fold in folds]
     decision = decide_on(folds, classification, sanity, profile, rule)
-    assume(decision.decision is LIVE)
-    assert (classification, sanity.status, rule) == (APPROVED, "pass", "table")
-    assert decision.folds >= 5
-    assert 5 * decision.positive >= 4 * decision.folds
-    assert decision.spread
-    assert decision.spread.column == "low"
-    assert decision.compounded_without_best > 0.0
+    conditions = (
+        (classification, sanity.status, rule) == (APPROVED, "pass", "table"),
+        decision.folds >= 5,
+        5 * decision.positive >= 4 * decision.folds,
+        decision.spread is not None and decision.spread.column == "low",
+        decision.positive > 1,
+    )
+    assert (decision.decision is LIVE) == all(conditions)
 
 
 @thorough

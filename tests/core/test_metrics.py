@@ -111,7 +111,7 @@ def test_sharpe_is_annualised_by_the_root_of_the_bars_per_year() -> None:
     assert metrics.sharpe_annualised == pytest.approx(metrics.sharpe * math.sqrt(HOURS))
 
 
-STEADY = [3.0 * 1.1**bar for bar in range(8)]  # returns that differ by rounding alone
+STEADY = [7.0 * 1.003**bar for bar in range(8)]  # returns that differ by rounding alone
 
 
 @pytest.mark.parametrize("equity", [[100.0, 101.0], [100.0, 100.0, 100.0], STEADY], ids=["one", "flat", "steady"])

@@ -1,0 +1,134 @@
+"""A local HTTP server that speaks Alpaca's bars wire, for recording and tests without Alpaca."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl, urlsplit
+
+import pandas as pd
+
+from marketsim.wire import ASSET_CLASSES, BadRequestError, Market, SeriesKey
+
+_Answer = tuple[int, bytes, Mapping[str, str]]
+_JSON = {"Content-Type": "application/json; charset=UTF-8", "X-Ratelimit-Limit": "200", "X-Ratelimit-Remaining": "199"}
+
+
+class MarketServer:
+    """A running server.
+
+    Attributes:
+        url: where it listens, without a trailing slash; goes into ``url_override`` or ``APCA_API_DATA_URL``.
+        requests: path and query of every request as sent, in order of arrival.
+    """
+
+    def __init__(self, url: str, market: Market, keys: tuple[str, str] | None) -> None:
+        self.url = url
+        self.requests: list[str] = []
+        self._market = market
+        self._keys = keys
+        self._faults: deque[_Answer] = deque()
+
+    def fail_next(
+        self, status: int, body: str | Mapping[str, object], headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Answer the next request that is not yet spoken for with this; several calls queue up.
+
+        Args:
+            status: HTTP status.
+            body: sent as JSON if a mapping, else as it is.
+            headers: override or extend the usual ones.
+        """
+        raw = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        self._faults.append((status, raw, {**_JSON, **(headers or {})}))
+
+    def answer(self, target: str, key: str | None, secret: str | None) -> _Answer:
+        """Status, body and headers for one GET request."""
+        self.requests.append(target)
+        if self._faults:
+            return self._faults.popleft()
+        status, content = self._content(target, key, secret)
+        return status, json.dumps(content, separators=(",", ":")).encode(), _JSON
+
+    def _content(self, target: str, key: str | None, secret: str | None) -> tuple[int, dict[str, object]]:
+        parts = urlsplit(target)
+        asset_class = ASSET_CLASSES.get(parts.path)
+        if asset_class is None:
+            return 404, {"message": "endpoint not found."}
+        if not self._admits(asset_class, key, secret):
+            return 401, {"message": "unauthorized."}
+        try:
+            return 200, self._market.page(asset_class, dict(parse_qsl(parts.query, keep_blank_values=True)))
+        except BadRequestError as error:
+            return 400, {"message": str(error)}
+
+    def _admits(self, asset_class: str, key: str | None, secret: str | None) -> bool:
+        if asset_class == "crypto" and key is None and secret is None:
+            return True
+        return (key, secret) == self._keys if self._keys else bool(key and secret)
+
+
+@contextmanager
+def serve(
+    series: Mapping[SeriesKey, pd.DataFrame],
+    *,
+    page_size: int = 10_000,
+    crypto_page_size: int = 300,
+    keys: tuple[str, str] | None = None,
+) -> Iterator[MarketServer]:
+    """Serve bars on a free port of 127.0.0.1 until the context ends.
+
+    Args:
+        series: see Market.
+        page_size: the most stock bars in one page; Alpaca itself goes by the request's limit alone.
+        crypto_page_size: the most crypto bars in one page; Alpaca chooses 126 to 420 whatever the limit.
+        keys: the one key and secret that are accepted. None accepts any pair. Stocks need a pair, crypto does not,
+            but a wrong pair is refused there too.
+
+    Raises:
+        ValueError: see Market.
+    """
+    market = Market(series, {"us_equity": page_size, "crypto": crypto_page_size})
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as http:
+        server = MarketServer(f"http://127.0.0.1:{http.server_address[1]}", market, keys)
+        http.RequestHandlerClass = type("BoundHandler", (_Handler,), {"market_server": server})
+        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield server
+        finally:
+            http.shutdown()
+            thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    market_server: MarketServer
+
+    def do_GET(self) -> None:
+        status, body, headers = self.market_server.answer(
+            self.path, self.headers["APCA-API-KEY-ID"], self.headers["APCA-API-SECRET-KEY"]
+        )
+        zipped = "gzip" in self.headers.get("Accept-Encoding", "")
+        if zipped:
+            body = gzip.compress(body, mtime=0)
+        # Without Date and Server, so that two recordings of the same market are the same bytes.
+        self.send_response_only(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if zipped:
+            self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(body)))
+        # One request per connection: no thread is left waiting on a client that forgot to close.
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the signature of http.server
+        """Stay silent; MarketServer.requests tells what was asked."""

@@ -1,0 +1,360 @@
+"""Train small PPO policies on recorded bars and write an archive that the gate accepts.
+
+    python examples/train_ppo.py --cassettes cassettes --out examples/demo_archive.zip
+
+Bars come through the same adapters as the gate's. The last 180 days before ``--as-of`` are held out, and before them an
+embargo of one observation window, so that every walk-forward fold of the gate is out-of-sample. Everything is seeded:
+the same cassettes and the same versions of torch and numpy give the same archive.
+
+PPO: Schulman et al. 2017, https://arxiv.org/abs/1707.06347, with generalised advantage estimation (Schulman et al. 2016).
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from pytest_modelgate.adapters.archive import ModelArtifact, write_archive
+from pytest_modelgate.adapters.profile_files import load_profile
+from pytest_modelgate.core.account import TradingRules
+from pytest_modelgate.core.bars import Bars, Instrument, Timeframe
+from pytest_modelgate.core.market import MarketRequest
+from pytest_modelgate.core.policy import NEUTRAL_ACCOUNT
+from pytest_modelgate.core.reference_features import REFERENCE
+from pytest_modelgate.core.training_run import ParityProbe, TrainingWindow
+from pytest_modelgate.core.windows import market_window, walk_forward_windows
+from pytest_modelgate.market_data import replay_bars
+
+Floats = NDArray[np.float32]
+
+AS_OF = "2024-12-27T21:18:19Z"
+HELD_OUT_DAYS = 180
+VALIDATION_SHARE = 0.3  # of the training window, its last part
+VALIDATION_BLOCKS = 10
+REWARD_SCALE = 0.001
+GENERATIONS = {"2.3.0": (0, 3), "2.4.0": (3, 3), "2.7.0": (6, 7)}  # account features, actions
+MEANINGS = {
+    3: ["HOLD", "BUY", "SELL"],
+    7: ["HOLD", "BUY_25", "BUY_50", "BUY_75", "SELL_25", "SELL_50", "SELL_75"],
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one model is trained."""
+
+    symbol: str
+    generation: str = "2.3.0"
+    updates: int = 150
+    seed: int = 1
+
+
+DEMO = (
+    Recipe("BTCUSD"),
+    Recipe("ETHUSD", generation="2.4.0"),
+    Recipe("UNIUSD", generation="2.7.0"),
+    Recipe("SOLUSD"),
+    Recipe("LTCUSD"),
+    Recipe("AAPL", generation="2.7.0"),
+    Recipe("GOOGL"),
+)
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """Small on purpose: the demo archive has to stay under 5 MB."""
+
+    window: int = 16
+    hidden: tuple[int, ...] = (32, 16)
+    lanes: int = 64
+    steps: int = 96
+    epochs: int = 4
+    minibatches: int = 4
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    gamma: float = 0.97
+    gae_lambda: float = 0.95
+    clip: float = 0.2
+    entropy: float = 0.01
+    validation_interval: int = 10
+
+
+class Network(torch.nn.Module):
+    """A shared trunk with a policy head and a value head."""
+
+    def __init__(self, inputs: int, hidden: Sequence[int], actions: int) -> None:
+        super().__init__()
+        layers: list[torch.nn.Module] = []
+        for size in hidden:
+            layers += [torch.nn.Linear(inputs, size), torch.nn.Tanh()]
+            inputs = size
+        self.trunk = torch.nn.Sequential(*layers)
+        self.policy_head = torch.nn.Linear(inputs, actions)
+        self.value_head = torch.nn.Linear(inputs, 1)
+        torch.nn.init.zeros_(self.policy_head.bias)
+        torch.nn.init.orthogonal_(self.policy_head.weight, 0.01)
+
+    def forward(self, observations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits (n, actions) and values (n,)."""
+        hidden = self.trunk(observations)
+        return self.policy_head(hidden), self.value_head(hidden).squeeze(-1)
+
+
+class Market:
+    """Many accounts trading one series side by side, by the gate's rules in simplified form.
+
+    A position is a share of equity. An order decided on bar t is filled at the open of bar t + 1, with fees and
+    slippage; the reward is what the position earns until the next open, less costs.
+    """
+
+    def __init__(self, bars: Bars, rules: TradingRules, window: int, account: int, actions: int) -> None:
+        market = REFERENCE.compute(bars.frame).to_numpy(dtype=np.float32)
+        neutral = np.tile(np.array(NEUTRAL_ACCOUNT[:account], dtype=np.float32), (len(market), 1))
+        rows = np.lib.stride_tricks.sliding_window_view(np.hstack([market, neutral]), window, axis=0)
+        self._rows = rows.transpose(0, 2, 1)  # (bars - window + 1, window, features), a view
+        self._window = window
+        opens = bars.frame["open"].to_numpy(dtype=np.float64)
+        self._returns = opens[1:] / opens[:-1] - 1.0
+        unit = rules.position_size * (1.0 - rules.cash_buffer)
+        sizes = (0.5,) if actions == 3 else (0.25, 0.5, 0.75)
+        self._orders = np.array([0.0, *(size * unit for size in sizes), *(-size * unit for size in sizes)])
+        self._cap, self._can_short = rules.max_position, rules.can_short
+        self._cost = rules.fee + rules.slippage
+        self.first = REFERENCE.warmup + window - 1
+        self.last = len(bars) - 3  # the last bar on which an order can be decided, filled and rewarded
+
+    def observe(self, at: NDArray[np.int64]) -> torch.Tensor:
+        """Observations (n, obs_dim) that end with the given bars."""
+        return torch.from_numpy(self._rows[at - self._window + 1].reshape(len(at), -1))
+
+    def step(
+        self, at: NDArray[np.int64], position: NDArray[np.float64], action: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Position after the order, and what it earns as a fraction of equity."""
+        wanted = position + self._orders[action]
+        floor = -self._cap if self._can_short else 0.0
+        wanted = np.where((position > 0) & (wanted < 0) | (position < 0) & (wanted > 0), 0.0, wanted)  # no flip
+        wanted = np.where((wanted > self._cap) | (wanted < floor), position, wanted)  # refused
+        earned = wanted * self._returns[at + 1] - np.abs(wanted - position) * self._cost
+        return wanted, earned
+
+    def replay(self, network: Network, first: int, last: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Greedy trading from flat: earned fraction and position of each bar."""
+        with torch.no_grad():
+            actions = network(self.observe(np.arange(first, last)))[0].argmax(dim=1).numpy()
+        position, earned, held = np.zeros(1), [], []
+        for row, action in enumerate(actions):
+            position, reward = self.step(np.array([first + row]), position, np.array([action]))
+            earned.append(reward[0])
+            held.append(position[0])
+        return np.array(earned), np.array(held)
+
+
+def train(recipe: Recipe, bars: Bars, rules: TradingRules, hyper: Hyperparameters) -> tuple[Network, dict[str, list[float]]]:
+    """Train one model and validate it as it goes.
+
+    Returns:
+        The network after the last update, and the validation history of the four training metrics.
+    """
+    torch.manual_seed(recipe.seed)
+    chance = np.random.default_rng(recipe.seed)
+    account, actions = GENERATIONS[recipe.generation]
+    market = Market(bars, rules, hyper.window, account, actions)
+    border = market.first + int((market.last - market.first) * (1.0 - VALIDATION_SHARE))
+    network = Network(hyper.window * (len(REFERENCE.columns) + account), hyper.hidden, actions)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=hyper.learning_rate, weight_decay=hyper.weight_decay)
+    history: dict[str, list[float]] = {}
+    for update in range(1, recipe.updates + 1):
+        _improve(network, optimizer, _collect(network, market, border, chance, hyper), chance, hyper)
+        if update % hyper.validation_interval == 0:
+            for metric, value in _validate(network, market, border, rules).items():
+                history.setdefault(metric, []).append(value)
+    return network, history
+
+
+def _collect(
+    network: Network, market: Market, border: int, chance: np.random.Generator, hyper: Hyperparameters
+) -> dict[str, torch.Tensor]:
+    at = chance.integers(market.first, border - hyper.steps, size=hyper.lanes)
+    position = np.zeros(hyper.lanes)
+    shape = (hyper.steps, hyper.lanes)
+    rewards, values = np.zeros(shape, np.float32), np.zeros((hyper.steps + 1, hyper.lanes), np.float32)
+    actions, chances, observations = np.zeros(shape, np.int64), np.zeros(shape, np.float32), []
+    for step in range(hyper.steps):
+        seen = market.observe(at)
+        with torch.no_grad():
+            logits, value = network(seen)
+        choice = torch.distributions.Categorical(logits=logits)
+        action = choice.sample()
+        observations.append(seen)
+        actions[step], chances[step], values[step] = action, choice.log_prob(action), value
+        position, earned = market.step(at, position, actions[step])
+        rewards[step] = earned / REWARD_SCALE
+        at = at + 1
+    with torch.no_grad():
+        values[-1] = network(market.observe(at))[1]
+    advantages, carried = np.zeros(shape, np.float32), np.zeros(hyper.lanes, np.float32)
+    for step in reversed(range(hyper.steps)):
+        surprise = rewards[step] + hyper.gamma * values[step + 1] - values[step]
+        carried = surprise + hyper.gamma * hyper.gae_lambda * carried
+        advantages[step] = carried
+    return {
+        "observations": torch.cat(observations),
+        "actions": torch.from_numpy(actions.ravel()),
+        "chances": torch.from_numpy(chances.ravel()),
+        "advantages": torch.from_numpy(advantages.ravel()),
+        "returns": torch.from_numpy((advantages + values[:-1]).ravel()),
+    }
+
+
+def _improve(
+    network: Network,
+    optimizer: torch.optim.Optimizer,
+    batch: dict[str, torch.Tensor],
+    chance: np.random.Generator,
+    hyper: Hyperparameters,
+) -> None:
+    advantages = batch["advantages"]
+    advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+    for _ in range(hyper.epochs):
+        for part in np.array_split(chance.permutation(len(advantages)), hyper.minibatches):
+            rows = torch.from_numpy(part)
+            logits, values = network(batch["observations"][rows])
+            choice = torch.distributions.Categorical(logits=logits)
+            ratio = (choice.log_prob(batch["actions"][rows]) - batch["chances"][rows]).exp()
+            gain = advantages[rows]
+            surrogate = torch.min(ratio * gain, ratio.clamp(1 - hyper.clip, 1 + hyper.clip) * gain).mean()
+            value_loss = torch.nn.functional.smooth_l1_loss(values, batch["returns"][rows])
+            loss = -surrogate + 0.5 * value_loss - hyper.entropy * choice.entropy().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 0.5)
+            optimizer.step()
+
+
+def _validate(network: Network, market: Market, border: int, rules: TradingRules) -> dict[str, float]:
+    """The four training metrics on the last part of the training window.
+
+    fitness_score is the share of validation blocks that earned money, scaled by how far their mean lies above zero in
+    standard errors; profit_factor is gross gain over gross loss of round trips; consistency is the share of blocks that
+    did not lose; max_drawdown is that of an account which invests all its equity where the real one invests its cap.
+    """
+    earned, held = market.replay(network, border, market.last)
+    blocks = np.array([block.sum() for block in np.array_split(earned, VALIDATION_BLOCKS)])
+    spread = blocks.std(ddof=1)
+    strength = blocks.mean() / spread * np.sqrt(len(blocks)) if spread > 0 else 0.0
+    trips = _round_trips(earned, held)
+    gain, loss = trips[trips > 0].sum(), -trips[trips < 0].sum()
+    equity = np.cumprod(1.0 + earned / rules.max_position)
+    peak = np.maximum.accumulate(np.maximum(equity, 1.0))
+    return {
+        "fitness_score": float(np.tanh(strength / 2.0)),
+        "profit_factor": float(min(gain / loss, 10.0)) if loss > 0 else (10.0 if gain > 0 else 0.0),
+        "consistency": float((blocks >= 0).mean()) if np.any(held) else 0.0,
+        "max_drawdown": float(((peak - equity) / peak).max()),
+    }
+
+
+def _round_trips(earned: NDArray[np.float64], held: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What was earned from flat to flat."""
+    ends = np.flatnonzero(held == 0.0) + 1
+    return np.array([part.sum() for part in np.split(earned, ends) if part.any()])
+
+
+def make_artifact(recipe: Recipe, bars: Bars, rules: TradingRules, hyper: Hyperparameters, as_of: pd.Timestamp) -> ModelArtifact:
+    """Train one model on the part of the bars that the gate will not judge it on, and pack it."""
+    held_out = walk_forward_windows(as_of, bars.timeframe, HELD_OUT_DAYS, 5)[0].start
+    stop = bars.index.searchsorted(held_out) - hyper.window
+    seen = bars.rows(slice(0, int(stop)))
+    network, history = train(recipe, seen, rules, hyper)
+    account, actions = GENERATIONS[recipe.generation]
+    features = len(REFERENCE.columns) + account
+    contents: dict[str, Any] = {
+        "policy_state_dict": network.state_dict(),
+        "optimizer_state_dict": {},  # left out to keep the demo small; the gate never reads it
+        "global_step": recipe.updates * hyper.lanes * hyper.steps,
+        "config": {"activation": "tanh", "feature_set": REFERENCE.name, "hidden": list(hyper.hidden)},
+        "model_version": recipe.generation,
+        "n_features": features,
+        "n_actions": actions,
+        "obs_dim": features * hyper.window,
+        "action_meanings": dict(enumerate(MEANINGS[actions])),
+        "min_trader_version": recipe.generation,
+    }
+    buffer = io.BytesIO()
+    torch.save(contents, buffer)
+    return ModelArtifact(
+        symbol=recipe.symbol,
+        timeframe=bars.timeframe.value,
+        checkpoint=buffer.getvalue(),
+        history=history,
+        training_window=TrainingWindow(seen.index[0], seen.index[-1]),
+        parity_probe=_probe(network, Market(seen, rules, hyper.window, account, actions), seen),
+    )
+
+
+def _probe(network: Network, market: Market, bars: Bars) -> ParityProbe:
+    at = np.linspace(market.first, market.last, 3).astype(np.int64)
+    observations = market.observe(at)
+    with torch.no_grad():
+        logits = network(observations)[0]
+    shown = bars.frame.iloc[-(REFERENCE.warmup + 3) :]
+    index = pd.DatetimeIndex(shown.index)
+    return ParityProbe(
+        observations=tuple(map(tuple, observations.tolist())),
+        logits=tuple(map(tuple, logits.tolist())),
+        bars=tuple((float(at), *row) for at, row in zip(index.asi8 // 10**9, shown.to_numpy().tolist(), strict=True)),
+        features=tuple(map(tuple, REFERENCE.compute(shown).to_numpy()[-3:].tolist())),
+    )
+
+
+def main() -> None:
+    """Train the models named on the command line, by default those of the demo."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--cassettes", type=Path, default=Path("cassettes"))
+    parser.add_argument("--out", type=Path, default=Path("examples/demo_archive.zip"))
+    parser.add_argument("--as-of", default=AS_OF)
+    parser.add_argument("--symbols", nargs="*", help="(default: all of the demo)")
+    parser.add_argument("--updates", type=int, help="training updates per model (default: the recipe's)")
+    options = parser.parse_args()
+    torch.set_num_threads(1)  # small networks: threads cost more than they give, and may change the last bits
+    as_of, hyper, profile = pd.Timestamp(options.as_of), Hyperparameters(), load_profile("2.4.5")
+    recipes = {recipe.symbol: recipe for recipe in DEMO}
+    artifacts = []
+    for symbol in options.symbols or recipes:
+        recipe = recipes.get(symbol, Recipe(symbol))
+        if options.updates:
+            recipe = Recipe(symbol, recipe.generation, options.updates, recipe.seed)
+        instrument = Instrument.parse(symbol)
+        first, last = market_window(as_of, Timeframe.HOUR_1, instrument.asset_class, HELD_OUT_DAYS)
+        bars = replay_bars(MarketRequest(instrument, Timeframe.HOUR_1, first, last, "sip", "all"), options.cassettes)
+        rules = profile.trading_rules(instrument.asset_class)
+        artifact = make_artifact(recipe, bars, rules, hyper, as_of)
+        final = ", ".join(f"{metric} {values[-1]:.2f}" for metric, values in artifact.history.items())
+        print(f"{symbol}: {final}", flush=True)
+        artifacts.append(artifact)
+    path = write_archive(
+        options.out,
+        artifacts,
+        trained_at=as_of.to_pydatetime(),
+        reward_scale=REWARD_SCALE,
+        validation_interval=hyper.validation_interval,
+        feature_set=REFERENCE.name,
+        account_mode="neutral",
+        activation="tanh",
+        trainer_version="example",
+    )
+    print(f"wrote {path}, {path.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,20 @@
+"""LIVE, PAPER, RETRAIN or DROP."""
+
+from collections.abc import Callable
+
+import pytest
+
+from pytest_modelgate.core.judgement import Judgement
+from pytest_modelgate.core.settings import Settings
+
+pytestmark = pytest.mark.decision
+
+
+def test_decision(
+    decision: Judgement, gate_settings: Settings, record_property: Callable[[str, object], None]
+) -> None:
+    """The decision reaches what was asked for with --gate-require."""
+    record_property("decision", decision.word)
+    if not decision.reaches(gate_settings.require):
+        reasons = "\n".join(f"- {reason}" for reason in decision.reasons)
+        pytest.fail(f"{decision.word}, {gate_settings.require.name} is required:\n{reasons}", pytrace=False)

@@ -1,0 +1,23 @@
+"""Are the training metrics good enough to look any further?"""
+
+import pytest
+
+from pytest_modelgate.core.gating import Classification, Gating
+
+pytestmark = pytest.mark.gating
+
+
+def test_threshold(gating: Gating, metric: str) -> None:
+    """The last validation value of one metric: APPROVED passes, REVIEW is tolerated, DROP blocks."""
+    band, figure = gating.bands[metric], gating.metrics[metric]
+    if band is Classification.REVIEW:
+        pytest.xfail(f"REVIEW: {metric} is {figure:g}")
+    assert band is Classification.APPROVED, f"{band}: {metric} is {figure:g}"
+
+
+def test_classification(gating: Gating) -> None:
+    """The worst metric decides the class of the model."""
+    found = "; ".join([*gating.findings, *gating.flags])
+    if gating.classification is Classification.REVIEW:
+        pytest.xfail(f"REVIEW: {found}")
+    assert gating.classification is Classification.APPROVED, f"DROP: {found}"

@@ -1,0 +1,71 @@
+"""What the terminal says: the header, and one line per model at the end."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_modelgate.plugin.figures import backtest_text, folds_text, plain, spread_text
+
+if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must not pay for
+    from pytest_modelgate.core.judgement import Judgement
+    from pytest_modelgate.plugin.run import GateRun
+
+_COLUMNS = ("model", "training", "backtest", "folds", "spread", "decision")
+_WIDTH = 100
+_MARKUP: dict[str, dict[str, bool]] = {
+    "LIVE": {"green": True},
+    "PAPER": {"blue": True},
+    "RETRAIN": {"yellow": True},
+    "DROP": {"red": True},
+    "INCOMPLETE": {"red": True, "bold": True},
+}
+
+
+def header(run: GateRun) -> list[str]:
+    """What is in force, before anything runs."""
+    gate, settings = run.gate, run.settings
+    models = len(gate.plan.models)
+    return [
+        f"model gate: {run.archive_name}, {models} model{'s' if models != 1 else ''}; "
+        f"profile {gate.profile.name}, decision {settings.decision}, at least {settings.require.name}",
+        f"model gate: as of {gate.plan.as_of:%Y-%m-%d %H:%M} UTC; backtest {settings.backtest_days} days, "
+        f"{settings.folds} folds over {settings.walk_forward_days} days; "
+        f"replaying {plain(str(settings.cassettes))}; account {settings.account}; device cpu",
+    ]
+
+
+def write_closing_table(reporter: pytest.TerminalReporter, run: GateRun) -> None:
+    """One line per model with its first reason below it, then where report and verdict are."""
+    reporter.section("model gate")
+    rows = [_cells(judgement) for judgement in run.judgements]
+    widths = [max(len(row[column]) for row in [_COLUMNS, *rows]) for column in range(len(_COLUMNS))]
+    reporter.line("  ".join(name.ljust(width) for name, width in zip(_COLUMNS, widths, strict=True)).rstrip(), bold=True)
+    for row, judgement in zip(rows, run.judgements, strict=True):
+        *cells, word = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        reporter.write("  ".join(cells) + "  ")
+        reporter.line(word.rstrip(), **_MARKUP[judgement.word])
+        for line in textwrap.wrap(judgement.reasons[0], _WIDTH - 4):
+            reporter.line("    " + plain(line))
+    verdict = run.verdict
+    promotable = ", ".join(verdict.promotable) or "none"
+    state = f"complete, promotable: {promotable}" if verdict.complete is True else "INCOMPLETE, nothing is promotable"
+    reporter.line(f"verdict: {plain(str(run.verdict_path))} ({state})")
+    if run.report_path:
+        reporter.line(f"report:  {plain(str(run.report_path))}")
+
+
+def _cells(judgement: Judgement) -> tuple[str, ...]:
+    gating, decision = judgement.plan.gating, judgement.decision
+    table = decision.table if decision else None
+    capped = f" (table: {table})" if decision and table is not None and table != decision.decision else ""
+    return (
+        judgement.plan.model.id,
+        gating.classification.value if gating else "-",
+        backtest_text(judgement),
+        folds_text(judgement),
+        spread_text(judgement),
+        judgement.word + capped,
+    )
