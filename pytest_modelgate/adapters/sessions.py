@@ -1,0 +1,35 @@
+"""The stock market's sessions. The only file that imports exchange_calendars."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from pytest_modelgate.core.bars import AssetClass, Bars, Timeframe
+
+_EXCHANGE = "XNYS"
+
+
+def regular_hours(bars: Bars) -> Bars:
+    """The bars that overlap a regular session of the New York Stock Exchange; crypto and daily bars pass as they are.
+
+    Alpaca labels hours on the clock: the bar of 09:00 New York holds the half hour before the open too, and is kept.
+    Holidays, early closes and daylight saving are the calendar's.
+    """
+    if bars.instrument.asset_class is AssetClass.CRYPTO or bars.timeframe is Timeframe.DAY_1 or not len(bars):
+        return bars
+    opens, closes = _sessions(bars.index[0], bars.index[-1])
+    # The session that opened last before a bar ends is the only one the bar can overlap.
+    latest = opens.searchsorted(bars.index + bars.timeframe.delta, side="left") - 1
+    kept = (latest >= 0) & (bars.index < closes[latest.clip(0)])
+    return Bars(bars.instrument, bars.timeframe, bars.frame[kept])
+
+
+def _sessions(first: pd.Timestamp, last: pd.Timestamp) -> tuple[pd.DatetimeIndex, pd.DatetimeIndex]:
+    """Opens and closes (UTC) of the sessions around a span; explicit bounds keep the calendar off the wall clock."""
+    import exchange_calendars
+
+    margin = pd.Timedelta(days=7)
+    start, end = ((moment.tz_localize(None)).normalize() for moment in (first - margin, last + margin))
+    calendar = exchange_calendars.get_calendar(_EXCHANGE, start=start, end=end)
+    schedule = calendar.schedule
+    return pd.DatetimeIndex(schedule["open"]).as_unit("ns"), pd.DatetimeIndex(schedule["close"]).as_unit("ns")
