@@ -22,8 +22,8 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-
 from pytest_modelgate.adapters.archive import ModelArtifact, write_archive
+
 from pytest_modelgate.adapters.profile_files import load_profile
 from pytest_modelgate.core.account import TradingRules
 from pytest_modelgate.core.bars import Bars, Instrument, Timeframe
@@ -159,7 +159,9 @@ class Market:
         return np.array(earned), np.array(held)
 
 
-def train(recipe: Recipe, bars: Bars, rules: TradingRules, hyper: Hyperparameters) -> tuple[Network, dict[str, list[float]]]:
+def train(
+    recipe: Recipe, bars: Bars, rules: TradingRules, hyper: Hyperparameters
+) -> tuple[Network, dict[str, list[float]]]:
     """Train one model and validate it as it goes.
 
     Returns:
@@ -270,7 +272,9 @@ def _round_trips(earned: NDArray[np.float64], held: NDArray[np.float64]) -> NDAr
     return np.array([part.sum() for part in np.split(earned, ends) if part.any()])
 
 
-def make_artifact(recipe: Recipe, bars: Bars, rules: TradingRules, hyper: Hyperparameters, as_of: pd.Timestamp) -> ModelArtifact:
+def make_artifact(
+    recipe: Recipe, bars: Bars, rules: TradingRules, hyper: Hyperparameters, as_of: pd.Timestamp
+) -> ModelArtifact:
     """Train one model on the part of the bars that the gate will not judge it on, and pack it."""
     held_out = walk_forward_windows(as_of, bars.timeframe, HELD_OUT_DAYS, 5)[0].start
     stop = bars.index.searchsorted(held_out) - hyper.window

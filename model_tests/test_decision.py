@@ -10,9 +10,7 @@ from pytest_modelgate.core.settings import Settings
 pytestmark = pytest.mark.decision
 
 
-def test_decision(
-    decision: Judgement, gate_settings: Settings, record_property: Callable[[str, object], None]
-) -> None:
+def test_decision(decision: Judgement, gate_settings: Settings, record_property: Callable[[str, object], None]) -> None:
     """The decision reaches what was asked for with --gate-require."""
     record_property("decision", decision.word)
     if not decision.reaches(gate_settings.require):

@@ -19,9 +19,10 @@ from marketsim.grid import STEPS_PER_HOUR, crypto_grid, stock_grid
 
 Floats = NDArray[np.float64]
 
-_BULL, _BEAR, _TRENDS = 1, 2, 3  # the third trend, 0, is flat
-_STORM_SPELL, _WEATHERS = 60, 5  # one weather of five is a storm, so a fifth of the time
-_STORM, _CALM = 1.6, 0.8  # times the typical volatility; the mean variance stays about 1
+_TRENDS = np.array([1.0, 0.0, -1.0])  # bull, flat, bear, then bull again
+_WEATHERS = np.array([0.8, 0.8, 0.8, 1.6])  # calm and storm, times the typical volatility; mean square about 1
+_WEATHER_SPELL = 60.0
+_PHASES = 4
 _PERSISTENCE, _SPREAD = 0.97, 0.3  # log volatility: autocorrelation per bar, standard deviation
 _JUMP_CHANCE, _JUMP_SIZE = 0.0005, 6.0  # per bar; in units of the bar's volatility
 
@@ -69,8 +70,8 @@ class SeriesSpec:
         """
         if self.start >= self.end or self.start != self.start.floor("h"):
             raise ValueError(f"start {self.start}, end {self.end}: expected a full hour before the end")
-        if min(self.price, self.volatility, self.turnover, self.spell - 1) <= 0 or self.edge < 0:
-            raise ValueError(f"{self}: price, volatility and turnover must be > 0, spell > 1, edge >= 0")
+        if min(self.price, self.volatility, self.turnover, self.spell - _PHASES) <= 0 or self.edge < 0:
+            raise ValueError(f"{self}: price, volatility and turnover must be > 0, spell > 4, edge >= 0")
         if self.zero_volume and self.asset_class != "crypto":
             raise ValueError("zero_volume: Alpaca serves no stock bar without a trade, expected 0")
 
@@ -84,7 +85,7 @@ def generate(spec: SeriesSpec) -> pd.DataFrame:
     make_grid = crypto_grid if spec.asset_class == "crypto" else stock_grid
     grid = make_grid(spec.start, spec.end)
     rng = np.random.Generator(np.random.PCG64(spec.seed))
-    trend = _spells(rng, grid.trading, spec.spell, _TRENDS)
+    trend = _regimes(rng, grid.trading, spec.spell, _TRENDS)
     level = _volatility_level(rng, grid.trading)
     tail = _tails(rng, len(grid.index))
     jump = _jumps(rng, len(grid.index))
@@ -94,7 +95,7 @@ def generate(spec: SeriesSpec) -> pd.DataFrame:
 
     hourly = spec.volatility / math.sqrt(grid.hours_per_year / grid.regular_variance)
     scale = spec.volatility * level * tail
-    push = np.where(trend == _BULL, 1.0, np.where(trend == _BEAR, -1.0, 0.0)) * spec.edge * hourly
+    push = trend * spec.edge * hourly
     if spec.edge_until is not None:
         push[grid.index >= spec.edge_until] = 0.0
     steady = spec.drift / grid.hours_per_year
@@ -131,17 +132,20 @@ def _with_volume(frame: pd.DataFrame, notional: Floats, spec: SeriesSpec) -> pd.
     return frame.assign(volume=np.where(quiet, 0.0, np.maximum(0.0001, np.round(volume, 4))))
 
 
-def _spells(rng: np.random.Generator, trading: NDArray[np.bool_], mean: float, states: int) -> NDArray[np.int64]:
-    """A Markov chain that leaves its state once in ``mean`` trading bars, for any other one with equal chance."""
-    leaves = rng.random(len(trading)) < 1.0 / mean
-    onward = 1 + np.floor(rng.random(len(trading)) * (states - 1))
-    visited = np.cumsum(np.where(leaves & trading, onward, 0)).astype(np.int64)
-    return visited % states
+def _regimes(rng: np.random.Generator, trading: NDArray[np.bool_], spell: float, cycle: Floats) -> Floats:
+    """The regime of each bar, from a Markov chain that moves on in trading bars only.
+
+    A spell is passed in four phases of geometric length, so its own length is Erlang-like: ``spell`` bars on average,
+    half of that as standard deviation. Plain geometric spells would leave whole months in one regime.
+    """
+    moves_on = (rng.random(len(trading)) < _PHASES / spell) & trading
+    begun = math.floor(rng.random() * _PHASES * len(cycle))
+    return np.asarray(cycle[(begun + np.cumsum(moves_on)) // _PHASES % len(cycle)])
 
 
 def _volatility_level(rng: np.random.Generator, trading: NDArray[np.bool_]) -> Floats:
     """Volatility per bar over the typical one: calm and stormy spells times a slow lognormal (Taylor 1986)."""
-    weather = np.where(_spells(rng, trading, _STORM_SPELL, _WEATHERS) == 0, _STORM, _CALM)
+    weather = _regimes(rng, trading, _WEATHER_SPELL, _WEATHERS)
     news = _normal(rng, len(trading)) * _SPREAD * math.sqrt(1 - _PERSISTENCE**2)
     wander = np.array(list(accumulate(news.tolist(), lambda log_level, shock: _PERSISTENCE * log_level + shock)))
     return np.asarray(weather * np.exp(wander - _SPREAD**2))

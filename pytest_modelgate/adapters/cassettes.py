@@ -9,9 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import os
 import socket
-import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,8 +17,10 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
+from unittest.mock import patch
 from urllib.parse import urlsplit, urlunsplit
 
+from pytest_modelgate.adapters.atomic import write_atomically
 from pytest_modelgate.core.bars import Bars
 from pytest_modelgate.core.market import MarketRequest
 from pytest_modelgate.errors import MarketDataError
@@ -118,7 +118,7 @@ def record(folder: Path, request: MarketRequest, secrets: tuple[str, ...] = ()) 
     content = gzip.compress(tape.text.encode(), mtime=0)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f"{MANIFEST}.lock"):
-        _write(path, content)
+        write_atomically(path, content)
         manifest = _manifest(folder) if (folder / MANIFEST).exists() else {}
         manifest[path_of(request)] = {
             "sha256": hashlib.sha256(content).hexdigest(),
@@ -128,7 +128,7 @@ def record(folder: Path, request: MarketRequest, secrets: tuple[str, ...] = ()) 
             "alpaca_py": version("alpaca-py"),
         }
         document = {"schema": SCHEMA, "cassettes": dict(sorted(manifest.items()))}
-        _write(folder / MANIFEST, (json.dumps(document, indent=2) + "\n").encode())
+        write_atomically(folder / MANIFEST, (json.dumps(document, indent=2) + "\n").encode())
 
 
 class _Tape:
@@ -201,16 +201,12 @@ def _scrub_response(response: dict[str, Any]) -> dict[str, Any] | None:
 def _no_sockets(where: str) -> Iterator[None]:
     """Refuse network connections, so that a fault in matching cannot reach the service unnoticed."""
 
-    def refuse(self: socket.socket, address: object) -> NoReturn:
+    def refuse(_: socket.socket, address: object) -> NoReturn:
         problem = f"a connection to {address} was attempted during replay"
         raise MarketDataError(where, problem, "Report this, with the versions of vcrpy and alpaca-py")
 
-    connect = socket.socket.connect
-    socket.socket.connect = refuse  # type: ignore[method-assign]  # put back below
-    try:
+    with patch.object(socket.socket, "connect", refuse):
         yield
-    finally:
-        socket.socket.connect = connect  # type: ignore[method-assign]  # what it was
 
 
 def _read(folder: Path, path: Path, where: str) -> str:
@@ -247,18 +243,3 @@ def _manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(cassettes, dict):
         raise MarketDataError(where, f"is not a manifest of schema {SCHEMA}", "Restore it from version control")
     return cassettes
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Put a file in place in one step, durably."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

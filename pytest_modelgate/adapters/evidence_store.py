@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from pytest_modelgate.adapters.atomic import write_atomically
 from pytest_modelgate.core.evidence import Evidence, WindowFailure
 
 SCHEMA = "modelgate.evidence/1"
@@ -33,21 +32,9 @@ class EvidenceStore:
 
     def write(self, evidence: Evidence) -> None:
         """Put a record in place, atomically and durably."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         body = _Record(evidence=evidence).model_dump_json()
-        digest = hashlib.sha256(body.encode()).hexdigest()
-        text = json.dumps({"schema": SCHEMA, "sha256": digest, "body": body}) + "\n"
-        target = self._path(evidence.model, evidence.window)
-        descriptor, temporary = tempfile.mkstemp(dir=self.folder, prefix=target.name, suffix=".tmp")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        record = {"schema": SCHEMA, "sha256": hashlib.sha256(body.encode()).hexdigest(), "body": body}
+        write_atomically(self._path(evidence.model, evidence.window), (json.dumps(record) + "\n").encode())
 
     def read(self, model: str, window: str) -> Evidence | None:
         """The record of a window; None when there is none. A damaged or altered record is a failure, never a figure."""

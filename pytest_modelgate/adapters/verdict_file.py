@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from pytest_modelgate.adapters.atomic import write_atomically
 from pytest_modelgate.core.evidence import CheckpointEvidence, MarketEvidence, WindowEvidence
 from pytest_modelgate.core.judgement import Judgement
 from pytest_modelgate.core.plan import Plan
@@ -233,18 +232,8 @@ def digest(document: Mapping[str, Any]) -> str:
 
 def write_verdict(path: Path, verdict: Verdict) -> None:
     """Replace the file in one step; a reader sees the old verdict or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(verdict.model_dump(mode="json"), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_atomically(path, text.encode())
 
 
 def json_schema() -> str:
@@ -309,7 +298,7 @@ def _checkpoint(judgement: Judgement) -> dict[str, Any] | None:
         return None
     for evidence in judgement.measured:
         return _plain(CheckpointPart, evidence.checkpoint)
-    return {name: None for name in CheckpointPart.model_fields} | {"member": reference.member}
+    return dict.fromkeys(CheckpointPart.model_fields) | {"member": reference.member}
 
 
 def _gating(judgement: Judgement) -> dict[str, Any] | None:

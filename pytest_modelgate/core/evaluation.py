@@ -12,7 +12,7 @@ from pytest_modelgate.core.features import FeatureSet
 from pytest_modelgate.core.metrics import Metrics, bars_per_year, measure
 from pytest_modelgate.core.policy import NEUTRAL_ACCOUNT, Floats, Policy, greedy
 from pytest_modelgate.core.settings import AccountMode
-from pytest_modelgate.core.simulation import Trajectory, simulate
+from pytest_modelgate.core.simulation import Decide, Trajectory, simulate
 from pytest_modelgate.core.windows import Window
 from pytest_modelgate.errors import CheckpointError, MarketDataError
 
@@ -99,17 +99,21 @@ def evaluate(subject: Subject, window: Window, account: AccountMode, capital: fl
         problem = f"{rows.start} bars before it, the features and the first observation need {needed}"
         raise MarketDataError(where, problem, "Ask for fewer --gate-walk-forward-days, or record a longer history")
     observed = series.values[rows.start - policy.window + 1 : rows.stop]
-    neutral = np.array(NEUTRAL_ACCOUNT[: policy.n_account])
-    if account == "neutral" or policy.n_account == 0:
-        actions = greedy(policy.logits(observed, neutral)).tolist()
-
-        def decide(row: int, _: Account) -> int:
-            return int(actions[row])
-    else:
-
-        def decide(row: int, state: Account) -> int:
-            tracked = np.array(account_features(state)[: policy.n_account])
-            return int(greedy(policy.logits(observed[row : row + policy.window], tracked))[0])
-
+    decide = _decide_neutral(policy, observed) if account == "neutral" else _decide_tracked(policy, observed)
     trajectory = simulate(series.bars.rows(rows), decide, policy.n_actions, subject.rules, capital)
     return trajectory, measure(trajectory, subject.bars_per_year)
+
+
+def _decide_neutral(policy: Policy, observed: Floats) -> Decide:
+    """All actions at once, since no observation depends on the account."""
+    neutral = np.array(NEUTRAL_ACCOUNT[: policy.n_account])
+    actions: list[int] = greedy(policy.logits(observed, neutral)).tolist()
+    return lambda row, _: actions[row]
+
+
+def _decide_tracked(policy: Policy, observed: Floats) -> Decide:
+    def decide(row: int, account: Account) -> int:
+        tracked = np.array(account_features(account)[: policy.n_account])
+        return int(greedy(policy.logits(observed[row : row + policy.window], tracked))[0])
+
+    return decide

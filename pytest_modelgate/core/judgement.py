@@ -87,9 +87,7 @@ def judge(plan: ModelPlan, profile: Profile, rule: DecisionRule, find: Callable[
             missing = str(evidence) if evidence else f"{name} was not evaluated in this run"
             return Judgement(plan, backtest, sanity, folds, None, missing)
     results = [fold_result(fold) for fold in folds if isinstance(fold, WindowEvidence)]
-    decision = decide(
-        plan.gating.classification, sanity, results, profile, rule, shortfalls=plan.gating.findings
-    )
+    decision = decide(plan.gating.classification, sanity, results, profile, rule, shortfalls=plan.gating.findings)
     return Judgement(plan, backtest, sanity, folds, decision, "")
 
 

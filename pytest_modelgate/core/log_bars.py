@@ -67,7 +67,7 @@ class LogBars:
 
 
 def per(numerator: Floats, denominator: Floats) -> Floats:
-    """Quotient of log-price quantities, the denominator not negative: 0 / 0 is 0, and rounding never becomes a signal."""
+    """Quotient of log-price quantities, denominator >= 0: 0 / 0 is 0, and rounding never becomes a signal."""
     return numerator / (denominator + _TINY)
 
 
@@ -82,5 +82,5 @@ def log_volatility(volatility: Floats) -> Floats:
 
 
 def wide(values: Floats) -> Floats:
-    """Limit to [-5, 5]: what is measured in standard deviations has outliers, a network must not meet them unlimited."""
+    """Limit to [-5, 5]: what is measured in standard deviations has outliers, and a network must not meet them."""
     return np.clip(values, -_WIDE, _WIDE)

@@ -7,6 +7,8 @@ count bars, not hours, and are finite: a row depends on itself and the ``WARMUP`
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -29,7 +31,7 @@ from pytest_modelgate.core.rolling import (
     weighted_offset,
 )
 
-GROUPS: dict[str, tuple[str, ...]] = {
+GROUPS: Mapping[str, tuple[str, ...]] = {
     "price action": ("return_1", "open_gap", "body", "upper_wick", "lower_wick", "streak", "range_ratio"),
     "intraday": ("day_return", "day_range_position", "day_vwap_distance", "overnight_gap"),
     "calendar": (
@@ -208,8 +210,8 @@ def _streak(returns: Floats, longest: int) -> Floats:
 
 def _trend(close: Floats, window: int) -> Floats:
     """Correlation of the log close with time: the t statistic of the trend line's slope on a bounded scale."""
-    position = (window - 1) / 2 - np.arange(window)
-    position /= math.sqrt((window**2 - 1) / 12)  # its standard deviation
+    deviation = math.sqrt((window**2 - 1) / 12)  # of the numbers 0 to window - 1
+    position: Floats = ((window - 1) / 2 - np.arange(window)) / deviation
     return per(weighted_offset(close, position) / window, rolling_std(close, window))
 
 
@@ -222,7 +224,7 @@ def _standardised(values: Floats, window: int) -> list[Floats]:
 def _autocorrelation(returns: Floats, window: int) -> Floats:
     scores = _standardised(returns, window)
     total = np.zeros(len(returns))
-    for later, earlier in zip(scores, scores[1:], strict=False):
+    for later, earlier in pairwise(scores):
         total += later * earlier
     return total / window
 

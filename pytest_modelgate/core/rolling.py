@@ -1,8 +1,8 @@
 """Rolling windows whose every value rests on its own window and nothing else.
 
-Running sums (``pandas.rolling``, ``cumsum``) carry rounding from all earlier rows, and blocked sums add in an order that
-depends on the length of the array. Here a window is added lag by lag: the same bars give the same bits wherever the
-series starts or ends. Results have the length of the input; rows without a full window are NaN.
+Running sums (``pandas.rolling``, ``cumsum``) carry rounding from all earlier rows, and blocked sums add in an order
+that depends on the length of the array. Here a window is added lag by lag: the same bars give the same bits wherever
+the series starts or ends. Results have the length of the input; rows without a full window are NaN.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -84,10 +85,8 @@ def parse_as_of(text: str) -> pd.Timestamp:
         SettingsError: not a date.
     """
     try:
-        moment = pd.Timestamp(text)
+        moment = pd.Timestamp(datetime.fromisoformat(text))
     except ValueError:
-        moment = pd.NaT
-    if moment is pd.NaT:
         problem = f"{text!r} is not a date, expected for example 2024-12-27 or 2024-12-27T21:18"
-        raise SettingsError("--gate-as-of", problem, "Write it as year-month-day, UTC")
+        raise SettingsError("--gate-as-of", problem, "Write it as year-month-day, UTC") from None
     return moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")

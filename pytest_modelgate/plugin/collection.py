@@ -60,9 +60,7 @@ def make_module(module_path: Path, parent: pytest.Collector) -> pytest.Module | 
     """Give the shipped suite the node ids it has in a project of its own: ``model_tests/test_....py``."""
     if module_path.parent != _shipped_suite() or module_path.is_relative_to(parent.config.rootpath / SUITE):
         return None
-    module: pytest.Module = pytest.Module.from_parent(
-        parent, path=module_path, nodeid=f"{SUITE}/{module_path.name}"
-    )
+    module: pytest.Module = pytest.Module.from_parent(parent, path=module_path, nodeid=f"{SUITE}/{module_path.name}")
     return module
 
 
@@ -98,9 +96,9 @@ def label_and_sort(items: list[pytest.Item]) -> None:
     staged = {}
     for place, item in enumerate(items):
         stage = next((stage for stage in STAGES if item.get_closest_marker(stage)), None)
-        case = item.callspec.params.get(CASE) if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
-        if case is not None:
-            item.user_properties.append(("model", case.model))
+        callspec = getattr(item, "callspec", None)
+        if callspec is not None and CASE in callspec.params:
+            item.user_properties.append(("model", callspec.params[CASE].model))
         if stage is not None:
             item.user_properties.append(("stage", stage))
             staged[place] = (STAGES.index(stage), item)

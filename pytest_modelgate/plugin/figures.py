@@ -11,9 +11,11 @@ if TYPE_CHECKING:  # pulls in pandas, which a run without an archive must not pa
 
 def plain(text: str) -> str:
     """Text for any terminal: ASCII, and nothing that could move its cursor."""
-    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text).encode(
-        "ascii", "backslashreplace"
-    ).decode("ascii")
+    return (
+        "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
+        .encode("ascii", "backslashreplace")
+        .decode("ascii")
+    )
 
 
 def backtest_text(judgement: Judgement) -> str:

@@ -85,6 +85,8 @@ def _summary(run: GateRun) -> str:
 
 
 def _row(judgement: Judgement) -> dict[str, Any]:
+    from pytest_modelgate.core.evidence import WindowEvidence
+
     decision, gating, measured = judgement.decision, judgement.plan.gating, judgement.measured
     checkpoint = measured[0].checkpoint if measured else None
     return {
@@ -96,7 +98,11 @@ def _row(judgement: Judgement) -> dict[str, Any]:
         "advice": gating.recommended_checkpoint if gating else None,
         "backtest": backtest_text(judgement),
         "folds": folds_text(judgement),
-        "fold_returns": [f"{fold.metrics.total_return:+.2%} {fold.sample}" for fold in measured if "fold" in fold.window],
+        "fold_returns": [
+            f"{fold.metrics.total_return:+.2%} {fold.sample}"
+            for fold in judgement.folds
+            if isinstance(fold, WindowEvidence)
+        ],
         "spread": spread_text(judgement),
         "checkpoint": checkpoint,
         "reasons": judgement.reasons,

@@ -19,7 +19,7 @@ class _Option:
     """One option with its ini key (``--gate-as-of`` and ``gate_as_of``)."""
 
     name: str
-    kind: type[str] | type[int] | type[float]
+    kind: type[str | int | float]
     default: str | int | float | None
     help: str
     choices: tuple[str, ...] | None = None
@@ -33,7 +33,7 @@ class _Option:
 _OPTIONS = (
     _Option("--gate-profile", str, "2.4.5", "thresholds: 2.3, 2.4.5, 2.4.5-literal, 4.1.0, strict or a TOML file"),
     _Option("--gate-require", str, "paper", "the least decision with which a model passes", ("live", "paper")),
-    _Option("--gate-as-of", str, None, "judge on bars closed before this moment, UTC (default: the archive's time stamp)"),
+    _Option("--gate-as-of", str, None, "UTC; judge on bars closed before it (default: the archive's time stamp)"),
     _Option("--gate-backtest-days", int, 30, "length of the sanity backtest", metavar="N"),
     _Option("--gate-walk-forward-days", int, 180, "length of the walk-forward", metavar="N"),
     _Option("--gate-folds", int, 5, "number of walk-forward folds", metavar="K"),
@@ -107,9 +107,7 @@ def read_settings(config: pytest.Config, archive: Path) -> Settings:
         sessions=values["gate_sessions"],
         feed=values["gate_feed"],
         adjustment=values["gate_adjustment"],
-        trainer_packages=tuple(
-            config.getoption("gate_trainer_package") or config.getini("gate_trainer_package")
-        ),
+        trainer_packages=tuple(config.getoption("gate_trainer_package") or config.getini("gate_trainer_package")),
     )
 
 
@@ -127,7 +125,8 @@ def _value(config: pytest.Config, option: _Option) -> str | int | float | None:
         value = option.kind(text)
     except ValueError:
         expected = {int: "a whole number", float: "a number"}[option.kind]
-        raise SettingsError(where, f"is {text!r}, expected {expected}", "Correct it in the configuration file") from None
+        problem = f"is {text!r}, expected {expected}"
+        raise SettingsError(where, problem, "Correct it in the configuration file") from None
     if option.choices and value not in option.choices:
         problem = f"is {text!r}, expected one of {', '.join(option.choices)}"
         raise SettingsError(where, problem, "Correct it in the configuration file")
@@ -138,7 +137,7 @@ def _folder(config: pytest.Config, key: str, base: Path) -> Path:
     """Folders on the command line are relative to where pytest was called, in the ini file to the root folder."""
     given = config.getoption(key)
     if given is not None:
-        return config.invocation_params.dir / given
+        return config.invocation_params.dir / str(given)
     text = config.getini(key)
     option = next(option for option in _OPTIONS if option.key == key)
     return config.rootpath / text if text else base / str(option.default)

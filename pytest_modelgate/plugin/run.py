@@ -18,10 +18,10 @@ from pytest_modelgate.adapters.evidence_store import EvidenceStore
 from pytest_modelgate.adapters.profile_files import load_profile
 from pytest_modelgate.adapters.verdict_file import Verdict, make_verdict, write_verdict
 from pytest_modelgate.core.features import FeatureSet
+from pytest_modelgate.core.judgement import Judgement
 from pytest_modelgate.core.reference_features import REFERENCE
 from pytest_modelgate.core.settings import Settings
 from pytest_modelgate.errors import SettingsError
-from pytest_modelgate.core.judgement import Judgement
 from pytest_modelgate.gate import Gate
 from pytest_modelgate.plugin.figures import plain
 

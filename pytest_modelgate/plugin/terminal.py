@@ -28,13 +28,16 @@ def header(run: GateRun) -> list[str]:
     """What is in force, before anything runs."""
     gate, settings = run.gate, run.settings
     models = len(gate.plan.models)
-    return [
+    asked = (
         f"model gate: {run.archive_name}, {models} model{'s' if models != 1 else ''}; "
-        f"profile {gate.profile.name}, decision {settings.decision}, at least {settings.require.name}",
+        f"profile {gate.profile.name}, decision {settings.decision}, at least {settings.require.name}"
+    )
+    basis = (
         f"model gate: as of {gate.plan.as_of:%Y-%m-%d %H:%M} UTC; backtest {settings.backtest_days} days, "
         f"{settings.folds} folds over {settings.walk_forward_days} days; "
-        f"replaying {plain(str(settings.cassettes))}; account {settings.account}; device cpu",
-    ]
+        f"replaying {plain(str(settings.cassettes))}; account {settings.account}; device cpu"
+    )
+    return [asked, basis]
 
 
 def write_closing_table(reporter: pytest.TerminalReporter, run: GateRun) -> None:
@@ -42,7 +45,8 @@ def write_closing_table(reporter: pytest.TerminalReporter, run: GateRun) -> None
     reporter.section("model gate")
     rows = [_cells(judgement) for judgement in run.judgements]
     widths = [max(len(row[column]) for row in [_COLUMNS, *rows]) for column in range(len(_COLUMNS))]
-    reporter.line("  ".join(name.ljust(width) for name, width in zip(_COLUMNS, widths, strict=True)).rstrip(), bold=True)
+    title = "  ".join(name.ljust(width) for name, width in zip(_COLUMNS, widths, strict=True))
+    reporter.line(title.rstrip(), bold=True)
     for row, judgement in zip(rows, run.judgements, strict=True):
         *cells, word = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         reporter.write("  ".join(cells) + "  ")

@@ -1,0 +1,83 @@
+"""The demonstration's market: seven hourly series under Alpaca's names, every price of them generated.
+
+Nothing here is, resembles or predicts the market of the same name. What the series differ in is how much there is to
+learn: that is the parameter ``edge``, known here and hidden from whoever judges a model trained on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from marketsim.generator import SeriesSpec, generate
+from marketsim.wire import SeriesKey
+
+AS_OF = pd.Timestamp("2024-12-27T21:18:19Z")
+"""When the demonstration's training ended; bars after it exist, so that asking for them by mistake is noticed."""
+
+HELD_OUT_FROM = pd.Timestamp("2024-06-30T21:00:00Z")
+"""Start of the last 180 days of closed bars before AS_OF: what no demonstration model is trained on."""
+
+_START = pd.Timestamp("2023-09-01T00:00:00Z")  # a stock's request for a year and its warm-up begins 2023-09-07
+_END = pd.Timestamp("2024-12-29T00:00:00Z")
+
+
+def _crypto(
+    seed: int,
+    price: float,
+    volatility: float,
+    *,
+    turnover: float,
+    decimals: int,
+    drift: float = 0.0,
+    edge: float = 0.0,
+    edge_until: pd.Timestamp | None = None,
+    zero_volume: float = 0.0,
+) -> SeriesSpec:
+    return SeriesSpec(
+        "crypto",
+        seed,
+        _START,
+        _END,
+        price,
+        volatility,
+        drift=drift,
+        edge=edge,
+        edge_until=edge_until,
+        spell=48.0,
+        turnover=turnover,
+        decimals=decimals,
+        zero_volume=zero_volume,
+    )
+
+
+def _stock(seed: int, price: float, volatility: float, *, drift: float, edge: float, turnover: float) -> SeriesSpec:
+    return SeriesSpec(
+        "us_equity", seed, _START, _END, price, volatility, drift=drift, edge=edge, spell=18.0, turnover=turnover
+    )
+
+
+DEMO: Mapping[SeriesKey, SeriesSpec] = {
+    # A bull market without a pattern: only being long pays, which is no skill.
+    ("crypto", "BTC/USD", "1Hour"): _crypto(11, 26000.0, 0.50, drift=0.6, turnover=4e6, decimals=2),
+    # A pattern that costs all but eat up.
+    ("crypto", "ETH/USD", "1Hour"): _crypto(12, 1650.0, 0.65, edge=0.3, turnover=2e6, decimals=2),
+    # A pattern until training ends, then none: good training metrics, nothing behind them.
+    ("crypto", "LTC/USD", "1Hour"): _crypto(
+        13, 65.0, 0.80, edge=0.6, edge_until=HELD_OUT_FROM, turnover=2e5, decimals=3, zero_volume=0.003
+    ),
+    # A bear market without a pattern.
+    ("crypto", "SOL/USD", "1Hour"): _crypto(14, 150.0, 0.80, drift=-0.8, turnover=8e5, decimals=3),
+    # A plain pattern, thinly traded.
+    ("crypto", "UNI/USD", "1Hour"): _crypto(15, 7.0, 0.95, edge=0.6, turnover=4e4, decimals=4, zero_volume=0.006),
+    # A plain pattern in sessions, with overnight gaps.
+    ("us_equity", "AAPL", "1Hour"): _stock(16, 188.0, 0.28, drift=0.0, edge=1.0, turnover=1.2e9),
+    # A calm rise without a pattern.
+    ("us_equity", "GOOGL", "1Hour"): _stock(17, 136.0, 0.27, drift=0.2, edge=0.0, turnover=5e8),
+}
+
+
+def demo_series() -> dict[SeriesKey, pd.DataFrame]:
+    """Hourly bars of every series of DEMO, 2023-09-01 to 2024-12-28 UTC; see generate."""
+    return {key: generate(spec) for key, spec in DEMO.items()}
