@@ -4,9 +4,9 @@
 
 Bars come through the same adapters as the gate's. The last 180 days before ``--as-of`` are held out, and before them an
 embargo of one observation window, so that every walk-forward fold of the gate is out-of-sample. Everything is seeded:
-the same cassettes and the same versions of torch and numpy give the same archive.
+the same cassettes and the same versions of torch and numpy give the same models.
 
-PPO: Schulman et al. 2017, https://arxiv.org/abs/1707.06347, with generalised advantage estimation (Schulman et al. 2016).
+PPO is that of Schulman et al. 2017 (https://arxiv.org/abs/1707.06347), with generalised advantage estimation (2016).
 """
 
 from __future__ import annotations

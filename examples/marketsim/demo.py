@@ -7,6 +7,7 @@ learn: that is the parameter ``edge``, known here and hidden from whoever judges
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import pandas as pd
 
@@ -23,58 +24,37 @@ _START = pd.Timestamp("2023-09-01T00:00:00Z")  # a stock's request for a year an
 _END = pd.Timestamp("2024-12-29T00:00:00Z")
 
 
-def _crypto(
-    seed: int,
-    price: float,
-    volatility: float,
-    *,
-    turnover: float,
-    decimals: int,
-    drift: float = 0.0,
-    edge: float = 0.0,
-    edge_until: pd.Timestamp | None = None,
-    zero_volume: float = 0.0,
-) -> SeriesSpec:
-    return SeriesSpec(
-        "crypto",
-        seed,
-        _START,
-        _END,
-        price,
-        volatility,
-        drift=drift,
-        edge=edge,
-        edge_until=edge_until,
-        spell=48.0,
-        turnover=turnover,
-        decimals=decimals,
-        zero_volume=zero_volume,
-    )
-
-
-def _stock(seed: int, price: float, volatility: float, *, drift: float, edge: float, turnover: float) -> SeriesSpec:
-    return SeriesSpec(
-        "us_equity", seed, _START, _END, price, volatility, drift=drift, edge=edge, spell=18.0, turnover=turnover
-    )
-
+_crypto = partial(SeriesSpec, asset_class="crypto", start=_START, end=_END, spell=48.0)
+_stock = partial(SeriesSpec, asset_class="us_equity", start=_START, end=_END, spell=18.0)
 
 DEMO: Mapping[SeriesKey, SeriesSpec] = {
     # A bull market without a pattern: only being long pays, which is no skill.
-    ("crypto", "BTC/USD", "1Hour"): _crypto(11, 26000.0, 0.50, drift=0.6, turnover=4e6, decimals=2),
-    # A pattern that costs all but eat up.
-    ("crypto", "ETH/USD", "1Hour"): _crypto(12, 1650.0, 0.65, edge=0.3, turnover=2e6, decimals=2),
-    # A pattern until training ends, then none: good training metrics, nothing behind them.
+    ("crypto", "BTC/USD", "1Hour"): _crypto(seed=111, price=26000.0, volatility=0.5, drift=0.6, turnover=4e6),
+    # A faint pattern; costs and chance take some months back.
+    ("crypto", "ETH/USD", "1Hour"): _crypto(seed=105, price=1650.0, volatility=0.65, edge=0.3, turnover=2e6),
+    # A plain pattern until training ends, then none: good training metrics with nothing behind them.
     ("crypto", "LTC/USD", "1Hour"): _crypto(
-        13, 65.0, 0.80, edge=0.6, edge_until=HELD_OUT_FROM, turnover=2e5, decimals=3, zero_volume=0.003
+        seed=101,
+        price=65.0,
+        volatility=0.8,
+        edge=0.6,
+        edge_until=HELD_OUT_FROM,
+        turnover=2e5,
+        decimals=3,
+        zero_volume=0.003,
     ),
     # A bear market without a pattern.
-    ("crypto", "SOL/USD", "1Hour"): _crypto(14, 150.0, 0.80, drift=-0.8, turnover=8e5, decimals=3),
+    ("crypto", "SOL/USD", "1Hour"): _crypto(
+        seed=211, price=150.0, volatility=0.8, drift=-0.8, turnover=8e5, decimals=3
+    ),
     # A plain pattern, thinly traded.
-    ("crypto", "UNI/USD", "1Hour"): _crypto(15, 7.0, 0.95, edge=0.6, turnover=4e4, decimals=4, zero_volume=0.006),
+    ("crypto", "UNI/USD", "1Hour"): _crypto(
+        seed=110, price=7.0, volatility=0.95, edge=0.6, turnover=4e4, decimals=4, zero_volume=0.006
+    ),
     # A plain pattern in sessions, with overnight gaps.
-    ("us_equity", "AAPL", "1Hour"): _stock(16, 188.0, 0.28, drift=0.0, edge=1.0, turnover=1.2e9),
-    # A calm rise without a pattern.
-    ("us_equity", "GOOGL", "1Hour"): _stock(17, 136.0, 0.27, drift=0.2, edge=0.0, turnover=5e8),
+    ("us_equity", "AAPL", "1Hour"): _stock(seed=107, price=188.0, volatility=0.28, edge=1.0, turnover=1.2e9),
+    # A calm market without a pattern.
+    ("us_equity", "GOOGL", "1Hour"): _stock(seed=105, price=136.0, volatility=0.27, drift=0.1, turnover=5e8),
 }
 
 

@@ -85,7 +85,7 @@ def stock_grid(start: pd.Timestamp, end: pd.Timestamp) -> Grid:
 
 def _sessions(start: pd.Timestamp, end: pd.Timestamp) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
     """Open and close of every session of XNYS that touches the range, UTC."""
-    import exchange_calendars  # noqa: PLC0415 - heavy, and only stocks need it
+    import exchange_calendars
 
     first, last = start.tz_convert(None).floor("D"), end.tz_convert(None).floor("D")
     with warnings.catch_warnings():  # exchange_calendars 4.13 uses what pandas 3.1 deprecates

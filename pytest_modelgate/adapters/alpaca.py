@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,15 +62,16 @@ def _read_keys_file(path: Path) -> Credentials:
     except (OSError, UnicodeDecodeError) as error:
         problem = f"cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}"
         raise SettingsError(where, problem, "Check the path and its permissions") from None
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    told = (line.strip().removeprefix("export ").strip() for line in text.splitlines())
+    lines = [line for line in told if line and not line.startswith("#")]
     values: Any = {}
     if lines and lines[0].startswith("{"):
         try:
             values = json.loads(text)
         except ValueError:
             raise SettingsError(where, "looks like JSON, but is not", _KEYS_REMEDY) from None
-    elif lines and all("=" in line for line in lines) and any(line.split("=")[0].strip() == KEY_ID for line in lines):
-        pairs = (line.removeprefix("export ").split("=", 1) for line in lines)
+    elif any(line.split("=")[0].strip() == KEY_ID for line in lines):
+        pairs = (line.split("=", 1) for line in lines if "=" in line)
         values = {name.strip(): value.strip().strip("'\"") for name, value in pairs}
     elif len(lines) == 2:
         values = {KEY_ID: lines[0], SECRET_KEY: lines[1]}
@@ -124,11 +126,14 @@ def fetch_bars(
 def _ask(
     request: MarketRequest, credentials: Credentials | None, data_url: str | None, timeout_s: float
 ) -> Mapping[str, Any]:
-    from alpaca.common.enums import Sort
-    from alpaca.data.enums import Adjustment, DataFeed
-    from alpaca.data.historical import CryptoHistoricalDataClient, StockHistoricalDataClient
-    from alpaca.data.requests import CryptoBarsRequest, StockBarsRequest
-    from alpaca.data.timeframe import TimeFrame, TimeFrameUnit
+    with warnings.catch_warnings():
+        # alpaca-py imports a deprecated part of websockets; under -W error that would end the gate.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from alpaca.common.enums import Sort
+        from alpaca.data.enums import Adjustment, DataFeed
+        from alpaca.data.historical import CryptoHistoricalDataClient, StockHistoricalDataClient
+        from alpaca.data.requests import CryptoBarsRequest, StockBarsRequest
+        from alpaca.data.timeframe import TimeFrame, TimeFrameUnit
 
     # TimeFrame(1, TimeFrame.Hour) would silently ask for "11Hour" (alpaca-py issue 664).
     amount, unit = {

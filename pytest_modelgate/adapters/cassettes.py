@@ -201,7 +201,8 @@ def _scrub_response(response: dict[str, Any]) -> dict[str, Any] | None:
 def _no_sockets(where: str) -> Iterator[None]:
     """Refuse network connections, so that a fault in matching cannot reach the service unnoticed."""
 
-    def refuse(_: socket.socket, address: object) -> NoReturn:
+    def refuse(connection: socket.socket, address: object) -> NoReturn:
+        connection.close()
         problem = f"a connection to {address} was attempted during replay"
         raise MarketDataError(where, problem, "Report this, with the versions of vcrpy and alpaca-py")
 

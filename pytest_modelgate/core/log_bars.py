@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pytest_modelgate.core.rolling import Floats, lagged, rolling_rms
 
-_TINY = 1e-8  # log units, a ten-thousandth of a basis point: far below any tick, far above rounding
+TINY = 1e-8  # log units, a ten-thousandth of a basis point: far below any tick, far above rounding
 _WIDE = 5.0
 _VOLUME_CAP = 1e300  # sums over a window stay finite
 _LONG = 96  # bars of the volatility that other features are measured in
@@ -68,7 +68,7 @@ class LogBars:
 
 def per(numerator: Floats, denominator: Floats) -> Floats:
     """Quotient of log-price quantities, denominator >= 0: 0 / 0 is 0, and rounding never becomes a signal."""
-    return numerator / (denominator + _TINY)
+    return numerator / (denominator + TINY)
 
 
 def share(part: Floats, whole: Floats) -> Floats:
@@ -78,7 +78,7 @@ def share(part: Floats, whole: Floats) -> Floats:
 
 def log_volatility(volatility: Floats) -> Floats:
     """Natural logarithm of a volatility in units of 1 % per bar; defined for a flat market."""
-    return np.log((volatility + _TINY) / 0.01)
+    return np.log((volatility + TINY) / 0.01)
 
 
 def wide(values: Floats) -> Floats:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from pytest_modelgate.core.calendar_features import calendar, intraday
 from pytest_modelgate.core.features import FeatureSet
-from pytest_modelgate.core.log_bars import LogBars, log_volatility, per, share, wide
+from pytest_modelgate.core.log_bars import TINY, LogBars, log_volatility, per, share, wide
 from pytest_modelgate.core.rolling import (
     Floats,
     ema_offset,
@@ -156,8 +156,8 @@ def _technical(bars: LogBars) -> dict[str, Floats]:
     deviation = rolling_std(bars.close, 20)
     high, low = rolling_max(bars.high, 14), rolling_min(bars.low, 14)
     up, down = bars.high - lagged(bars.high, 1), lagged(bars.low, 1) - bars.low
-    plus = rolling_sum(np.where((up > down) & (up > 0), up, 0.0), 14)
-    minus = rolling_sum(np.where((down > up) & (down > 0), down, 0.0), 14)
+    plus = rolling_sum(np.where((up > 0) & (up > down + TINY), up, 0.0), 14)
+    minus = rolling_sum(np.where((down > 0) & (down > up + TINY), down, 0.0), 14)
     location = per(2 * bars.close - bars.high - bars.low, span)
     volume_96 = rolling_mean(bars.volume, 96)
     volume_12 = rolling_mean(bars.volume, 12)
@@ -211,7 +211,7 @@ def _streak(returns: Floats, longest: int) -> Floats:
 def _trend(close: Floats, window: int) -> Floats:
     """Correlation of the log close with time: the t statistic of the trend line's slope on a bounded scale."""
     deviation = math.sqrt((window**2 - 1) / 12)  # of the numbers 0 to window - 1
-    position: Floats = ((window - 1) / 2 - np.arange(window)) / deviation
+    position = ((window - 1) / 2 - np.arange(window, dtype=np.float64)) / deviation
     return per(weighted_offset(close, position) / window, rolling_std(close, window))
 
 
