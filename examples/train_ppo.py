@@ -178,7 +178,7 @@ def train(
     for update in range(1, recipe.updates + 1):
         _improve(network, optimizer, _collect(network, market, border, chance, hyper), chance, hyper)
         if update % hyper.validation_interval == 0:
-            for metric, value in _validate(network, market, border, rules).items():
+            for metric, value in _validate(network, market, border).items():
                 history.setdefault(metric, []).append(value)
     return network, history
 
@@ -243,12 +243,12 @@ def _improve(
             optimizer.step()
 
 
-def _validate(network: Network, market: Market, border: int, rules: TradingRules) -> dict[str, float]:
+def _validate(network: Network, market: Market, border: int) -> dict[str, float]:
     """The four training metrics on the last part of the training window.
 
     fitness_score is the share of validation blocks that earned money, scaled by how far their mean lies above zero in
     standard errors; profit_factor is gross gain over gross loss of round trips; consistency is the share of blocks that
-    did not lose; max_drawdown is that of an account which invests all its equity where the real one invests its cap.
+    did not lose; max_drawdown is twice that of the account, a margin for what the validation has not seen.
     """
     earned, held = market.replay(network, border, market.last)
     blocks = np.array([block.sum() for block in np.array_split(earned, VALIDATION_BLOCKS)])
@@ -256,13 +256,13 @@ def _validate(network: Network, market: Market, border: int, rules: TradingRules
     strength = blocks.mean() / spread * np.sqrt(len(blocks)) if spread > 0 else 0.0
     trips = _round_trips(earned, held)
     gain, loss = trips[trips > 0].sum(), -trips[trips < 0].sum()
-    equity = np.cumprod(1.0 + earned / rules.max_position)
+    equity = np.cumprod(1.0 + earned)
     peak = np.maximum.accumulate(np.maximum(equity, 1.0))
     return {
         "fitness_score": float(np.tanh(strength / 2.0)),
         "profit_factor": float(min(gain / loss, 10.0)) if loss > 0 else (10.0 if gain > 0 else 0.0),
         "consistency": float((blocks >= 0).mean()) if np.any(held) else 0.0,
-        "max_drawdown": float(((peak - equity) / peak).max()),
+        "max_drawdown": float(min(1.0, 2.0 * ((peak - equity) / peak).max())),
     }
 
 

@@ -1,42 +1,41 @@
 """Recorded conversations with Alpaca: written whole or not at all, replayed strictly. The only file that imports vcr.
 
-A cassette holds one request with all its pages, as gzipped JSON. ``manifest.json`` beside them holds their digests, so
-that an altered price cannot pass as a recorded one.
+A cassette holds one request with all its pages, as gzipped JSON. The manifest beside them holds their digests, so that
+an altered price cannot pass as a recorded one.
 """
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import json
 import socket
-import zlib
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from unittest.mock import patch
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, quote_plus, urlencode, urlsplit, urlunsplit
 
-from pytest_modelgate.adapters.atomic import write_atomically
+from pytest_modelgate.adapters.cassette_files import RECORD, read_cassette, write_cassette
 from pytest_modelgate.core.bars import Bars
 from pytest_modelgate.core.market import MarketRequest
 from pytest_modelgate.errors import MarketDataError
 
-MANIFEST = "manifest.json"
-SCHEMA = "modelgate.cassettes/1"
 HOST = "data.alpaca.markets"
-_RECORD = "Record it with `modelgate record ARCHIVE`, and commit it together with the manifest"
+# Addresses are put in one spelling by _scrub_request, so that comparing them as text compares all of their parts; the
+# matchers for each part take twice as long over the fifty pages of a year.
 _MATCH_ON = ("method", "uri")
+# vcrpy patches the HTTP libraries of the whole process: two threads at once would play each other's cassettes.
+_one_at_a_time = threading.RLock()
 
 
 def path_of(request: MarketRequest) -> str:
     """Where a request is recorded, relative to the cassettes' folder: ``crypto/BTC-USD/1Hour/2024-12-27T2000.json.gz``.
 
-    The name bears the start of the last bar. What else makes up the request stands in the recorded address and is
-    compared when it is replayed.
+    The name bears the start of the last bar (UTC), to the minute, so that two as-of moments of one day do not meet. What
+    else makes up the request stands in the recorded address and is compared when it is replayed.
     """
     instrument = request.instrument
     folder = f"{instrument.asset_class}/{instrument.file_symbol}/{request.timeframe}"
@@ -53,25 +52,22 @@ def replay(folder: Path, request: MarketRequest) -> Iterator[None]:
     from vcr.errors import CannotOverwriteExistingCassetteException
     from vcr.record_mode import RecordMode
 
-    path = folder / path_of(request)
-    where = f"cassette {path}"
-    text = _read(folder, path, where)
-    tape = _Tape(text)
-    try:
-        context = _recorder(tape).use_cassette(str(path), record_mode=RecordMode.NONE)
-        with _no_sockets(where), context as cassette:
+    where = f"cassette {folder / path_of(request)}"
+    recorder = _recorder(_Tape(read_cassette(folder, path_of(request))))
+    with _one_at_a_time, ExitStack() as contexts:
+        contexts.enter_context(_no_sockets(where))
+        try:
+            cassette = contexts.enter_context(recorder.use_cassette(where, record_mode=RecordMode.NONE))
+        except (KeyError, TypeError, AttributeError, ValueError):
+            raise MarketDataError(where, "is not a recording of vcrpy", RECORD) from None
+        try:
             yield
-            if not cassette.all_played:
-                problem = f"only {cassette.play_count} of its {len(cassette)} pages were asked for"
-                raise MarketDataError(where, problem, _RECORD)
-    except CannotOverwriteExistingCassetteException as error:
-        asked = error.failed_request
-        problem = f"does not hold {asked.method} {asked.uri}"
-        raise MarketDataError(where, problem, _RECORD) from None
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        if tape.loaded:
-            raise
-        raise MarketDataError(where, "is not a recording of vcrpy", _RECORD) from error
+        except CannotOverwriteExistingCassetteException as error:
+            asked = _scrub_request(error.failed_request)
+            raise MarketDataError(where, f"does not hold {asked.method} {asked.uri}", RECORD) from None
+        if not cassette.all_played:
+            problem = f"only {cassette.play_count} of its {len(cassette)} pages were asked for"
+            raise MarketDataError(where, problem, RECORD)
 
 
 @dataclass
@@ -99,36 +95,27 @@ def record(folder: Path, request: MarketRequest, secrets: tuple[str, ...] = ()) 
         secrets: texts that must not occur in the file.
 
     Raises:
-        MarketDataError: nothing was recorded, or a secret would have been.
+        MarketDataError: nothing was recorded, a secret would have been, or the folder cannot be written.
     """
-    from filelock import FileLock
     from vcr.record_mode import RecordMode
 
-    path = folder / path_of(request)
-    where = f"cassette {path}"
+    where = f"cassette {folder / path_of(request)}"
     tape, recording = _Tape(None), Recording()
-    context = _recorder(tape).use_cassette(str(path), record_mode=RecordMode.ALL, record_on_exception=False)
-    with context:
+    context = _recorder(tape).use_cassette(where, record_mode=RecordMode.ALL, record_on_exception=False)
+    with _one_at_a_time, context:
         yield recording
     if tape.text is None or not recording.facts:
         raise MarketDataError(where, "nothing was asked of Alpaca, so nothing was recorded", "Report this")
-    if any(secret in tape.text for secret in secrets if secret):
+    if any(spelling in tape.text for secret in secrets if secret for spelling in _spellings(secret)):
         problem = "would have held one of your keys, so it was not written"
         raise MarketDataError(where, problem, "Revoke the key if it was sent to another host than Alpaca's")
-    content = gzip.compress(tape.text.encode(), mtime=0)
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f"{MANIFEST}.lock"):
-        write_atomically(path, content)
-        manifest = _manifest(folder) if (folder / MANIFEST).exists() else {}
-        manifest[path_of(request)] = {
-            "sha256": hashlib.sha256(content).hexdigest(),
-            **recording.facts,
-            "feed": request.feed,
-            "adjustment": request.adjustment,
-            "alpaca_py": version("alpaca-py"),
-        }
-        document = {"schema": SCHEMA, "cassettes": dict(sorted(manifest.items()))}
-        write_atomically(folder / MANIFEST, (json.dumps(document, indent=2) + "\n").encode())
+    facts = {
+        **recording.facts,
+        "feed": request.feed,
+        "adjustment": request.adjustment,
+        "alpaca_py": version("alpaca-py"),
+    }
+    write_cassette(folder, path_of(request), tape.text, facts)
 
 
 class _Tape:
@@ -136,7 +123,6 @@ class _Tape:
 
     def __init__(self, text: str | None) -> None:
         self.text = text
-        self.loaded = False
 
     def load_cassette(self, _path: str, serializer: Any) -> Any:  # noqa: ANN401 - vcrpy publishes no types
         from vcr.persisters.filesystem import CassetteNotFoundError
@@ -144,9 +130,7 @@ class _Tape:
 
         if self.text is None:
             raise CassetteNotFoundError
-        content = deserialize(self.text, serializer)
-        self.loaded = True
-        return content
+        return deserialize(self.text, serializer)
 
     def save_cassette(self, _path: str, cassette: Any, serializer: Any) -> None:  # noqa: ANN401 - vcrpy publishes no types
         from vcr.serialize import serialize
@@ -182,9 +166,13 @@ def _recorder(tape: _Tape) -> Any:  # noqa: ANN401 - vcrpy publishes no types
 
 
 def _scrub_request(request: Any) -> Any:  # noqa: ANN401 - vcrpy publishes no types
-    """No header is kept, and Alpaca's host stands in the address whatever host was asked."""
+    """No header is kept, and Alpaca's host stands in the address whatever host was asked.
+
+    Parameters are sorted: their order is the client's affair and may change with its version.
+    """
     parts = urlsplit(request.uri)
-    request.uri = urlunsplit(("https", HOST, parts.path, parts.query, ""))
+    query = urlencode(sorted(parse_qsl(parts.query, keep_blank_values=True)))
+    request.uri = urlunsplit(("https", HOST, parts.path, query, ""))
     request.headers = {}
     return request
 
@@ -197,50 +185,26 @@ def _scrub_response(response: dict[str, Any]) -> dict[str, Any] | None:
     return {"status": {"code": 200, "message": "OK"}, "headers": kept, "body": response["body"]}
 
 
+def _spellings(secret: str) -> set[str]:
+    """How a text may stand in a cassette: in an address, or as JSON within the JSON of the file."""
+    inner = json.dumps(secret)[1:-1]
+    plain = {secret, quote(secret, safe=""), quote_plus(secret), inner, json.dumps(secret, ensure_ascii=False)[1:-1]}
+    return plain | {json.dumps(spelling)[1:-1] for spelling in plain}
+
+
 @contextmanager
 def _no_sockets(where: str) -> Iterator[None]:
     """Refuse network connections, so that a fault in matching cannot reach the service unnoticed."""
+    with ExitStack() as patches:
+        for name in ("connect", "connect_ex"):
+            passes = getattr(socket.socket, name)
 
-    def refuse(connection: socket.socket, address: object) -> NoReturn:
-        connection.close()
-        problem = f"a connection to {address} was attempted during replay"
-        raise MarketDataError(where, problem, "Report this, with the versions of vcrpy and alpaca-py")
+            def refuse(connection: socket.socket, address: Any, passes: Any = passes) -> Any:  # noqa: ANN401 - of any family
+                if connection.family not in (socket.AF_INET, socket.AF_INET6):
+                    return passes(connection, address)
+                connection.close()
+                problem = f"a connection to {address} was attempted during replay"
+                raise MarketDataError(where, problem, "Report this, with the versions of vcrpy and alpaca-py")
 
-    with patch.object(socket.socket, "connect", refuse):
+            patches.enter_context(patch.object(socket.socket, name, refuse))
         yield
-
-
-def _read(folder: Path, path: Path, where: str) -> str:
-    """The cassette's text, once the manifest vouches for its bytes."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise MarketDataError(where, "is missing", _RECORD) from None
-    except OSError as error:
-        raise MarketDataError(where, f"cannot be read: {error.strerror}", "Check its permissions") from None
-    entry = _manifest(folder).get(path.relative_to(folder).as_posix())
-    digest = hashlib.sha256(content).hexdigest()
-    if not isinstance(entry, dict):
-        raise MarketDataError(where, f"is not listed in {MANIFEST}", _RECORD)
-    if entry.get("sha256") != digest:
-        problem = f"was altered: its sha256 is {digest[:12]}..., the manifest says {str(entry.get('sha256'))[:12]}..."
-        raise MarketDataError(where, problem, "Restore it from version control, or record it again")
-    try:
-        return gzip.decompress(content).decode("utf-8")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError):
-        raise MarketDataError(where, "is not gzipped text", _RECORD) from None
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    path = folder / MANIFEST
-    where = f"manifest {path}"
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        cassettes = document["cassettes"] if document["schema"] == SCHEMA else None
-    except FileNotFoundError:
-        raise MarketDataError(where, "is missing", _RECORD) from None
-    except (OSError, ValueError, KeyError, TypeError):
-        cassettes = None
-    if not isinstance(cassettes, dict):
-        raise MarketDataError(where, f"is not a manifest of schema {SCHEMA}", "Restore it from version control")
-    return cassettes

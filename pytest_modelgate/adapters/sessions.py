@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+import numpy as np
 import pandas as pd
 
 from pytest_modelgate.core.bars import AssetClass, Bars, Timeframe
@@ -24,6 +25,25 @@ def regular_hours(bars: Bars) -> Bars:
     latest = opens.searchsorted(bars.index + bars.timeframe.delta, side="left") - 1
     kept = (latest >= 0) & (bars.index < closes[latest.clip(0)])
     return Bars(bars.instrument, bars.timeframe, bars.frame[kept])
+
+
+def expected_starts(timeframe: Timeframe, first: pd.Timestamp, last: pd.Timestamp) -> pd.DatetimeIndex:
+    """Starts of the bars a stock has when it trades throughout the regular sessions (UTC, nanoseconds).
+
+    Intraday bars lie on the UTC clock, as Alpaca labels them, so the first bar of a session may start before the open;
+    they are the ones that ``regular_hours`` keeps. Daily bars start at midnight in New York.
+
+    Args:
+        first, last: bar starts, both inclusive, UTC.
+    """
+    opens, closes = _sessions(first, last)
+    if timeframe is Timeframe.DAY_1:
+        starts = opens.tz_convert("America/New_York").normalize().tz_convert("UTC")
+    else:
+        step = timeframe.delta.as_unit("ns").value
+        days = zip(opens.floor(timeframe.delta).asi8, closes.asi8, strict=True)
+        starts = pd.DatetimeIndex(np.concatenate([np.arange(start, close, step) for start, close in days]), tz="UTC")
+    return starts[(starts >= first) & (starts <= last)]
 
 
 def _sessions(first: pd.Timestamp, last: pd.Timestamp) -> tuple[pd.DatetimeIndex, pd.DatetimeIndex]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from pytest_modelgate.core.bars import Instrument, Timeframe
+from pytest_modelgate.errors import MarketDataError
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,16 @@ class MarketRequest:
     last: pd.Timestamp
     feed: str
     adjustment: str
+
+    def __post_init__(self) -> None:
+        """Refuse a window that would be read in another way than it was meant.
+
+        Raises:
+            MarketDataError: an end is not in UTC, or the first bar comes after the last.
+        """
+        if not (str(self.first.tz) == str(self.last.tz) == "UTC" and self.first <= self.last):
+            problem = "the window is not a span of UTC time"
+            raise MarketDataError(f"market data of {self}", problem, "Choose other dates, with a time zone")
 
     def __str__(self) -> str:
         """For messages."""

@@ -60,7 +60,8 @@ def make_bars(seed: int, rows: int, market: str = "crypto 1Hour") -> pd.DataFram
     for _ in range(rows // 150):
         start = int(rng.integers(rows))
         volume[start : start + int(rng.integers(1, 60))] = 0.0
-    return pd.DataFrame({"open": open_, "high": high, "low": low, "close": close, "volume": volume}, index=index)
+    prices = pd.DataFrame({"open": open_, "high": high, "low": low, "close": close}, index=index)
+    return prices.round(2).assign(volume=volume)  # equal prices are equal to the last bit, as in any feed
 
 
 def flat_bars(rows: int) -> pd.DataFrame:
