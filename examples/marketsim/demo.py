@@ -1,7 +1,8 @@
 """The demonstration's market: seven hourly series under Alpaca's names, every price of them generated.
 
 Nothing here is, resembles or predicts the market of the same name. What the series differ in is how much there is to
-learn: that is the parameter ``edge``, known here and hidden from whoever judges a model trained on them.
+learn: that is the parameter ``edge``, known here and hidden from whoever judges a model trained on them. Seeds were
+picked so that the last 180 days show what each series is for and prices stay in a plausible range.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ AS_OF = pd.Timestamp("2024-12-27T21:18:19Z")
 HELD_OUT_FROM = pd.Timestamp("2024-06-30T21:00:00Z")
 """Start of the last 180 days of closed bars before AS_OF: what no demonstration model is trained on."""
 
-_START = pd.Timestamp("2023-09-01T00:00:00Z")  # a stock's request for a year and its warm-up begins 2023-09-07
+_START = pd.Timestamp("2023-09-01T00:00:00Z")  # a stock's request for a year and its warm-up begins 2023-09-08
 _END = pd.Timestamp("2024-12-29T00:00:00Z")
 
 

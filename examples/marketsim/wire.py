@@ -96,7 +96,7 @@ class Market:
         token = _decode_token(query["page_token"]) if query.get("page_token") else ("", _BEGINNING)
         for symbol in _symbols(asset_class, query.get("symbols", "")):
             series = self._series.get((asset_class, symbol, query["timeframe"]))
-            if series is None :
+            if series is None or symbol < token[0]:
                 continue
             first, last = bisect_left(series.times, start), bisect_right(series.times, end)
             if symbol == token[0] and descending:

@@ -34,8 +34,8 @@ _one_at_a_time = threading.RLock()
 def path_of(request: MarketRequest) -> str:
     """Where a request is recorded, relative to the cassettes' folder: ``crypto/BTC-USD/1Hour/2024-12-27T2000.json.gz``.
 
-    The name bears the start of the last bar (UTC), to the minute, so that two as-of moments of one day do not meet. What
-    else makes up the request stands in the recorded address and is compared when it is replayed.
+    The name bears the start of the last bar (UTC), to the minute, so that two as-of moments of one day do not meet.
+    What else makes up the request stands in the recorded address and is compared when it is replayed.
     """
     instrument = request.instrument
     folder = f"{instrument.asset_class}/{instrument.file_symbol}/{request.timeframe}"

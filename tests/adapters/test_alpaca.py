@@ -1,16 +1,15 @@
 """The real alpaca-py client against a local server that speaks Alpaca's wire."""
 
-import json
 import socket
 import threading
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 from market_factory import random_walk, request_for, series_key
 from marketsim.server import MarketServer, serve
 
-from pytest_modelgate.adapters.alpaca import Credentials, fetch_bars, read_credentials
+from pytest_modelgate.adapters.alpaca import Credentials, fetch_bars
 from pytest_modelgate.core.bars import Timeframe
 from pytest_modelgate.errors import MarketDataError, SettingsError
 
@@ -23,6 +22,13 @@ def market() -> Iterator[MarketServer]:
     series = {series_key(symbol): FRAME for symbol in ("BTCUSD", "AAPL")}
     with serve(series, keys=(KEYS.key, KEYS.secret)) as server:
         yield server
+
+
+def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Seconds that were slept, without sleeping."""
+    waits: list[float] = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    return waits
 
 
 def test_all_pages_of_a_crypto_series_arrive_unchanged(market: MarketServer) -> None:
@@ -40,6 +46,25 @@ def test_a_stock_request_names_feed_adjustment_and_order(market: MarketServer) -
     assert {"feed=sip", "adjustment=all", "sort=asc", "limit=10000"} <= set(asked.partition("?")[2].split("&"))
 
 
+@pytest.mark.parametrize("time", ["2024-03-30T04:00:00Z", "2024-02-29T23:00:00Z"])
+def test_a_bar_that_was_not_asked_for_is_refused(market: MarketServer, time: str) -> None:
+    bars = [{"t": t, "o": 1, "h": 2, "l": 1, "c": 2, "v": 0} for t in sorted(["2024-03-01T00:00:00Z", time])]
+    market.fail_next(200, {"bars": {"BTC/USD": bars}, "next_page_token": None})
+
+    with pytest.raises(MarketDataError, match="not asked for"):
+        fetch_bars(request_for("BTCUSD", FRAME), credentials=None, data_url=market.url)
+
+
+@pytest.mark.parametrize("field", ["feed", "adjustment"])
+def test_a_word_that_alpaca_does_not_know_is_refused_before_anything_is_asked(market: MarketServer, field: str) -> None:
+    request = replace(request_for("AAPL", FRAME), **{field: "best"})
+
+    with pytest.raises(SettingsError, match=f"{field}: 'best' is not one of Alpaca's"):
+        fetch_bars(request, credentials=KEYS, data_url=market.url)
+
+    assert market.requests == []
+
+
 @pytest.mark.parametrize("timeframe", list(Timeframe))
 def test_every_timeframe_is_asked_for_by_its_name(timeframe: Timeframe) -> None:
     with serve({series_key("BTCUSD", timeframe): FRAME}) as server:
@@ -49,7 +74,7 @@ def test_every_timeframe_is_asked_for_by_its_name(timeframe: Timeframe) -> None:
 
 
 def test_a_symbol_without_bars_is_an_error_that_names_it(market: MarketServer) -> None:
-    with pytest.raises(MarketDataError, match="DOGE/USD.* has no bars"):
+    with pytest.raises(MarketDataError, match=r"DOGE/USD.* has no bars"):
         fetch_bars(request_for("DOGEUSD", FRAME), credentials=None, data_url=market.url)
 
 
@@ -60,6 +85,7 @@ def test_a_symbol_without_bars_is_an_error_that_names_it(market: MarketServer) -
         (401, "<html>unauthorized</html>", "does not know these keys"),
         (403, {"message": "subscription does not permit querying recent SIP data"}, "subscription"),
         (422, {"message": "bad"}, "refused the request's values"),
+        (404, {"message": "endpoint not found."}, "APCA_API_DATA_URL"),
         (500, "oops", "failed .status 500"),
     ],
 )
@@ -78,15 +104,52 @@ def test_a_refusal_is_told_in_our_words(market: MarketServer, status: int, body:
         '{"bars": {"BTC/USD": [{"t": "2024-03-01T00:00:00Z", "o": 1}]}, "next_page_token": null}',
         '{"bars": {"BTC/USD": [{"t": "soon", "o": 1, "h": 1, "l": 1, "c": 1, "v": 1}]}, "next_page_token": null}',
         '{"bars": {"BTC/USD": [{"t": "2024-03-01T00:00:00Z", "o": "x", "h": 1, "l": 1, "c": 1, "v": 1}]}}',
+        '{"bars": {"BTC/USD": [{"t": "2024-03-01T00:00:00Z", "o": "1.5", "h": 2, "l": 1, "c": 1, "v": 1}]}}',
+        '{"bars": {"BTC/USD": [{"t": "2024-03-01T00:00:00Z", "o": null, "h": 1, "l": 1, "c": 1, "v": 1}]}}',
+        '{"bars": {"BTC/USD": [{"t": "2024-03-01T00:00:00Z", "o": NaN, "h": 1, "l": 1, "c": 1, "v": 1}]}}',
+        '{"bars": {"BTC/USD": [{"t": null, "o": 1, "h": 1, "l": 1, "c": 1, "v": 1}]}}',
+        '{"bars": {"BTC/USD": [{"t": 1709251200, "o": 1, "h": 1, "l": 1, "c": 1, "v": 1}]}}',
+        '{"bars": {"BTC/USD": [{"t": "", "o": 1, "h": 1, "l": 1, "c": 1, "v": 1}]}}',
+        '{"bars": {"BTC/USD": "many"}}',
+        '{"bars": {"BTC/USD": [5]}}',
         '{"bars": {"BTC/US',
+        "[" * 100_000,
         "[]",
+        "",
     ],
 )
 def test_an_answer_that_is_not_bars_is_one_clear_error(market: MarketServer, body: str) -> None:
     market.fail_next(200, body)
 
-    with pytest.raises(MarketDataError, match="BTC/USD"):
+    with pytest.raises(MarketDataError, match="BTC/?USD"):
         fetch_bars(request_for("BTCUSD", FRAME), credentials=None, data_url=market.url)
+
+
+def test_a_rate_limit_that_passes_costs_only_time(market: MarketServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = sleeps(monkeypatch)
+    market.fail_next(429, {"message": "too many requests."})
+
+    bars = fetch_bars(request_for("BTCUSD", FRAME), credentials=None, data_url=market.url)
+
+    assert bars.frame.equals(FRAME)
+    assert 3 in waits
+
+
+def test_a_rate_limit_that_stays_is_told(market: MarketServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    sleeps(monkeypatch)
+    for _ in range(4):
+        market.fail_next(429, {"message": "too many requests."})
+
+    with pytest.raises(MarketDataError, match=r"limits the rate.*status 429"):
+        fetch_bars(request_for("BTCUSD", FRAME), credentials=None, data_url=market.url)
+
+
+def test_every_page_waits_its_turn(market: MarketServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = sleeps(monkeypatch)
+
+    fetch_bars(request_for("BTCUSD", FRAME), credentials=None, data_url=market.url, pause_s=0.3)
+
+    assert waits == [0.3] * len(market.requests)
 
 
 def test_bars_without_trade_count_and_vwap_are_taken(market: MarketServer) -> None:
@@ -105,14 +168,56 @@ def test_a_service_that_does_not_answer_ends_in_a_timeout() -> None:
             fetch_bars(request_for("BTCUSD", FRAME), credentials=None, data_url=url, timeout_s=0.2)
 
 
+def close_first_connection(server: socket.socket) -> None:
+    server.accept()[0].close()
+
+
 def test_a_connection_that_breaks_off_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        hang_up = threading.Thread(target=lambda: server.accept()[0].close())
+        hang_up = threading.Thread(target=close_first_connection, args=(server,))
         hang_up.start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
         with pytest.raises(MarketDataError, match="broke off"):
             fetch_bars(request_for("BTCUSD", FRAME), credentials=None, data_url=url)
         hang_up.join()
+
+
+def test_an_answer_that_breaks_off_in_the_middle_is_told(market: MarketServer) -> None:
+    market.fail_next(200, '{"bars": {', {"Transfer-Encoding": "chunked", "Content-Encoding": "identity"})
+
+    with pytest.raises(MarketDataError, match="broke off"):
+        fetch_bars(request_for("BTCUSD", FRAME), credentials=None, data_url=market.url)
+
+
+@pytest.mark.parametrize("url", ["localhost:80", "data.alpaca.markets", "http://", "ftp://data.alpaca.markets"])
+def test_an_address_without_meaning_names_the_variable_that_holds_it(url: str) -> None:
+    with pytest.raises(SettingsError, match="APCA_API_DATA_URL"):
+        fetch_bars(request_for("BTCUSD", FRAME), credentials=None, data_url=url)
+
+
+def test_an_address_may_end_in_a_slash(market: MarketServer) -> None:
+    fetch_bars(request_for("BTCUSD", FRAME), credentials=None, data_url=f"{market.url}/")
+
+    assert market.requests[0].startswith("/v1beta3/")
+
+
+def test_compression_is_one_that_the_recorder_decodes() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        heard: list[bytes] = []
+        listener = threading.Thread(target=hear_and_close, args=(server, heard))
+        listener.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(MarketDataError):
+            fetch_bars(request_for("BTCUSD", FRAME), credentials=None, data_url=url)
+        listener.join()
+
+    assert b"Accept-Encoding: gzip\r\n" in heard[0]
+
+
+def hear_and_close(server: socket.socket, heard: list[bytes]) -> None:
+    connection, _ = server.accept()
+    with connection:
+        heard.append(connection.recv(65536))
 
 
 def test_neither_error_nor_representation_shows_a_key(market: MarketServer) -> None:
@@ -124,57 +229,3 @@ def test_neither_error_nor_representation_shows_a_key(market: MarketServer) -> N
     shown = f"{caught.value} {caught.value!r} {KEYS!r}"
     assert KEYS.key not in shown
     assert KEYS.secret not in shown
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "APCA_API_KEY_ID=PK1\nAPCA_API_SECRET_KEY=abc\n",
-        "# my keys\nexport APCA_API_KEY_ID='PK1'\nexport APCA_API_SECRET_KEY=\"abc\"\n",
-        json.dumps({"APCA_API_KEY_ID": "PK1", "APCA_API_SECRET_KEY": "abc"}),
-        "PK1\nabc\n",
-        "PK1\nabc==\n",
-    ],
-)
-def test_every_form_of_a_keys_file_is_read(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "keys.txt"
-    path.write_text(text)
-
-    credentials = read_credentials({"ALPACA_KEYS_FILE": str(path), "APCA_API_KEY_ID": "other"})
-
-    assert credentials is not None
-    assert (credentials.key, credentials.secret.rstrip("=")) == ("PK1", "abc")
-
-
-def test_variables_serve_where_no_file_is_named() -> None:
-    credentials = read_credentials({"APCA_API_KEY_ID": "PK1", "APCA_API_SECRET_KEY": "abc"})
-
-    assert credentials == Credentials("PK1", "abc")
-
-
-def test_no_keys_at_all_are_none() -> None:
-    assert read_credentials({}) is None
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "onlyone\n", "{broken", '{"APCA_API_KEY_ID": 5}', "APCA_API_KEY_ID=PK1\nOTHER=hushhush\n", "a b\nhushhush"],
-)
-def test_a_useless_keys_file_is_refused_without_showing_it(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "keys.txt"
-    path.write_text(text)
-
-    with pytest.raises(SettingsError, match=r"keys\.txt") as caught:
-        read_credentials({"ALPACA_KEYS_FILE": str(path)})
-
-    assert "hushhush" not in str(caught.value)
-
-
-def test_a_missing_keys_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"nowhere\.txt: cannot be read"):
-        read_credentials({"ALPACA_KEYS_FILE": str(tmp_path / "nowhere.txt")})
-
-
-def test_half_a_pair_of_variables_names_the_missing_half() -> None:
-    with pytest.raises(SettingsError, match="APCA_API_SECRET_KEY"):
-        read_credentials({"APCA_API_KEY_ID": "PK1"})

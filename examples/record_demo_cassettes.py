@@ -1,0 +1,41 @@
+"""Record the demo's cassettes: generated bars, served locally in Alpaca's format, fetched by the real client.
+
+    python examples/record_demo_cassettes.py --cassettes cassettes
+
+The same version of numpy gives the same bytes again; pytest compares a sample with what is committed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from marketsim.demo import AS_OF, demo_series
+from marketsim.server import serve
+
+from pytest_modelgate.core.bars import Instrument, Timeframe
+from pytest_modelgate.core.market import MarketRequest
+from pytest_modelgate.core.windows import market_window
+from pytest_modelgate.market_data import record_bars
+
+_LONGEST_CHECK_DAYS = 180
+_KEYS = {"APCA_API_KEY_ID": "demo-key", "APCA_API_SECRET_KEY": "demo-secret"}  # the local server takes any
+
+
+def main() -> None:
+    """Record one cassette per series of the demo."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--cassettes", type=Path, default=Path("cassettes"))
+    folder = parser.parse_args().cassettes
+    series = demo_series()
+    with serve(series) as server:
+        for _, alpaca_symbol, name in series:
+            instrument, timeframe = Instrument.parse(alpaca_symbol.replace("/", "")), Timeframe(name)
+            first, last = market_window(AS_OF, timeframe, instrument.asset_class, _LONGEST_CHECK_DAYS)
+            request = MarketRequest(instrument, timeframe, first, last, "sip", "all")
+            bars = record_bars(request, folder, {"APCA_API_DATA_URL": server.url, **_KEYS})
+            print(f"{request}: {len(bars)} bars")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,12 @@
+"""Archives of training runs: read in place, verified, and written.
+
+``names`` knows which member plays which part, ``zip_layout``, ``zip_source`` and ``folder_source`` read bytes, ``strict_json``
+and ``summary`` read the training summary, ``reader`` puts them together, ``writer`` is the way back.
+"""
+
+from pytest_modelgate.adapters.archive.limits import Limits
+from pytest_modelgate.adapters.archive.reader import Archive, open_archive
+from pytest_modelgate.adapters.archive.summary import json_schema
+from pytest_modelgate.adapters.archive.writer import ModelArtifact, write_archive
+
+__all__ = ["Archive", "Limits", "ModelArtifact", "json_schema", "open_archive", "write_archive"]

@@ -1,0 +1,90 @@
+"""An extracted archive, read in place."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pytest_modelgate.adapters.archive.limits import Limits
+from pytest_modelgate.adapters.archive.names import check_names, is_clutter
+from pytest_modelgate.adapters.archive.text import plain
+from pytest_modelgate.errors import ArchiveError
+
+_CHUNK = 1024 * 1024
+_NO_FOLLOW: int = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+
+class FolderSource:
+    """A folder that holds what a zip would.
+
+    Attributes:
+        sizes: bytes of every file, by its path relative to the folder, with slashes.
+    """
+
+    def __init__(self, path: Path, where: str, limits: Limits) -> None:
+        self._path = path
+        self._where = where
+        try:
+            found = dict(self._walk(limits.entries))
+        except OSError as error:
+            raise ArchiveError(where, f"cannot be read: {error.strerror}", "Check its permissions") from None
+        check_names(found, where)
+        self.sizes: Mapping[str, int] = {
+            name: size for name, size in sorted(found.items()) if not (name.endswith("/") or is_clutter(name))
+        }
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """A file's content, piece by piece.
+
+        Raises:
+            ArchiveError: the file cannot be read, or is no longer what it was.
+        """
+        where, size = f"{self._where}, member {plain(name)}", 0
+        try:
+            with os.fdopen(os.open(self._path / name, os.O_RDONLY | _NO_FOLLOW), "rb") as file:
+                while piece := file.read(_CHUNK):
+                    size += len(piece)
+                    if size > self.sizes[name]:
+                        break
+                    yield piece
+        except OSError as error:
+            raise ArchiveError(where, f"cannot be read: {error.strerror}", "Check its permissions") from None
+        if size != self.sizes[name]:
+            raise ArchiveError(where, "changed while it was read", "Let the training run end, then start again")
+
+    def sha256(self) -> str:
+        """Digest over one line per file, sorted by name: sha256 of the content, two spaces, name (as sha256sum prints)."""
+        digest = hashlib.sha256()
+        for name in self.sizes:
+            content = hashlib.sha256()
+            for piece in self.chunks(name):
+                content.update(piece)
+            digest.update(f"{content.hexdigest()}  {name}\n".encode())
+        return digest.hexdigest()
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _walk(self, limit: int) -> Iterator[tuple[str, int]]:
+        pending, count = [(self._path, "")], 0
+        while pending:
+            folder, prefix = pending.pop()
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    count += 1
+                    if count > limit:
+                        problem = f"holds more than {limit} files and folders"
+                        raise ArchiveError(self._where, problem, "Name the folder of one training run")
+                    name, facts = prefix + entry.name, entry.stat(follow_symlinks=False)
+                    if stat.S_ISDIR(facts.st_mode):
+                        pending.append((folder / entry.name, f"{name}/"))
+                        yield f"{name}/", 0
+                    elif stat.S_ISREG(facts.st_mode):
+                        yield name, facts.st_size
+                    else:
+                        where = f"{self._where}, member {plain(name)}"
+                        problem = "is a link or device, expected a file or folder"
+                        raise ArchiveError(where, problem, "Put the file itself in its place")

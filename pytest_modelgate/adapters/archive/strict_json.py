@@ -1,0 +1,80 @@
+"""JSON as its standard has it, with one reading and within bounds."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+from pytest_modelgate.adapters.archive.limits import Limits
+from pytest_modelgate.adapters.archive.text import plain, shown
+from pytest_modelgate.errors import ArchiveError
+
+Path = tuple[str | int, ...]
+_REMEDY = "Write the summary with json.dump, or use pytest_modelgate.write_archive"
+
+
+def read_json(raw: bytes, where: str, limits: Limits, may_diverge: Callable[[Path], bool]) -> dict[str, Any]:
+    """Parse a file whose outermost value is an object.
+
+    Args:
+        raw: UTF-8, with or without a byte order mark.
+        where: archive and member, for messages.
+        may_diverge: whether the number at a path of keys and indexes may be NaN or infinite.
+
+    Raises:
+        ArchiveError: not JSON, not UTF-8, too deep, a key twice in one object, or a number that must be finite is not.
+    """
+    containers = raw.count(b"[") + raw.count(b"{")
+    if containers > limits.json_containers:
+        problem = f"holds {containers} lists and objects, expected at most {limits.json_containers}"
+        raise ArchiveError(where, problem, "Leave out what the schema does not ask for")
+    try:
+        document = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=lambda pairs: _unique(pairs, where))
+    except UnicodeDecodeError as error:
+        raise ArchiveError(where, f"is not UTF-8 at byte {error.start}", _REMEDY) from None
+    except json.JSONDecodeError as error:
+        problem = f"is not JSON at line {error.lineno}, column {error.colno}: {error.msg}"
+        raise ArchiveError(where, problem, _REMEDY) from None
+    except RecursionError:
+        raise _too_deep(where, limits) from None
+    except ValueError:  # an integer of thousands of digits
+        raise ArchiveError(where, "holds a number that is out of range", _REMEDY) from None
+    if not isinstance(document, dict):
+        raise ArchiveError(where, f"is {shown(document)}, expected an object", _REMEDY)
+    _check(document, (), where, limits, may_diverge)
+    return document
+
+
+def path_text(path: Path) -> str:
+    """``UNIUSD_1Hour, max_drawdown[3]``."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f"{', ' if text else ''}{plain(part, 60)}"
+    return text
+
+
+def _unique(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+        raise ArchiveError(where, f"holds the key {shown(twice)} twice in one object", "Keep one of the two")
+    return found
+
+
+def _check(value: dict[str, Any] | list[Any], path: Path, where: str, limits: Limits, ok: Callable[[Path], bool]) -> None:
+    if len(path) >= limits.json_depth:
+        raise _too_deep(where, limits)
+    for key, child in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(child, dict | list):
+            _check(child, (*path, key), where, limits, ok)
+        elif isinstance(child, float) and not math.isfinite(child) and not ok((*path, key)):
+            problem = f"is {child}, expected a finite number; only the values of metrics may be NaN or infinite"
+            raise ArchiveError(f"{where}, {path_text((*path, key))}", problem, "Correct what the trainer writes")
+
+
+def _too_deep(where: str, limits: Limits) -> ArchiveError:
+    problem = f"nests lists and objects deeper than {limits.json_depth}"
+    return ArchiveError(where, problem, "Leave out what the schema does not ask for")

@@ -1,0 +1,100 @@
+"""A zip, read in place."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pytest_modelgate.adapters.archive.limits import Limits
+from pytest_modelgate.adapters.archive.names import is_clutter
+from pytest_modelgate.adapters.archive.text import plain
+from pytest_modelgate.adapters.archive.zip_layout import Span, read_layout
+from pytest_modelgate.errors import ArchiveError
+
+_CHUNK = 1024 * 1024
+
+
+class ZipSource:
+    """A zip that is opened once; every byte comes through that one handle.
+
+    Attributes:
+        sizes: bytes of every file, by the archive's name for it.
+    """
+
+    def __init__(self, path: Path, where: str, limits: Limits) -> None:
+        try:
+            self._file = path.open("rb")
+        except OSError as error:
+            raise ArchiveError(where, f"cannot be opened: {error.strerror}", "Check its permissions") from None
+        self._where = where
+        try:
+            self._spans = read_layout(self._file, where, limits)
+        except BaseException:
+            self._file.close()
+            raise
+        self.sizes: Mapping[str, int] = {
+            name: span.size for name, span in self._spans.items() if not is_clutter(name)
+        }
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """A member's content, piece by piece; it is complete and whole only if the iteration ends without an error.
+
+        Raises:
+            ArchiveError: the content is damaged, or not of the size and checksum that the directory states.
+        """
+        span, crc, size = self._spans[name], 0, 0
+        try:
+            for piece in self._inflate(span) if span.deflated else self._packed(span):
+                crc, size = zlib.crc32(piece, crc), size + len(piece)
+                if size > span.size:
+                    raise self._damaged(name, f"unpacks to more than the {span.size} bytes it announces")
+                yield piece
+        except (zlib.error, EOFError):
+            raise self._damaged(name, "its packed data is damaged") from None
+        if size != span.size or crc != span.crc:
+            problem = f"has {size} bytes with checksum {crc:08x}, expected {span.size} with {span.crc:08x}"
+            raise self._damaged(name, problem)
+
+    def sha256(self) -> str:
+        """Digest of the zip's bytes."""
+        digest = hashlib.sha256()
+        self._file.seek(0)
+        while piece := self._file.read(_CHUNK):
+            digest.update(piece)
+        return digest.hexdigest()
+
+    def close(self) -> None:
+        """Release the file."""
+        self._file.close()
+
+    def _packed(self, span: Span) -> Iterator[bytes]:
+        at, end = span.start, span.start + span.packed
+        while at < end:
+            self._file.seek(at)
+            piece = self._file.read(min(_CHUNK, end - at))
+            if not piece:
+                raise EOFError
+            at += len(piece)
+            yield piece
+
+    def _inflate(self, span: Span) -> Iterator[bytes]:
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        for packed in self._packed(span):
+            rest = packed
+            while not inflater.eof:
+                piece = inflater.decompress(rest, _CHUNK)
+                rest = inflater.unconsumed_tail
+                if piece:
+                    yield piece
+                if not rest and len(piece) < _CHUNK:
+                    break
+            else:
+                if inflater.unused_data or rest:
+                    raise EOFError
+        if not inflater.eof:
+            raise EOFError
+
+    def _damaged(self, name: str, problem: str) -> ArchiveError:
+        return ArchiveError(f"{self._where}, member {plain(name)}", problem, "Copy or download the archive again")

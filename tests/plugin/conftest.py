@@ -1,0 +1,61 @@
+"""A small market on cassettes, and runs of the gate on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import model_factory
+import numpy as np
+import pandas as pd
+import pytest
+from market_factory import random_walk, series_key
+from marketsim.server import serve
+from plugin_helpers import AS_OF, GOOD, IDLE, GateResult, RunGate, pack
+
+from pytest_modelgate.core.bars import Instrument, Timeframe
+from pytest_modelgate.core.market import MarketRequest
+from pytest_modelgate.core.windows import market_window
+from pytest_modelgate.market_data import record_bars
+
+
+def _waves() -> pd.DataFrame:
+    """Trends up and down in turn, with a little noise: whoever follows them earns in every fold."""
+    frame = random_walk("2023-11-01", 24 * 430, seed=7)
+    chance = np.random.default_rng(7)
+    returns = model_factory.waves(len(frame)) + chance.normal(0.0, 0.001, len(frame))
+    close = np.round(100.0 * np.exp(np.cumsum(returns - returns.mean())), 4)
+    opened = np.concatenate([[100.0], close[:-1]])
+    return frame.assign(open=opened, high=np.maximum(opened, close), low=np.minimum(opened, close), close=close)
+
+
+@pytest.fixture(scope="session")
+def market_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Cassettes of WAVUSD, which has a pattern, and RNDUSD, which has none."""
+    folder = tmp_path_factory.mktemp("market") / "cassettes"
+    series = {"WAVUSD": _waves(), "RNDUSD": random_walk("2023-11-01", 24 * 430, seed=3)}
+    with serve({series_key(symbol): frame for symbol, frame in series.items()}) as server:
+        for symbol in series:
+            instrument = Instrument.parse(symbol)
+            first, last = market_window(pd.Timestamp(AS_OF), Timeframe.HOUR_1, instrument.asset_class, 180)
+            request = MarketRequest(instrument, Timeframe.HOUR_1, first, last, "sip", "all")
+            record_bars(request, folder, {"APCA_API_DATA_URL": server.url})
+    return folder
+
+
+@pytest.fixture
+def run_gate(pytester: pytest.Pytester, market_folder: Path) -> RunGate:
+    """Run pytest on an archive, in an empty folder."""
+
+    def run(archive: Path, *options: str, subprocess: bool = False) -> GateResult:
+        arguments = [f"--model-archive={archive}", f"--gate-cassettes={market_folder}", *options]
+        runner = pytester.runpytest_subprocess if subprocess else pytester.runpytest_inprocess
+        result = runner("-p", "no:randomly", *arguments)
+        return GateResult(result, pytester.path / "gate-report")
+
+    return run
+
+
+@pytest.fixture
+def good_archive(tmp_path: Path) -> Path:
+    """One model that earns, one that never trades."""
+    return pack(tmp_path, GOOD, IDLE)

@@ -1,0 +1,137 @@
+"""What cannot be evaluated never counts in a model's favour, and never blocks its siblings."""
+
+from pathlib import Path
+
+import pytest
+from model_factory import APPROVED, WINDOW, constant_policy, follow
+from plugin_helpers import GOOD, GateResult, RunGate, model, pack
+
+from pytest_modelgate import ModelArtifact
+from pytest_modelgate.core.reference_features import REFERENCE
+
+WIDTH = WINDOW * len(REFERENCE.columns)
+POLICY = follow("momentum_24")
+
+
+def assert_incomplete(result: GateResult, told: str) -> None:
+    """RNDUSD could not be evaluated, WAVUSD was; the reason is told in tests, table and verdict, without a traceback."""
+    assert result.run.ret == 1
+    assert result.decision("RNDUSD_1Hour") == "INCOMPLETE"
+    assert result.decision("WAVUSD_1Hour") == "PAPER"
+    assert result.verdict["promotable"] == []
+    assert told in str(result.verdict["complete"])
+    assert told in result.text.replace("\n", " ")
+    assert "Traceback" not in result.text
+    assert "pytest_modelgate/" not in result.text.replace(str(result.output.parent), "")
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        pytest.param(model("RNDUSD", APPROVED, POLICY, model_version="9.9.9"), "9.9.9", id="unknown version"),
+        pytest.param(model("RNDUSD", APPROVED, POLICY, n_features=60), "60", id="wrong shape"),
+        pytest.param(model("RNDUSD", APPROVED, POLICY, obs_dim=WIDTH + 1), str(WIDTH + 1), id="wrong observation"),
+        pytest.param(
+            model("RNDUSD", APPROVED, POLICY, action_meanings={0: "HOLD", 1: "SELL", 2: "BUY"}),
+            "SELL",
+            id="other order",
+        ),
+        pytest.param(
+            ModelArtifact(symbol="RNDUSD", timeframe="1Hour", checkpoint=b"not a checkpoint", history=APPROVED),
+            "RNDUSD_1Hour.pt",
+            id="not a checkpoint",
+        ),
+    ],
+)
+def test_a_bad_checkpoint_leaves_its_own_model_incomplete(
+    run_gate: RunGate, tmp_path: Path, broken: ModelArtifact, told: str
+) -> None:
+    assert_incomplete(run_gate(pack(tmp_path, GOOD, broken)), told)
+
+
+def test_a_missing_cassette_names_the_command_that_records_it(run_gate: RunGate, tmp_path: Path) -> None:
+    unknown = model("XYZUSD", APPROVED, POLICY)
+
+    result = run_gate(pack(tmp_path, GOOD, unknown))
+
+    assert result.decision("XYZUSD_1Hour") == "INCOMPLETE"
+    assert result.decision("WAVUSD_1Hour") == "PAPER"
+    assert "modelgate record" in str(result.verdict["complete"])
+    assert "XYZ-USD" in result.text
+
+
+def test_a_run_of_some_checks_leaves_the_verdict_incomplete(run_gate: RunGate, tmp_path: Path) -> None:
+    result = run_gate(pack(tmp_path, GOOD), "-m", "gating")
+
+    assert result.run.ret == 0
+    assert result.decision("WAVUSD_1Hour") == "INCOMPLETE"
+    assert "backtest was not evaluated in this run" in result.verdict["complete"]
+    assert result.verdict["promotable"] == []
+
+
+def test_a_decision_alone_gains_the_evidence_it_needs(run_gate: RunGate, tmp_path: Path) -> None:
+    result = run_gate(pack(tmp_path, GOOD), "-m", "decision")
+
+    assert result.run.parseoutcomes() == {"passed": 1, "deselected": 13}
+    assert result.verdict["complete"] is True
+
+
+def test_neither_runxfail_nor_an_edited_suite_makes_the_verdict_kinder(
+    run_gate: RunGate, good_archive: Path, pytester: pytest.Pytester
+) -> None:
+    honest = run_gate(good_archive).verdict["digest"]
+    suite = pytester.mkdir("model_tests")
+    (suite / "test_decision.py").write_text(
+        "import pytest\n\n@pytest.mark.decision\ndef test_decision(decision):\n    pass\n"
+    )
+
+    softened = run_gate(good_archive, "--runxfail")
+
+    assert softened.run.ret == 0
+    assert softened.verdict["digest"] == honest
+    assert softened.verdict["promotable"] == ["WAVUSD_1Hour"]
+
+
+def test_an_earlier_verdict_does_not_outlive_the_start_of_a_run(
+    run_gate: RunGate, tmp_path: Path, pytester: pytest.Pytester
+) -> None:
+    archive = pack(tmp_path, GOOD)
+    assert run_gate(archive).verdict["promotable"] == ["WAVUSD_1Hour"]
+    pytester.makeconftest(
+        """
+        import os
+
+        def pytest_runtest_setup(item):
+            os._exit(9)  # as a kill would
+        """
+    )
+
+    result = run_gate(archive, subprocess=True)
+
+    assert result.verdict["complete"] == "the run has not finished"
+    assert result.verdict["promotable"] == []
+
+
+def test_idle_and_absent_entries_are_told_apart(run_gate: RunGate, tmp_path: Path) -> None:
+    import json
+    import zipfile
+
+    packed = pack(tmp_path, GOOD, model("RNDUSD", APPROVED, constant_policy("BUY")), model("ABCUSD", APPROVED, POLICY))
+    altered = tmp_path / "altered_20241227_211819.zip"
+    with zipfile.ZipFile(packed) as source, zipfile.ZipFile(altered, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            if name.endswith(".json"):
+                summary = json.loads(content)
+                del summary["models"]["RNDUSD_1Hour"]
+                content = json.dumps(summary).encode()
+            if "ABCUSD" not in name:
+                target.writestr(name, content)
+
+    result = run_gate(altered)
+
+    assert result.decision("WAVUSD_1Hour") == "PAPER"
+    assert result.decision("RNDUSD_1Hour") == "INCOMPLETE"
+    assert result.decision("ABCUSD_1Hour") == "INCOMPLETE"
+    assert "the training summary has no entry for this checkpoint" in result.verdict["complete"]
+    assert "there is no models/rl_symbols/ABCUSD_1Hour.pt" in result.verdict["complete"]
