@@ -89,7 +89,11 @@ class Hyperparameters:
 
 
 class Network(torch.nn.Module):
-    """A shared trunk with a policy head and a value head."""
+    """A shared trunk with a policy head and a value head.
+
+    The value head knows the position, which the policy does not see: the worth of a state is that of being flat plus,
+    per share of equity held, that of the position.
+    """
 
     def __init__(self, inputs: int, hidden: Sequence[int], actions: int) -> None:
         super().__init__()
@@ -99,14 +103,20 @@ class Network(torch.nn.Module):
             inputs = size
         self.trunk = torch.nn.Sequential(*layers)
         self.policy_head = torch.nn.Linear(inputs, actions)
-        self.value_head = torch.nn.Linear(inputs, 1)
+        self.value_head = torch.nn.Linear(inputs, 2)
         torch.nn.init.zeros_(self.policy_head.bias)
         torch.nn.init.orthogonal_(self.policy_head.weight, 0.01)
 
-    def forward(self, observations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits (n, actions) and values (n,)."""
+    def forward(self, observations: torch.Tensor, position: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits (n, actions) and values (n,) of flat observations and positions, the latter as a share of equity."""
         hidden = self.trunk(observations)
-        return self.policy_head(hidden), self.value_head(hidden).squeeze(-1)
+        flat, per_share = self.value_head(hidden).unbind(dim=1)
+        return self.policy_head(hidden), flat + per_share * position * 10.0
+
+    def logits(self, observations: torch.Tensor) -> torch.Tensor:
+        """What the gate will compute."""
+        result: torch.Tensor = self.policy_head(self.trunk(observations))
+        return result
 
 
 class Market:
@@ -150,7 +160,7 @@ class Market:
     def replay(self, network: Network, first: int, last: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Greedy trading from flat: earned fraction and position of each bar."""
         with torch.no_grad():
-            actions = network(self.observe(np.arange(first, last)))[0].argmax(dim=1).numpy()
+            actions = network.logits(self.observe(np.arange(first, last))).argmax(dim=1).numpy()
         position, earned, held = np.zeros(1), [], []
         for row, action in enumerate(actions):
             position, reward = self.step(np.array([first + row]), position, np.array([action]))
@@ -190,20 +200,21 @@ def _collect(
     position = np.zeros(hyper.lanes)
     shape = (hyper.steps, hyper.lanes)
     rewards, values = np.zeros(shape, np.float32), np.zeros((hyper.steps + 1, hyper.lanes), np.float32)
-    actions, chances, observations = np.zeros(shape, np.int64), np.zeros(shape, np.float32), []
+    actions, chances, held = np.zeros(shape, np.int64), np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    observations = []
     for step in range(hyper.steps):
         seen = market.observe(at)
         with torch.no_grad():
-            logits, value = network(seen)
+            logits, value = network(seen, torch.from_numpy(position.astype(np.float32)))
         choice = torch.distributions.Categorical(logits=logits)
         action = choice.sample()
         observations.append(seen)
-        actions[step], chances[step], values[step] = action, choice.log_prob(action), value
+        actions[step], chances[step], values[step], held[step] = action, choice.log_prob(action), value, position
         position, earned = market.step(at, position, actions[step])
         rewards[step] = earned / REWARD_SCALE
         at = at + 1
     with torch.no_grad():
-        values[-1] = network(market.observe(at))[1]
+        values[-1] = network(market.observe(at), torch.from_numpy(position.astype(np.float32)))[1]
     advantages, carried = np.zeros(shape, np.float32), np.zeros(hyper.lanes, np.float32)
     for step in reversed(range(hyper.steps)):
         surprise = rewards[step] + hyper.gamma * values[step + 1] - values[step]
@@ -211,6 +222,7 @@ def _collect(
         advantages[step] = carried
     return {
         "observations": torch.cat(observations),
+        "positions": torch.from_numpy(held.ravel()),
         "actions": torch.from_numpy(actions.ravel()),
         "chances": torch.from_numpy(chances.ravel()),
         "advantages": torch.from_numpy(advantages.ravel()),
@@ -230,7 +242,7 @@ def _improve(
     for _ in range(hyper.epochs):
         for part in np.array_split(chance.permutation(len(advantages)), hyper.minibatches):
             rows = torch.from_numpy(part)
-            logits, values = network(batch["observations"][rows])
+            logits, values = network(batch["observations"][rows], batch["positions"][rows])
             choice = torch.distributions.Categorical(logits=logits)
             ratio = (choice.log_prob(batch["actions"][rows]) - batch["chances"][rows]).exp()
             gain = advantages[rows]
@@ -310,7 +322,7 @@ def _probe(network: Network, market: Market, bars: Bars) -> ParityProbe:
     at = np.linspace(market.first, market.last, 3).astype(np.int64)
     observations = market.observe(at)
     with torch.no_grad():
-        logits = network(observations)[0]
+        logits = network.logits(observations)
     shown = bars.frame.iloc[-(REFERENCE.warmup + 3) :]
     index = pd.DatetimeIndex(shown.index)
     return ParityProbe(

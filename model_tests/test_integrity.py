@@ -2,12 +2,12 @@
 
 import pytest
 
-from pytest_modelgate.core.evidence import WindowEvidence
+from pytest_modelgate.core.evidence import CheckpointEvidence
 
 pytestmark = pytest.mark.integrity
 
 
-def test_parity(backtest: WindowEvidence) -> None:
+def test_parity(checkpoint: CheckpointEvidence) -> None:
     """The trainer's own outputs are reproduced; without a parity probe nothing is proven, which is tolerated."""
-    if backtest.checkpoint.parity != "proven":
-        pytest.xfail(f"unproven: {backtest.checkpoint.parity_detail}")
+    if checkpoint.parity != "proven":
+        pytest.xfail(f"unproven: {checkpoint.parity_detail}")

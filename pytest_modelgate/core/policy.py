@@ -83,6 +83,11 @@ class MlpPolicy:
     window: int
 
     @property
+    def obs_dim(self) -> int:
+        """Length of a flat observation."""
+        return self.window * (self.n_market + self.n_account)
+
+    @property
     def n_actions(self) -> int:
         """Size of the last layer."""
         return int(self.weights[-1].shape[0])
@@ -101,6 +106,17 @@ class MlpPolicy:
         hidden[:] = self.biases[0] + first[:, :, self.n_market :].sum(axis=1) @ account
         for lag in range(self.window):
             hidden += market[lag : lag + count] @ first[:, lag, : self.n_market].T
+        return self._remaining_layers(hidden)
+
+    def logits_of(self, observations: Floats) -> Floats:
+        """Logits of flat observations (n, obs_dim), in the plain way.
+
+        Raises:
+            CheckpointError: a logit is not finite.
+        """
+        return self._remaining_layers(observations @ self.weights[0].T + self.biases[0])
+
+    def _remaining_layers(self, hidden: Floats) -> Floats:
         for weight, bias in zip(self.weights[1:], self.biases[1:], strict=True):
             hidden = _activate(self.activation, hidden) @ weight.T + bias
         if not np.isfinite(hidden).all():

@@ -3,6 +3,7 @@
 from pytest_modelgate.plugin.fixtures import (
     backtest,
     bars,
+    checkpoint,
     decision,
     evidence,
     fold_result,
@@ -33,6 +34,7 @@ from pytest_modelgate.plugin.hooks import (
 __all__ = [
     "backtest",
     "bars",
+    "checkpoint",
     "decision",
     "evidence",
     "fold_result",

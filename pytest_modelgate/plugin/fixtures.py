@@ -13,7 +13,7 @@ from pytest_modelgate.plugin.state import RUN
 
 if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must not pay for
     from pytest_modelgate.core.bars import Bars
-    from pytest_modelgate.core.evidence import WindowEvidence
+    from pytest_modelgate.core.evidence import CheckpointEvidence, WindowEvidence
     from pytest_modelgate.core.gating import Gating
     from pytest_modelgate.core.judgement import Judgement
     from pytest_modelgate.core.plan import ModelPlan
@@ -73,6 +73,12 @@ def gating(model_plan: ModelPlan) -> Gating:
 def backtest(gate: Gate, gate_case: Case, model_plan: ModelPlan) -> WindowEvidence:
     """Evidence of the sanity window."""
     return _evidence(gate, model_plan, gate_case.window or model_plan.backtest.name)
+
+
+@pytest.fixture
+def checkpoint(gate: Gate, model_plan: ModelPlan) -> CheckpointEvidence:
+    """Which bytes are judged, and whether they compute what the trainer computed."""
+    return _evidence(gate, model_plan, model_plan.backtest.name).checkpoint
 
 
 @pytest.fixture

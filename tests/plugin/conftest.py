@@ -49,7 +49,7 @@ def run_gate(pytester: pytest.Pytester, market_folder: Path) -> RunGate:
     def run(archive: Path, *options: str, subprocess: bool = False) -> GateResult:
         arguments = [f"--model-archive={archive}", f"--gate-cassettes={market_folder}", *options]
         runner = pytester.runpytest_subprocess if subprocess else pytester.runpytest_inprocess
-        result = runner("-p", "no:randomly", *arguments)
+        result = runner(*arguments)
         return GateResult(result, pytester.path / "gate-report")
 
     return run

@@ -97,16 +97,16 @@ def test_an_earlier_verdict_does_not_outlive_the_start_of_a_run(
 ) -> None:
     archive = pack(tmp_path, GOOD)
     assert run_gate(archive).verdict["promotable"] == ["WAVUSD_1Hour"]
-    pytester.makeconftest(
-        """
+    pytester.makepyfile(
+        power_cut="""
         import os
 
         def pytest_runtest_setup(item):
-            os._exit(9)  # as a kill would
+            os._exit(9)
         """
     )
 
-    result = run_gate(archive, subprocess=True)
+    result = run_gate(archive, "-p", "power_cut", subprocess=True)
 
     assert result.verdict["complete"] == "the run has not finished"
     assert result.verdict["promotable"] == []

@@ -8,7 +8,7 @@ import pytest
 HEAVY = ("torch", "alpaca", "vcr", "pandas", "numpy", "pydantic", "exchange_calendars", "matplotlib", "jinja2.ext")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["--collect-only", "-q"], []])
+@pytest.mark.parametrize("arguments", [["--help"], ["--collect-only", "-q"], []])
 def test_nothing_heavy_is_imported(pytester: pytest.Pytester, arguments: list[str]) -> None:
     pytester.makepyfile("def test_nothing(): pass")
     code = (

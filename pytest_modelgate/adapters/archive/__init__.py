@@ -5,8 +5,8 @@ and ``summary`` read the training summary, ``reader`` puts them together, ``writ
 """
 
 from pytest_modelgate.adapters.archive.limits import Limits
-from pytest_modelgate.adapters.archive.reader import Archive, open_archive
-from pytest_modelgate.adapters.archive.summary import json_schema
-from pytest_modelgate.adapters.archive.writer import ModelArtifact, write_archive
 
-__all__ = ["Archive", "Limits", "ModelArtifact", "json_schema", "open_archive", "write_archive"]
+from pytest_modelgate.adapters.archive.summary import summary_json_schema
+
+
+__all__ = ["Archive", "Limits", "ModelArtifact", "summary_json_schema", "open_archive", "write_archive"]

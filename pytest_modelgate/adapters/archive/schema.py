@@ -1,0 +1,161 @@
+"""The schema of the training summary, full and bare. NaN and infinities are refused before, where they may not stand."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Annotated, Any, Literal, NoReturn, Self
+
+import pandas as pd
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    FailFast,
+    Field,
+    RootModel,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from pytest_modelgate.adapters.archive.text import shown
+from pytest_modelgate.core.bars import Timeframe
+from pytest_modelgate.core.training_run import METRICS
+
+SCHEMA = "modelgate.training_summary/1"
+OWN_ERROR = "modelgate"  # the type of errors that bring their own problem and remedy along
+
+
+def _refuse(problem: str, remedy: str) -> NoReturn:
+    raise PydanticCustomError(OWN_ERROR, "{problem}", {"problem": problem, "remedy": remedy})
+
+
+def _fraction(value: float) -> float:
+    if math.isfinite(value) and not 0 <= value <= 1:
+        _refuse(f"is {value!r}, expected a fraction from 0 to 1", "Write fractions, not percent: 8 % is 0.08")
+    return value
+
+
+def _ratio(value: float) -> float:
+    if math.isfinite(value) and value < 0:
+        problem = f"is {value!r}, expected gross profit over gross loss, which is never negative"
+        _refuse(problem, "Divide by the loss as a positive number")
+    return value
+
+
+def _moment(value: object) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+        if moment is not None and moment.tzinfo is not None:
+            pd.Timestamp(moment).as_unit("ns")  # what bars are counted in ends in 2262
+            return moment
+    except (ValueError, OverflowError):
+        pass
+    problem = f"is {shown(value)}, expected an ISO 8601 time with a UTC offset, up to the year 2261"
+    _refuse(problem, "Write it like 2024-12-27T00:00:00+00:00")
+
+
+Text = Annotated[str, Field(pattern=r"^[ -~]{1,80}\Z", description="1 to 80 printable ASCII characters")]
+Fraction = Annotated[float, AfterValidator(_fraction), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
+Ratio = Annotated[float, AfterValidator(_ratio), WithJsonSchema({"type": "number", "minimum": 0})]
+Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+Row = Annotated[list[float], Field(min_length=1), FailFast()]
+BarRow = Annotated[list[float], Field(min_length=6, max_length=6), FailFast()]
+ModelKey = Annotated[str, Field(pattern=rf"^[A-Z0-9.]+(_({'|'.join(Timeframe)}))?$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class WindowPart(_Part):
+    """First and last moment of the training data, both inclusive."""
+
+    start: Moment
+    end: Moment
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.end < self.start:
+            _refuse(f"ends at {self.end.isoformat()}, before its start", "Swap start and end")
+        return self
+
+
+class ProbePart(_Part):
+    """What the trainer itself computed: the policy's inputs and outputs, and features of a few bars."""
+
+    observations: Annotated[list[Row], Field(min_length=1), FailFast()]
+    logits: Annotated[list[Row], Field(min_length=1), FailFast()]
+    bars: Annotated[list[BarRow], FailFast()] = Field(
+        default=[], description="[epoch seconds UTC, open, high, low, close, volume], oldest first"
+    )
+    features: Annotated[list[Row], FailFast()] = Field(default=[], description="those of the last rows of bars")
+
+    @model_validator(mode="after")
+    def _matching(self) -> Self:
+        remedy = "Let the trainer write what the policy was fed and what it answered, row by row"
+        if len(self.observations) != len(self.logits):
+            _refuse(f"has {len(self.observations)} observations and {len(self.logits)} logits, expected pairs", remedy)
+        for name in ("observations", "logits", "features"):
+            widths = sorted({len(row) for row in getattr(self, name)})
+            if len(widths) > 1:
+                _refuse(f"has {name} of {widths[0]} to {widths[-1]} values, expected one length", remedy)
+        if len(self.features) > len(self.bars):
+            _refuse(f"has features for {len(self.features)} bars, but {len(self.bars)} bars", remedy)
+        return self
+
+
+class Facts(_Part):
+    """What a trainer may declare, for the whole run or for one model; null says nothing."""
+
+    trainer_version: Text | None = None
+    reward_scale: Annotated[float, Field(gt=0)] | None = None
+    validation_interval: Annotated[int, Field(ge=1, description="training updates between validations")] | None = None
+    feature_set: Text | None = None
+    account_mode: Literal["neutral", "tracked"] | None = None
+    activation: Text | None = None
+    training_window: WindowPart | None = None
+
+
+class ModelEntry(Facts):
+    """One model: the validation history of each metric, oldest first, all of one length.
+
+    NaN and Infinity, as Python writes them, are accepted as values of metrics; such a model is judged DROP.
+    """
+
+    fitness_score: Annotated[list[float], Field(min_length=1), FailFast()]
+    profit_factor: Annotated[list[Ratio], Field(min_length=1), FailFast()]
+    consistency: Annotated[list[Fraction], Field(min_length=1), FailFast()]
+    max_drawdown: Annotated[list[Fraction], Field(min_length=1), FailFast()]
+    parity_probe: ProbePart | None = None
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        lengths = {metric: len(getattr(self, metric)) for metric in METRICS}
+        if len(set(lengths.values())) > 1:
+            listed = ", ".join(f"{metric} {length}" for metric, length in lengths.items())
+            problem = f"has metrics of differing length ({listed}), expected one value of each per validation"
+            _refuse(problem, "Append to all four lists at every validation")
+        return self
+
+
+class BareEntry(ModelEntry):
+    """One model as trainers without this schema write it: further fields are ignored."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Any]
+
+
+class FullSummary(Facts):
+    """A run: what is declared here holds for every model that does not declare its own."""
+
+    schema_: Literal["modelgate.training_summary/1"] = Field(alias="schema")
+    models: dict[ModelKey, ModelEntry]
+
+
+class BareSummary(RootModel[dict[ModelKey, BareEntry]]):
+    """Models alone, by SYMBOL_TIMEFRAME, or by SYMBOL where the archive holds one timeframe of it."""
+
+    model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
