@@ -1,12 +1,13 @@
 """Archives of training runs: read in place, verified, and written.
 
-``names`` knows which member plays which part, ``zip_layout``, ``zip_source`` and ``folder_source`` read bytes, ``strict_json``
-and ``summary`` read the training summary, ``reader`` puts them together, ``writer`` is the way back.
+``names`` knows which member plays which part, ``zip_layout``, ``zip_source`` and ``folder_source`` read bytes,
+``strict_json``, ``schema`` and ``summary`` read the training summary, ``reader`` puts them together, ``writer`` is the way
+back.
 """
 
 from pytest_modelgate.adapters.archive.limits import Limits
-
+from pytest_modelgate.adapters.archive.reader import Archive, open_archive
 from pytest_modelgate.adapters.archive.summary import summary_json_schema
+from pytest_modelgate.adapters.archive.writer import ModelArtifact, write_archive
 
-
-__all__ = ["Archive", "Limits", "ModelArtifact", "summary_json_schema", "open_archive", "write_archive"]
+__all__ = ["Archive", "Limits", "ModelArtifact", "open_archive", "summary_json_schema", "write_archive"]

@@ -57,7 +57,7 @@ def _moment(value: object) -> datetime:
     _refuse(problem, "Write it like 2024-12-27T00:00:00+00:00")
 
 
-Text = Annotated[str, Field(pattern=r"^[ -~]{1,80}\Z", description="1 to 80 printable ASCII characters")]
+Text = Annotated[str, Field(pattern=r"^[ -~]{1,80}$", description="1 to 80 printable ASCII characters")]
 Fraction = Annotated[float, AfterValidator(_fraction), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
 Ratio = Annotated[float, AfterValidator(_ratio), WithJsonSchema({"type": "number", "minimum": 0})]
 Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]

@@ -1,0 +1,151 @@
+"""An archive, opened once: what it says of its training run, and copies of its checkpoints."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pytest_modelgate.adapters.archive.folder_source import FolderSource
+from pytest_modelgate.adapters.archive.limits import DEFAULT_LIMITS, Limits
+from pytest_modelgate.adapters.archive.names import Roles, archive_stamp, find_roles, parse_stamp
+from pytest_modelgate.adapters.archive.summary import Entry, parse_summary
+from pytest_modelgate.adapters.archive.text import plain, shown
+from pytest_modelgate.adapters.archive.zip_source import ZipSource
+from pytest_modelgate.core.bars import Instrument, Timeframe
+from pytest_modelgate.core.training_run import CheckpointRef, Declared, TrainedModel, TrainingRun
+from pytest_modelgate.errors import ArchiveError
+
+Source = ZipSource | FolderSource
+_Key = tuple[Instrument, Timeframe]
+
+
+class Archive:
+    """A verified archive.
+
+    Attributes:
+        run: what it says; checkpoints are named there, and read with ``checkpoint_file``.
+    """
+
+    def __init__(self, source: Source, run: TrainingRun, where: str, limits: Limits) -> None:
+        self.run = run
+        self._source, self._where, self._limits = source, where, limits
+        self._digest = cache(source.sha256)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def sha256(self) -> str:
+        """Digest of the zip's bytes; of a folder, over its sorted file names and their digests."""
+        return self._digest()
+
+    def checkpoint_file(self, checkpoint: CheckpointRef, folder: Path) -> tuple[Path, str]:
+        """Copy a checkpoint into a private folder, under the name of its sha256.
+
+        Returns:
+            The copy and its sha256.
+
+        Raises:
+            ArchiveError: the content is damaged or larger than allowed; nothing is left behind then.
+        """
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        digest = hashlib.sha256()
+        temporary = folder / f".{secrets.token_hex(8)}.tmp"
+        try:
+            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                for piece in _capped(self._source, checkpoint.member, self._limits.model_bytes, self._where):
+                    digest.update(piece)
+                    file.write(piece)
+            path = folder / f"{digest.hexdigest()}.pt"
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        return path, digest.hexdigest()
+
+    def close(self) -> None:
+        """Release the file."""
+        self._source.close()
+
+
+def open_archive(path: Path, limits: Limits = DEFAULT_LIMITS) -> Archive:
+    """Open a zip or an extracted folder and read what it says of its training run.
+
+    Raises:
+        ArchiveError: it cannot be used as a whole; nothing in it is judged.
+    """
+    where = f"archive {plain(path.name)}"
+    if not path.exists():
+        raise ArchiveError(f"archive {path}", "does not exist, expected a zip or a folder", "Check the path")
+    source: Source = FolderSource(path, where, limits) if path.is_dir() else ZipSource(path, where, limits)
+    try:
+        roles = find_roles(source.sizes, where)
+        summary = f"{where}, member {plain(roles.summary)}"
+        raw = b"".join(_capped(source, roles.summary, limits.summary_bytes, where))
+        entries = _by_model(parse_summary(raw, summary, limits), roles, summary)
+        keys = sorted({*entries, *roles.checkpoints}, key=lambda key: (key[0].symbol, key[1]))
+        if not keys:
+            problem = "holds no model, neither in its summary nor under models/rl_symbols"
+            raise ArchiveError(where, problem, "Pack the training run again")
+        models = tuple(_model(key, entries, roles, source) for key in keys)
+        stamp = archive_stamp(path.name) or roles.summary_stamp
+        return Archive(source, TrainingRun(path.name, parse_stamp(stamp, where), models), where, limits)
+    except BaseException:
+        source.close()
+        raise
+
+
+def _by_model(entries: tuple[Entry, ...], roles: Roles, where: str) -> dict[_Key, Entry]:
+    """Entries by symbol and timeframe; a bare symbol means the one checkpoint of that symbol."""
+    found: dict[_Key, Entry] = {}
+    for entry in entries:
+        timeframe = entry.timeframe or _only_timeframe(entry, roles, where)
+        if (entry.instrument, timeframe) in found:
+            other = found[entry.instrument, timeframe].key
+            problem = f"{shown(other)} and {shown(entry.key)} both describe {entry.instrument.symbol}_{timeframe}"
+            raise ArchiveError(where, problem, "Keep one of the two")
+        found[entry.instrument, timeframe] = entry
+    return found
+
+
+def _only_timeframe(entry: Entry, roles: Roles, where: str) -> Timeframe:
+    symbol = entry.instrument.symbol
+    choices = sorted(timeframe for instrument, timeframe in roles.checkpoints if instrument == entry.instrument)
+    if len(choices) != 1:
+        listed = ", ".join(f"{symbol}_{timeframe}.pt" for timeframe in choices) or "no checkpoint"
+        problem = f"names no timeframe, and the archive holds {listed} of that symbol"
+        raise ArchiveError(f"{where}, {plain(entry.key)}", problem, f"Call it SYMBOL_TIMEFRAME, such as {symbol}_1Hour")
+    return choices[0]
+
+
+def _model(key: _Key, entries: dict[_Key, Entry], roles: Roles, source: Source) -> TrainedModel:
+    instrument, timeframe = key
+    entry, member = entries.get(key), roles.checkpoints.get(key)
+    return TrainedModel(
+        instrument,
+        timeframe,
+        entry.history if entry else None,
+        CheckpointRef(member, source.sizes[member]) if member else None,
+        entry.declared if entry else Declared(),
+    )
+
+
+def _capped(source: Source, name: str, most: int, where: str) -> Iterator[bytes]:
+    """A member's content, as long as it stays within what is allowed, whatever its header says."""
+    size = 0
+    for piece in source.chunks(name):
+        size += len(piece)
+        if size > most:
+            problem = f"holds more than {most} bytes"
+            raise ArchiveError(f"{where}, member {plain(name)}", problem, "Leave out what the gate does not need")
+        yield piece

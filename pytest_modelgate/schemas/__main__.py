@@ -1,0 +1,13 @@
+"""Write the published JSON Schemas anew."""
+
+from pathlib import Path
+
+from pytest_modelgate.adapters.archive import summary_json_schema
+from pytest_modelgate.adapters.verdict_file import json_schema
+
+SCHEMAS = {"training_summary.schema.json": summary_json_schema, "verdict.schema.json": json_schema}
+
+
+if __name__ == "__main__":
+    for name, text in SCHEMAS.items():
+        (Path(__file__).parent / name).write_text(text(), encoding="utf-8", newline="\n")
