@@ -30,14 +30,14 @@ _stock = partial(SeriesSpec, asset_class="us_equity", start=_START, end=_END, sp
 
 DEMO: Mapping[SeriesKey, SeriesSpec] = {
     # A bull market without a pattern: only being long pays, which is no skill.
-    ("crypto", "BTC/USD", "1Hour"): _crypto(seed=111, price=26000.0, volatility=0.5, drift=0.6, turnover=4e6),
+    ("crypto", "BTC/USD", "1Hour"): _crypto(seed=111, price=26000.0, volatility=0.4, drift=0.6, turnover=4e6),
     # A faint pattern; costs and chance take some months back.
-    ("crypto", "ETH/USD", "1Hour"): _crypto(seed=105, price=1650.0, volatility=0.65, edge=0.3, turnover=2e6),
+    ("crypto", "ETH/USD", "1Hour"): _crypto(seed=105, price=1650.0, volatility=0.45, edge=0.3, turnover=2e6),
     # A plain pattern until training ends, then none: good training metrics with nothing behind them.
     ("crypto", "LTC/USD", "1Hour"): _crypto(
         seed=101,
         price=65.0,
-        volatility=0.8,
+        volatility=0.45,
         edge=0.6,
         edge_until=HELD_OUT_FROM,
         turnover=2e5,
@@ -46,14 +46,14 @@ DEMO: Mapping[SeriesKey, SeriesSpec] = {
     ),
     # A bear market without a pattern.
     ("crypto", "SOL/USD", "1Hour"): _crypto(
-        seed=211, price=150.0, volatility=0.8, drift=-0.8, turnover=8e5, decimals=3
+        seed=211, price=150.0, volatility=0.5, drift=-0.5, turnover=8e5, decimals=3
     ),
     # A plain pattern, thinly traded.
     ("crypto", "UNI/USD", "1Hour"): _crypto(
-        seed=110, price=7.0, volatility=0.95, edge=0.6, turnover=4e4, decimals=4, zero_volume=0.006
+        seed=110, price=7.0, volatility=0.45, edge=0.6, turnover=4e4, decimals=4, zero_volume=0.006
     ),
     # A plain pattern in sessions, with overnight gaps.
-    ("us_equity", "AAPL", "1Hour"): _stock(seed=107, price=188.0, volatility=0.28, edge=1.0, turnover=1.2e9),
+    ("us_equity", "AAPL", "1Hour"): _stock(seed=107, price=188.0, volatility=0.25, edge=0.85, turnover=1.2e9),
     # A calm market without a pattern.
     ("us_equity", "GOOGL", "1Hour"): _stock(seed=105, price=136.0, volatility=0.27, drift=0.1, turnover=5e8),
 }

@@ -64,7 +64,9 @@ def _unique(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:
     return found
 
 
-def _check(value: dict[str, Any] | list[Any], path: Path, where: str, limits: Limits, ok: Callable[[Path], bool]) -> None:
+def _check(
+    value: dict[str, Any] | list[Any], path: Path, where: str, limits: Limits, ok: Callable[[Path], bool]
+) -> None:
     if len(path) >= limits.json_depth:
         raise _too_deep(where, limits)
     for key, child in value.items() if isinstance(value, dict) else enumerate(value):

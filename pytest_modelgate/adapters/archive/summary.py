@@ -92,7 +92,8 @@ def _entry(key: str, fields: object, kind: type[ModelEntry], run: Facts, where: 
 
 def _declared(entry: ModelEntry, run: Facts) -> Declared:
     said: dict[str, Any] = {
-        name: getattr(run, name) if getattr(entry, name) is None else getattr(entry, name) for name in Facts.model_fields
+        name: getattr(run, name) if getattr(entry, name) is None else getattr(entry, name)
+        for name in Facts.model_fields
     }
     window, probe = said.pop("training_window"), entry.parity_probe
     return Declared(
@@ -140,7 +141,9 @@ def _told(error: ErrorDetails, kind: type[Facts]) -> tuple[str, str]:
         return f"is unknown, expected {expected}", "Check the spelling, or leave it out"
     if name in ("too_short", "too_long"):
         least, most = context.get("min_length"), context.get("max_length")
-        expected = f"at least {least}" if name == "too_short" and error["loc"][0] != "parity_probe" else f"{least or most}"
+        expected = (
+            f"at least {least}" if name == "too_short" and error["loc"][0] != "parity_probe" else f"{least or most}"
+        )
         return f"{found}, expected {expected} value{'' if least == 1 else 's'}", _REMEDY
     if name in ("greater_than", "greater_than_equal"):
         bound = f"more than {context['gt']}" if name == "greater_than" else f"at least {context['ge']}"

@@ -180,7 +180,9 @@ def _span(file: BinaryIO, info: zipfile.ZipInfo, following: int) -> Span:
         file.seek(end)
         end += _descriptor_length(file.read(min(following - end, 25)), known)
     if end != following:
-        problem = "overlaps what follows" if end > following else f"leaves {following - end} bytes behind it unexplained"
+        problem = (
+            "overlaps what follows" if end > following else f"leaves {following - end} bytes behind it unexplained"
+        )
         raise _DisagreementError(problem)
     return Span(start, info.compress_size, info.file_size, info.CRC, method == zipfile.ZIP_DEFLATED)
 

@@ -34,9 +34,7 @@ class ZipSource:
         except BaseException:
             self._file.close()
             raise
-        self.sizes: Mapping[str, int] = {
-            name: span.size for name, span in self._spans.items() if not is_clutter(name)
-        }
+        self.sizes: Mapping[str, int] = {name: span.size for name, span in self._spans.items() if not is_clutter(name)}
 
     def chunks(self, name: str) -> Iterator[bytes]:
         """A member's content, piece by piece; it is complete and whole only if the iteration ends without an error.

@@ -1,0 +1,5 @@
+"""From a .pt file to a policy, without running anything the file says. The only adapter that imports torch."""
+
+from pytest_modelgate.adapters.checkpoint.loader import CheckpointFacts, LoadedCheckpoint, load_checkpoint
+
+__all__ = ["CheckpointFacts", "LoadedCheckpoint", "load_checkpoint"]

@@ -1,0 +1,132 @@
+"""Reading a checkpoint, step by step: container, pickle, contents, layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_modelgate.adapters.checkpoint.container import REMEDY, read_pickle
+from pytest_modelgate.adapters.checkpoint.declared import (
+    activation_name,
+    check_activation,
+    choose,
+    config_fields,
+    read_shape,
+    text_or_none,
+)
+from pytest_modelgate.adapters.checkpoint.network import recover_layers
+from pytest_modelgate.adapters.checkpoint.pickled import StandIn, trainer_classes
+from pytest_modelgate.core.policy import MlpPolicy
+from pytest_modelgate.core.training_run import Declared
+from pytest_modelgate.errors import CheckpointError
+
+
+@dataclass(frozen=True)
+class CheckpointFacts:
+    """What a checkpoint says of itself.
+
+    Attributes:
+        min_trader_version: shown to the reader, not compared with anything.
+        n_features: per bar, account features included.
+        window: bars per observation.
+        hidden: sizes of the hidden layers, from the weights.
+        n_account: account features per bar.
+    """
+
+    model_version: str
+    min_trader_version: str | None
+    n_features: int
+    window: int
+    n_actions: int
+    hidden: tuple[int, ...]
+    activation: str
+    feature_set: str
+    n_account: int
+
+
+@dataclass(frozen=True)
+class LoadedCheckpoint:
+    """A policy that runs without torch, and what its file said."""
+
+    policy: MlpPolicy
+    facts: CheckpointFacts
+
+
+def load_checkpoint(
+    path: Path,
+    *,
+    where: str,
+    activation: str | None,
+    feature_set: str | None,
+    declared: Declared,
+    trainer_packages: tuple[str, ...],
+) -> LoadedCheckpoint:
+    """Read a checkpoint; the optimizer's state is not touched.
+
+    Args:
+        path: a private copy that nobody else can change.
+        where: the checkpoint, for messages.
+        activation, feature_set: what the user says; None leaves it to checkpoint and summary.
+        declared: what the training summary says.
+        trainer_packages: whose classes get inert stand-ins; any other class is refused.
+
+    Raises:
+        CheckpointError: anything about it that could make the gate judge another function than was trained.
+    """
+    contents = _contents(path, where, trainer_packages)
+    shape = read_shape(contents, where)
+    config = config_fields(contents.get("config"))
+    activation = choose(
+        "activation",
+        {
+            "--gate-activation": activation_name(activation),
+            "the checkpoint": activation_name(config.get("activation", contents.get("activation"))),
+            "the training summary": activation_name(declared.activation),
+        },
+        "--gate-activation",
+        where,
+    )
+    check_activation(activation, where)
+    feature_set = choose(
+        "feature set",
+        {
+            "--gate-feature-set": feature_set,
+            "the checkpoint": config.get("feature_set", contents.get("feature_set")),
+            "the training summary": declared.feature_set,
+        },
+        "--gate-feature-set",
+        where,
+    )
+    inputs = shape.n_features * shape.window
+    state = contents.get("policy_state_dict")
+    weights, biases = recover_layers(state, inputs, shape.n_actions, path.stat().st_size, where)
+    n_market = shape.n_features - shape.n_account
+    policy = MlpPolicy(weights, biases, activation, n_market, shape.n_account, shape.window)
+    facts = CheckpointFacts(
+        model_version=shape.model_version,
+        min_trader_version=text_or_none(contents.get("min_trader_version")),
+        n_features=shape.n_features,
+        window=shape.window,
+        n_actions=shape.n_actions,
+        hidden=tuple(len(weight) for weight in weights[:-1]),
+        activation=activation,
+        feature_set=feature_set,
+        n_account=shape.n_account,
+    )
+    return LoadedCheckpoint(policy, facts)
+
+
+def _contents(path: Path, where: str, trainer_packages: tuple[str, ...]) -> Mapping[str, object]:
+    names = trainer_classes(read_pickle(path, where), where, trainer_packages)
+    import torch
+
+    try:
+        with torch.serialization.safe_globals([(StandIn, name) for name in names]):
+            contents = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception:  # noqa: BLE001 - a bad file raises a dozen types, and torch's texts advise to load it unsafely
+        raise CheckpointError(where, "cannot be read as a checkpoint of tensors and plain values", REMEDY) from None
+    if not isinstance(contents, dict):
+        problem = f"holds a {type(contents).__name__}, expected a dict with policy_state_dict"
+        raise CheckpointError(where, problem, REMEDY)
+    return contents

@@ -1,0 +1,97 @@
+"""A policy's parameters to layers: recovered from their shapes, refused where they would be guessed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from pytest_modelgate.core.policy import Floats
+from pytest_modelgate.errors import CheckpointError
+
+_WRAPPERS = ("_orig_mod.", "module.")  # torch.compile, DataParallel
+_TRAIN = "Store the policy as linear layers with one activation between them, as PPO trainers do"
+
+
+def recover_layers(
+    state: object, inputs: int, outputs: int, largest: int, where: str
+) -> tuple[list[Floats], list[Floats]]:
+    """Weights (out, in) and biases (out,) of the actor, in the order in which they apply.
+
+    The critic's parameters (``value`` or ``critic`` in a part of their name) are left out. All others must be pairs of
+    weight and bias that lead from the observation to the actions, one after the other.
+
+    Args:
+        state: the policy's state dict.
+        inputs: length of an observation.
+        outputs: number of actions.
+        largest: bytes of the file; no tensor can honestly claim more.
+
+    Raises:
+        CheckpointError: a parameter is missing, left over, of another shape, or not finite.
+    """
+    actor = _actor(state, where)
+    names = [name.removesuffix(".weight") for name in actor if name.endswith(".weight")]
+    expected = [f"{name}.{part}" for name in names for part in ("weight", "bias")]
+    if not names or sorted(expected) != sorted(actor):
+        odd = sorted(set(expected) ^ set(actor))
+        found = f"{odd[0][:80]!a} has no counterpart" if odd else "no layer was found"
+        raise CheckpointError(f"{where}, policy_state_dict", f"{found}, expected pairs of weight and bias", _TRAIN)
+    weights, biases, width = [], [], inputs
+    for name in names:
+        weight = _array(actor[f"{name}.weight"], f"{where}, {ascii(name[:80])[1:-1]}.weight", 2, largest)
+        bias = _array(actor[f"{name}.bias"], f"{where}, {ascii(name[:80])[1:-1]}.bias", 1, largest)
+        if weight.shape[1] != width or bias.shape[0] != weight.shape[0]:
+            shapes = f"weight {_shape(weight)} and bias {_shape(bias)}"
+            problem = f"has {shapes}, expected {width} inputs and as many biases as outputs"
+            raise CheckpointError(f"{where}, layer {ascii(name[:80])[1:-1]}", problem, _TRAIN)
+        weights.append(weight)
+        biases.append(bias)
+        width = weight.shape[0]
+    if width != outputs:
+        problem = f"the last layer has {width} outputs, expected {outputs}, one per action"
+        raise CheckpointError(f"{where}, policy_state_dict", problem, _TRAIN)
+    return weights, biases
+
+
+def _actor(state: object, where: str) -> Mapping[str, Any]:
+    if not isinstance(state, dict) or not state or not all(isinstance(name, str) for name in state):
+        raise CheckpointError(f"{where}, policy_state_dict", "is not a dict of named tensors", _TRAIN)
+    plain: dict[str, Any] = {}
+    for name, tensor in state.items():
+        short = name
+        while short.startswith(_WRAPPERS):
+            short = short.partition(".")[2]
+        if short in plain:
+            raise CheckpointError(f"{where}, policy_state_dict", f"holds {short[:80]!a} twice", _TRAIN)
+        plain[short] = tensor
+    return {name: tensor for name, tensor in plain.items() if not _is_critics(name)}
+
+
+def _is_critics(name: str) -> bool:
+    return any("value" in part or "critic" in part or part == "vf" for part in name.lower().split("."))
+
+
+def _array(tensor: object, where: str, dimensions: int, largest: int) -> Floats:
+    """A copy in float64."""
+    import torch
+
+    if not isinstance(tensor, torch.Tensor) or tensor.layout is not torch.strided:
+        raise CheckpointError(where, "is not a dense tensor", _TRAIN)
+    if tensor.dim() != dimensions or 0 in tensor.shape:
+        raise CheckpointError(where, f"has shape {list(tensor.shape)}, expected {dimensions} dimensions", _TRAIN)
+    size = tensor.numel() * tensor.element_size()
+    if not tensor.is_contiguous() or size > min(largest, tensor.untyped_storage().nbytes()):
+        raise CheckpointError(where, "claims more values than the file holds", _TRAIN)
+    if not tensor.is_floating_point():
+        raise CheckpointError(where, f"holds {tensor.dtype}, expected floating-point numbers", _TRAIN)
+    values = tensor.detach().to(torch.float64)
+    low, high = (float(end) for end in values.aminmax())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise CheckpointError(where, "holds a number that is not finite: training diverged", "Train the model again")
+    array: Floats = values.contiguous().numpy()
+    return array
+
+
+def _shape(array: Floats) -> str:
+    return " x ".join(map(str, array.shape))
