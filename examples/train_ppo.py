@@ -64,12 +64,13 @@ class Recipe:
 
 
 DEMO = (
-    Recipe("BTCUSD", candidates=8),
+    Recipe("BTCUSD", candidates=4),
     Recipe("ETHUSD", generation="2.4.0"),
     Recipe("UNIUSD", generation="2.7.0"),
-    Recipe("SOLUSD", candidates=8),
+    Recipe("SOLUSD", candidates=4),
     Recipe("LTCUSD"),
-    Recipe("AAPL", generation="2.7.0", candidates=4),
+    Recipe("LINKUSD"),
+    Recipe("AAPL", generation="2.7.0"),
     Recipe("GOOGL"),
 )
 

@@ -1,4 +1,4 @@
-"""The demonstration's market: seven hourly series under Alpaca's names, every price of them generated.
+"""The demonstration's market: eight hourly series under Alpaca's names, every price of them generated.
 
 Nothing here is, resembles or predicts the market of the same name. What the series differ in is how much there is to
 learn: that is the parameter ``edge``, known here and hidden from whoever judges a model trained on them. Seeds were
@@ -33,6 +33,16 @@ DEMO: Mapping[SeriesKey, SeriesSpec] = {
     ("crypto", "BTC/USD", "1Hour"): _crypto(seed=111, price=26000.0, volatility=0.4, drift=0.6, turnover=4e6),
     # A faint pattern; costs and chance take some months back.
     ("crypto", "ETH/USD", "1Hour"): _crypto(seed=105, price=1650.0, volatility=0.45, edge=0.3, turnover=2e6),
+    # A plain pattern that ends while the model is being judged: it earned, and no longer does.
+    ("crypto", "LINK/USD", "1Hour"): _crypto(
+        seed=113,
+        price=14.0,
+        volatility=0.45,
+        edge=0.5,
+        edge_until=pd.Timestamp("2024-08-12T21:00:00Z"),
+        turnover=2e5,
+        decimals=3,
+    ),
     # A plain pattern until training ends, then none: good training metrics with nothing behind them.
     ("crypto", "LTC/USD", "1Hour"): _crypto(
         seed=101,
@@ -53,7 +63,7 @@ DEMO: Mapping[SeriesKey, SeriesSpec] = {
         seed=110, price=7.0, volatility=0.45, edge=0.6, turnover=4e4, decimals=4, zero_volume=0.006
     ),
     # A plain pattern in sessions, with overnight gaps.
-    ("us_equity", "AAPL", "1Hour"): _stock(seed=107, price=188.0, volatility=0.25, edge=0.85, turnover=1.2e9),
+    ("us_equity", "AAPL", "1Hour"): _stock(seed=103, price=188.0, volatility=0.25, edge=0.9, turnover=1.2e9),
     # A calm market without a pattern.
     ("us_equity", "GOOGL", "1Hour"): _stock(seed=105, price=136.0, volatility=0.27, drift=0.1, turnover=5e8),
 }

@@ -168,7 +168,9 @@ def _shortfall(metric: str, value: float, profile: Profile, band: Classification
     missed = Classification.REVIEW if band is Classification.DROP else Classification.APPROVED
     limit = getattr(profile.review if missed is Classification.REVIEW else profile.approved, metric)
     bound = "at most" if metric in _SMALLER_IS_BETTER else "at least"
-    return f"{metric} is {value}, {missed} needs {bound} {limit}"
+    short = f"{value:.4g}"
+    figure = value if float(short) == limit else short  # never "is 0.7, needs at least 0.7"
+    return f"{metric} is {figure}, {missed} needs {bound} {limit}"
 
 
 def _fitness_flags(fitness: Sequence[float], limits: FlagLimits) -> tuple[Flag, ...]:

@@ -121,7 +121,7 @@ def test_a_refusal_is_told_in_our_words(market: MarketServer, status: int, body:
 def test_an_answer_that_is_not_bars_is_one_clear_error(market: MarketServer, body: str) -> None:
     market.fail_next(200, body)
 
-    with pytest.raises(MarketDataError, match="BTC/?USD"):
+    with pytest.raises(MarketDataError, match=r"BTC/?USD"):
         fetch_bars(request_for("BTCUSD", FRAME), credentials=None, data_url=market.url)
 
 

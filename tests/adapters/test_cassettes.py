@@ -204,7 +204,7 @@ def test_a_broken_manifest_is_refused(tmp_path: Path, recorded: Path, text: str)
 def test_a_damaged_cassette_is_one_clear_error(tmp_path: Path, recorded: Path, content: bytes) -> None:
     rewrite(tmp_path, recorded, content)
 
-    with pytest.raises(MarketDataError, match="cassette .*BTC-USD"):
+    with pytest.raises(MarketDataError, match=r"cassette .*BTC-USD"):
         replay(tmp_path)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from feature_oracle import reference_row
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +14,6 @@ from pytest_modelgate.core.bars import Bars, Instrument, Timeframe
 from pytest_modelgate.core.evaluation import compute_features
 from pytest_modelgate.core.features import FeatureSet
 from pytest_modelgate.core.reference_features import GROUPS, REFERENCE, WARMUP
-from tests.core.feature_oracle import reference_row
 
 DOC = (Path(__file__).parents[2] / "docs" / "features.md").read_text(encoding="utf-8")
 DOC_ROW = re.compile(r"^\| (\w+) \| .* \| \[(\S+), (\S+)\] \| (\S+) \|$", re.MULTILINE)

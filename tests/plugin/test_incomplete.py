@@ -14,7 +14,7 @@ POLICY = follow("momentum_24")
 
 
 def assert_incomplete(result: GateResult, told: str) -> None:
-    """RNDUSD could not be evaluated, WAVUSD was; the reason is told in tests, table and verdict, without a traceback."""
+    """RNDUSD could not be evaluated, WAVUSD was; the reason is told everywhere, without a traceback."""
     assert result.run.ret == 1
     assert result.decision("RNDUSD_1Hour") == "INCOMPLETE"
     assert result.decision("WAVUSD_1Hour") == "PAPER"

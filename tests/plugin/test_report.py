@@ -17,7 +17,7 @@ class _Blob(HTMLParser):
         super().__init__()
         self.tests: dict[str, list[dict[str, object]]] = {}
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, _: str, attrs: list[tuple[str, str | None]]) -> None:
         blob = dict(attrs).get("data-jsonblob")
         if blob:
             self.tests = json.loads(blob)["tests"]

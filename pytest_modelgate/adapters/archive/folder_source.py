@@ -56,7 +56,7 @@ class FolderSource:
             raise ArchiveError(where, "changed while it was read", "Let the training run end, then start again")
 
     def sha256(self) -> str:
-        """Digest over one line per file, sorted by name: sha256 of the content, two spaces, name (as sha256sum prints)."""
+        """Digest over one line per file, sorted by name, as sha256sum prints them."""
         digest = hashlib.sha256()
         for name in self.sizes:
             content = hashlib.sha256()

@@ -1,4 +1,4 @@
-"""The schema of the training summary, full and bare. NaN and infinities are refused before, where they may not stand."""
+"""The schema of the training summary, full and bare; NaN and infinities were refused before, where they may not be."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Where a zip's members lie, if there is only one way to read it.
 
-Zip readers differ: some trust the central directory, some the local headers, some take the first of two equal names, some
-skip what lies before, between or behind. So ``zipfile`` reads the directory, and this file demands that every other
-reading says the same: local headers agree with the directory, and members fill the file from its first byte to the
-directory without a gap or an overlap. (PKWARE's APPNOTE.TXT 6.3.10, sections 4.3 and 4.4, defines the records.)
+Zip readers differ: some trust the central directory, some the local headers, some take the first of two equal names,
+some skip what lies before, between or behind. So ``zipfile`` reads the directory, and this file demands that every
+other reading says the same: local headers agree with the directory, and members fill the file from its first byte to
+the directory without a gap or an overlap. (PKWARE's APPNOTE.TXT 6.3.10, sections 4.3 and 4.4, defines the records.)
 """
 
 from __future__ import annotations
