@@ -68,7 +68,7 @@ def saved(folder: Path, made: object) -> Path:
 
 
 @contextlib.contextmanager
-def trainers_config(**how: bool) -> Iterator[Any]:
+def trainers_config(**how: Any) -> Iterator[Any]:
     """A config of a dataclass from the trainer's package, which is gone once the block ends."""
     for name in MODULES:
         sys.modules[name] = types.ModuleType(name)

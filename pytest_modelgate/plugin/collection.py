@@ -39,12 +39,10 @@ class Case:
 
 
 def suite_folder(config: pytest.Config) -> Path:
-    """The user's ``model_tests/`` in the root folder if there is one, else the suite that came with the package."""
-    own = config.rootpath / SUITE
-    return own if own.is_dir() else _shipped_suite()
-
-
-def _shipped_suite() -> Path:
+    """The user's ``model_tests/``, in the root folder or here, if there is one; else the one shipped with us."""
+    for own in (config.rootpath / SUITE, config.invocation_params.dir / SUITE):
+        if own.is_dir():
+            return own
     package = Path(__file__).parents[1]
     installed = package / SUITE
     return installed if installed.is_dir() else package.parent / SUITE
@@ -57,10 +55,11 @@ def use_suite(config: pytest.Config) -> None:
 
 
 def make_module(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
-    """Give the shipped suite the node ids it has in a project of its own: ``model_tests/test_....py``."""
-    if module_path.parent != _shipped_suite() or module_path.is_relative_to(parent.config.rootpath / SUITE):
+    """Give the suite the node ids of the contract, ``model_tests/test_....py``, wherever it lies."""
+    if module_path.parent != suite_folder(parent.config):
         return None
-    module: pytest.Module = pytest.Module.from_parent(parent, path=module_path, nodeid=f"{SUITE}/{module_path.name}")
+    nodeid = f"{SUITE}/{module_path.name}"
+    module: pytest.Module = pytest.Module.from_parent(parent, path=module_path, nodeid=nodeid)
     return module
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_modelgate.plugin import collection, hookspecs
-from pytest_modelgate.plugin.options import add_options, archive_path, read_settings
+from pytest_modelgate.plugin.options import add_options, archive_path, check_configuration_was_read, read_settings
 from pytest_modelgate.plugin.state import RUN
 
 if TYPE_CHECKING:  # a run without an archive must not pay for what these pull in
@@ -39,6 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     collection.use_suite(config)
     try:
+        check_configuration_was_read(config)
         run = start_run(config, read_settings(config, archive))
     except GateError as error:
         raise pytest.UsageError(str(error)) from None

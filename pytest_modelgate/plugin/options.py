@@ -30,6 +30,15 @@ class _Option:
         return self.name.removeprefix("--").replace("-", "_")
 
 
+_CONFIGURATIONS = {  # in pytest's order of precedence, with what makes each of them one
+    "pytest.toml": "",
+    ".pytest.toml": "",
+    "pytest.ini": "",
+    ".pytest.ini": "",
+    "pyproject.toml": "[tool.pytest",
+    "tox.ini": "[pytest]",
+    "setup.cfg": "[tool:pytest]",
+}
 _OPTIONS = (
     _Option("--gate-profile", str, "2.4.5", "thresholds: 2.3, 2.4.5, 2.4.5-literal, 4.1.0, strict or a TOML file"),
     _Option("--gate-require", str, "paper", "the least decision with which a model passes", ("live", "paper")),
@@ -78,6 +87,30 @@ def archive_path(config: pytest.Config) -> Path | None:
     return None if value is None else config.invocation_params.dir / value
 
 
+def check_configuration_was_read(config: pytest.Config) -> None:
+    """Refuse a run whose ini keys pytest overlooked.
+
+    pytest looks for its configuration before it knows our options, and then takes ``--model-archive X.zip`` for a test
+    path: with an archive outside the project it would look there, and silently leave out what the project demands.
+
+    Raises:
+        SettingsError: a configuration file here, or above, is not the one pytest read.
+    """
+    from pytest_modelgate.errors import SettingsError
+
+    if config.getoption("inifilename"):
+        return  # the user named one with -c
+    here = config.invocation_params.dir
+    for folder in (here, *here.parents):
+        for name, mark in _CONFIGURATIONS.items():
+            path = folder / name
+            if path.is_file() and mark in path.read_text(encoding="utf-8", errors="replace"):
+                if config.inipath is not None and config.inipath.is_relative_to(folder):
+                    return
+                problem = f"pytest took the archive for a test path and overlooked {path}"
+                raise SettingsError("--model-archive", problem, "Write --model-archive=PATH, with an equals sign")
+
+
 def read_settings(config: pytest.Config, archive: Path) -> Settings:
     """Parse options and ini keys; the command line wins.
 
@@ -92,7 +125,7 @@ def read_settings(config: pytest.Config, archive: Path) -> Settings:
     return Settings(
         archive=archive,
         output=_folder(config, "gate_output", config.invocation_params.dir),
-        cassettes=_folder(config, "gate_cassettes", config.rootpath),
+        cassettes=_folder(config, "gate_cassettes", _project(config)),
         profile=_profile(config, values["gate_profile"]),
         require=DecisionLevel[values["gate_require"].upper()],
         as_of=parse_as_of(as_of) if as_of else None,
@@ -131,6 +164,11 @@ def _value(config: pytest.Config, option: _Option) -> str | int | float | None:
         problem = f"is {text!r}, expected one of {', '.join(option.choices)}"
         raise SettingsError(where, problem, "Correct it in the configuration file")
     return value
+
+
+def _project(config: pytest.Config) -> Path:
+    """Where the project's files lie: beside its configuration; without one, here."""
+    return config.inipath.parent if config.inipath else config.invocation_params.dir
 
 
 def _folder(config: pytest.Config, key: str, base: Path) -> Path:

@@ -57,7 +57,7 @@ def test_a_bar_that_was_not_asked_for_is_refused(market: MarketServer, time: str
 
 @pytest.mark.parametrize("field", ["feed", "adjustment"])
 def test_a_word_that_alpaca_does_not_know_is_refused_before_anything_is_asked(market: MarketServer, field: str) -> None:
-    request = replace(request_for("AAPL", FRAME), **{field: "best"})
+    request = replace(request_for("AAPL", FRAME), **{field: "best"})  # type: ignore[arg-type]  # one of two text fields
 
     with pytest.raises(SettingsError, match=f"{field}: 'best' is not one of Alpaca's"):
         fetch_bars(request, credentials=KEYS, data_url=market.url)

@@ -62,7 +62,7 @@ def test_prefixes_of_compiled_and_parallel_models_are_taken_off(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("how", [{}, {"frozen": True}, {"slots": True}], ids=["plain", "frozen", "slots"])
-def test_a_config_of_the_trainers_own_class_is_read_without_that_class(tmp_path: Path, how: dict[str, bool]) -> None:
+def test_a_config_of_the_trainers_own_class_is_read_without_that_class(tmp_path: Path, how: dict[str, Any]) -> None:
     with trainers_config(**how) as config:
         path = saved(tmp_path, contents(config=config))
 

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,7 @@ def test_figures_come_back_to_the_last_bit(store: EvidenceStore) -> None:
     assert isinstance(found, WindowEvidence)
     assert math.isnan(found.metrics.sharpe)
     assert found.metrics.profit_factor == math.inf
-    blank = {"sharpe": 0.0, "sharpe_annualised": 0.0}
+    blank: dict[str, Any] = {"sharpe": 0.0, "sharpe_annualised": 0.0}
     assert replace(found, metrics=replace(found.metrics, **blank)) == replace(
         EVIDENCE, metrics=replace(METRICS, **blank)
     )

@@ -108,8 +108,8 @@ def find_roles(names: Iterable[str], where: str) -> Roles:
     files = sorted(names)
     summaries = [match for name in files if (match := _SUMMARY.fullmatch(name))]
     if len(summaries) != 1:
-        alike = summaries and [match.string for match in summaries]
-        alike = alike or [name for name in files if "training_summary" in name.lower()]
+        named = [match.string for match in summaries]
+        alike = named or [name for name in files if "training_summary" in name.lower()]
         found = " and ".join(shown(name) for name in alike[:3]) or "none"
         problem = f"found {found}, expected exactly one training_summary_YYYYMMDD_HHMMSS.json"
         raise ArchiveError(where, problem, "Keep one, at the archive's root or in its one top folder")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from pytest_modelgate.adapters.archive.limits import Limits
@@ -58,8 +59,8 @@ def path_text(path: Path) -> str:
 def _unique(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+        keys = sorted(key for key, _ in pairs)
+        twice = next(key for key, following in pairwise(keys) if key == following)
         raise ArchiveError(where, f"holds the key {shown(twice)} twice in one object", "Keep one of the two")
     return found
 
