@@ -35,11 +35,13 @@ class _HtmlReport:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_report_title(self, report: Any) -> None:  # noqa: ANN401 - pytest-html publishes no type
-        """Name the report, and keep rows in the order they are given unless the user asks for another."""
+        """Name the report; rows keep their order, and blocking ones are open, unless the user asks for another way."""
         self._data = report
         report.title = f"Model gate: {self._run.archive_name}"
         if report.data["initialSort"] == "result":
             report.set_data("initialSort", "original")
+        if report.data["renderCollapsed"] == ["passed"]:
+            report.set_data("renderCollapsed", ["passed", "skipped", "xfailed"])
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_header(self, cells: list[str]) -> None:
@@ -55,6 +57,15 @@ class _HtmlReport:
         model, stage = str(facts.get("model", "")), facts.get("stage", "")
         self._places[report.nodeid] = (model, STAGES.index(stage) if stage in STAGES else len(STAGES))
         cells.insert(1, f'<td class="col-model">{escape(model)}</td>')
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_table_html(self, report: pytest.TestReport, data: list[str]) -> None:
+        """Show why a check was tolerated instead of the lines of its test."""
+        from markupsafe import escape
+
+        reason = getattr(report, "wasxfail", "")
+        if reason and self._places[report.nodeid][0]:
+            data[:] = [str(escape(reason.removeprefix("reason: ")))]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_summary(self, prefix: list[str]) -> None:
@@ -87,6 +98,7 @@ def _summary(run: GateRun) -> str:
 def _row(judgement: Judgement) -> dict[str, Any]:
     from pytest_modelgate.core.evidence import WindowEvidence
 
+    folds = [fold for fold in judgement.folds if isinstance(fold, WindowEvidence)]
     decision, gating, measured = judgement.decision, judgement.plan.gating, judgement.measured
     checkpoint = measured[0].checkpoint if measured else None
     return {
@@ -98,11 +110,8 @@ def _row(judgement: Judgement) -> dict[str, Any]:
         "advice": gating.recommended_checkpoint if gating else None,
         "backtest": backtest_text(judgement),
         "folds": folds_text(judgement),
-        "fold_returns": [
-            f"{fold.metrics.total_return:+.2%} {fold.sample}"
-            for fold in judgement.folds
-            if isinstance(fold, WindowEvidence)
-        ],
+        "fold_returns": [f"{fold.metrics.total_return:+.2%}" for fold in folds],
+        "samples": ", ".join(sorted({fold.sample for fold in folds})),
         "spread": spread_text(judgement),
         "checkpoint": checkpoint,
         "reasons": judgement.reasons,

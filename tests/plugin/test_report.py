@@ -97,3 +97,12 @@ def test_the_terminal_stays_within_ascii(run_gate: RunGate, tmp_path: Path) -> N
 
     section = result.text.partition("model gate =")[2]
     assert section.isascii()
+
+
+def test_a_tolerated_check_shows_its_reason_and_no_code(run_gate: RunGate, tmp_path: Path) -> None:
+    result = run_gate(pack(tmp_path, GOOD))
+
+    parser = _Blob()
+    parser.feed((result.output / "report.html").read_text(encoding="utf-8"))
+    (row,) = parser.tests["model_tests/test_integrity.py::test_parity[WAVUSD_1Hour]"]
+    assert row["log"] == "unproven: the archive holds no parity probe"
