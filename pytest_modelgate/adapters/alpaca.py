@@ -161,13 +161,14 @@ def _to_bars(request: MarketRequest, rows: Sequence[Mapping[str, Any]], where: s
     try:
         # Straight from JSON: Alpaca's own models take twenty times as long and refuse bars without n or vw.
         values = np.array([[row[name] for name in _FIELDS] for row in rows])
-        times = [row["t"] for row in rows]
-        if values.dtype.kind not in "iuf" or not all(isinstance(stamp, str) for stamp in times):
-            raise TypeError
-        index = pd.DatetimeIndex(pd.to_datetime(times, utc=True, format="ISO8601")).as_unit("ns")
+        times = np.array([row["t"] for row in rows])
+        index = pd.DatetimeIndex(pd.to_datetime(times.astype(str), utc=True, format="ISO8601")).as_unit("ns")
     except (KeyError, TypeError, ValueError):
+        values = times = np.empty(0)
+        index = pd.DatetimeIndex(times, tz="UTC")
+    if values.dtype.kind not in "iuf" or times.dtype.kind != "U" or index.hasnans:
         problem = "a bar lacks one of t, o, h, l, c, v, or holds something else than a time and numbers"
-        raise MarketDataError(where, problem, "Record it again later") from None
+        raise MarketDataError(where, problem, "Record it again later")
     # A bar after the window is a look into the future; the one that is open when the window starts may belong to it.
     if not (index.min() > request.first - request.timeframe.delta and index.max() <= request.last):
         problem = f"Alpaca sent bars from {index.min()} to {index.max()}, which were not asked for"

@@ -23,12 +23,12 @@ class FeatureSeries:
 
     Attributes:
         bars: the series.
-        values: (bars, features) float64; rows before ``warmup`` are not defined.
+        matrix: (bars, features) float64; rows before ``warmup`` are not defined.
         warmup: first usable row.
     """
 
     bars: Bars
-    values: Floats
+    matrix: Floats
     warmup: int
     columns: tuple[str, ...]
 
@@ -66,7 +66,7 @@ class Subject:
         Raises:
             CheckpointError: the feature set has another width than the policy's input.
         """
-        width = self.series.values.shape[1]
+        width = self.series.matrix.shape[1]
         if width != self.policy.n_market:
             problem = f"the policy reads {self.policy.n_market} market features per bar, the feature set has {width}"
             raise CheckpointError("feature set", problem, "Name the one it was trained on with --gate-feature-set")
@@ -98,7 +98,7 @@ def evaluate(subject: Subject, window: Window, account: AccountMode, capital: fl
     if rows.start < needed:
         problem = f"{rows.start} bars before it, the features and the first observation need {needed}"
         raise MarketDataError(where, problem, "Ask for fewer --gate-walk-forward-days, or record a longer history")
-    observed = series.values[rows.start - policy.window + 1 : rows.stop]
+    observed = series.matrix[rows.start - policy.window + 1 : rows.stop]
     decide = _decide_neutral(policy, observed) if account == "neutral" else _decide_tracked(policy, observed)
     trajectory = simulate(series.bars.rows(rows), decide, policy.n_actions, subject.rules, capital)
     return trajectory, measure(trajectory, subject.bars_per_year)

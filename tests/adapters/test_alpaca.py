@@ -110,6 +110,10 @@ def test_a_refusal_is_told_in_our_words(market: MarketServer, status: int, body:
         '{"bars": {"BTC/USD": [{"t": null, "o": 1, "h": 1, "l": 1, "c": 1, "v": 1}]}}',
         '{"bars": {"BTC/USD": [{"t": 1709251200, "o": 1, "h": 1, "l": 1, "c": 1, "v": 1}]}}',
         '{"bars": {"BTC/USD": [{"t": "", "o": 1, "h": 1, "l": 1, "c": 1, "v": 1}]}}',
+        (
+            '{"bars": {"BTC/USD": [{"t": "2024-03-01T00:00:00Z", "o": 1, "h": 1, "l": 1, "c": 1, "v": 1},'
+            '{"t": "", "o": 1, "h": 1, "l": 1, "c": 1, "v": 1}]}}'
+        ),
         '{"bars": {"BTC/USD": "many"}}',
         '{"bars": {"BTC/USD": [5]}}',
         '{"bars": {"BTC/US',

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
 import pandas as pd
@@ -105,7 +106,7 @@ def _declared(entry: ModelEntry, run: Facts) -> Declared:
     )
 
 
-def _utc(moment: Any) -> pd.Timestamp:  # noqa: ANN401
+def _utc(moment: datetime) -> pd.Timestamp:
     return pd.Timestamp(moment).tz_convert("UTC").as_unit("ns")
 
 

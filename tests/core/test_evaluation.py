@@ -1,0 +1,118 @@
+"""One window, against the slow and obvious way: at every bar, what was known at its close, and nothing else."""
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import pytest
+from market_factory import hourly_bars, random_walk
+
+from pytest_modelgate.core.account import Account, TradingRules, account_features
+from pytest_modelgate.core.evaluation import FeatureSeries, Subject, compute_features, evaluate
+from pytest_modelgate.core.features import FeatureSet
+from pytest_modelgate.core.policy import NEUTRAL_ACCOUNT, Floats, MlpPolicy
+from pytest_modelgate.core.simulation import simulate
+from pytest_modelgate.core.windows import Window
+from pytest_modelgate.errors import CheckpointError, MarketDataError
+
+RULES = TradingRules(0.0025, 0.001, 0.1, 0.05, 0.3, 1.0, can_short=False)
+FRAME = random_walk("2024-01-01", 120)
+WINDOW = Window("fold1of1", pd.Timestamp("2024-01-02T00:00Z"), pd.Timestamp("2024-01-04T00:00Z"))
+ROWS = slice(24, 72)
+
+
+def _features(frame: pd.DataFrame) -> pd.DataFrame:
+    change = np.log(frame["close"]).diff()
+    return pd.DataFrame({"change": 100 * change, "day": 10 * change.rolling(5).sum()})
+
+
+FEATURES = FeatureSet("two-1", ("change", "day"), 5, _features)
+
+
+def policy(n_account: int, seed: int = 1) -> MlpPolicy:
+    chance = np.random.default_rng(seed)
+    first = chance.normal(size=(6, 4 * (2 + n_account)))
+    return MlpPolicy([first, chance.normal(size=(3, 6))], [chance.normal(size=6), np.zeros(3)], "tanh", 2, n_account, 4)
+
+
+def subject(n_account: int, frame: pd.DataFrame = FRAME) -> Subject:
+    return Subject(policy(n_account), compute_features(hourly_bars("BTCUSD", frame), FEATURES), RULES)
+
+
+@pytest.mark.parametrize("n_account", [0, 3, 6])
+@pytest.mark.parametrize("account", ["neutral", "tracked"])
+def test_every_action_rests_on_the_window_that_ends_with_its_bar(
+    n_account: int, account: Literal["neutral", "tracked"]
+) -> None:
+    made = subject(n_account)
+    values = made.series.matrix
+
+    def decide(row: int, state: Account) -> int:
+        seen: Floats = np.array(NEUTRAL_ACCOUNT if account == "neutral" else account_features(state))[:n_account]
+        last = ROWS.start + row
+        observation = np.concatenate([np.concatenate([values[at], seen]) for at in range(last - 3, last + 1)])
+        return int(np.argmax(policy(n_account).logits_of(observation[None, :])[0]))
+
+    expected = simulate(made.series.bars.rows(ROWS), decide, 3, RULES, 10_000.0)
+    trajectory, metrics = evaluate(made, WINDOW, account, 10_000.0)
+
+    assert trajectory.actions.tolist() == expected.actions.tolist()
+    assert trajectory.equity.tolist() == expected.equity.tolist()
+    assert metrics.bars == 48
+    assert len(set(trajectory.actions.tolist())) > 1
+
+
+@pytest.mark.parametrize("last", [30, 47, 60])
+def test_nothing_up_to_a_bar_depends_on_what_comes_after_it(last: int) -> None:
+    changed = FRAME.copy()
+    changed.iloc[last + 1 :] = random_walk("2024-01-01", 120, seed=9).iloc[last + 1 :]
+
+    before, _ = evaluate(subject(0), WINDOW, "neutral", 10_000.0)
+    after, _ = evaluate(subject(0, changed), WINDOW, "neutral", 10_000.0)
+
+    decided = last - ROWS.start + 1
+    assert before.actions[:decided].tolist() == after.actions[:decided].tolist()
+    assert before.equity[: decided + 1].tolist() == after.equity[: decided + 1].tolist()
+    assert before.equity.tolist() != after.equity.tolist()
+
+
+def test_too_little_history_before_the_window_says_how_much_is_needed() -> None:
+    early = replace(WINDOW, start=pd.Timestamp("2024-01-01T07:00Z"))
+
+    with pytest.raises(MarketDataError, match="7 bars before it, the features and the first observation need 8"):
+        evaluate(subject(0), early, "neutral", 10_000.0)
+
+
+def test_a_window_without_bars_is_refused() -> None:
+    late = replace(WINDOW, start=pd.Timestamp("2024-02-01T00:00Z"), end=pd.Timestamp("2024-02-02T00:00Z"))
+
+    with pytest.raises(MarketDataError, match="0 bars up to"):
+        evaluate(subject(0), late, "neutral", 10_000.0)
+
+
+def test_a_policy_of_another_width_is_refused() -> None:
+    series = FeatureSeries(hourly_bars("BTCUSD", FRAME), np.zeros((120, 3)), 5, ("a", "b", "c"))
+
+    with pytest.raises(CheckpointError, match="reads 2 market features per bar, the feature set has 3"):
+        Subject(policy(0), series, RULES)
+
+
+def _late_nan(frame: pd.DataFrame) -> pd.DataFrame:
+    features = _features(frame)
+    features.iloc[50, 1] = np.nan
+    return features
+
+
+@pytest.mark.parametrize(
+    ("feature_set", "told"),
+    [
+        (replace(FEATURES, compute=_late_nan), "column 'day' is not finite at 2024-01-03 02:00"),
+        (replace(FEATURES, columns=("change", "week")), "other columns or rows"),
+        (replace(FEATURES, compute=lambda frame: _features(frame).iloc[1:]), "other columns or rows"),
+    ],
+    ids=["not finite", "other columns", "other rows"],
+)
+def test_a_feature_set_that_breaks_its_promise_is_refused(feature_set: FeatureSet, told: str) -> None:
+    with pytest.raises(CheckpointError, match=told):
+        compute_features(hourly_bars("BTCUSD", FRAME), feature_set)
