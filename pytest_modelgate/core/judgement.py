@@ -45,6 +45,11 @@ class Judgement:
         return tuple(item for item in (self.backtest, *self.folds) if isinstance(item, WindowEvidence))
 
     @property
+    def folds_not_out_of_sample(self) -> tuple[WindowEvidence, ...]:
+        """Folds that the model may have been trained on, as far as anybody declared."""
+        return tuple(fold for fold in self.folds if isinstance(fold, WindowEvidence) and fold.sample != "out-of-sample")
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """Why the model got its decision, the most decisive reason first; never empty."""
         return self.decision.reasons if self.decision else (f"INCOMPLETE: {self.incomplete}",)
@@ -57,8 +62,7 @@ class Judgement:
         for evidence in self.measured[:1]:
             if evidence.checkpoint.parity != "proven":
                 found.append(f"Parity with the trainer is unproven: {evidence.checkpoint.parity_detail}.")
-        seen = [fold for fold in self.folds if isinstance(fold, WindowEvidence) and fold.sample != "out-of-sample"]
-        if seen:
+        if seen := self.folds_not_out_of_sample:
             labels = ", ".join(sorted({fold.sample for fold in seen}))
             found.append(f"{len(seen)} of {len(self.folds)} folds are not out-of-sample ({labels}).")
         return tuple(found)

@@ -53,6 +53,11 @@ def write_closing_table(reporter: pytest.TerminalReporter, run: GateRun) -> None
         reporter.line(word.rstrip(), **_MARKUP[judgement.word])
         for line in textwrap.wrap(judgement.reasons[0], _WIDTH - 4):
             reporter.line("    " + plain(line))
+    seen = [judgement.plan.model.id for judgement in run.judgements if judgement.folds_not_out_of_sample]
+    if seen:
+        warning = f"warning: folds that are not shown to be out-of-sample count in the decision on {', '.join(seen)}"
+        for line in textwrap.wrap(warning, _WIDTH, subsequent_indent="    "):
+            reporter.line(line, yellow=True)
     verdict = run.verdict
     promotable = ", ".join(verdict.promotable) or "none"
     state = f"complete, promotable: {promotable}" if verdict.complete is True else "INCOMPLETE, nothing is promotable"

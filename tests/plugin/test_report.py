@@ -82,6 +82,7 @@ def test_the_terminal_closes_with_a_table_of_at_most_100_columns(run_gate: RunGa
             "model * training * backtest * folds * spread * decision",
             "RNDUSD_1Hour * DROP * DROP",
             "WAVUSD_1Hour * APPROVED * 5/5 * PAPER (table: LIVE)",
+            "warning: folds that are not shown to be out-of-sample count in the decision on WAVUSD_1Hour",
             "verdict: *verdict.json (complete, promotable: WAVUSD_1Hour)",
             "report: *report.html",
         ]
