@@ -8,6 +8,7 @@ The same version of numpy gives the same bytes again; pytest compares a sample w
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 from marketsim.demo import AS_OF, demo_series
@@ -16,7 +17,7 @@ from marketsim.server import serve
 from pytest_modelgate.core.bars import Instrument, Timeframe
 from pytest_modelgate.core.market import MarketRequest
 from pytest_modelgate.core.windows import market_window
-from pytest_modelgate.market_data import record_bars
+from pytest_modelgate.recording import Recorder
 
 _LONGEST_CHECK_DAYS = 180
 _KEYS = {"APCA_API_KEY_ID": "demo-key", "APCA_API_SECRET_KEY": "demo-secret"}  # the local server takes any
@@ -29,12 +30,14 @@ def main() -> None:
     folder = parser.parse_args().cassettes
     series = demo_series()
     with serve(series) as server:
+        environ = {"APCA_API_DATA_URL": server.url, **_KEYS}
+        recorder = Recorder(folder, environ, mode="all", requests_per_minute=math.inf)
         for _, alpaca_symbol, name in series:
             instrument, timeframe = Instrument.parse(alpaca_symbol.replace("/", "")), Timeframe(name)
             first, last = market_window(AS_OF, timeframe, instrument.asset_class, _LONGEST_CHECK_DAYS)
             request = MarketRequest(instrument, timeframe, first, last, "sip", "all")
-            bars = record_bars(request, folder, {"APCA_API_DATA_URL": server.url, **_KEYS})
-            print(f"{request}: {len(bars)} bars")
+            outcome, bars = recorder.record(request)
+            print(f"{request}: {len(bars)} bars, {outcome}")
 
 
 if __name__ == "__main__":

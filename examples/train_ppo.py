@@ -32,7 +32,7 @@ from pytest_modelgate.core.policy import NEUTRAL_ACCOUNT
 from pytest_modelgate.core.reference_features import REFERENCE
 from pytest_modelgate.core.training_run import ParityProbe, TrainingWindow
 from pytest_modelgate.core.windows import market_window, walk_forward_windows
-from pytest_modelgate.market_data import replay_bars
+from pytest_modelgate.market_data import as_judged, replay_bars
 
 Floats = NDArray[np.float32]
 
@@ -366,7 +366,8 @@ def main() -> None:
             recipe = replace(recipe, updates=options.updates)
         instrument = Instrument.parse(symbol)
         first, last = market_window(as_of, Timeframe.HOUR_1, instrument.asset_class, HELD_OUT_DAYS)
-        bars = replay_bars(MarketRequest(instrument, Timeframe.HOUR_1, first, last, "sip", "all"), options.cassettes)
+        request = MarketRequest(instrument, Timeframe.HOUR_1, first, last, "sip", "all")
+        bars = as_judged(replay_bars(request, options.cassettes), request, Timeframe.HOUR_1, "regular")
         rules = profile.trading_rules(instrument.asset_class)
         artifact = make_artifact(recipe, bars, rules, hyper, as_of)
         final = ", ".join(f"{metric} {values[-1]:.2f}" for metric, values in artifact.history.items())

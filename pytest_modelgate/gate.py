@@ -13,7 +13,7 @@ from pathlib import Path
 from pytest_modelgate.adapters.archive import Archive
 from pytest_modelgate.adapters.checkpoint import load_checkpoint
 from pytest_modelgate.adapters.evidence_store import EvidenceStore
-from pytest_modelgate.core.bars import Bars
+from pytest_modelgate.core.bars import Bars, Timeframe
 from pytest_modelgate.core.evaluation import FeatureSeries, Subject, compute_features, evaluate
 from pytest_modelgate.core.evidence import (
     CheckpointEvidence,
@@ -31,7 +31,7 @@ from pytest_modelgate.core.profiles import Profile
 from pytest_modelgate.core.settings import Settings
 from pytest_modelgate.core.windows import Window, sample_of
 from pytest_modelgate.errors import CheckpointError
-from pytest_modelgate.market_data import replay_bars
+from pytest_modelgate.market_data import MarketSeries, load_series
 
 _MODELS_IN_MEMORY = 2
 
@@ -64,7 +64,7 @@ class Gate:
         """Keep what several windows and models share; policies are large, and judged one after the other."""
         self._prepare = lru_cache(maxsize=_MODELS_IN_MEMORY)(self._prepare_uncached)
         self._series = lru_cache(maxsize=None)(self._series_uncached)
-        self._replay = lru_cache(maxsize=None)(replay_bars)
+        self._load = lru_cache(maxsize=None)(self._load_uncached)
 
     @cached_property
     def plan(self) -> Plan:
@@ -100,8 +100,7 @@ class Gate:
         Raises:
             MarketDataError: its cassette is missing, altered or unusable.
         """
-        request = market_request(self.plan.of(model_id).model, self.settings, self.plan.as_of)
-        return self._replay(request, self.settings.cassettes, self.settings.sessions)
+        return self._market(self.plan.of(model_id)).bars
 
     def _measure(self, plan: ModelPlan, window: Window) -> WindowEvidence:
         prepared = self._prepare(plan.model.id)
@@ -122,7 +121,8 @@ class Gate:
         )
 
     def _prepare_uncached(self, model_id: str) -> _Prepared:
-        model = self.plan.of(model_id).model
+        plan = self.plan.of(model_id)
+        model = plan.model
         if model.checkpoint is None:
             where = f"archive {self.archive.run.name}, model {model.id}"
             problem = f"the summary lists it, but there is no models/rl_symbols/{model.id}.pt"
@@ -139,8 +139,9 @@ class Gate:
         )
         feature_set = self._feature_set(loaded.facts.feature_set, where)
         parity = check_parity(loaded.policy, model.declared.parity_probe, feature_set, where)
+        loaded_series = self._market(plan)
+        series = self._series(loaded_series, feature_set)
         request = market_request(model, self.settings, self.plan.as_of)
-        series = self._series(request, feature_set)
         facts, bars = loaded.facts, series.bars
         checkpoint = CheckpointEvidence(
             member=model.checkpoint.member,
@@ -160,10 +161,12 @@ class Gate:
             symbol=model.instrument.symbol,
             timeframe=model.timeframe.value,
             feed=request.feed,
+            adjustment=request.adjustment,
             first=bars.index[0].isoformat(),
             last=bars.index[-1].isoformat(),
             bars=len(bars),
             sha256=bars.sha256,
+            quality=loaded_series.quality,
         )
         rules = self.profile.trading_rules(model.instrument.asset_class)
         return _Prepared(Subject(loaded.policy, series, rules), checkpoint, market)
@@ -176,5 +179,13 @@ class Gate:
             raise CheckpointError(where, problem, remedy)
         return known[name]
 
-    def _series_uncached(self, request: MarketRequest, feature_set: FeatureSet) -> FeatureSeries:
-        return compute_features(self._replay(request, self.settings.cassettes, self.settings.sessions), feature_set)
+    def _market(self, plan: ModelPlan) -> MarketSeries:
+        """The bars of a model; models of one symbol and timeframe have the same windows, and share them."""
+        request = market_request(plan.model, self.settings, self.plan.as_of)
+        return self._load(request, plan.model.timeframe, (plan.backtest, *plan.folds))
+
+    def _load_uncached(self, request: MarketRequest, timeframe: Timeframe, windows: tuple[Window, ...]) -> MarketSeries:
+        return load_series(request, timeframe, windows, self.profile.market_data, self.settings)
+
+    def _series_uncached(self, market: MarketSeries, feature_set: FeatureSet) -> FeatureSeries:
+        return compute_features(market.bars, feature_set)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from marketsim.server import MarketServer
 
+from pytest_modelgate.adapters.alpaca_keys import KEY_ID, SECRET_KEY
 from pytest_modelgate.core.bars import COLUMNS, AssetClass, Bars, Instrument, Timeframe
 from pytest_modelgate.core.market import MarketRequest
+from pytest_modelgate.recording import Recorder
 
 
 def random_walk(first: str, hours: int, seed: int = 1) -> pd.DataFrame:
@@ -24,10 +31,12 @@ def hourly_bars(symbol: str, frame: pd.DataFrame) -> Bars:
     return Bars(Instrument.parse(symbol), Timeframe.HOUR_1, frame)
 
 
-def request_for(symbol: str, frame: pd.DataFrame, timeframe: Timeframe = Timeframe.HOUR_1) -> MarketRequest:
+def request_for(
+    symbol: str, frame: pd.DataFrame, timeframe: Timeframe = Timeframe.HOUR_1, adjustment: str = "all"
+) -> MarketRequest:
     """Ask for all of a series."""
     first, last = pd.Timestamp(frame.index[0]), pd.Timestamp(frame.index[-1])
-    return MarketRequest(Instrument.parse(symbol), timeframe, first, last, "sip", "all")
+    return MarketRequest(Instrument.parse(symbol), timeframe, first, last, "sip", adjustment)
 
 
 def series_key(symbol: str, timeframe: Timeframe = Timeframe.HOUR_1) -> tuple[str, str, str]:
@@ -35,3 +44,9 @@ def series_key(symbol: str, timeframe: Timeframe = Timeframe.HOUR_1) -> tuple[st
     instrument = Instrument.parse(symbol)
     market = "crypto" if instrument.asset_class is AssetClass.CRYPTO else "us_equity"
     return market, instrument.alpaca_symbol, timeframe.value
+
+
+def recorder(folder: Path, server: MarketServer, **options: Any) -> Recorder:
+    """Records from a local server, without waiting for turns."""
+    environ = {"APCA_API_DATA_URL": server.url, KEY_ID: "PKTESTKEY", SECRET_KEY: "s3cr3t-s3cr3t"}
+    return Recorder(folder, environ, **{"requests_per_minute": math.inf, **options})

@@ -35,7 +35,7 @@ def test_the_cassettes_hold_generated_bars(key: tuple[str, str, str]) -> None:
         requests = market_requests(archive.run, settings, when(archive.run, settings))
     (request,) = (request for request in requests if request.instrument == instrument)
 
-    bars = replay_bars(request, CASSETTES, "extended")
+    bars = replay_bars(request, CASSETTES)
 
     generated = generate(DEMO[key]).loc[request.first : request.last, list(COLUMNS)]
     assert request.timeframe is Timeframe.HOUR_1

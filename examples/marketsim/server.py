@@ -5,9 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
@@ -15,8 +18,18 @@ import pandas as pd
 
 from marketsim.wire import ASSET_CLASSES, BadRequestError, Market, SeriesKey
 
-_Answer = tuple[int, bytes, Mapping[str, str]]
 _JSON = {"Content-Type": "application/json; charset=UTF-8", "X-Ratelimit-Limit": "200", "X-Ratelimit-Remaining": "199"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One response; ``cut`` breaks off in the middle of the body, ``delay_s`` passes before anything is sent."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+    cut: bool = False
+    delay_s: float = 0.0
 
 
 class MarketServer:
@@ -24,18 +37,25 @@ class MarketServer:
 
     Attributes:
         url: where it listens, without a trailing slash; goes into ``url_override`` or ``APCA_API_DATA_URL``.
-        requests: path and query of every request as sent, in order of arrival.
+        requests: path and query of every request as sent, in order of arrival; ``headers`` likewise.
     """
 
     def __init__(self, url: str, market: Market, keys: tuple[str, str] | None) -> None:
         self.url = url
         self.requests: list[str] = []
+        self.headers: list[Message] = []
         self._market = market
         self._keys = keys
-        self._faults: deque[_Answer] = deque()
+        self._faults: deque[Answer] = deque()
 
     def fail_next(
-        self, status: int, body: str | Mapping[str, object], headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        body: str | Mapping[str, object],
+        headers: Mapping[str, str] | None = None,
+        *,
+        cut: bool = False,
+        delay_s: float = 0.0,
     ) -> None:
         """Answer the next request that is not yet spoken for with this; several calls queue up.
 
@@ -43,17 +63,20 @@ class MarketServer:
             status: HTTP status.
             body: sent as JSON if a mapping, else as it is.
             headers: override or extend the usual ones.
+            cut: close the connection in the middle of the body.
+            delay_s: seconds to wait before answering.
         """
         raw = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-        self._faults.append((status, raw, {**_JSON, **(headers or {})}))
+        self._faults.append(Answer(status, raw, {**_JSON, **(headers or {})}, cut, delay_s))
 
-    def answer(self, target: str, key: str | None, secret: str | None) -> _Answer:
-        """Status, body and headers for one GET request."""
+    def answer(self, target: str, headers: Message) -> Answer:
+        """What one GET request is answered with."""
         self.requests.append(target)
+        self.headers.append(headers)
         if self._faults:
             return self._faults.popleft()
-        status, content = self._content(target, key, secret)
-        return status, json.dumps(content, separators=(",", ":")).encode(), _JSON
+        status, content = self._content(target, headers["APCA-API-KEY-ID"], headers["APCA-API-SECRET-KEY"])
+        return Answer(status, json.dumps(content, separators=(",", ":")).encode(), _JSON)
 
     def _content(self, target: str, key: str | None, secret: str | None) -> tuple[int, dict[str, object]]:
         parts = urlsplit(target)
@@ -112,15 +135,15 @@ class _Handler(BaseHTTPRequestHandler):
     market_server: MarketServer
 
     def do_GET(self) -> None:
-        status, body, headers = self.market_server.answer(
-            self.path, self.headers["APCA-API-KEY-ID"], self.headers["APCA-API-SECRET-KEY"]
-        )
+        answer = self.market_server.answer(self.path, self.headers)
+        time.sleep(answer.delay_s)
+        body = answer.body
         zipped = "gzip" in self.headers.get("Accept-Encoding", "")
         if zipped:
             body = gzip.compress(body, mtime=0)
         # Without Date and Server, so that two recordings of the same market are the same bytes.
-        self.send_response_only(status)
-        for name, value in headers.items():
+        self.send_response_only(answer.status)
+        for name, value in answer.headers.items():
             self.send_header(name, value)
         if zipped:
             self.send_header("Content-Encoding", "gzip")
@@ -128,7 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
         # One request per connection: no thread is left waiting on a client that forgot to close.
         self.send_header("Connection", "close")
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(body[: len(body) // 2] if answer.cut else body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the signature of http.server
         """Stay silent; MarketServer.requests tells what was asked."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -15,21 +14,30 @@ import pandas as pd
 from pytest_modelgate.adapters.alpaca_keys import KEY_ID, KEYS_FILE, SECRET_KEY, Credentials, read_credentials
 from pytest_modelgate.core.bars import COLUMNS, AssetClass, Bars, Timeframe
 from pytest_modelgate.core.market import MarketRequest
-from pytest_modelgate.errors import MarketDataError, SettingsError
+from pytest_modelgate.errors import GateError, MarketDataError, SettingsError
+
+if TYPE_CHECKING:  # pulls in requests, which a run that replays nothing must not pay for
+    from pytest_modelgate.adapters.alpaca_transport import Travel
 
 __all__ = ["DATA_URL", "KEYS_FILE", "Credentials", "fetch_bars", "read_credentials"]
 
 DATA_URL = "APCA_API_DATA_URL"
 _Word = TypeVar("_Word", bound=Enum)
 _FIELDS = ("o", "h", "l", "c", "v")
+_KEYS = f"Check {KEYS_FILE}, or {KEY_ID} and {SECRET_KEY}"
 _ADVICE = {
     400: ("refused the request as malformed", "Check the symbol, the feed and the adjustment"),
-    401: ("does not know these keys", f"Check {KEYS_FILE}, or {KEY_ID} and {SECRET_KEY}"),
-    403: ("does not serve this to your subscription", "Ask for --feed iex, or for bars older than 15 minutes"),
+    401: ("does not know these keys", f"{_KEYS}; crypto needs none"),
+    403: ("refuses this to these keys", f"{_KEYS}, and what your subscription covers"),
     404: ("does not know this address", f"Check {DATA_URL}, or leave it unset"),
     422: ("refused the request's values", "Check the symbol, the feed and the adjustment"),
     429: ("limits the rate of requests, also after some retries", "Wait a minute and record again"),
 }
+_SUBSCRIPTION = (
+    "does not serve this to your subscription",
+    "Ask for --feed iex, or for an --as-of that is at least 15 minutes ago",
+)
+_LATER = "Check the network and record again later; nothing was recorded"
 
 
 def fetch_bars(
@@ -37,58 +45,69 @@ def fetch_bars(
     *,
     credentials: Credentials | None,
     data_url: str | None = None,
-    timeout_s: float = 30.0,
-    pause_s: float = 0.0,
+    travel: Travel | None = None,
 ) -> Bars:
     """All bars of a request, every page of them.
 
     Args:
         credentials: crypto is served without; for stocks None sends placeholders, which only a cassette accepts.
         data_url: another host that speaks Alpaca's wire; None is Alpaca's own.
-        timeout_s: seconds to wait for the service to answer, per page.
-        pause_s: seconds to wait before each page; Alpaca's free plan allows 200 requests a minute.
+        travel: how to ask; by default once, and as fast as answers come.
 
     Raises:
         MarketDataError: the service refused, did not answer, or answered with something else than the bars asked for.
-        SettingsError: feed, adjustment or data_url are not what Alpaca's client takes.
+        SettingsError: the keys are wrong, or feed, adjustment or data_url are not what Alpaca's client takes.
     """
     from alpaca.common.exceptions import APIError
-    from requests.exceptions import (
-        ChunkedEncodingError,
-        InvalidSchema,
-        InvalidURL,
-        MissingSchema,
-        RequestException,
-        Timeout,
-    )
-    from requests.exceptions import ConnectionError as RequestsConnectionError
+    from requests import exceptions as broken
+
+    from pytest_modelgate.adapters.alpaca_transport import RepeatedPageError, Travel
 
     where = f"market data of {request}"
-    ask = _question(request, credentials, data_url, timeout_s, pause_s)
+    travel = travel or Travel()
+    ask = _question(request, credentials, data_url, travel)
     try:
         answer = ask()
     except APIError as error:
-        code = error.status_code
-        doing, remedy = _ADVICE.get(code, ("failed", "Try again later; nothing was recorded"))
-        raise MarketDataError(where, f"Alpaca {doing} (status {code or 'unknown'})", remedy) from None
-    except (InvalidSchema, InvalidURL, MissingSchema):
+        raise _refused(where, error, credentials) from None
+    except RepeatedPageError:
+        problem = "Alpaca's pages go round in a circle: a page token came back"
+        raise MarketDataError(where, problem, "Record it again later, and report it to Alpaca if it stays") from None
+    except (broken.InvalidSchema, broken.InvalidURL, broken.MissingSchema):
         problem = "is not an address the client can use, expected for example https://data.alpaca.markets"
         raise SettingsError(DATA_URL, problem, "Correct it, or leave it unset") from None
-    except Timeout:
-        remedy = "Check the network and try again; nothing was recorded"
-        raise MarketDataError(where, f"Alpaca did not answer within {timeout_s:g} s", remedy) from None
-    except (RequestsConnectionError, ChunkedEncodingError):
-        remedy = "Check the network and try again; nothing was recorded"
-        raise MarketDataError(where, "the connection to Alpaca could not be made or broke off", remedy) from None
+    except broken.Timeout:
+        raise MarketDataError(where, f"Alpaca did not answer within {travel.timeout_s:g} s", _LATER) from None
+    except (broken.ConnectionError, broken.ChunkedEncodingError, broken.ContentDecodingError):
+        raise MarketDataError(where, "the connection to Alpaca could not be made or broke off", _LATER) from None
     # The client trusts JSON to be what it expects: anything may come of one that is not.
-    except (RequestException, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        remedy = "Try again later; nothing was recorded"
-        raise MarketDataError(where, "the answer is not Alpaca's JSON of bars", remedy) from None
+    except (broken.RequestException, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise MarketDataError(where, "the answer is not Alpaca's JSON of bars", _LATER) from None
     return _to_bars(request, answer.get(request.instrument.alpaca_symbol, []), where)
 
 
+def _refused(where: str, error: Any, credentials: Credentials | None) -> GateError:  # noqa: ANN401 - alpaca's APIError
+    """What a status means, with the service's own words where they are words."""
+    code = error.status_code
+    try:
+        said = str(error.message)  # the body may be HTML, or JSON without a message
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        said = ""
+    doing, remedy = _ADVICE.get(code, ("failed, also after some retries", "Record again later; nothing was recorded"))
+    if code == 403 and "subscription" in said:
+        doing, remedy = _SUBSCRIPTION
+    if code == 401 and credentials is None:
+        doing, remedy = "asks for keys", f"Set {KEYS_FILE}, or {KEY_ID} and {SECRET_KEY}"
+    secrets = (credentials.key, credentials.secret) if credentials else ()
+    readable = said.isascii() and said.isprintable() and not any(secret in said for secret in secrets)
+    quoted = f": {said[:120]!r}" if said and readable else ""
+    # Keys that are wrong are wrong for every symbol.
+    kind = SettingsError if code == 401 else MarketDataError
+    return kind(where, f"Alpaca {doing} (status {code or 'unknown'}{quoted})", remedy)
+
+
 def _question(
-    request: MarketRequest, credentials: Credentials | None, data_url: str | None, timeout_s: float, pause_s: float
+    request: MarketRequest, credentials: Credentials | None, data_url: str | None, travel: Travel
 ) -> Callable[[], Any]:
     """The call that fetches all pages as Alpaca's JSON, per symbol; its arguments are checked and bound."""
     with warnings.catch_warnings():
@@ -118,13 +137,13 @@ def _question(
     if request.instrument.asset_class is AssetClass.CRYPTO:
         pair = (credentials.key, credentials.secret) if credentials else (None, None)
         crypto = CryptoHistoricalDataClient(*pair, **options)
-        _prepare(crypto, timeout_s, pause_s)
+        _prepare(crypto, travel)
         return partial(crypto.get_crypto_bars, CryptoBarsRequest(**window))
     feed = _one_of(DataFeed, request.feed, "feed")
     adjustment = _one_of(Adjustment, request.adjustment, "adjustment")
     pair = (credentials.key, credentials.secret) if credentials else ("replay", "replay")
     stocks = StockHistoricalDataClient(*pair, **options)
-    _prepare(stocks, timeout_s, pause_s)
+    _prepare(stocks, travel)
     return partial(stocks.get_stock_bars, StockBarsRequest(**window, feed=feed, adjustment=adjustment))
 
 
@@ -136,22 +155,25 @@ def _one_of(words: type[_Word], word: str, what: str) -> _Word:
         raise SettingsError(what, problem, f"Choose one with --gate-{what}, or --{what} when recording") from None
 
 
-def _prepare(client: Any, timeout_s: float, pause_s: float) -> None:  # noqa: ANN401 - either of two clients
-    """Set up the client's session, which it offers no public way to."""
-    from requests.adapters import HTTPAdapter
+def _prepare(client: Any, travel: Travel) -> None:  # noqa: ANN401 - either of two clients
+    """Set up what the client offers no public way to."""
+    from pytest_modelgate.adapters.alpaca_transport import PatientAdapter
 
-    class Patient(HTTPAdapter):
-        """Waits its turn, and not forever: the client sets no timeout of its own."""
-
-        def send(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - passes on what it is given
-            time.sleep(pause_s)
-            return super().send(*args, **{**options, "timeout": timeout_s})
-
+    client._retry = 0  # noqa: SLF001 - it would retry 429 and 504 only, after 3 s whatever their headers say
     session = client._session  # noqa: SLF001 - alpaca-py offers no public way
     for scheme in ("http://", "https://"):
-        session.mount(scheme, Patient())
+        session.mount(scheme, PatientAdapter(travel))
     # Newer Pythons would ask for zstd too, which vcrpy cannot decode.
     session.headers["Accept-Encoding"] = "gzip"
+    # A .netrc would replace the keys, and is looked up for every page; a proxy matters only where something is fetched.
+    session.trust_env = travel.pace is not None
+    if session.trust_env:
+        session.auth = _as_it_is
+
+
+def _as_it_is(request: Any) -> Any:  # noqa: ANN401 - a prepared request of requests
+    """Authentication is in the headers already: an entry in .netrc must not replace it."""
+    return request
 
 
 def _to_bars(request: MarketRequest, rows: Sequence[Mapping[str, Any]], where: str) -> Bars:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from pytest_modelgate.errors import SettingsError
 
@@ -23,6 +22,7 @@ _SECRET_NAMES = (
     "SECRET_KEY",
     "SECRET",
 )
+_NAMES = (_KEY_NAMES, _SECRET_NAMES)
 _KEYS_REMEDY = "Write APCA_API_KEY_ID=... and APCA_API_SECRET_KEY=..., the same as JSON, or key and secret on two lines"
 
 
@@ -61,27 +61,81 @@ def _read_keys_file(path: Path) -> Credentials:
     except (OSError, UnicodeDecodeError) as error:
         problem = f"cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}"
         raise SettingsError(where, problem, "Check the path and its permissions") from None
-    told = (line.strip().removeprefix("export ").strip() for line in text.splitlines())
-    lines = [line for line in told if line and not line.startswith("#")]
-    values: dict[str, Any] = {}
-    if lines and lines[0].startswith("{"):
-        try:
-            values = json.loads(text)
-        except ValueError:
-            raise SettingsError(where, "looks like JSON, but is not", _KEYS_REMEDY) from None
-    elif lines and "=" in lines[0]:  # a key id has no such sign, a secret may
-        pairs = (line.split("=", 1) for line in lines if "=" in line)
-        values = {name.strip(): value.strip().strip("'\"") for name, value in pairs}
+    told = ((number, line.strip()) for number, line in enumerate(text.splitlines(), start=1))
+    lines = [(number, line) for number, line in told if line and not line.startswith("#")]
+    if not lines:
+        raise SettingsError(where, "holds nothing, expected a key and a secret", _KEYS_REMEDY)
+    if lines[0][1].startswith(("{", "[")):
+        values = _from_json(text, where)
+    elif "=" in lines[0][1] or any(_named(line) for _, line in lines):  # a key id has no such sign, a secret may
+        values = _from_assignments(lines, where)
     elif len(lines) == 2:
-        values = {KEY_ID: lines[0], SECRET_KEY: lines[1]}
-    named = {name.upper().replace("-", "_"): value for name, value in values.items()}
-    found = []
-    for names in (_KEY_NAMES, _SECRET_NAMES):
-        value = next((named[name] for name in names if name in named), None)
-        if not _usable(value):
-            raise SettingsError(where, f"has {len(lines)} lines, but no usable {names[0]}", _KEYS_REMEDY)
-        found.append(str(value))
-    return Credentials(*found)
+        values = {names[0]: _Value(line, number) for names, (number, line) in zip(_NAMES, lines, strict=True)}
+    else:
+        problem = f"has {len(lines)} lines, expected key and secret on two, NAME=VALUE lines or JSON"
+        raise SettingsError(where, problem, _KEYS_REMEDY)
+    return Credentials(*(_pick(values, names, where) for names in _NAMES))
+
+
+@dataclass(frozen=True)
+class _Value:
+    """What a file says, and in which line; 0 where lines mean nothing."""
+
+    text: object = field(repr=False)
+    line: int
+
+
+def _from_json(text: str, where: str) -> dict[str, _Value]:
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        problem = f"line {error.lineno}: looks like JSON, but is not ({error.msg})"
+        raise SettingsError(where, problem, _KEYS_REMEDY) from None
+    except RecursionError:
+        content = None
+    if not isinstance(content, dict):
+        raise SettingsError(where, "is JSON, but no object with two names in it", _KEYS_REMEDY)
+    return {_canonical(name): _Value(value, 0) for name, value in content.items()}
+
+
+def _from_assignments(lines: list[tuple[int, str]], where: str) -> dict[str, _Value]:
+    values: dict[str, _Value] = {}
+    for number, line in lines:
+        name, sign, value = line.removeprefix("export ").partition("=")
+        if not sign:
+            raise SettingsError(where, f"line {number}: is not NAME=VALUE, as other lines are", _KEYS_REMEDY)
+        known = values.setdefault(_canonical(name), _Value(value.strip().strip("'\""), number))
+        if known.line != number:
+            problem = f"line {number}: sets the same name as line {known.line}"
+            raise SettingsError(where, problem, "Leave one of the two")
+    return values
+
+
+def _pick(values: dict[str, _Value], names: tuple[str, ...], where: str) -> str:
+    """The first of several names that a file has.
+
+    Raises:
+        SettingsError: it has none of them, or what it says cannot be a key.
+    """
+    found = next((values[name] for name in names if name in values), None)
+    if found is None:
+        raise SettingsError(where, f"has no {names[0]}, nor another name for it that is known", _KEYS_REMEDY)
+    if not _usable(found.text):
+        place = f"line {found.line}: " if found.line else ""
+        problem = (
+            f"{place}the value of {names[0]} is empty, no text, or has white space or other signs than ASCII in it"
+        )
+        raise SettingsError(where, problem, "Copy it anew from Alpaca's page")
+    return str(found.text)
+
+
+def _named(line: str) -> bool:
+    """Whether a line assigns one of the names that are known."""
+    return _canonical(line.removeprefix("export ").partition("=")[0]) in {name for names in _NAMES for name in names}
+
+
+def _canonical(name: str) -> str:
+    return name.strip().upper().replace("-", "_")
 
 
 def _usable(value: object) -> bool:

@@ -1,7 +1,6 @@
-"""Recorded conversations with Alpaca: written whole or not at all, replayed strictly. The only file that imports vcr.
+"""Conversations with Alpaca, recorded into a text and strictly replayed from it. The only file that imports vcr.
 
-A cassette holds one request with all its pages, as gzipped JSON. The manifest beside them holds their digests, so that
-an altered price cannot pass as a recorded one.
+A text holds one request with all its pages, as JSON: where it lies is the affair of ``cassette_files``.
 """
 
 from __future__ import annotations
@@ -11,111 +10,89 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from importlib.metadata import version
-from pathlib import Path
+from functools import lru_cache
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import parse_qsl, quote, quote_plus, urlencode, urlsplit, urlunsplit
 
-from pytest_modelgate.adapters.cassette_files import RECORD, read_cassette, write_cassette
-from pytest_modelgate.core.bars import Bars
-from pytest_modelgate.core.market import MarketRequest
 from pytest_modelgate.errors import MarketDataError
 
 HOST = "data.alpaca.markets"
-# Addresses are put in one spelling by _scrub_request, so that comparing them as text compares all of their parts; the
-# matchers for each part take twice as long over the fifty pages of a year.
+_PARAMETERS = frozenset(
+    ("symbols", "timeframe", "start", "end", "limit", "page_token", "sort", "adjustment", "asof", "feed", "currency")
+)
+_BAR = frozenset("tohlcv") | {"n", "vw"}
+_SHORTEST_KEY = 8  # Alpaca's have 20 letters and more; what is shorter stands in any text by chance
+# Addresses are put in one spelling by _spell, so that comparing them as text compares all of their parts; the matchers
+# for each part take twice as long over the fifty pages of a year.
 _MATCH_ON = ("method", "uri")
 # vcrpy patches the HTTP libraries of the whole process: two threads at once would play each other's cassettes.
 _one_at_a_time = threading.RLock()
 
 
-def path_of(request: MarketRequest) -> str:
-    """Where a request is recorded, relative to the cassettes' folder: ``crypto/BTC-USD/1Hour/2024-12-27T2000.json.gz``.
-
-    The name bears the start of the last bar (UTC), to the minute, so that two as-of moments of one day do not meet.
-    What else makes up the request stands in the recorded address and is compared when it is replayed.
-    """
-    instrument = request.instrument
-    folder = f"{instrument.asset_class}/{instrument.file_symbol}/{request.timeframe}"
-    return f"{folder}/{request.last:%Y-%m-%dT%H%M}.json.gz"
-
-
 @contextmanager
-def replay(folder: Path, request: MarketRequest) -> Iterator[None]:
-    """Answer HTTP requests from the cassette; sockets are closed meanwhile, and every recorded page must be asked for.
+def play(text: str, where: str, remedy: str) -> Iterator[None]:
+    """Answer HTTP requests from a recording; sockets are closed meanwhile, and every recorded page must be asked for.
+
+    Args:
+        text: what ``listen`` recorded.
+        where: names the cassette in error messages.
+        remedy: what to do about a cassette that does not serve.
 
     Raises:
-        MarketDataError: the cassette is missing, not in the manifest, altered or damaged, or holds another request.
+        MarketDataError: the recording is damaged, or holds another request or more than was asked for.
     """
     from vcr.errors import CannotOverwriteExistingCassetteException
     from vcr.record_mode import RecordMode
 
-    where = f"cassette {folder / path_of(request)}"
-    recorder = _recorder(_Tape(read_cassette(folder, path_of(request))))
+    recorder = _recorder(_Tape(text))
     with _one_at_a_time, ExitStack() as contexts:
-        contexts.enter_context(_no_sockets(where))
+        contexts.enter_context(_no_network(where))
         try:
             cassette = contexts.enter_context(recorder.use_cassette(where, record_mode=RecordMode.NONE))
-        except (KeyError, TypeError, AttributeError, ValueError):
-            raise MarketDataError(where, "is not a recording of vcrpy", RECORD) from None
+        except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
+            raise MarketDataError(where, "is not a recording of vcrpy", remedy) from None
         try:
             yield
         except CannotOverwriteExistingCassetteException as error:
-            asked = _scrub_request(error.failed_request)
-            raise MarketDataError(where, f"does not hold {asked.method} {asked.uri}", RECORD) from None
+            asked = f"{error.failed_request.method} {_spell(error.failed_request.uri)}"
+            raise MarketDataError(where, f"does not hold {asked}", remedy) from None
         if not cassette.all_played:
             problem = f"only {cassette.play_count} of its {len(cassette)} pages were asked for"
-            raise MarketDataError(where, problem, RECORD)
+            raise MarketDataError(where, problem, remedy)
 
 
-@dataclass
 class Recording:
-    """A recording in progress; ``describe`` must be called with what was fetched."""
+    """What ``listen`` hears; ``text`` is there once its block has ended without an error."""
 
-    facts: dict[str, Any] = field(default_factory=dict)
-
-    def describe(self, bars: Bars) -> None:
-        """Note for the manifest what the cassette holds."""
-        self.facts |= {
-            "bars": len(bars),
-            "first": bars.index[0].isoformat(),
-            "last": bars.index[-1].isoformat(),
-            "bars_sha256": bars.sha256,
-        }
+    def __init__(self) -> None:
+        self.text = ""
 
 
 @contextmanager
-def record(folder: Path, request: MarketRequest, secrets: tuple[str, ...] = ()) -> Iterator[Recording]:
-    """Record HTTP requests, scrubbed; file and manifest are put in place when the block ends without an error.
+def listen(where: str, secrets: tuple[str, ...] = ()) -> Iterator[Recording]:
+    """Record HTTP requests into memory, scrubbed: pages of bars in Alpaca's own words, and nothing else.
 
     Args:
-        folder: the cassettes.
-        secrets: texts that must not occur in the file.
+        where: names the cassette in error messages.
+        secrets: texts that must not occur in the recording.
 
     Raises:
-        MarketDataError: nothing was recorded, a secret would have been, or the folder cannot be written.
+        MarketDataError: nothing was recorded, or a secret would have been.
     """
     from vcr.record_mode import RecordMode
 
-    where = f"cassette {folder / path_of(request)}"
     tape, recording = _Tape(None), Recording()
     context = _recorder(tape).use_cassette(where, record_mode=RecordMode.ALL, record_on_exception=False)
     with _one_at_a_time, context:
         yield recording
-    if tape.text is None or not recording.facts:
+    if tape.text is None:
         raise MarketDataError(where, "nothing was asked of Alpaca, so nothing was recorded", "Report this")
-    if any(spelling in tape.text for secret in secrets if secret for spelling in _spellings(secret)):
+    telling = [secret for secret in secrets if len(secret) >= _SHORTEST_KEY]
+    if any(spelling in tape.text for secret in telling for spelling in _spellings(secret)):
         problem = "would have held one of your keys, so it was not written"
         raise MarketDataError(where, problem, "Revoke the key if it was sent to another host than Alpaca's")
-    facts = {
-        **recording.facts,
-        "feed": request.feed,
-        "adjustment": request.adjustment,
-        "alpaca_py": version("alpaca-py"),
-    }
-    write_cassette(folder, path_of(request), tape.text, facts)
+    recording.text = tape.text
 
 
 class _Tape:
@@ -157,7 +134,8 @@ def _recorder(tape: _Tape) -> Any:  # noqa: ANN401 - vcrpy publishes no types
         serializer="compact",
         match_on=_MATCH_ON,
         before_record_request=_scrub_request,
-        before_record_response=_scrub_response,
+        # vcrpy scrubs what it loads, too: of a recording all that is left to do is take each page as it is.
+        before_record_response=_scrub_response if tape.text is None else None,
         decode_compressed_response=True,
     )
     recorder.register_serializer("compact", _CompactJson)
@@ -166,23 +144,45 @@ def _recorder(tape: _Tape) -> Any:  # noqa: ANN401 - vcrpy publishes no types
 
 
 def _scrub_request(request: Any) -> Any:  # noqa: ANN401 - vcrpy publishes no types
-    """No header is kept, and Alpaca's host stands in the address whatever host was asked.
-
-    Parameters are sorted: their order is the client's affair and may change with its version.
-    """
-    parts = urlsplit(request.uri)
-    query = urlencode(sorted(parse_qsl(parts.query, keep_blank_values=True)))
-    request.uri = urlunsplit(("https", HOST, parts.path, query, ""))
+    """No header and no body is kept, and of the address what ``_spell`` leaves."""
+    request.uri = _spell(request.uri)
     request.headers = {}
+    request.body = None
     return request
 
 
+@lru_cache(maxsize=1024)  # vcrpy asks for each page's address about four times
+def _spell(uri: str) -> str:
+    """Alpaca's host whatever host was asked, and of the parameters Alpaca's own.
+
+    They are sorted: their order is the client's affair and may change with its version.
+    """
+    parts = urlsplit(uri)
+    known = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] in _PARAMETERS]
+    return urlunsplit(("https", HOST, parts.path, urlencode(sorted(known)), ""))
+
+
 def _scrub_response(response: dict[str, Any]) -> dict[str, Any] | None:
-    """Only what was answered well is recorded, and of its headers only the content type."""
-    if response["status"]["code"] != 200:
+    """Only a page of bars is recorded: of its headers the content type, of its body the fields Alpaca documents."""
+    page = _page(response["body"]["string"]) if response["status"]["code"] == 200 else None
+    if page is None:
         return None
     kept = {name: value for name, value in response["headers"].items() if name.lower() == "content-type"}
-    return {"status": {"code": 200, "message": "OK"}, "headers": kept, "body": response["body"]}
+    body = json.dumps(page, sort_keys=True, separators=(",", ":")).encode()
+    return {"status": {"code": 200, "message": "OK"}, "headers": kept, "body": {"string": body}}
+
+
+def _page(body: bytes) -> dict[str, Any] | None:
+    """The page of bars in a response; None where it is something else, such as one that broke off."""
+    try:
+        page = json.loads(body)
+        bars = {
+            symbol: [{name: value for name, value in row.items() if name in _BAR} for row in rows]
+            for symbol, rows in page["bars"].items()
+        }
+        return {"bars": bars, "next_page_token": page.get("next_page_token")}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
 
 
 def _spellings(secret: str) -> set[str]:
@@ -193,18 +193,26 @@ def _spellings(secret: str) -> set[str]:
 
 
 @contextmanager
-def _no_sockets(where: str) -> Iterator[None]:
-    """Refuse network connections, so that a fault in matching cannot reach the service unnoticed."""
+def _no_network(where: str) -> Iterator[None]:
+    """Refuse network connections and look-ups, so that a fault in matching cannot reach the service unnoticed."""
+
+    def refusal(address: object) -> MarketDataError:
+        problem = f"a connection to {address} was attempted during replay"
+        return MarketDataError(where, problem, "Report this, with the versions of vcrpy and alpaca-py")
+
+    def no_lookup(host: object, *_: object, **__: object) -> Any:  # noqa: ANN401 - the type of the function it replaces
+        raise refusal(host)
+
     with ExitStack() as patches:
-        for name in ("connect", "connect_ex"):
+        patches.enter_context(patch.object(socket, "getaddrinfo", no_lookup))
+        for name in ("connect", "connect_ex", "sendto"):
             passes = getattr(socket.socket, name)
 
-            def refuse(connection: socket.socket, address: Any, passes: Any = passes) -> Any:  # noqa: ANN401 - of any family
+            def refuse(connection: socket.socket, *args: Any, passes: Any = passes) -> Any:  # noqa: ANN401 - of any family
                 if connection.family not in (socket.AF_INET, socket.AF_INET6):
-                    return passes(connection, address)
+                    return passes(connection, *args)
                 connection.close()
-                problem = f"a connection to {address} was attempted during replay"
-                raise MarketDataError(where, problem, "Report this, with the versions of vcrpy and alpaca-py")
+                raise refusal(args[-1])
 
             patches.enter_context(patch.object(socket.socket, name, refuse))
         yield

@@ -56,16 +56,38 @@ class ProfilePart(_Part):
     sha256: str
 
 
+class QualityPart(_Part):
+    """What a series of bars is like; counts are bars, ``largest_move`` is a signed fraction from close to close."""
+
+    expected: int
+    missing: int
+    longest_gap: int
+    zero_volume: int
+    inconsistent: int
+    jumps: int
+    largest_move: Figure
+    largest_move_at: str
+    splits: list[str]
+    failures: list[str]
+    warnings: list[str]
+
+
 class MarketPart(_Part):
-    """One series of bars; ``first`` and ``last`` are bar starts (ISO 8601, UTC)."""
+    """One series of bars; ``first`` and ``last`` are bar starts (ISO 8601, UTC), ``sha256`` their fingerprint.
+
+    The fingerprint is that of the time stamps and values alone, as little-endian 8-byte numbers: however they were
+    recorded, the same bars have the same one.
+    """
 
     symbol: str
     timeframe: str
     feed: str
+    adjustment: str
     first: str
     last: str
     bars: int
     sha256: str
+    quality: QualityPart
 
 
 class CheckpointPart(_Part):
@@ -263,7 +285,8 @@ def _settings(settings: Settings, plan: Plan) -> dict[str, str | int | float | l
 
 def _market_data(judgements: Sequence[Judgement]) -> list[dict[str, Any]]:
     series = {evidence.market for judgement in judgements for evidence in judgement.measured}
-    return [_plain(MarketPart, market) for market in sorted(series, key=lambda m: (m.symbol, m.timeframe, m.sha256))]
+    ordered = sorted(series, key=lambda market: (market.symbol, market.timeframe, market.sha256))
+    return [{**_plain(MarketPart, market), "quality": _plain(QualityPart, market.quality)} for market in ordered]
 
 
 def _model(judgement: Judgement) -> dict[str, Any]:

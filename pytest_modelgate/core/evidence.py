@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pytest_modelgate.core.metrics import Metrics
+from pytest_modelgate.core.quality import Quality
 from pytest_modelgate.errors import GateError
 
 
@@ -37,15 +38,17 @@ class CheckpointEvidence:
 
 @dataclass(frozen=True)
 class MarketEvidence:
-    """Which bars were used: ``first`` and ``last`` are bar starts (ISO 8601, UTC)."""
+    """Which bars were used: ``first`` and ``last`` are bar starts (ISO 8601, UTC), ``sha256`` their fingerprint."""
 
     symbol: str
     timeframe: str
     feed: str
+    adjustment: str
     first: str
     last: str
     bars: int
     sha256: str
+    quality: Quality
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,7 @@ class Judgement:
         for evidence in self.measured[:1]:
             if evidence.checkpoint.parity != "proven":
                 found.append(f"Parity with the trainer is unproven: {evidence.checkpoint.parity_detail}.")
+            found += [f"Market data: {warning}." for warning in evidence.market.quality.warnings]
         if seen := self.folds_not_out_of_sample:
             labels = ", ".join(sorted({fold.sample for fold in seen}))
             found.append(f"{len(seen)} of {len(self.folds)} folds are not out-of-sample ({labels}).")

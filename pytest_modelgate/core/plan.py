@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from pytest_modelgate.core.bars import Timeframe
 from pytest_modelgate.core.gating import Classification, Gating, check_reward_scale, judge_training
 from pytest_modelgate.core.market import MarketRequest
 from pytest_modelgate.core.profiles import Profile
+from pytest_modelgate.core.session_bars import source_timeframe
 from pytest_modelgate.core.settings import Settings
 from pytest_modelgate.core.training_run import TrainedModel, TrainingRun
 from pytest_modelgate.core.windows import Window, backtest_window, market_window, walk_forward_windows
@@ -72,11 +74,24 @@ def when(run: TrainingRun, settings: Settings) -> pd.Timestamp:
     return as_of
 
 
+def windows_of(timeframe: Timeframe, settings: Settings, as_of: pd.Timestamp) -> tuple[Window, ...]:
+    """The sanity window and the folds of a model, oldest fold first.
+
+    Raises:
+        SettingsError: too few bars fit into one.
+    """
+    folds = walk_forward_windows(as_of, timeframe, settings.walk_forward_days, settings.folds)
+    return backtest_window(as_of, timeframe, settings.backtest_days), *folds
+
+
 def market_request(model: TrainedModel, settings: Settings, as_of: pd.Timestamp) -> MarketRequest:
-    """The market data a model is judged on."""
+    """The market data a model's bars are made of; see ``session_bars.source_timeframe``."""
     days = max(settings.backtest_days, settings.walk_forward_days)
-    first, last = market_window(as_of, model.timeframe, model.instrument.asset_class, days)
-    return MarketRequest(model.instrument, model.timeframe, first, last, settings.feed, settings.adjustment)
+    asset_class = model.instrument.asset_class
+    source = source_timeframe(model.timeframe, asset_class)
+    first, last = market_window(as_of, model.timeframe, asset_class, days)
+    last += model.timeframe.delta - source.delta
+    return MarketRequest(model.instrument, source, first, last, settings.feed, settings.adjustment)
 
 
 def market_requests(run: TrainingRun, settings: Settings, as_of: pd.Timestamp) -> tuple[MarketRequest, ...]:
@@ -95,7 +110,6 @@ def make_plan(run: TrainingRun, settings: Settings, profile: Profile) -> Plan:
     for model in run.models:
         check_reward_scale(model.id, model.declared, profile)
         gating = None if model.history is None else judge_training(model.history, profile, model.declared)
-        backtest = backtest_window(as_of, model.timeframe, settings.backtest_days)
-        folds = walk_forward_windows(as_of, model.timeframe, settings.walk_forward_days, settings.folds)
-        models.append(ModelPlan(model, gating, backtest, folds))
+        backtest, *folds = windows_of(model.timeframe, settings, as_of)
+        models.append(ModelPlan(model, gating, backtest, tuple(folds)))
     return Plan(run, as_of, tuple(models))

@@ -99,6 +99,23 @@ class SpreadLimits:
 
 
 @dataclass(frozen=True)
+class MarketDataLimits:
+    """What a series of bars must be like; shares are fractions of its bars, or of those of any window.
+
+    Attributes:
+        warn_missing, max_missing: share of the expected bars that are not there; above the first warns, above the
+            second fails. ``warn_zero_volume`` and ``max_zero_volume``: likewise, bars without a trade.
+        warn_jump: a larger move from one close to the next warns, fraction.
+    """
+
+    warn_missing: Share
+    max_missing: Share
+    warn_zero_volume: Share
+    max_zero_volume: Share
+    warn_jump: Positive
+
+
+@dataclass(frozen=True)
 class Costs:
     """Fee as a fraction of the notional and slippage as a fraction of the price, both on every fill."""
 
@@ -135,6 +152,7 @@ class Profile:
     backtest: BacktestLimits
     walk_forward: WalkForwardLimits
     spread: SpreadLimits
+    market_data: MarketDataLimits
     trading: Trading
 
     @cached_property
@@ -244,6 +262,7 @@ def _value(hint: Any, value: object, where: str) -> object:  # noqa: ANN401 - a 
 
 def _check_order(profile: Profile, source: str) -> None:
     approved, review, folds, spread = profile.approved, profile.review, profile.walk_forward, profile.spread
+    market = profile.market_data
     looser = "is stricter than in approved, expected the same or looser"
     chance = spread.reading == "chance"
     ordered = 0 < spread.high < spread.moderate < 1 if chance else 0 < spread.moderate <= spread.high
@@ -256,6 +275,8 @@ def _check_order(profile: Profile, source: str) -> None:
         ("walk_forward.marginal_percent", folds.marginal_percent > folds.good_percent, "is above good_percent"),
         ("walk_forward.min_folds_paper", folds.min_folds_paper > folds.min_folds_live, "is above min_folds_live"),
         ("spread", not ordered, f"is out of order, expected {expected} for the reading {spread.reading!r}"),
+        ("market_data.warn_missing", market.warn_missing > market.max_missing, "is above max_missing"),
+        ("market_data.warn_zero_volume", market.warn_zero_volume > market.max_zero_volume, "is above max_zero_volume"),
         ("trading.position_size", profile.trading.position_size == 0, "is 0, expected a positive fraction"),
         ("trading.cash_buffer", profile.trading.cash_buffer == 1, "is 1, which leaves nothing to trade with"),
     )

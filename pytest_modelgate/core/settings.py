@@ -15,6 +15,7 @@ from pytest_modelgate.errors import SettingsError
 DecisionRule = Literal["proven", "table"]
 AccountMode = Literal["neutral", "tracked"]
 Sessions = Literal["regular", "extended"]
+RecordMode = Literal["none", "once", "new_episodes", "all"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,8 @@ class Settings:
         folds: number of walk-forward folds.
         capital: starting capital of every window, USD.
         cassettes: folder of recorded market data.
+        record_mode: what is recorded before the first test, in vcrpy's words; ``none`` replays only.
+        record_command: the command line that records what this run replays, for error messages.
         feature_set, activation: None means what the checkpoint or the summary declares.
         decision: whether LIVE needs the statistical proofs.
         account: how account features are fed to the policy.
@@ -41,6 +44,8 @@ class Settings:
     archive: Path
     output: Path
     cassettes: Path
+    record_mode: RecordMode = "none"
+    record_command: str = "modelgate record ARCHIVE"
     profile: str = "2.4.5"
     require: DecisionLevel = DecisionLevel.PAPER
     as_of: pd.Timestamp | None = None

@@ -49,10 +49,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Put an incomplete verdict in place before the first test runs."""
+    """Put an incomplete verdict in place, and record what is asked for, before the first test runs."""
     run = _reporting_run(session.config)
     if run:
-        run.begin()
+        from pytest_modelgate.plugin.terminal import begin
+
+        begin(session.config, run)
 
 
 @pytest.hookimpl(optionalhook=True)

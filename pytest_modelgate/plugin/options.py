@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import list2cmdline
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -39,6 +42,7 @@ _CONFIGURATIONS = {  # in pytest's order of precedence, with what makes each of 
     "tox.ini": "[pytest]",
     "setup.cfg": "[tool:pytest]",
 }
+_RECORD_MODES = ("none", "once", "new_episodes", "all")
 _OPTIONS = (
     _Option("--gate-profile", str, "2.4.5", "thresholds: 2.3, 2.4.5, 2.4.5-literal, 4.1.0, strict or a TOML file"),
     _Option("--gate-require", str, "paper", "the least decision with which a model passes", ("live", "paper")),
@@ -48,7 +52,9 @@ _OPTIONS = (
     _Option("--gate-folds", int, 5, "number of walk-forward folds", metavar="K"),
     _Option("--gate-capital", float, 100_000.0, "starting capital of every window", metavar="USD"),
     _Option("--gate-cassettes", str, "cassettes", "folder of recorded market data", metavar="DIR"),
-    _Option("--gate-record-mode", str, "none", "replay only; record with `modelgate record`", ("none",)),
+    _Option(
+        "--gate-record-mode", str, "none", "what to record first, in vcrpy's words; none replays only", _RECORD_MODES
+    ),
     _Option("--gate-feature-set", str, None, "feature set (default: what the checkpoint declares)", metavar="NAME"),
     _Option("--gate-activation", str, None, "activation (default: what the checkpoint declares)", metavar="NAME"),
     _Option("--gate-decision", str, "proven", "whether LIVE needs the statistical proofs", ("proven", "table")),
@@ -124,6 +130,8 @@ def read_settings(config: pytest.Config, archive: Path) -> Settings:
     as_of = values["gate_as_of"]
     return Settings(
         archive=archive,
+        record_mode=values["gate_record_mode"],
+        record_command=_record_command(config, values),
         output=_folder(config, "gate_output", config.invocation_params.dir),
         cassettes=_folder(config, "gate_cassettes", _project(config)),
         profile=_profile(config, values["gate_profile"]),
@@ -142,6 +150,16 @@ def read_settings(config: pytest.Config, archive: Path) -> Settings:
         adjustment=values["gate_adjustment"],
         trainer_packages=tuple(config.getoption("gate_trainer_package") or config.getini("gate_trainer_package")),
     )
+
+
+def _record_command(config: pytest.Config, values: dict[str, Any]) -> str:
+    """The command that records what this run replays, in the words in which it was asked for."""
+    command = ["modelgate", "record", str(config.getoption("model_archive"))]
+    for name in ("cassettes", "as_of", "backtest_days", "walk_forward_days", "feed", "adjustment"):
+        option = next(option for option in _OPTIONS if option.key == f"gate_{name}")
+        if values[option.key] != option.default:
+            command += [f"--{name.replace('_', '-')}", str(values[option.key])]
+    return list2cmdline(command) if sys.platform == "win32" else shlex.join(command)
 
 
 def _value(config: pytest.Config, option: _Option) -> str | int | float | None:

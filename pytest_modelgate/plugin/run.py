@@ -6,9 +6,9 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,11 +19,13 @@ from pytest_modelgate.adapters.profile_files import load_profile
 from pytest_modelgate.adapters.verdict_file import Verdict, make_verdict, write_verdict
 from pytest_modelgate.core.features import FeatureSet
 from pytest_modelgate.core.judgement import Judgement
+from pytest_modelgate.core.plan import market_request
 from pytest_modelgate.core.reference_features import REFERENCE
 from pytest_modelgate.core.settings import Settings
-from pytest_modelgate.errors import SettingsError
+from pytest_modelgate.errors import GateError, SettingsError
 from pytest_modelgate.gate import Gate
 from pytest_modelgate.plugin.figures import plain
+from pytest_modelgate.recording import Recorder, RecordMode, estimate, record_each
 
 WORKER_KEY = "modelgate"
 
@@ -75,9 +77,32 @@ class GateRun:
         """What an xdist worker needs to take part in this run."""
         return {"run_id": self.run_id, "scratch": str(self.scratch)}
 
-    def begin(self) -> None:
-        """Put an incomplete verdict in place, so that an earlier one cannot be mistaken for this run's."""
+    def begin(self, say: Callable[[str], None]) -> None:
+        """Put an incomplete verdict in place, so that an earlier one cannot be mistaken for this run's; then record.
+
+        Args:
+            say: is given lines about what is recorded.
+
+        Raises:
+            SettingsError: market data cannot be recorded with these keys or options.
+        """
         self._judge_and_write("the run has not finished")
+        mode = self.settings.record_mode
+        if mode != "none":
+            self._record(mode, say)
+
+    def _record(self, mode: RecordMode, say: Callable[[str], None]) -> None:
+        """Record what the models that are evaluated need, before workers start; whatever fails is then missing."""
+        plan, settings = self.gate.plan, self.settings
+        wanted = [market_request(model.model, settings, plan.as_of) for model in plan.models if model.windows]
+        requests = list(dict.fromkeys(wanted))
+        recorder = Recorder(settings.cassettes, mode=mode, tell=say)
+        missing, seconds = estimate(recorder, requests)
+        if missing:
+            say(f"recording {len(missing)} of {len(requests)} series, about {timedelta(seconds=round(seconds))}")
+        for number, (request, result) in enumerate(record_each(recorder, requests), start=1):
+            what = f"[{number}/{len(requests)}] {request.instrument.symbol} {request.timeframe}"
+            say(f"{what}: {result if isinstance(result, GateError) else result[0]}")
 
     def finish(self) -> None:
         """Derive the verdict from this run's evidence, measuring nothing."""

@@ -32,12 +32,29 @@ def header(run: GateRun) -> list[str]:
         f"model gate: {run.archive_name}, {models} model{'s' if models != 1 else ''}; "
         f"profile {gate.profile.name}, decision {settings.decision}, at least {settings.require.name}"
     )
+    mode = settings.record_mode
+    recording = "replaying " if mode == "none" else f"recording ({mode}) into and replaying "
     basis = (
         f"model gate: as of {gate.plan.as_of:%Y-%m-%d %H:%M} UTC; backtest {settings.backtest_days} days, "
         f"{settings.folds} folds over {settings.walk_forward_days} days; "
-        f"replaying {plain(str(settings.cassettes))}; account {settings.account}; device cpu"
+        f"{recording}{plain(str(settings.cassettes))}; account {settings.account}; device cpu"
     )
     return [asked, basis]
+
+
+def begin(config: pytest.Config, run: GateRun) -> None:
+    """Begin a run, telling what is recorded as it happens.
+
+    Raises:
+        pytest.UsageError: market data cannot be recorded with these keys or options.
+    """
+    from pytest_modelgate.errors import SettingsError
+
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    try:
+        run.begin(lambda line: reporter.write_line(f"model gate: {plain(line)}") if reporter else None)
+    except SettingsError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def write_closing_table(reporter: pytest.TerminalReporter, run: GateRun) -> None:
@@ -56,14 +73,21 @@ def write_closing_table(reporter: pytest.TerminalReporter, run: GateRun) -> None
     seen = [judgement.plan.model.id for judgement in run.judgements if judgement.folds_not_out_of_sample]
     if seen:
         warning = f"warning: folds that are not shown to be out-of-sample count in the decision on {', '.join(seen)}"
-        for line in textwrap.wrap(warning, _WIDTH, subsequent_indent="    "):
-            reporter.line(line, yellow=True)
+        _warn(reporter, warning)
     verdict = run.verdict
+    for series in verdict.market_data:
+        for finding in series.quality.warnings:
+            _warn(reporter, f"warning: market data of {series.symbol} {series.timeframe}: {finding}")
     promotable = ", ".join(verdict.promotable) or "none"
     state = f"complete, promotable: {promotable}" if verdict.complete is True else "INCOMPLETE, nothing is promotable"
     reporter.line(f"verdict: {plain(str(run.verdict_path))} ({state})")
     if run.report_path:
         reporter.line(f"report:  {plain(str(run.report_path))}")
+
+
+def _warn(reporter: pytest.TerminalReporter, text: str) -> None:
+    for line in textwrap.wrap(text, _WIDTH, subsequent_indent="    "):
+        reporter.line(line, yellow=True)
 
 
 def _cells(judgement: Judgement) -> tuple[str, ...]:

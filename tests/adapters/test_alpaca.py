@@ -4,14 +4,16 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from market_factory import random_walk, request_for, series_key
 from marketsim.server import MarketServer, serve
 
 from pytest_modelgate.adapters.alpaca import Credentials, fetch_bars
+from pytest_modelgate.adapters.alpaca_transport import Pace, Travel
 from pytest_modelgate.core.bars import Timeframe
-from pytest_modelgate.errors import MarketDataError, SettingsError
+from pytest_modelgate.errors import GateError, MarketDataError, SettingsError
 
 FRAME = random_walk("2024-03-01", 700)
 KEYS = Credentials("PKTESTKEY", "s3cr3t-s3cr3t")
@@ -22,13 +24,6 @@ def market() -> Iterator[MarketServer]:
     series = {series_key(symbol): FRAME for symbol in ("BTCUSD", "AAPL")}
     with serve(series, keys=(KEYS.key, KEYS.secret)) as server:
         yield server
-
-
-def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Seconds that were slept, without sleeping."""
-    waits: list[float] = []
-    monkeypatch.setattr("time.sleep", waits.append)
-    return waits
 
 
 def test_all_pages_of_a_crypto_series_arrive_unchanged(market: MarketServer) -> None:
@@ -81,19 +76,85 @@ def test_a_symbol_without_bars_is_an_error_that_names_it(market: MarketServer) -
 @pytest.mark.parametrize(
     ("status", "body", "told"),
     [
-        (400, {"message": "invalid symbol"}, "malformed.*status 400"),
-        (401, "<html>unauthorized</html>", "does not know these keys"),
-        (403, {"message": "subscription does not permit querying recent SIP data"}, "subscription"),
-        (422, {"message": "bad"}, "refused the request's values"),
+        (400, {"message": "invalid symbol"}, "malformed .status 400: 'invalid symbol'.*Check the symbol"),
+        (401, {"message": "unauthorized."}, "does not know these keys .status 401.*ALPACA_KEYS_FILE"),
+        (401, "<html>unauthorized</html>", "does not know these keys .status 401.*ALPACA_KEYS_FILE"),
+        (403, {"message": "subscription does not permit querying recent SIP data"}, "your subscription.*--feed iex"),
+        (403, {"message": "forbidden."}, "refuses this to these keys.*ALPACA_KEYS_FILE"),
+        (422, {"message": "bad"}, "refused the request's values.*Check the symbol"),
         (404, {"message": "endpoint not found."}, "APCA_API_DATA_URL"),
-        (500, "oops", "failed .status 500"),
+        (429, {"message": "too many requests."}, "limits the rate of requests.*Wait a minute"),
+        (500, "oops", "failed.*status 500.*Record again later"),
+        (503, {"message": {"a": []}}, "failed.*status 503"),
     ],
 )
-def test_a_refusal_is_told_in_our_words(market: MarketServer, status: int, body: str, told: str) -> None:
+def test_a_refusal_is_one_sentence_with_symbol_window_and_remedy(
+    market: MarketServer, status: int, body: str, told: str
+) -> None:
     market.fail_next(status, body)
 
-    with pytest.raises(MarketDataError, match=told):
+    with pytest.raises(GateError, match=told) as caught:
         fetch_bars(request_for("AAPL", FRAME), credentials=KEYS, data_url=market.url)
+
+    assert caught.value.where == (
+        "market data of AAPL 1Hour from 2024-03-01 00:00 to 2024-03-30 03:00 UTC, feed sip, all"
+    )
+    assert len(market.requests) == 1
+
+
+def test_wrong_keys_are_wrong_for_every_symbol(market: MarketServer) -> None:
+    with pytest.raises(SettingsError, match=r"does not know these keys.*crypto needs none"):
+        fetch_bars(request_for("BTCUSD", FRAME), credentials=Credentials("PKOTHER", "x"), data_url=market.url)
+
+
+def test_keys_that_are_asked_for_and_not_there_are_named(market: MarketServer) -> None:
+    market.fail_next(401, "no")
+
+    with pytest.raises(SettingsError, match=r"asks for keys.*Set ALPACA_KEYS_FILE"):
+        fetch_bars(request_for("BTCUSD", FRAME), credentials=None, data_url=market.url)
+
+
+@pytest.mark.parametrize("said", ["red \x1b[31m", "long " * 100, "\u202ereversed", ""])
+def test_of_the_services_words_only_plain_short_ones_are_passed_on(market: MarketServer, said: str) -> None:
+    market.fail_next(400, {"message": said})
+
+    with pytest.raises(MarketDataError) as caught:
+        fetch_bars(request_for("AAPL", FRAME), credentials=KEYS, data_url=market.url)
+
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400
+
+
+def test_a_page_token_that_comes_back_ends_the_fetch(market: MarketServer) -> None:
+    bar = {"t": "2024-03-01T00:00:00Z", "o": 1, "h": 2, "l": 1, "c": 2, "v": 0}
+    for _ in range(3):
+        market.fail_next(200, {"bars": {"BTC/USD": [bar]}, "next_page_token": "QlRD"})
+
+    with pytest.raises(MarketDataError, match="a page token came back"):
+        fetch_bars(request_for("BTCUSD", FRAME), credentials=None, data_url=market.url)
+
+    assert len(market.requests) == 2
+
+
+def test_a_redirect_is_not_followed(market: MarketServer) -> None:
+    market.fail_next(302, "", {"Location": f"{market.url}/v1beta3/crypto/us/bars"})
+
+    with pytest.raises(MarketDataError, match="not Alpaca's JSON"):
+        fetch_bars(request_for("BTCUSD", FRAME), credentials=None, data_url=market.url)
+
+
+def test_an_entry_in_netrc_does_not_replace_the_keys(
+    market: MarketServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    travel = Travel(pace=Pace(tmp_path, 0.0))
+
+    bars = fetch_bars(request_for("AAPL", FRAME), credentials=KEYS, data_url=market.url, travel=travel)
+
+    assert bars.frame.equals(FRAME)
+    assert market.headers[0]["Authorization"] is None
 
 
 @pytest.mark.parametrize(
@@ -129,33 +190,6 @@ def test_an_answer_that_is_not_bars_is_one_clear_error(market: MarketServer, bod
         fetch_bars(request_for("BTCUSD", FRAME), credentials=None, data_url=market.url)
 
 
-def test_a_rate_limit_that_passes_costs_only_time(market: MarketServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    waits = sleeps(monkeypatch)
-    market.fail_next(429, {"message": "too many requests."})
-
-    bars = fetch_bars(request_for("BTCUSD", FRAME), credentials=None, data_url=market.url)
-
-    assert bars.frame.equals(FRAME)
-    assert 3 in waits
-
-
-def test_a_rate_limit_that_stays_is_told(market: MarketServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    sleeps(monkeypatch)
-    for _ in range(4):
-        market.fail_next(429, {"message": "too many requests."})
-
-    with pytest.raises(MarketDataError, match=r"limits the rate.*status 429"):
-        fetch_bars(request_for("BTCUSD", FRAME), credentials=None, data_url=market.url)
-
-
-def test_every_page_waits_its_turn(market: MarketServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    waits = sleeps(monkeypatch)
-
-    fetch_bars(request_for("BTCUSD", FRAME), credentials=None, data_url=market.url, pause_s=0.3)
-
-    assert waits == [0.3] * len(market.requests)
-
-
 def test_bars_without_trade_count_and_vwap_are_taken(market: MarketServer) -> None:
     bar = {"t": "2024-03-01T00:00:00Z", "o": 1, "h": 2, "l": 1, "c": 2, "v": 0}
     market.fail_next(200, {"bars": {"BTC/USD": [bar]}, "next_page_token": None})
@@ -168,8 +202,8 @@ def test_bars_without_trade_count_and_vwap_are_taken(market: MarketServer) -> No
 def test_a_service_that_does_not_answer_ends_in_a_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        with pytest.raises(MarketDataError, match=r"did not answer within 0\.2 s"):
-            fetch_bars(request_for("BTCUSD", FRAME), credentials=None, data_url=url, timeout_s=0.2)
+        with pytest.raises(MarketDataError, match=r"BTC/USD .* did not answer within 0\.2 s.*record again later"):
+            fetch_bars(request_for("BTCUSD", FRAME), credentials=None, data_url=url, travel=Travel(timeout_s=0.2))
 
 
 def close_first_connection(server: socket.socket) -> None:
@@ -187,7 +221,7 @@ def test_a_connection_that_breaks_off_is_told() -> None:
 
 
 def test_an_answer_that_breaks_off_in_the_middle_is_told(market: MarketServer) -> None:
-    market.fail_next(200, '{"bars": {', {"Transfer-Encoding": "chunked", "Content-Encoding": "identity"})
+    market.fail_next(200, {"bars": {"BTC/USD": []}}, cut=True)
 
     with pytest.raises(MarketDataError, match="broke off"):
         fetch_bars(request_for("BTCUSD", FRAME), credentials=None, data_url=market.url)
@@ -227,7 +261,7 @@ def hear_and_close(server: socket.socket, heard: list[bytes]) -> None:
 def test_neither_error_nor_representation_shows_a_key(market: MarketServer) -> None:
     market.fail_next(401, {"message": f"forbidden for {KEYS.key}"})
 
-    with pytest.raises(MarketDataError) as caught:
+    with pytest.raises(GateError) as caught:
         fetch_bars(request_for("AAPL", FRAME), credentials=KEYS, data_url=market.url)
 
     shown = f"{caught.value} {caught.value!r} {KEYS!r}"

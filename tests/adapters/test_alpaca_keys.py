@@ -48,17 +48,41 @@ def test_no_keys_at_all_are_none() -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["", "onlyone\n", "{broken", '{"APCA_API_KEY_ID": 5}', "APCA_API_KEY_ID=PK1\nOTHER=hushhush\n", "a b\nhushhush"],
+    ("text", "told"),
+    [
+        ("", "holds nothing, expected a key and a secret"),
+        ("# only words\n\n", "holds nothing"),
+        ("hushhush\n", "has 1 lines, expected key and secret on two"),
+        ("a\nb\nhushhush\n", "has 3 lines"),
+        ('{\n"APCA_API_KEY_ID": "PK1",\n"hushhush\n', "line 3: looks like JSON, but is not"),
+        ('["hushhush"]', "is JSON, but no object"),
+        ("[" * 100_000, "is JSON, but no object"),
+        ('{"APCA_API_KEY_ID": 5, "hushhush": 1}', "value of APCA_API_KEY_ID is empty, no text"),
+        ("APCA_API_KEY_ID=PK1\nOTHER=hushhush\n", "has no APCA_API_SECRET_KEY"),
+        ("OTHER=hushhush\nANOTHER=hushhush\n", "has no APCA_API_KEY_ID"),
+        ("APCA_API_KEY_ID=PK1\n\nhushhush\n", "line 3: is not NAME=VALUE"),
+        ("hushhush\nAPCA_API_SECRET_KEY=hushhush\n", "line 1: is not NAME=VALUE"),
+        ("# key\nKEY=PK1\nSECRET=\n", "line 3: the value of APCA_API_SECRET_KEY is empty"),
+        ("KEY=PK1\nSECRET=hush hush\n", "line 2: the value of APCA_API_SECRET_KEY"),
+        ("KEY=PK1\nSECRET=hushhush\nKEY=hushhush", "line 3: sets the same name as line 1"),
+        ("a b\nhushhush", "line 1: the value of APCA_API_KEY_ID"),
+        ("PK1\nhush\u00e4hush", "line 2: the value of APCA_API_SECRET_KEY"),
+    ],
 )
-def test_a_useless_keys_file_is_refused_without_showing_it(tmp_path: Path, text: str) -> None:
+def test_a_useless_keys_file_is_told_by_its_line_without_showing_it(tmp_path: Path, text: str, told: str) -> None:
     path = tmp_path / "keys.txt"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
 
     with pytest.raises(SettingsError, match=r"keys\.txt") as caught:
         read_credentials({"ALPACA_KEYS_FILE": str(path)})
 
-    assert "hushhush" not in str(caught.value)
+    assert told in str(caught.value)
+    assert "hush" not in str(caught.value)
+    assert (
+        "APCA_API_KEY_ID=..." in str(caught.value)
+        or "Copy it anew" in str(caught.value)
+        or "Leave" in str(caught.value)
+    )
 
 
 def test_a_missing_keys_file_is_named(tmp_path: Path) -> None:

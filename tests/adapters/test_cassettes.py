@@ -1,12 +1,11 @@
-"""Real vcrpy cassettes, recorded from a local server and replayed without it."""
+"""Real vcrpy recordings of a local server, replayed without it."""
 
-import gzip
-import hashlib
 import json
 import socket
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 from market_factory import random_walk, request_for, series_key
@@ -15,11 +14,14 @@ from marketsim.server import MarketServer, serve
 from pytest_modelgate.adapters import cassettes
 from pytest_modelgate.adapters.alpaca import Credentials, fetch_bars
 from pytest_modelgate.core.bars import Bars
+from pytest_modelgate.core.market import MarketRequest
 from pytest_modelgate.errors import MarketDataError
 
 FRAME = random_walk("2024-03-01", 700)
 REQUEST = request_for("BTCUSD", FRAME)
 KEYS = Credentials("PKTESTKEY", "s3cr3t-s3cr3t")
+WHERE, REMEDY = "cassette BTC-USD", "Record it"
+BAR = {"t": "2024-03-01T00:00:00Z", "o": 1, "h": 2, "l": 1, "c": 2, "v": 0, "n": 0, "vw": 0}
 
 
 @pytest.fixture
@@ -28,202 +30,175 @@ def market() -> Iterator[MarketServer]:
         yield server
 
 
-def record(folder: Path, market: MarketServer) -> Bars:
-    with cassettes.record(folder, REQUEST, (KEYS.key, KEYS.secret)) as recording:
-        bars = fetch_bars(REQUEST, credentials=KEYS, data_url=market.url)
-        recording.describe(bars)
-    return bars
+def record(market: MarketServer, data_url: str = "") -> str:
+    with cassettes.listen(WHERE, (KEYS.key, KEYS.secret)) as recording:
+        fetch_bars(REQUEST, credentials=KEYS, data_url=data_url or market.url)
+    return recording.text
 
 
-@pytest.fixture
-def recorded(tmp_path: Path, market: MarketServer) -> Path:
-    """The one cassette of a folder."""
-    record(tmp_path, market)
-    return tmp_path / cassettes.path_of(REQUEST)
+def replay(text: str, request: MarketRequest = REQUEST) -> Bars:
+    with cassettes.play(text, WHERE, REMEDY):
+        return fetch_bars(request, credentials=None)
 
 
-def replay(folder: Path) -> Bars:
-    with cassettes.replay(folder, REQUEST):
-        return fetch_bars(REQUEST, credentials=None)
+def interactions(text: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(text)["interactions"]
+    return found
 
 
-def rewrite(folder: Path, cassette: Path, content: bytes) -> None:
-    """Change a cassette together with its digest, as someone would who means it."""
-    cassette.write_bytes(content)
-    manifest = folder / "manifest.json"
-    document = json.loads(manifest.read_text())
-    document["cassettes"][cassettes.path_of(REQUEST)]["sha256"] = hashlib.sha256(content).hexdigest()
-    manifest.write_text(json.dumps(document))
-
-
-def test_a_recording_replays_without_server_and_keys(tmp_path: Path) -> None:
+def test_a_recording_replays_without_server_and_keys() -> None:
     with serve({series_key("BTCUSD"): FRAME}) as server:
-        record(tmp_path, server)
+        text = record(server)
 
-    assert replay(tmp_path).frame.equals(FRAME)
-
-
-def test_the_path_names_market_symbol_timeframe_and_last_bar() -> None:
-    assert cassettes.path_of(REQUEST) == "crypto/BTC-USD/1Hour/2024-03-30T0300.json.gz"
+    assert replay(text).frame.equals(FRAME)
 
 
-def test_the_addresses_bear_alpacas_own_host(recorded: Path) -> None:
-    interactions = json.loads(gzip.decompress(recorded.read_bytes()))["interactions"]
+def test_the_addresses_bear_alpacas_own_host(market: MarketServer) -> None:
+    recorded = interactions(record(market))
 
-    assert len(interactions) == 3
-    assert all(item["request"]["uri"].startswith("https://data.alpaca.markets/v1beta3/") for item in interactions)
-
-
-def test_nothing_of_headers_is_kept_but_the_content_type(recorded: Path) -> None:
-    interactions = json.loads(gzip.decompress(recorded.read_bytes()))["interactions"]
-
-    assert all(item["request"]["headers"] == {} for item in interactions)
-    assert {name for item in interactions for name in item["response"]["headers"]} == {"Content-Type"}
+    assert len(recorded) == 3
+    assert all(item["request"]["uri"].startswith("https://data.alpaca.markets/v1beta3/") for item in recorded)
 
 
-def test_no_key_stands_in_any_file(tmp_path: Path, recorded: Path) -> None:
-    texts = [gzip.decompress(recorded.read_bytes()), (tmp_path / "manifest.json").read_bytes()]
+def test_nothing_of_headers_is_kept_but_the_content_type(market: MarketServer) -> None:
+    recorded = interactions(record(market))
 
-    assert not any(secret.encode() in text for secret in (KEYS.key, KEYS.secret) for text in texts)
+    assert all(item["request"]["headers"] == {} for item in recorded)
+    assert {name for item in recorded for name in item["response"]["headers"]} == {"Content-Type"}
 
 
-def test_a_key_that_the_service_echoes_is_not_written(tmp_path: Path, market: MarketServer) -> None:
-    bar = {"t": "2024-03-01T00:00:00Z", "o": 1, "h": 2, "l": 1, "c": 2, "v": 0, "debug": KEYS.secret}
-    market.fail_next(200, {"bars": {"BTC/USD": [bar]}, "next_page_token": None})
+def test_a_secret_planted_in_headers_query_and_body_is_found_nowhere(market: MarketServer) -> None:
+    """Whoever answers may plant one: a proxy, a debug build, a cookie."""
+    secret = "pl4nted-s3cret"
+    market.fail_next(
+        200,
+        {
+            "bars": {"BTC/USD": [{**BAR, "debug": secret}]},
+            "next_page_token": None,
+            "echo": {"authorization": secret},
+            secret: 1,
+        },
+        {"Set-Cookie": f"session={secret}", "X-Request-Id": secret, "APCA-API-SECRET-KEY": secret},
+    )
+    with cassettes.listen(WHERE) as recording:
+        request = urllib.request.Request(
+            f"{market.url}/v1beta3/crypto/us/bars?symbols=BTC%2FUSD&apikey={secret}&token={secret}#{secret}",
+            headers={"Authorization": f"Basic {secret}", "Cookie": secret, "User-Agent": secret},
+            data=None,
+        )
+        urllib.request.urlopen(request).read()
+
+    (kept,) = interactions(recording.text)
+    assert secret not in recording.text
+    assert kept["request"]["uri"] == "https://data.alpaca.markets/v1beta3/crypto/us/bars?symbols=BTC%2FUSD"
+    assert json.loads(kept["response"]["body"]["string"]) == {"bars": {"BTC/USD": [BAR]}, "next_page_token": None}
+
+
+def test_credentials_in_the_address_are_not_kept(market: MarketServer) -> None:
+    text = record(market, market.url.replace("http://", "http://somebody:pl4nted@"))
+
+    assert "pl4nted" not in text
+    assert "somebody" not in text
+
+
+def test_no_key_stands_in_a_recording(market: MarketServer) -> None:
+    text = record(market)
+
+    assert KEYS.key not in text
+    assert KEYS.secret not in text
+
+
+@pytest.mark.parametrize("spelling", [KEYS.secret, "a" + KEYS.secret + "z"])
+def test_a_recording_that_would_hold_a_live_key_is_refused(market: MarketServer, spelling: str) -> None:
+    market.fail_next(200, {"bars": {"BTC/USD": [BAR]}, "next_page_token": spelling})
+    market.fail_next(200, {"bars": {"BTC/USD": [BAR | {"t": "2024-03-01T01:00:00Z"}]}, "next_page_token": None})
 
     with pytest.raises(MarketDataError, match="held one of your keys"):
-        record(tmp_path, market)
-
-    assert [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".lock"] == []
+        record(market)
 
 
-def test_a_second_recording_is_the_same_bytes(tmp_path: Path, market: MarketServer, recorded: Path) -> None:
-    before = recorded.read_bytes(), (tmp_path / "manifest.json").read_bytes()
-
-    record(tmp_path, market)
-
-    assert (recorded.read_bytes(), (tmp_path / "manifest.json").read_bytes()) == before
+def test_a_second_recording_is_the_same_text(market: MarketServer) -> None:
+    assert record(market) == record(market)
 
 
-def test_a_failed_recording_leaves_the_earlier_one_as_it_was(
-    tmp_path: Path, market: MarketServer, recorded: Path
-) -> None:
-    before = recorded.read_bytes()
-    market.fail_next(500, "oops")
+def test_trouble_on_the_way_is_never_recorded(market: MarketServer) -> None:
+    page: dict[str, Any] = {"bars": {}, "next_page_token": None}
+    for status, body in ((503, "later"), (429, "slow"), (200, page), (200, '{"bars": {"BTC'), (200, '{"bars": null}')):
+        market.fail_next(status, body)
 
-    with pytest.raises(MarketDataError):
-        record(tmp_path, market)
-
-    assert recorded.read_bytes() == before
-    assert [path.name for path in recorded.parent.iterdir()] == [recorded.name]
-
-
-def test_an_error_of_the_service_is_never_recorded(tmp_path: Path, market: MarketServer) -> None:
-    market.fail_next(200, {"bars": {}, "next_page_token": None})
-    market.fail_next(503, "later")
-
-    with cassettes.record(tmp_path, REQUEST) as recording:
-        for _ in range(2):
+    with cassettes.listen(WHERE) as recording:
+        for _ in range(5):
             try:
-                urllib.request.urlopen(f"{market.url}/v1beta3/crypto/us/bars?symbols=BTC%2FUSD")
+                urllib.request.urlopen(f"{market.url}/v1beta3/crypto/us/bars?symbols=BTC%2FUSD").read()
             except urllib.error.HTTPError as error:
                 error.close()
-        recording.facts["bars"] = 0
 
-    text = gzip.decompress((tmp_path / cassettes.path_of(REQUEST)).read_bytes())
-    assert [item["response"]["status"]["code"] for item in json.loads(text)["interactions"]] == [200]
+    (kept,) = interactions(recording.text)
+    assert json.loads(kept["response"]["body"]["string"]) == page
 
 
-def test_a_block_that_asks_for_nothing_records_nothing(tmp_path: Path) -> None:
-    with pytest.raises(MarketDataError, match="nothing was recorded"), cassettes.record(tmp_path, REQUEST):
+def test_a_block_that_fails_records_nothing(market: MarketServer) -> None:
+    market.fail_next(200, {"bars": {"BTC/USD": [BAR]}, "next_page_token": "more"})
+    market.fail_next(500, "oops")
+
+    with pytest.raises(MarketDataError, match="status 500"), cassettes.listen(WHERE) as recording:
+        fetch_bars(REQUEST, credentials=None, data_url=market.url)
+
+    assert recording.text == ""
+
+
+def test_a_block_that_asks_for_nothing_is_an_error() -> None:
+    with pytest.raises(MarketDataError, match="nothing was recorded"), cassettes.listen(WHERE):
         pass
 
-    assert list(tmp_path.iterdir()) == []
 
-
-def test_a_missing_cassette_names_the_command_that_records_it(tmp_path: Path) -> None:
-    with pytest.raises(MarketDataError, match=r"BTC-USD.*is missing.*modelgate record ARCHIVE"):
-        replay(tmp_path)
-
-
-def test_another_window_is_not_answered_from_a_cassette_of_the_same_name(tmp_path: Path, recorded: Path) -> None:
+def test_another_window_is_not_answered(market: MarketServer) -> None:
+    text = record(market)
     other = request_for("BTCUSD", FRAME.iloc[5:])
 
-    with (
-        pytest.raises(MarketDataError, match=r"does not hold GET https://data\.alpaca\.markets/.*T05"),
-        cassettes.replay(tmp_path, other),
-    ):
-        fetch_bars(other, credentials=None)
-
-    assert recorded.exists()
-
-
-def test_an_altered_price_is_caught_by_the_manifest(tmp_path: Path, recorded: Path) -> None:
-    text = gzip.decompress(recorded.read_bytes()).decode()
-    recorded.write_bytes(gzip.compress(text.replace("100.0", "999.0", 1).encode(), mtime=0))
-
-    with pytest.raises(MarketDataError, match="was altered"):
-        replay(tmp_path)
-
-
-def test_a_cassette_that_the_manifest_does_not_list_is_refused(tmp_path: Path, recorded: Path) -> None:
-    (tmp_path / "manifest.json").write_text('{"schema": "modelgate.cassettes/1", "cassettes": {}}')
-
-    with pytest.raises(MarketDataError, match="not listed"):
-        replay(tmp_path)
-
-    assert recorded.exists()
+    with pytest.raises(MarketDataError, match=r"does not hold GET https://data\.alpaca\.markets/.*T05.*Record it"):
+        replay(text, other)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", '{"schema": "other/1", "cassettes": {}}', '{"schema": "modelgate.cassettes/1"}']
-)
-def test_a_broken_manifest_is_refused(tmp_path: Path, recorded: Path, text: str) -> None:
-    (tmp_path / "manifest.json").write_text(text)
-
-    with pytest.raises(MarketDataError, match="is not a manifest"):
-        replay(tmp_path)
-
-    assert recorded.exists()
-
-
-@pytest.mark.parametrize(
-    "content",
+    "text",
     [
-        b"",
-        b"plain",
-        gzip.compress(b""),
-        gzip.compress(b"{"),
-        gzip.compress(b"[]"),
-        gzip.compress(b'{"interactions": [{}]}'),
-        gzip.compress(b'{"interactions": null}'),
-        gzip.compress(b'{"version": 1, "interactions": [{"request": {}, "response": {}}]}'),
-        gzip.compress(b"\xff\xfe"),
+        "",
+        "plain",
+        "{",
+        "[]",
+        "[" * 100_000,
+        '{"interactions": [{}]}',
+        '{"interactions": null}',
+        '{"version": 1, "interactions": [{"request": {}, "response": {}}]}',
     ],
 )
-def test_a_damaged_cassette_is_one_clear_error(tmp_path: Path, recorded: Path, content: bytes) -> None:
-    rewrite(tmp_path, recorded, content)
-
-    with pytest.raises(MarketDataError, match=r"cassette .*BTC-USD"):
-        replay(tmp_path)
+def test_a_damaged_recording_is_one_clear_error(text: str) -> None:
+    with pytest.raises(MarketDataError, match=r"cassette BTC-USD"):
+        replay(text)
 
 
-def test_a_page_that_nobody_asks_for_is_an_error(tmp_path: Path, recorded: Path) -> None:
-    document = json.loads(gzip.decompress(recorded.read_bytes()))
+def test_a_page_that_nobody_asks_for_is_an_error(market: MarketServer) -> None:
+    document = json.loads(record(market))
     spare = json.loads(json.dumps(document["interactions"][0]))
     spare["request"]["uri"] += "&page_token=spare"
     document["interactions"].append(spare)
-    rewrite(tmp_path, recorded, gzip.compress(json.dumps(document).encode()))
 
     with pytest.raises(MarketDataError, match="only 3 of its 4 pages"):
-        replay(tmp_path)
+        replay(json.dumps(document))
 
 
-def test_replay_closes_sockets_and_opens_them_again(tmp_path: Path, recorded: Path, market: MarketServer) -> None:
+def test_replay_closes_sockets_and_opens_them_again(market: MarketServer) -> None:
+    text = record(market)
     address = ("127.0.0.1", int(market.url.rpartition(":")[2]))
 
-    with pytest.raises(MarketDataError, match="a connection to"), cassettes.replay(tmp_path, REQUEST):
+    with pytest.raises(MarketDataError, match="a connection to 127"), cassettes.play(text, WHERE, REMEDY):
         socket.create_connection(address)
+    with (
+        pytest.raises(MarketDataError, match=r"a connection to .*127"),
+        cassettes.play(text, WHERE, REMEDY),
+        socket.socket() as bare,
+    ):
+        bare.connect(address)
 
     socket.create_connection(address).close()
-    assert recorded.exists()

@@ -12,9 +12,11 @@ import pytest
 from pytest_modelgate.adapters.evidence_store import EvidenceStore
 from pytest_modelgate.core.evidence import CheckpointEvidence, MarketEvidence, WindowEvidence, WindowFailure
 from pytest_modelgate.core.metrics import Metrics
+from pytest_modelgate.core.quality import Quality
 from pytest_modelgate.errors import CheckpointError
 
 METRICS = Metrics(0.1 + 0.2, 0.05, math.nan, math.nan, math.inf, 1.0, 3, 0.1, 0.2, 4.0, 99_000.0, 864, 8760.0)
+QUALITY = Quality(9165, 0, 0, 3, 0, 1, -0.26, "2024-08-05T00:00:00+00:00", (), (), ("one bar moved",))
 EVIDENCE = WindowEvidence(
     model="UNIUSD_1Hour",
     window="fold1of5",
@@ -24,7 +26,7 @@ EVIDENCE = WindowEvidence(
     checkpoint=CheckpointEvidence(
         "models/x.pt", "ab" * 32, "2.3.0", None, "reference-v1", "tanh", (8, 4), 100, 53, 3, "proven", "all of it"
     ),
-    market=MarketEvidence("UNIUSD", "1Hour", "sip", "a", "b", 9165, "cd" * 32),
+    market=MarketEvidence("UNIUSD", "1Hour", "us", "raw", "a", "b", 9165, "cd" * 32, QUALITY),
     metrics=METRICS,
     equity=(100_000.0, 100_000.1 / 3),
     refused={"position_cap": 2},

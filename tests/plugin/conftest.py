@@ -8,14 +8,13 @@ import model_factory
 import numpy as np
 import pandas as pd
 import pytest
-from market_factory import random_walk, series_key
+from market_factory import random_walk, recorder, series_key
 from marketsim.server import serve
 from plugin_helpers import AS_OF, GOOD, IDLE, GateResult, RunGate, pack
 
 from pytest_modelgate.core.bars import Instrument, Timeframe
 from pytest_modelgate.core.market import MarketRequest
 from pytest_modelgate.core.windows import market_window
-from pytest_modelgate.market_data import record_bars
 
 
 def _waves() -> pd.DataFrame:
@@ -38,7 +37,7 @@ def market_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             instrument = Instrument.parse(symbol)
             first, last = market_window(pd.Timestamp(AS_OF), Timeframe.HOUR_1, instrument.asset_class, 180)
             request = MarketRequest(instrument, Timeframe.HOUR_1, first, last, "sip", "all")
-            record_bars(request, folder, {"APCA_API_DATA_URL": server.url})
+            recorder(folder, server).record(request)
     return folder
 
 

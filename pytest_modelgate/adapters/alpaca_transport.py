@@ -1,0 +1,154 @@
+"""How requests travel to Alpaca: paced, not forever, again where that helps, and never in a circle."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+from filelock import FileLock
+from requests.adapters import HTTPAdapter
+from requests.exceptions import ChunkedEncodingError, ConnectionError, ContentDecodingError, Timeout  # noqa: A004 - theirs
+
+PASSING = frozenset((429, 500, 502, 503, 504))  # what may be better in a moment
+_BROKE_OFF = (Timeout, ConnectionError, ChunkedEncodingError, ContentDecodingError)
+_LONGEST_WAIT_S = 90.0  # Alpaca counts requests by the minute
+
+
+class RepeatedPageError(Exception):
+    """The service pointed back to a page it had served before."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Turns for requests, taken by every process that records into the same folder.
+
+    Attributes:
+        folder: where the next free turn is noted.
+        interval_s: seconds from one turn to the next.
+    """
+
+    folder: Path
+    interval_s: float
+
+    def wait(self) -> None:
+        """Wait for the next turn."""
+        with self._lock():
+            now = time.time()
+            turn = max(now, self._noted(now))
+            self._note(turn + self.interval_s)
+        time.sleep(turn - now)
+
+    def hold(self, seconds: float) -> None:
+        """Let nobody have a turn before so many seconds have passed."""
+        with self._lock():
+            now = time.time()
+            self._note(max(now + seconds, self._noted(now)))
+
+    def _lock(self) -> FileLock:
+        return FileLock(self.folder / "next-turn.lock")
+
+    def _note(self, turn: float) -> None:
+        (self.folder / "next-turn").write_text(repr(turn), encoding="ascii")
+
+    def _noted(self, now: float) -> float:
+        """The next free turn in epoch seconds, a clock that processes share; 0 where there is no believable note."""
+        try:
+            turn = float((self.folder / "next-turn").read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return 0.0
+        return turn if turn < now + 10 * _LONGEST_WAIT_S else 0.0  # a clock that was wrong must not stop recording
+
+
+@dataclass(frozen=True)
+class Travel:
+    """How to ask.
+
+    Attributes:
+        timeout_s: seconds to wait for the service to answer, per try.
+        pace: whose turn it is; None when nothing has to wait, as in replay.
+        tries: how often a page is asked for before it is given up.
+        tell: is told of every wait, in a sentence.
+        page: is told the starts of the first and the last bar of every page (ISO 8601), for progress.
+    """
+
+    timeout_s: float = 30.0
+    pace: Pace | None = None
+    tries: int = 1
+    tell: Callable[[str], None] = lambda _: None
+    page: Callable[[str, str], None] = lambda _, __: None
+
+
+class PatientAdapter(HTTPAdapter):
+    """Sends one fetch's requests as ``Travel`` says; a new one for every fetch."""
+
+    def __init__(self, travel: Travel) -> None:
+        super().__init__()
+        self._travel = travel
+        self._asked: set[str | None] = set()
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:  # noqa: ANN401
+        """Send a request, again after a while if what went wrong may pass.
+
+        Raises:
+            RepeatedPageError: the same page was asked for before.
+            requests.RequestException: no answer came, whatever was tried.
+        """
+        if request.url in self._asked:
+            raise RepeatedPageError
+        self._asked.add(request.url)
+        options["timeout"] = self._travel.timeout_s
+        for number in range(self._travel.tries):
+            wait_s, last_try = 2.0**number, number + 1 == self._travel.tries
+            if self._travel.pace:
+                self._travel.pace.wait()
+            try:
+                response = super().send(request, *args, **options)
+                ends = _ends(response)  # a body that breaks off shows here
+            except _BROKE_OFF as error:
+                if last_try:
+                    raise
+                self._rest(f"the connection failed ({type(error).__name__})", wait_s)
+                continue
+            if response.status_code == 200 and ends is not None:
+                self._travel.page(*ends)
+            elif response.status_code in {200, *PASSING} and not last_try:
+                how = f"with status {response.status_code}" if response.status_code != 200 else "in part only"
+                self._rest(f"Alpaca answered {how}", _wait_s(response.headers, wait_s))
+                continue
+            return response
+        raise AssertionError("there is at least one try")
+
+    def _rest(self, why: str, seconds: float) -> None:
+        self._travel.tell(f"{why}; trying again in {seconds:.0f} s")
+        if self._travel.pace:
+            self._travel.pace.hold(seconds)
+        else:
+            time.sleep(seconds)
+
+
+def _ends(response: requests.Response) -> tuple[str, str] | None:
+    """Starts of the first and last bar of a page, empty for a page without bars; None when it is no whole JSON."""
+    try:
+        times = [row["t"] for rows in json.loads(response.content)["bars"].values() for row in rows]
+        return str(times[0]), str(times[-1])
+    except (TypeError, KeyError, AttributeError, RecursionError, IndexError):
+        return "", ""  # JSON, but no bars: asking again would not help
+    except ValueError:
+        return None
+
+
+def _wait_s(headers: Mapping[str, str], otherwise: float) -> float:
+    """How long a service that limits the rate of requests wants us to wait, within reason."""
+    for name, since in (("Retry-After", 0.0), ("X-Ratelimit-Reset", time.time())):
+        try:
+            seconds = float(headers[name]) - since
+        except (KeyError, ValueError):
+            continue
+        if 0.0 <= seconds <= _LONGEST_WAIT_S:
+            return max(seconds, otherwise)
+    return otherwise
