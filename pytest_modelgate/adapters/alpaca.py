@@ -163,7 +163,8 @@ def _prepare(client: Any, travel: Travel) -> None:  # noqa: ANN401 - either of t
     session = client._session  # noqa: SLF001 - alpaca-py offers no public way
     for scheme in ("http://", "https://"):
         session.mount(scheme, PatientAdapter(travel))
-    # Newer Pythons would ask for zstd too, which vcrpy cannot decode.
+    # Newer Pythons would ask for zstd too, which vcrpy cannot decode; it copies all headers several times a page.
+    session.headers.clear()
     session.headers["Accept-Encoding"] = "gzip"
     # A .netrc would replace the keys, and is looked up for every page; a proxy matters only where something is fetched.
     session.trust_env = travel.pace is not None

@@ -16,6 +16,7 @@ from requests.exceptions import ChunkedEncodingError, ConnectionError, ContentDe
 
 PASSING = frozenset((429, 500, 502, 503, 504))  # what may be better in a moment
 _BROKE_OFF = (Timeout, ConnectionError, ChunkedEncodingError, ContentDecodingError)
+_NO_BARS = ("", "")
 _LONGEST_WAIT_S = 90.0  # Alpaca counts requests by the minute
 
 
@@ -73,14 +74,15 @@ class Travel:
         pace: whose turn it is; None when nothing has to wait, as in replay.
         tries: how often a page is asked for before it is given up.
         tell: is told of every wait, in a sentence.
-        page: is told the starts of the first and the last bar of every page (ISO 8601), for progress.
+        page: is told the starts of the first and the last bar of every page (ISO 8601), for progress; nobody is in
+            replay.
     """
 
     timeout_s: float = 30.0
     pace: Pace | None = None
     tries: int = 1
     tell: Callable[[str], None] = lambda _: None
-    page: Callable[[str, str], None] = lambda _, __: None
+    page: Callable[[str, str], None] | None = None
 
 
 class PatientAdapter(HTTPAdapter):
@@ -102,20 +104,22 @@ class PatientAdapter(HTTPAdapter):
             raise RepeatedPageError
         self._asked.add(request.url)
         options["timeout"] = self._travel.timeout_s
+        looks = self._travel.tries > 1 or self._travel.page  # in replay there is nothing to look for in an answer
         for number in range(self._travel.tries):
             wait_s, last_try = 2.0**number, number + 1 == self._travel.tries
             if self._travel.pace:
                 self._travel.pace.wait()
             try:
                 response = super().send(request, *args, **options)
-                ends = _ends(response)  # a body that breaks off shows here
+                ends = _ends(response) if looks else _NO_BARS  # a body that breaks off shows here
             except _BROKE_OFF as error:
                 if last_try:
                     raise
                 self._rest(f"the connection failed ({type(error).__name__})", wait_s)
                 continue
             if response.status_code == 200 and ends is not None:
-                self._travel.page(*ends)
+                if self._travel.page:
+                    self._travel.page(*ends)
             elif response.status_code in {200, *PASSING} and not last_try:
                 how = f"with status {response.status_code}" if response.status_code != 200 else "in part only"
                 self._rest(f"Alpaca answered {how}", _wait_s(response.headers, wait_s))
@@ -137,7 +141,7 @@ def _ends(response: requests.Response) -> tuple[str, str] | None:
         times = [row["t"] for rows in json.loads(response.content)["bars"].values() for row in rows]
         return str(times[0]), str(times[-1])
     except (TypeError, KeyError, AttributeError, RecursionError, IndexError):
-        return "", ""  # JSON, but no bars: asking again would not help
+        return _NO_BARS  # but JSON: asking again would not help
     except ValueError:
         return None
 

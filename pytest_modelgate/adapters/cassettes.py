@@ -23,9 +23,6 @@ _PARAMETERS = frozenset(
 )
 _BAR = frozenset("tohlcv") | {"n", "vw"}
 _SHORTEST_KEY = 8  # Alpaca's have 20 letters and more; what is shorter stands in any text by chance
-# Addresses are put in one spelling by _spell, so that comparing them as text compares all of their parts; the matchers
-# for each part take twice as long over the fifty pages of a year.
-_MATCH_ON = ("method", "uri")
 # vcrpy patches the HTTP libraries of the whole process: two threads at once would play each other's cassettes.
 _one_at_a_time = threading.RLock()
 
@@ -132,7 +129,7 @@ def _recorder(tape: _Tape) -> Any:  # noqa: ANN401 - vcrpy publishes no types
 
     recorder = vcr.VCR(
         serializer="compact",
-        match_on=_MATCH_ON,
+        match_on=("question",),
         before_record_request=_scrub_request,
         # vcrpy scrubs what it loads, too: of a recording all that is left to do is take each page as it is.
         before_record_response=_scrub_response if tape.text is None else None,
@@ -140,6 +137,7 @@ def _recorder(tape: _Tape) -> Any:  # noqa: ANN401 - vcrpy publishes no types
     )
     recorder.register_serializer("compact", _CompactJson)
     recorder.register_persister(tape)
+    recorder.register_matcher("question", _same_question)
     return recorder
 
 
@@ -149,6 +147,15 @@ def _scrub_request(request: Any) -> Any:  # noqa: ANN401 - vcrpy publishes no ty
     request.headers = {}
     request.body = None
     return request
+
+
+def _same_question(asked: Any, recorded: Any) -> bool:  # noqa: ANN401 - vcrpy publishes no types
+    """Addresses are in one spelling, so that comparing them as text compares all of their parts.
+
+    vcrpy compares every page with every other: a matcher for each part takes several times as long over the fifty pages
+    of a year.
+    """
+    return bool(asked.uri == recorded.uri and asked.method == recorded.method)
 
 
 @lru_cache(maxsize=1024)  # vcrpy asks for each page's address about four times
