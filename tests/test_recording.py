@@ -20,9 +20,10 @@ from marketsim.server import MarketServer, serve
 
 from pytest_modelgate import ModelArtifact, write_archive
 from pytest_modelgate.adapters.cassette_files import path_of
+from pytest_modelgate.core.bars import Bars
 from pytest_modelgate.core.market import MarketRequest
 from pytest_modelgate.errors import MarketDataError, SettingsError
-from pytest_modelgate.market_data import replay_bars
+from pytest_modelgate.market_data import replay_bars, replay_text
 from pytest_modelgate.recording import Outcome, Recorder, estimate, record_each
 
 FRAME = random_walk("2024-03-01", 700)
@@ -220,6 +221,21 @@ def test_crypto_needs_no_keys(tmp_path: Path) -> None:
         lone = Recorder(tmp_path, {"APCA_API_DATA_URL": server.url}, requests_per_minute=1e9)
 
         assert lone.record(request_for("BTCUSD", FRAME))[0] is Outcome.RECORDED
+
+
+def test_a_recording_that_does_not_replay_as_it_was_fetched_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other(request: MarketRequest, text: str, where: str) -> Bars:
+        bars = replay_text(request, text, where)
+        return Bars(bars.instrument, bars.timeframe, bars.frame * 2)
+
+    monkeypatch.setattr("pytest_modelgate.recording.replay_text", other)
+    with serve({series_key("BTCUSD"): FRAME}) as server, pytest.raises(MarketDataError, match="does not replay what"):
+        recorder(tmp_path, server).record(request_for("BTCUSD", FRAME))
+
+    assert cassettes_in(tmp_path) == set()
+    assert not (tmp_path / "manifest.json").exists()
 
 
 def test_one_that_fails_does_not_keep_the_others_from_being_recorded(tmp_path: Path) -> None:

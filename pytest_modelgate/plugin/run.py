@@ -85,6 +85,7 @@ class GateRun:
 
         Raises:
             SettingsError: market data cannot be recorded with these keys or options.
+            MarketDataError: the manifest of the cassettes is unusable.
         """
         self._judge_and_write("the run has not finished")
         mode = self.settings.record_mode

@@ -46,14 +46,14 @@ def begin(config: pytest.Config, run: GateRun) -> None:
     """Begin a run, telling what is recorded as it happens.
 
     Raises:
-        pytest.UsageError: market data cannot be recorded with these keys or options.
+        pytest.UsageError: market data is to be recorded, which these keys, options or cassettes do not allow.
     """
-    from pytest_modelgate.errors import SettingsError
+    from pytest_modelgate.errors import GateError
 
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     try:
         run.begin(lambda line: reporter.write_line(f"model gate: {plain(line)}") if reporter else None)
-    except SettingsError as error:
+    except GateError as error:
         raise pytest.UsageError(str(error)) from None
 
 

@@ -14,6 +14,7 @@ from marketsim.server import MarketServer, serve
 from model_factory import APPROVED, follow
 from plugin_helpers import AS_OF, GOOD, GateResult, model, pack
 
+from pytest_modelgate import ModelArtifact
 from pytest_modelgate.cli import main
 from pytest_modelgate.core.bars import Instrument, Timeframe
 from pytest_modelgate.core.market import MarketRequest
@@ -140,6 +141,20 @@ def test_wrong_keys_end_the_run_before_any_test(
     assert len(market.requests) == 1
 
 
+def test_a_broken_manifest_ends_a_run_that_records(
+    pytester: pytest.Pytester, market: MarketServer, archive: Path
+) -> None:
+    (pytester.path / "cassettes").mkdir()
+    (pytester.path / "cassettes" / "manifest.json").write_text("{")
+
+    result = run(pytester, archive, "--gate-record-mode=new_episodes")
+
+    assert result.run.ret == 4
+    assert "is not a manifest" in result.text
+    assert "Traceback" not in result.text
+    assert market.requests == []
+
+
 @pytest.mark.usefixtures("market")
 def test_a_series_that_cannot_be_recorded_leaves_its_models_incomplete(
     pytester: pytest.Pytester, tmp_path: Path
@@ -180,6 +195,27 @@ def test_the_command_that_is_named_records_what_was_missing(pytester: pytest.Pyt
 
     assert main(command) == 0
     assert run(pytester, archive, "--gate-as-of=2024-12-20").verdict["complete"] is True
+
+
+def test_four_hours_of_a_stock_are_judged_from_the_open(
+    pytester: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = pd.date_range("2022-05-01", "2024-12-28", freq="15min", tz="UTC", unit="ns")
+    index = index[(index.day_of_week < 5) & (index.hour >= 13) & (index.hour < 21)]
+    frame = random_walk("2024-01-01", len(index)).set_index(index)
+    artifact = ModelArtifact("GOOGL", "4Hour", MODEL.checkpoint, APPROVED)
+    with serve({series_key("GOOGL", Timeframe.MIN_15): frame}) as server:
+        monkeypatch.setenv("APCA_API_DATA_URL", server.url)
+        monkeypatch.setenv("APCA_API_KEY_ID", KEYS[0])
+        monkeypatch.setenv("APCA_API_SECRET_KEY", KEYS[1])
+        result = run(pytester, pack(tmp_path, artifact), "--gate-record-mode=once")
+
+    (series,) = result.verdict["market_data"]
+    assert result.verdict["complete"] is True
+    assert cassettes(pytester) == ["2024-12-27T1945.sip.all.json.gz"]
+    assert (series["timeframe"], series["feed"], series["adjustment"]) == ("4Hour", "sip", "all")
+    assert series["quality"]["missing"] == 0
+    assert series["last"] == "2024-12-27T14:30:00+00:00"  # the bar of 13:30 New York closes after 20:00 UTC
 
 
 def test_bars_no_verdict_may_rest_on_fail_before_their_model_is_judged(
