@@ -53,7 +53,9 @@ def load_series(
     quality = quality_of(bars, request, settings.sessions, windows, limits)
     if quality.failures:
         where = f"bars of {bars.instrument.symbol} {timeframe}"
-        remedy = "Choose another feed or adjustment, or change the profile's [market_data] if you trust these bars"
+        remedy = "Choose another feed, or change the profile's [market_data] if you trust these bars"
+        if quality.splits:
+            remedy = "Record and judge adjusted prices (--adjustment all, --gate-adjustment all)"
         raise MarketDataError(where, "; ".join(quality.failures), remedy)
     return MarketSeries(bars, quality)
 

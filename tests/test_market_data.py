@@ -22,8 +22,9 @@ from pytest_modelgate.market_data import MarketSeries, load_series, replay_bars
 
 FRAME = random_walk("2024-07-01", 24 * 7)  # a week with an early close on the 3rd and a holiday on the 4th
 LIMITS = MarketDataLimits(
-    warn_missing=0.02, max_missing=0.20, warn_zero_volume=0.05, max_zero_volume=0.20, warn_jump=0.25
+    warn_missing=0.02, max_missing=0.20, warn_zero_volume=0.05, max_zero_volume=0.20, warn_jump=0.25, max_splits=0
 )
+PRICES = ["open", "high", "low", "close"]
 COMMAND = "modelgate record X.zip --feed iex"
 
 
@@ -98,6 +99,15 @@ def test_bars_that_cannot_carry_a_verdict_are_refused_with_their_figures(tmp_pat
     with pytest.raises(
         MarketDataError, match=r"BTCUSD 1Hour: 40 of 168 bars .* without a trade .23\.8%., more than 20%"
     ):
+        load(tmp_path, request)
+
+
+def test_a_split_in_raw_prices_is_found_and_its_remedy_named(tmp_path: Path) -> None:
+    split = FRAME.assign(**{name: FRAME[name].where(FRAME.index < FRAME.index[24], FRAME[name] / 4) for name in PRICES})
+    request = request_for("AAPL", split, adjustment="raw")
+    record(tmp_path, request, split)
+
+    with pytest.raises(MarketDataError, match=r"split of 4:1 on 2024-07-02\. Record and judge adjusted prices"):
         load(tmp_path, request)
 
 

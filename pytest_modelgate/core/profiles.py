@@ -106,6 +106,7 @@ class MarketDataLimits:
         warn_missing, max_missing: share of the expected bars that are not there; above the first warns, above the
             second fails. ``warn_zero_volume`` and ``max_zero_volume``: likewise, bars without a trade.
         warn_jump: a larger move from one close to the next warns, fraction.
+        max_splits: more overnight moves that look like a split which prices were not adjusted for fail.
     """
 
     warn_missing: Share
@@ -113,6 +114,7 @@ class MarketDataLimits:
     warn_zero_volume: Share
     max_zero_volume: Share
     warn_jump: Positive
+    max_splits: Annotated[int, Within(0, 1_000_000)]
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,8 @@ def assess(bars: Bars, expected: pd.DatetimeIndex, windows: Sequence[Window], li
         first, last = expected.searchsorted([window.start, window.end])
         places.append((window.name, absent[first:last], silent[bars.positions(window.start, window.end)]))
     failures, warnings = _shares(places, limits)
-    failures += [f"prices are not adjusted for what looks like a split of {split}" for split in splits]
+    told = [f"prices are not adjusted for what looks like a split of {split}" for split in splits]
+    (failures if len(splits) > limits.max_splits else warnings).extend(told)
     if outside.any():
         odd = int(np.count_nonzero(outside))
         verbs = "bar opens or closes outside its" if odd == 1 else "bars open or close outside their"

@@ -1,5 +1,7 @@
 """Each figure of the quality gate, at its limit and beyond."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +15,7 @@ from pytest_modelgate.core.quality import Quality, assess
 from pytest_modelgate.core.windows import Window
 
 LIMITS = MarketDataLimits(
-    warn_missing=0.02, max_missing=0.20, warn_zero_volume=0.05, max_zero_volume=0.20, warn_jump=0.25
+    warn_missing=0.02, max_missing=0.20, warn_zero_volume=0.05, max_zero_volume=0.20, warn_jump=0.25, max_splits=0
 )
 FRAME = random_walk("2024-01-01", 1000)
 
@@ -127,15 +129,15 @@ def test_days_are_known_by_their_date() -> None:
     assert assess(bars.rows(slice(0, 15)), expected, (), LIMITS).missing == 5
 
 
-def stock(price_factor: float, share_factor: float, day: str = "2024-06-10") -> Quality:
+def stock(price_factor: float, share_factor: float, limits: MarketDataLimits = LIMITS) -> Quality:
     """Sixty days of hours, with prices and shares multiplied from one day on."""
     frame = random_walk("2024-05-01 13:00", 24 * 60)
     index = pd.DatetimeIndex(frame.index)
     frame = frame[(index.hour >= 13) & (index.hour < 20) & (index.day_of_week < 5)].copy()
-    after = np.asarray(frame.index >= pd.Timestamp(day, tz="UTC"))
+    after = np.asarray(frame.index >= pd.Timestamp("2024-06-10", tz="UTC"))
     frame.loc[after, list(frame.columns[:4])] *= price_factor
     frame.loc[after, "volume"] *= share_factor
-    return assess(hourly_bars("AAPL", frame), pd.DatetimeIndex(frame.index), (), LIMITS)
+    return assess(hourly_bars("AAPL", frame), pd.DatetimeIndex(frame.index), (), limits)
 
 
 @pytest.mark.parametrize(
@@ -153,6 +155,15 @@ def test_a_split_that_prices_were_not_adjusted_for_fails(factor: float, told: st
 
     assert quality.splits == (told,)
     assert quality.failures == (f"prices are not adjusted for what looks like a split of {told}",)
+
+
+def test_a_profile_may_let_a_split_pass_with_a_warning() -> None:
+    lenient = replace(LIMITS, max_splits=1)
+
+    quality = stock(0.25, 4.0, limits=lenient)
+
+    assert quality.failures == ()
+    assert "prices are not adjusted for what looks like a split of 4:1 on 2024-06-10" in quality.warnings
 
 
 def test_a_crash_by_half_in_heavy_trading_is_no_split() -> None:
