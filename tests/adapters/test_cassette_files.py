@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,16 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> N
         write(tmp_path)
 
     assert not (tmp_path / "manifest.json").exists()
+
+
+def test_many_writers_lose_no_entry(tmp_path: Path) -> None:
+    names = [f"crypto/{number}-USD/1Hour/x.json.gz" for number in range(40)]
+
+    with ThreadPoolExecutor(8) as writers:
+        list(writers.map(lambda name: write_cassette(tmp_path, name, name, FACTS), names))
+
+    assert set(cassette_files.manifest(tmp_path)) == set(names)
+    assert all(read_cassette(tmp_path, name) == name for name in names)
 
 
 def test_locks_stay_out_of_version_control(tmp_path: Path) -> None:

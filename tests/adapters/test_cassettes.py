@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import requests
 from market_factory import random_walk, request_for, series_key
 from marketsim.server import MarketServer, serve
 
@@ -158,6 +159,14 @@ def test_another_window_is_not_answered(market: MarketServer) -> None:
 
     with pytest.raises(MarketDataError, match=r"does not hold GET https://data\.alpaca\.markets/.*T05.*Record it"):
         replay(text, other)
+
+
+def test_another_method_is_not_answered(market: MarketServer) -> None:
+    text = record(market)
+    address = interactions(text)[0]["request"]["uri"]
+
+    with pytest.raises(MarketDataError, match="does not hold POST"), cassettes.play(text, WHERE, REMEDY):
+        requests.post(address, timeout=1)
 
 
 @pytest.mark.parametrize(
