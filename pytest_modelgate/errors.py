@@ -40,3 +40,7 @@ class CheckpointError(GateError):
 
 class MarketDataError(GateError):
     """The bars a model needs are missing, altered or unusable."""
+
+
+class PromotionError(GateError):
+    """A verdict, an archive or a target folder does not allow a promotion; nothing in the folder has changed."""

@@ -242,25 +242,38 @@ def make_verdict(
         "promotable": promotable,
     }
     draft = Verdict.model_validate({**body, "digest": "0" * 64, "run": dict(run)})
-    return draft.model_copy(update={"digest": digest(draft.model_dump(mode="json"))})
+    verdict = draft.model_copy(update={"digest": digest(draft.model_dump(mode="json"))})
+    return verdict.model_copy(update={"run": {**run, "seal": seal(verdict.model_dump(mode="json"))}})
 
 
 def digest(document: Mapping[str, Any]) -> str:
     """Sha256 of a verdict's canonical JSON without ``digest`` and ``run``."""
-    content = {key: value for key, value in document.items() if key not in ("digest", "run")}
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return _sha256({key: value for key, value in document.items() if key not in ("digest", "run")})
+
+
+def seal(document: Mapping[str, Any]) -> str:
+    """Sha256 of a verdict's canonical JSON without ``run.seal``: it covers what the digest leaves out as well."""
+    return _sha256({**document, "run": {key: value for key, value in document["run"].items() if key != "seal"}})
+
+
+def verdict_bytes(verdict: Verdict) -> bytes:
+    """The one way a verdict is spelled in its file."""
+    return (json.dumps(verdict.model_dump(mode="json"), indent=2, ensure_ascii=True, allow_nan=False) + "\n").encode()
 
 
 def write_verdict(path: Path, verdict: Verdict) -> None:
     """Replace the file in one step; a reader sees the old verdict or the new one."""
-    text = json.dumps(verdict.model_dump(mode="json"), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
-    write_atomically(path, text.encode())
+    write_atomically(path, verdict_bytes(verdict))
 
 
 def json_schema() -> str:
     """The published JSON Schema of a verdict, as text."""
     return json.dumps(Verdict.model_json_schema(mode="serialization"), indent=2) + "\n"
+
+
+def _sha256(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _settings(settings: Settings, plan: Plan) -> dict[str, str | int | float | list[str] | None]:

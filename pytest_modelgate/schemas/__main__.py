@@ -3,9 +3,14 @@
 from pathlib import Path
 
 from pytest_modelgate.adapters.archive import summary_json_schema
+from pytest_modelgate.adapters.promotion import record_json_schema
 from pytest_modelgate.adapters.verdict_file import json_schema
 
-SCHEMAS = {"training_summary.schema.json": summary_json_schema, "verdict.schema.json": json_schema}
+SCHEMAS = {
+    "promotion.schema.json": record_json_schema,
+    "training_summary.schema.json": summary_json_schema,
+    "verdict.schema.json": json_schema,
+}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,193 @@
+"""How the names in a trader's folder are switched from one set of models to another.
+
+A set is a folder of its own under ``.modelgate/sets`` and never changes. Where symbolic links are to be had, every
+name is a link through ``.modelgate/current``, and replacing that one link switches them all. Elsewhere - Windows, some
+network drives - ``promotion.json`` is replaced in one step, and the names are plain copies that follow: the old ones
+leave first, so that a folder cut off midway holds less than a set, but never files of two.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from hashlib import file_digest
+from pathlib import Path
+
+from pytest_modelgate.adapters.atomic import write_atomically
+from pytest_modelgate.adapters.promotion.record import NAME, read_record
+from pytest_modelgate.errors import PromotionError
+
+HOME, SETS, FOUND = ".modelgate", "sets", "found-"
+_CURRENT, _JOURNAL, _TEMPORARY = "current", "journal.json", ".modelgate-"
+
+
+def choose_layout(folder: Path) -> Links | Copies:
+    """The layout a folder has, or the better one it can have."""
+    if (folder / HOME / _CURRENT).is_symlink():
+        return Links(folder)
+    if (folder / NAME).exists() or sys.platform == "win32":  # a link to a folder cannot be replaced in one step there
+        return Copies(folder)
+    probe = folder / HOME / f"{_TEMPORARY}{secrets.token_hex(4)}"
+    try:
+        probe.symlink_to(SETS)
+        probe.unlink()
+    except OSError:
+        return Copies(folder)
+    return Links(folder)
+
+
+def checkpoints_in(folder: Path) -> tuple[Path, ...]:
+    """Whatever a trader could take for a checkpoint, sorted."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    return tuple(sorted(path for path in found if path.suffix.casefold() == ".pt" and not path.name.startswith(".")))
+
+
+def sha256_of(path: Path) -> str:
+    """Digest of a file."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder outlast a power cut, where the system can."""
+    if sys.platform == "win32":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class Links:
+    """Every name leads through one link."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._current = folder, folder / HOME / _CURRENT
+
+    def settle(self) -> None:
+        """Make the names those of the set in force, whatever an earlier call was cut off at."""
+        present = {path.name for path in (self._current / name for name in self._in_force()) if path.exists()}
+        for name in sorted(present):
+            if not os.path.lexists(self._folder / name):
+                self._link(name)
+        for path in (*checkpoints_in(self._folder), self._folder / NAME):
+            if self._is_ours(path) and path.name not in present:
+                path.unlink()
+        for path in (*self._folder.glob(f"{_TEMPORARY}*"), *(self._folder / HOME).glob(f"{_TEMPORARY}*")):
+            path.unlink()
+
+    def switch(self, to: str, names: Collection[str]) -> None:
+        """Put a set in force. The old one is until the one step in the middle, whatever else happens."""
+        if foreign := [path for path in checkpoints_in(self._folder) if not self._is_ours(path)]:
+            self._adopt(foreign)
+        for name in (*sorted(names), NAME):  # a new name leads nowhere until the set it belongs to is in force
+            if not self._is_ours(self._folder / name):
+                self._link(name)
+        sync_folder(self._folder)
+        self._point(to)
+        self.settle()
+
+    def _adopt(self, foreign: Collection[Path]) -> None:
+        """Turn plain files into links to the same bytes, so that one step can take them out of force."""
+        found = f"{FOUND}{secrets.token_hex(8)}"
+        target = self._folder / HOME / SETS / found
+        target.mkdir()
+        for path in (*checkpoints_in(self._folder), self._folder / NAME):
+            if path.exists():
+                shutil.copyfile(path, target / path.name)
+        sync_folder(target)
+        self._point(found)
+        for path in foreign:
+            self._link(path.name)
+
+    def _in_force(self) -> tuple[str, ...]:
+        return (*(path.name for path in checkpoints_in(self._current)), NAME)
+
+    def _is_ours(self, path: Path) -> bool:
+        return path.is_symlink() and path.readlink() == self._destination(path.name)
+
+    @staticmethod
+    def _destination(name: str) -> Path:
+        return Path(HOME, _CURRENT, name)
+
+    def _link(self, name: str) -> None:
+        self._replace(self._folder / name, self._destination(name))
+
+    def _point(self, to: str) -> None:
+        self._replace(self._current, Path(SETS, to))
+        sync_folder(self._folder / HOME)
+
+    @staticmethod
+    def _replace(path: Path, destination: Path) -> None:
+        temporary = path.with_name(f"{_TEMPORARY}{secrets.token_hex(8)}")
+        temporary.symlink_to(destination)
+        temporary.replace(path)
+
+
+class Copies:
+    """``promotion.json`` says what is in force; the names are copies that follow it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._sets, self._journal = folder, folder / HOME / SETS, folder / HOME / _JOURNAL
+
+    def settle(self) -> None:
+        """Make the names those of the set in force, whatever an earlier call was cut off at."""
+        for path in self._folder.glob(f"{_TEMPORARY}*"):
+            path.unlink()
+        record = read_record(self._folder / NAME)
+        pending = json.loads(self._journal.read_bytes()) if self._journal.exists() else None
+        if pending and (record is None or record.set != pending["to"]):
+            wanted: Mapping[str, str] = pending["from"]
+        else:
+            wanted = dict.fromkeys(record.names, record.set) if record else {}
+        for name, set_name in sorted(wanted.items()):
+            if not (self._folder / name).exists():
+                self._place(name, self._sets / set_name / name)
+        self._journal.unlink(missing_ok=True)
+
+    def switch(self, to: str, names: Collection[str]) -> None:
+        """Put a set in force. The old names leave, ``promotion.json`` is replaced, and the new names come.
+
+        Raises:
+            PromotionError: another program holds a file open; the old set is in force and whole.
+        """
+        record = read_record(self._folder / NAME)
+        present = checkpoints_in(self._folder)
+        known = record.names if record else {}
+        sha256 = {path.name: sha256_of(path) for path in present}
+        origin = {name: record.set for name, model in known.items() if record and sha256.get(name) == model.sha256}
+        if foreign := [path for path in present if path.name not in origin]:
+            origin |= dict.fromkeys((path.name for path in foreign), self._keep_aside(foreign))
+        write_atomically(self._journal, json.dumps({"to": to, "from": origin}).encode())
+        try:
+            for path in present:
+                if path.name not in names or sha256_of(self._sets / to / path.name) != sha256[path.name]:
+                    path.unlink()
+            write_atomically(self._folder / NAME, (self._sets / to / NAME).read_bytes())
+        except OSError as error:
+            self.settle()
+            problem = f"another program keeps {Path(error.filename or NAME).name} in use ({error.strerror})"
+            raise PromotionError(str(self._folder), problem, "Let the trader close it, then promote again") from None
+        self.settle()
+
+    def _keep_aside(self, foreign: Collection[Path]) -> str:
+        found = f"{FOUND}{secrets.token_hex(8)}"
+        (self._sets / found).mkdir()
+        for path in foreign:
+            shutil.copyfile(path, self._sets / found / path.name)
+        return found
+
+    def _place(self, name: str, source: Path) -> None:
+        temporary = self._folder / f"{_TEMPORARY}{secrets.token_hex(8)}"
+        shutil.copyfile(source, temporary)
+        temporary.replace(self._folder / name)
+
+
+def kept_aside(folder: Path) -> Iterator[Path]:
+    """Folders with what lay in a trader's folder without having been promoted."""
+    yield from sorted((folder / HOME / SETS).glob(f"{FOUND}*"))

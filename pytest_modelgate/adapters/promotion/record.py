@@ -1,0 +1,131 @@
+"""``promotion.json``: which models are in force, from which verdict, since when and by whom."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pytest_modelgate.errors import PromotionError
+
+SCHEMA = "modelgate.promotion/1"
+NAME = "promotion.json"
+_Sha256 = Field(pattern="^[0-9a-f]{64}$")
+_SetName = Field(pattern="^[0-9A-Za-z-]{1,64}$")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(_Part):
+    """Where a model comes from.
+
+    Attributes:
+        archive, archive_sha256: name and digest of the archive it was judged in.
+        member: the archive's name for its checkpoint.
+        verdict: digest of the verdict.
+        written: when the verdict was written (ISO 8601, UTC).
+        as_of: the moment up to which market data was judged (ISO 8601, UTC).
+        profile: name of the thresholds.
+        version: of pytest-modelgate.
+    """
+
+    archive: str
+    archive_sha256: str = _Sha256
+    member: str
+    verdict: str = _Sha256
+    written: str
+    as_of: str
+    profile: str
+    version: str
+
+
+class Promoted(_Part):
+    """One model in force.
+
+    Attributes:
+        id: ``SYMBOL_TIMEFRAME``.
+        file: its checkpoint, relative to the folder of ``promotion.json``; it never changes while a set is kept.
+        sha256: of that file.
+        decision: what the verdict decided.
+        at, by: when (ISO 8601, UTC) and by whom it was promoted.
+    """
+
+    id: str = Field(pattern=r"^[A-Z0-9.]{1,20}_[0-9A-Za-z]{1,10}$")
+    file: str
+    sha256: str = _Sha256
+    decision: Literal["LIVE", "PAPER"]
+    source: Source
+    at: str
+    by: str
+
+
+class Record(_Part):
+    """What is in force.
+
+    Attributes:
+        set: name of the set of models.
+        previous: the set before it, to which a rollback leads; None when there is none.
+        rolled_back: the set that this one took the place of in a rollback.
+        at, by: when (ISO 8601, UTC) and by whom this set was put in force.
+        digest: sha256 of the canonical JSON of all the rest.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, serialize_by_alias=True)
+    schema_name: Literal["modelgate.promotion/1"] = Field(alias="schema", default="modelgate.promotion/1")
+    set: str = _SetName
+    previous: str | None = Field(pattern="^[0-9A-Za-z-]{1,64}$")
+    rolled_back: str | None = Field(pattern="^[0-9A-Za-z-]{1,64}$")
+    at: str
+    by: str
+    models: tuple[Promoted, ...]
+    digest: str = Field(pattern="^[0-9a-f]{64}$", default="0" * 64)
+
+    def sealed(self) -> Record:
+        """The same with its digest."""
+        return self.model_copy(update={"digest": _digest(self.model_dump(mode="json"))})
+
+    def to_bytes(self) -> bytes:
+        """The file's content."""
+        return (json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=True) + "\n").encode()
+
+    @property
+    def names(self) -> dict[str, Promoted]:
+        """The models by the name of their file."""
+        return {f"{model.id}.pt": model for model in self.models}
+
+
+def read_record(path: Path) -> Record | None:
+    """The record in a file; None when there is none.
+
+    Raises:
+        PromotionError: it cannot be read, or was altered.
+    """
+    remedy = "Put back the file as modelgate wrote it, or start over in an empty folder"
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise PromotionError(str(path), f"cannot be read: {error.strerror}", remedy) from None
+    try:
+        record = Record.model_validate_json(raw)
+    except (ValidationError, ValueError):
+        raise PromotionError(str(path), "is not a record of a promotion", remedy) from None
+    if record.sealed() != record or record.to_bytes() != raw:
+        raise PromotionError(str(path), "was altered since modelgate wrote it", remedy)
+    return record
+
+
+def record_json_schema() -> str:
+    """The published JSON Schema of ``promotion.json``, as text."""
+    return json.dumps(Record.model_json_schema(mode="serialization"), indent=2) + "\n"
+
+
+def _digest(document: dict[str, Any]) -> str:
+    content = {key: value for key, value in document.items() if key != "digest"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -1,0 +1,192 @@
+"""The folder a trader reads."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pytest_modelgate.adapters.promotion.layout import (
+    FOUND,
+    HOME,
+    SETS,
+    Copies,
+    Links,
+    checkpoints_in,
+    choose_layout,
+    kept_aside,
+    sha256_of,
+    sync_folder,
+)
+from pytest_modelgate.adapters.promotion.record import NAME, Promoted, Record, read_record
+from pytest_modelgate.errors import PromotionError
+
+_PATIENCE = 60.0  # seconds; a promotion copies some gigabytes at most
+_CHUNK = 1024 * 1024
+
+
+class Target:
+    """A folder of ``SYMBOL_TIMEFRAME.pt`` files, of which one set is in force.
+
+    Args:
+        folder: made when a set is installed.
+        layout: how names are switched; chosen by what the folder allows.
+    """
+
+    def __init__(self, folder: Path, layout: Callable[[Path], Links | Copies] = choose_layout) -> None:
+        self.folder, self._choose = folder, layout
+        self._sets = folder / HOME / SETS
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Be the only one to change the folder while a block runs, and first finish what was cut off.
+
+        Raises:
+            PromotionError: the folder cannot be written, or another promotion is under way.
+        """
+        try:
+            self._sets.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.folder / HOME / "lock", timeout=_PATIENCE):
+                self._layout.settle()
+                yield
+        except Timeout:
+            problem = "another promotion is under way"
+            raise PromotionError(str(self.folder), problem, "Wait for it to end, then try again") from None
+        except OSError as error:
+            problem = f"cannot be written: {error.strerror or error}"
+            raise PromotionError(str(self.folder), problem, "Check permissions and free space, then again") from None
+
+    @property
+    def _layout(self) -> Links | Copies:
+        return self._choose(self.folder)
+
+    def record(self) -> Record | None:
+        """What is in force; None when nothing was promoted yet.
+
+        Raises:
+            PromotionError: ``promotion.json`` is not as modelgate wrote it.
+        """
+        record = read_record(self.folder / NAME)
+        for model in record.models if record else ():
+            if record and model.file != self._file(record.set, model.id):
+                problem = f"{model.id} lies in {model.file!r}, expected a file of set {record.set}"
+                raise PromotionError(str(self.folder / NAME), problem, "Start over in an empty folder")
+        return record
+
+    def unjudged(self, record: Record | None) -> tuple[str, ...]:
+        """Checkpoints in the folder that are not, byte for byte, what was promoted there."""
+        known = record.names if record else {}
+        return tuple(
+            path.name
+            for path in checkpoints_in(self.folder)
+            if not (path.is_file() and path.name in known and sha256_of(path) == known[path.name].sha256)
+        )
+
+    def of_set(self, name: str) -> Record | None:
+        """The record of a set that is still kept, its files verified; None when it is gone.
+
+        Raises:
+            PromotionError: a file of the set was altered.
+        """
+        record = read_record(self._sets / name / NAME)
+        if record is None:
+            return None
+        for model in record.models:
+            path = self.folder / self._file(name, model.id)
+            if record.set != name or not path.is_file() or sha256_of(path) != model.sha256:
+                problem = "was altered since it was promoted"
+                raise PromotionError(str(path), problem, "Promote it anew from its archive and verdict")
+        return record
+
+    def path_of(self, model: Promoted) -> Path:
+        """The file of a model in force."""
+        return self.folder / model.file
+
+    def install(
+        self,
+        models: Sequence[Promoted],
+        sources: Mapping[str, Path],
+        *,
+        at: str,
+        by: str,
+        previous: str | None,
+        rolled_back: str | None = None,
+    ) -> Record:
+        """Put a set in force, all of it or nothing; to be called while ``changing``.
+
+        Args:
+            models: the whole set; where their files lie is not looked at.
+            sources: the file to copy for each model, by id; its bytes are held against the model's sha256.
+
+        Returns:
+            What is in force now.
+
+        Raises:
+            PromotionError: a source does not hold the promised bytes; the folder is as before.
+            OSError: the folder cannot be written; likewise.
+        """
+        set_name = f"{''.join(letter for letter in at[:19] if letter.isdigit())}-{secrets.token_hex(4)}"
+        folder = self._sets / set_name
+        placed = [model.model_copy(update={"file": self._file(set_name, model.id)}) for model in models]
+        kept = previous if previous and (self._sets / previous).is_dir() else None
+        draft = Record(set=set_name, previous=kept, rolled_back=rolled_back, at=at, by=by, models=tuple(placed))
+        record = draft.sealed()
+        try:
+            folder.mkdir()
+            for model in placed:
+                _copy(sources[model.id], self.folder / model.file, model.sha256)
+            _write(folder / NAME, record.to_bytes())
+            sync_folder(folder)
+            sync_folder(self._sets)
+            for path in checkpoints_in(self.folder):
+                if not path.is_file():
+                    problem = "is not a file, but bears the name of a checkpoint"
+                    raise PromotionError(str(path), problem, "Move it out of the folder")
+            self._layout.switch(set_name, record.names)
+        except BaseException:
+            if self.record() != record:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+        self._clean(record)
+        return record
+
+    def kept_aside(self) -> tuple[Path, ...]:
+        """Where files are kept that lay in the folder without having been promoted."""
+        return tuple(kept_aside(self.folder))
+
+    def _clean(self, record: Record) -> None:
+        """Remove sets that no rollback can lead to."""
+        keep = {record.set, record.previous, record.rolled_back}
+        for folder in self._sets.iterdir():
+            if folder.name not in keep and not folder.name.startswith(FOUND):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    @staticmethod
+    def _file(set_name: str, model_id: str) -> str:
+        return f"{HOME}/{SETS}/{set_name}/{model_id}.pt"
+
+
+def _copy(source: Path, target: Path, expected: str) -> None:
+    digest = sha256()
+    with source.open("rb") as read, target.open("xb") as write:
+        while piece := read.read(_CHUNK):
+            digest.update(piece)
+            write.write(piece)
+        write.flush()
+        os.fsync(write.fileno())
+    if digest.hexdigest() != expected:
+        problem = f"holds bytes with sha256 {digest.hexdigest()[:12]}..., but {expected[:12]}... were judged"
+        raise PromotionError(target.name, problem, "Judge and promote the same archive")
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
