@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from promotion_factory import WRITTEN, archive_of, shown, verdict_of
 
@@ -33,7 +33,7 @@ _LAYOUTS: dict[str, type[Links | Copies]] = {"links": Links, "copies": Copies}
 
 def main(folder: Path, layout_name: str, scenario: str) -> None:
     layout = _LAYOUTS[layout_name]
-    os.fsync = id  # a killed process loses nothing that it wrote, and the disk is slow
+    os.fsync = cast("Any", id)  # a killed process loses nothing that it wrote, and the disk is slow
     prepare, act, again = _scenario(folder, layout, scenario)
     prepare(folder / "prepared")
     states = []
