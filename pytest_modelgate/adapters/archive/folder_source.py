@@ -65,6 +65,10 @@ class FolderSource:
             digest.update(f"{content.hexdigest()}  {name}\n".encode())
         return digest.hexdigest()
 
+    def stamp(self) -> str:
+        """Nothing short of its content tells one folder from another."""
+        return ""
+
     def close(self) -> None:
         """Nothing is held open."""
 

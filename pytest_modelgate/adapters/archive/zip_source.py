@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -62,6 +63,11 @@ class ZipSource:
         while piece := self._file.read(_CHUNK):
             digest.update(piece)
         return digest.hexdigest()
+
+    def stamp(self) -> str:
+        """Device, number, size and time of the open file: as long as nobody writes to it, they stay as they are."""
+        facts = os.fstat(self._file.fileno())
+        return f"{facts.st_dev}-{facts.st_ino}-{facts.st_size}-{facts.st_mtime_ns}"
 
     def close(self) -> None:
         """Release the file."""
