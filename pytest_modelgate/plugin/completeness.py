@@ -56,7 +56,9 @@ class Completeness:
             self._finished.add(report.nodeid)
         if getattr(report, _CRASHED, False):
             if report.outcome == "failed":
-                self._log(self._report(report.nodeid, "teardown", None))
+                ending = self._report(report.nodeid, "teardown", None)
+                vars(ending)["node"] = vars(report)["node"]  # or else JUnit's report takes it for another test
+                self._log(ending)
             else:  # a plugin wants it to be run again
                 self._run.forget(report.nodeid)
             self.crash_was_reported()

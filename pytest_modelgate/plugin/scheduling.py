@@ -21,12 +21,12 @@ class GateScheduling:
     else a worker runs is known here by its place only.
 
     Args:
-        config: the controller's.
+        config: the controller's; other plugins look for it here, as in xdist's own schedulers.
         cut: from collected ids to what workers' lists look like, and to the units.
     """
 
     def __init__(self, config: pytest.Config, cut: Cut) -> None:
-        self._config = config
+        self.config = config
         self._cut = cut
         self._expected = len(parse_tx_spec_config(config))
         self._collections: dict[WorkerController, list[str]] = {}
@@ -160,7 +160,7 @@ class GateScheduling:
         if difference is None:
             return True
         report = pytest.CollectReport(nodeid=node.gateway.id, outcome="failed", longrepr=difference, result=[])
-        self._config.hook.pytest_collectreport(report=report)
+        self.config.hook.pytest_collectreport(report=report)
         return False
 
 

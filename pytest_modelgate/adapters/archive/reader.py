@@ -52,12 +52,12 @@ class Archive:
 
     def identity(self) -> str:
         """What tells another process of the same machine that it opened the same archive."""
-        return f"{self._source.stamp() or ''} {self.sha256()}"
+        return f"{self._source.stamp} {self.sha256()}"
 
     def is_identical(self, identity: str) -> bool:
         """Whether this is the archive of that ``identity``; its bytes are read only when the file's stamp differs."""
         stamp, _, sha256 = identity.rpartition(" ")
-        return (bool(stamp) and self._source.stamp() == stamp) or self.sha256() == sha256
+        return (bool(stamp) and self._source.stamp == stamp) or self.sha256() == sha256
 
     def checkpoint_sha256(self, checkpoint: CheckpointRef) -> str:
         """Digest of a checkpoint's bytes, without copying them.

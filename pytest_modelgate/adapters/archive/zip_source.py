@@ -22,6 +22,7 @@ class ZipSource:
 
     Attributes:
         sizes: bytes of every file, by the archive's name for it.
+        stamp: device, number, size and time of the file when it was opened: they change when somebody writes to it.
     """
 
     def __init__(self, path: Path, where: str, limits: Limits) -> None:
@@ -30,6 +31,8 @@ class ZipSource:
         except OSError as error:
             raise ArchiveError(where, f"cannot be opened: {error.strerror}", "Check its permissions") from None
         self._where = where
+        facts = os.fstat(self._file.fileno())
+        self.stamp = f"{facts.st_dev}-{facts.st_ino}-{facts.st_size}-{facts.st_mtime_ns}"
         try:
             self._spans = read_layout(self._file, where, limits)
         except BaseException:
@@ -63,11 +66,6 @@ class ZipSource:
         while piece := self._file.read(_CHUNK):
             digest.update(piece)
         return digest.hexdigest()
-
-    def stamp(self) -> str:
-        """Device, number, size and time of the open file: as long as nobody writes to it, they stay as they are."""
-        facts = os.fstat(self._file.fileno())
-        return f"{facts.st_dev}-{facts.st_ino}-{facts.st_size}-{facts.st_mtime_ns}"
 
     def close(self) -> None:
         """Release the file."""
