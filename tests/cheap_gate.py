@@ -86,6 +86,8 @@ def _strike(mishap: str | None) -> None:
 
 def pytest_addoption() -> None:
     """Take over as soon as this is loaded as a plugin; the process is given to it for good."""
+    if gate.load_checkpoint is _load:
+        return  # an earlier run in this process did
     patch = pytest.MonkeyPatch()
     measure = gate.Gate._measure
 

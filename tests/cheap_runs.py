@@ -105,20 +105,28 @@ def start(
     folder: Path,
     archive: Path,
     *options: str,
+    name: str = "run",
     output: str = "gate-report",
     plugins: tuple[str, ...] = (),
     environment: Mapping[str, str] | None = None,
+    command: tuple[str, ...] = ("-m", "pytest"),
     **told: Any,
 ) -> tuple[subprocess.Popen[str], CheapRun]:
-    """Start a run; ``told`` are the instructions of ``cheap_gate``, ``plugins`` those that are off otherwise."""
-    log = folder / f"{output}.log"
+    """Start a run.
+
+    Args:
+        name: of what the run itself leaves beside its output.
+        plugins: those to use of the ones that are off otherwise.
+        command: what to call with the arguments of pytest.
+        told: the instructions of ``cheap_gate``.
+    """
+    log, instructions = folder / f"{name}.log", folder / f"{name}.told.json"
     log.unlink(missing_ok=True)
-    instructions = folder / f"{output}.told.json"
     instructions.write_text(json.dumps({"log": str(log), **told}))
-    unused = [part for name in _UNUSED if name not in plugins for part in ("-p", f"no:{name}")]
-    command = [sys.executable, "-m", "pytest", *unused, "-p", "cheap_gate", f"--model-archive={archive}"]
+    unused = [part for plugin in _UNUSED if plugin not in plugins for part in ("-p", f"no:{plugin}")]
+    arguments = [*unused, "-p", "cheap_gate", f"--model-archive={archive}", f"--gate-output={output}"]
     process = subprocess.Popen(
-        [*command, f"--gate-output={output}", "--junitxml=junit.xml", "-v", *options],
+        [sys.executable, *command, *arguments, "--junitxml=junit.xml", "-v", *options],
         cwd=folder,
         env={
             **{name: value for name, value in os.environ.items() if not name.startswith("PYTEST")},
