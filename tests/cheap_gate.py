@@ -6,7 +6,7 @@ to which fold stands in a JSON file that the environment variable names:
     {"log": FILE, "sleep": {"WAVUSD_1Hour.fold1of5": 0.2}, "mishap": {"WAVUSD_1Hour.fold2of5": "kill"}}
 
 The log gets one line per evaluation. Mishaps strike while a fold is evaluated: ``kill``, ``exit``, ``raise``,
-``interrupt``; or in its test: ``setup`` and ``setup once`` raise before it, ``body`` kills the process after it got
+``interrupt``, ``kill once``; or in its test: ``setup`` and ``setup once`` raise before it, ``body`` kills the process after it got
 its evidence. ``shuffle`` is the seed of a random order of all tests.
 """
 
@@ -97,7 +97,10 @@ def pytest_addoption() -> None:
             with Path(told["log"]).open("a") as log:
                 log.write(f"{self.store.run_id} {os.getpid()} {name}\n")
         time.sleep(told.get("sleep", {}).get(name, 0.0))
-        _strike(told.get("mishap", {}).get(name))
+        mishap = told.get("mishap", {}).get(name)
+        if mishap == "kill once" and Path(told["log"]).read_text().count(f" {name}\n") == 1:
+            mishap = "kill"
+        _strike(mishap)
         return measure(self, plan, window)
 
     patch.setattr(gate, "load_checkpoint", _load)

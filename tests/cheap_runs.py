@@ -91,14 +91,14 @@ class CheapRun:
         return self.log.read_text().splitlines() if self.log.exists() else []
 
 
-def cheap_archive(folder: Path) -> Path:
-    """Three models: one that earns, one that does not, one that gating drops."""
-    return pack(
-        folder,
+def cheap_archive(folder: Path, *, dropped: bool = True) -> Path:
+    """Three models: one that earns, one that does not, one that gating drops; the last on request."""
+    models = [
         cheap_gate.artifact("WAVUSD", model_factory.APPROVED),
         cheap_gate.artifact("RNDUSD", model_factory.REVIEW),
         cheap_gate.artifact("BADUSD", model_factory.DROP),
-    )
+    ]
+    return pack(folder, *models[: 3 if dropped else 2])
 
 
 def start(

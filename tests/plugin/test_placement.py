@@ -99,7 +99,7 @@ def test_auto_means_as_many_workers_as_the_gpus_hold(
 def test_auto_is_left_to_xdist(
     cheap: Cheap, machine: dict[str, str], option: str, changes: dict[str, str], seen: str
 ) -> None:
-    """``--maxprocesses`` keeps the test small; where xdist decides, its limit is what is left of five or of all cores."""
+    """``--maxprocesses`` keeps the test small: of five workers it leaves three, more than the GPUs would mean."""
     limit = "--maxprocesses=3" if "PYTEST_XDIST_AUTO_NUM_WORKERS" in changes else "--maxprocesses=1"
     run = cheap("-nauto", limit, "-k", "classification", option, environment=machine | changes)
 
