@@ -57,7 +57,7 @@ def use_suite(config: pytest.Config) -> None:
 
 def make_module(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
     """Give the suite the node ids of the contract, ``model_tests/test_....py``, wherever it lies."""
-    if module_path.parent != suite_folder(parent.config):
+    if module_path.parent.resolve() != suite_folder(parent.config).resolve():  # pytest follows links in its arguments
         return None
     nodeid = f"{SUITE}/{module_path.name}"
     module: pytest.Module = pytest.Module.from_parent(parent, path=module_path, nodeid=nodeid)

@@ -56,7 +56,8 @@ class Case:
     def __str__(self) -> str:
         chosen = [f"-n{self.workers}", *self.options, *(["-k", repr(self.selection)] if self.selection else [])]
         earlier = "" if self.before is None else f"; before it: -k {self.before!r}"
-        return f"case {self.number}: {' '.join(chosen)}; {self.mishap}; order {self.shuffle}; shards {self.shards}{earlier}"
+        more = f"order {self.shuffle}; shards {self.shards}{earlier}"
+        return f"case {self.number}: {' '.join(chosen)}; {self.mishap}; {more}"
 
 
 def draw(seed: int, number: int) -> Case:
@@ -110,8 +111,10 @@ def faults(case: Case, runs: list[CheapRun], reference: CheapRun) -> Iterator[st
     for each in runs:
         if each.ret not in (0, 1, 2, 5) or "INTERNALERROR" in each.text:
             yield f"it ended with status {each.ret}"
-        if (each.ret == 0 or each.verdict["complete"] is True) and each.outcomes.keys() & _broken(each):
+        if each.ret == 0 and _broken(each):
             yield "a test broke, and it ended green"
+        if "end-of-session" in each.text:
+            yield "something internal shows"
     for model, decision in run.decisions.items():
         if decision not in (reference.decisions[model], "INCOMPLETE"):
             yield f"{model} is {decision}, undisturbed {reference.decisions[model]}"
@@ -121,27 +124,33 @@ def faults(case: Case, runs: list[CheapRun], reference: CheapRun) -> Iterator[st
     if run.verdict["promotable"] and not complete:
         yield "something is promotable in an incomplete verdict"
     yield from _evaluations(case, runs)
-    struck = {name for each in runs for name in each.evaluations if case.mishap.get(name) in ("raise", "kill", "exit")}
-    for name in struck:
-        if run.decisions[name.partition(".")[0]] != "INCOMPLETE":
-            yield f"{name} broke, and its model was decided"
+    yield from _covered_up(case, runs)
+    if not case.limited:
+        yield from _untold(case, run, reference)
+
+
+def _covered_up(case: Case, runs: list[CheapRun]) -> Iterator[str]:
+    """Windows that broke, of models that were decided."""
+    run = runs[-1]
+    evaluated = {name for each in runs for name in each.evaluations}
     for name, kind in case.mishap.items():
         model, _, window = name.partition(".")
-        hit = any(f"[{model}-{window.replace('backtest', '30d')}]" in test for test in run.outcomes)
-        if kind in ("setup", "body", "interrupt") and hit and run.decisions[model] != "INCOMPLETE":
-            # Where an earlier run knows the window, nothing is evaluated, and nothing can be out of time.
-            if kind != "interrupt" or name in run.evaluations:
-                yield f"the test of {name} broke, and its model was decided"
-    if not case.limited and not case.mishap and not case.selection:
-        if run.outcomes != reference.outcomes or not complete:
-            yield "nothing happened, and it is not as undisturbed"
-    if not case.limited:
-        if set(run.junit) != set(run.html):
-            yield f"JUnit and HTML tell of other tests: {set(run.junit) ^ set(run.html)}"
-        if not case.selection and set(run.junit) != set(reference.junit):
-            yield f"tests are missing: {set(reference.junit) ^ set(run.junit)}"
-    if "end-of-session" in run.text:
-        yield "something internal shows"
+        tested = any(f"[{model}-{window.replace('backtest', '30d')}]" in test for test in run.outcomes)
+        # Where an earlier run knows a window it is not evaluated, and only what strikes in its test can strike.
+        struck = tested if kind in ("setup", "body") else name in evaluated
+        if struck and run.decisions[model] != "INCOMPLETE":
+            yield f"{name} broke, and its model was decided"
+
+
+def _untold(case: Case, run: CheapRun, reference: CheapRun) -> Iterator[str]:
+    """What a run that nobody ended early does not tell."""
+    if set(run.junit) != set(run.html):
+        yield f"JUnit and HTML tell of other tests: {set(run.junit) ^ set(run.html)}"
+    if not case.selection and set(run.junit) != set(reference.junit):
+        yield f"tests are missing: {set(reference.junit) ^ set(run.junit)}"
+    undisturbed = run.outcomes == reference.outcomes and run.verdict["complete"] is True
+    if not case.mishap and not case.selection and not undisturbed:
+        yield "nothing happened, and it is not as undisturbed"
 
 
 def _broken(run: CheapRun) -> set[str]:
