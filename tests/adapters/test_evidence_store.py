@@ -35,7 +35,7 @@ EVIDENCE = WindowEvidence(
 
 @pytest.fixture
 def store(tmp_path: Path) -> EvidenceStore:
-    return EvidenceStore(tmp_path / "evidence" / "run")
+    return EvidenceStore(tmp_path / "evidence", "run")
 
 
 def test_figures_come_back_to_the_last_bit(store: EvidenceStore) -> None:
