@@ -70,7 +70,7 @@ def declared(**facts: Any) -> TrainedModel:
 
 def touched() -> Bars:
     frame = FRAME.copy()
-    frame.iloc[7, 4] += 1.0
+    frame.loc[frame.index[7], "volume"] = 12345.0
     return hourly_bars("UNIUSD", frame)
 
 
