@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO := examples/demo_archive.zip
 
-.PHONY: gate test check
+.PHONY: gate test check fuzz bench
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -29,3 +29,9 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+fuzz: $(STAMP)
+	$(BIN)/python tests/fuzz/circumstances.py $(FUZZ)
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/scheduling.py

@@ -17,6 +17,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -101,7 +102,10 @@ def frame_of_models(request: MarketRequest, folder: Path) -> pd.DataFrame:
         )
         text = cassette_files.read_cassette(folder, cassette_files.path_of(request))
         with cassettes.play(text, "benchmark", ""):
-            frame: pd.DataFrame = CryptoHistoricalDataClient().get_crypto_bars(question).df
+            answer: Any = CryptoHistoricalDataClient().get_crypto_bars(
+                question
+            )  # a dict only where raw data is asked for
+            frame: pd.DataFrame = answer.df
     return frame
 
 

@@ -1,7 +1,5 @@
 """LIVE, PAPER, RETRAIN or DROP."""
 
-from collections.abc import Callable
-
 import pytest
 
 from pytest_modelgate.core.judgement import Judgement
@@ -10,9 +8,9 @@ from pytest_modelgate.core.settings import Settings
 pytestmark = pytest.mark.decision
 
 
-def test_decision(decision: Judgement, gate_settings: Settings, record_property: Callable[[str, object], None]) -> None:
+def test_decision(decision: Judgement, gate_settings: Settings, request: pytest.FixtureRequest) -> None:
     """The decision reaches what was asked for with --gate-require."""
-    record_property("decision", decision.word)
+    request.node.user_properties.append(("decision", decision.word))
     if not decision.reaches(gate_settings.require):
         reasons = "\n".join(f"- {reason}" for reason in decision.reasons)
         pytest.fail(f"{decision.word}, {gate_settings.require.name} is required:\n{reasons}", pytrace=False)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pytest_modelgate.adapters.archive import Archive
 from pytest_modelgate.adapters.checkpoint import load_checkpoint
+from pytest_modelgate.adapters.code_version import code_version, feature_set_version
 from pytest_modelgate.adapters.evidence_store import EvidenceStore
 from pytest_modelgate.core.bars import Bars, Timeframe
 from pytest_modelgate.core.evaluation import FeatureSeries, Subject, compute_features, evaluate
@@ -22,13 +23,16 @@ from pytest_modelgate.core.evidence import (
     WindowEvidence,
     WindowFailure,
 )
+from pytest_modelgate.core.evidence_key import agreement, content_key, model_key
 from pytest_modelgate.core.features import FeatureSet
 from pytest_modelgate.core.judgement import Judgement, judge
 from pytest_modelgate.core.market import MarketRequest
 from pytest_modelgate.core.parity import check_parity
-from pytest_modelgate.core.plan import ModelPlan, Plan, make_plan, market_request
+from pytest_modelgate.core.plan import ModelPlan, Plan, WindowId, make_plan, market_request
 from pytest_modelgate.core.profiles import Profile
+from pytest_modelgate.core.reference_features import REFERENCE
 from pytest_modelgate.core.settings import Settings
+from pytest_modelgate.core.training_run import CheckpointRef, TrainedModel
 from pytest_modelgate.core.windows import Window, sample_of
 from pytest_modelgate.errors import CheckpointError
 from pytest_modelgate.market_data import MarketSeries, load_series
@@ -49,8 +53,9 @@ class Gate:
 
     Attributes:
         feature_sets: gives them by name; asked when the first model is judged, since a suite may register its own.
-        store: evidence of this run.
+        store: evidence of this run, and of others.
         scratch: private folder for copies of checkpoints, named by digest.
+        selected: windows that have a test in this run; only what this run itself finds out about them counts.
     """
 
     settings: Settings
@@ -59,38 +64,65 @@ class Gate:
     feature_sets: Callable[[], Mapping[str, FeatureSet]]
     store: EvidenceStore
     scratch: Path
+    selected: frozenset[WindowId] = frozenset()
 
     def __post_init__(self) -> None:
         """Keep what several windows and models share; policies are large, and judged one after the other."""
         self._prepare = lru_cache(maxsize=_MODELS_IN_MEMORY)(self._prepare_uncached)
         self._series = lru_cache(maxsize=None)(self._series_uncached)
         self._load = lru_cache(maxsize=None)(self._load_uncached)
+        self._model_key = lru_cache(maxsize=None)(self._model_key_uncached)
 
     @cached_property
     def plan(self) -> Plan:
         """What this run has to show."""
         return make_plan(self.archive.run, self.settings, self.profile)
 
+    @property
+    def agreement(self) -> str:
+        """Digest of what all processes of a run have to agree on, the archive's bytes apart."""
+        return agreement(self.plan, self.settings, self.profile, code_version())
+
     def evidence(self, model_id: str, window_name: str) -> Evidence:
-        """Evidence of one window: this run's record, or measured now and recorded before anything is asserted."""
+        """Evidence of one window: this run's record, or gained now and recorded before anything is asserted.
+
+        What another run found out under the same content key is taken over; otherwise the window is evaluated, unless
+        this run only merges.
+        """
         known = self.store.read(model_id, window_name)
         if known is not None:
             return known
-        evidence: Evidence
-        try:
-            evidence = self._measure(self.plan.of(model_id), self.plan.of(model_id).window(window_name))
-        except Exception as error:  # noqa: BLE001 - whatever breaks one model must not keep its siblings from being judged
-            evidence = WindowFailure.from_error(model_id, window_name, error)
-        self.store.write(evidence)
-        return evidence
+        with self.store.claim(model_id, window_name):
+            return self.store.read(model_id, window_name) or self._gain(model_id, window_name)
 
-    def judge(self, model_id: str, *, measure: bool = True) -> Judgement:
+    def known(self, model_id: str, window_name: str) -> Evidence | None:
+        """Evidence of one window as far as it is there, evaluating nothing; None when there is none.
+
+        A window that has a test in this run counts with this run's record only: an earlier one must not hide that the
+        test came to nothing.
+        """
+        record = self.store.read(model_id, window_name)
+        if record is not None or (model_id, window_name) in self.selected or not self.store.has_others:
+            return record
+        return self.reusable(model_id, window_name)
+
+    def reusable(self, model_id: str, window_name: str) -> WindowEvidence | None:
+        """Valid evidence of one window that another run left; None when there is none, or nothing tells."""
+        plan = self.plan.of(model_id)
+        try:
+            found = self.store.reusable(model_id, window_name, self._key(plan, plan.window(window_name)))
+        except Exception:  # noqa: BLE001 - whoever evaluates the window meets the same error, and records it
+            return None
+        return found if isinstance(found, WindowEvidence) else None
+
+    def judge(self, model_id: str, find: Callable[[str, str], Evidence | None] | None = None) -> Judgement:
         """Decide on one model from its evidence alone.
 
         Args:
-            measure: whether missing evidence is measured now; if not, the model is INCOMPLETE without it.
+            find: gives the evidence by model and window, None where there is none; by default, what is missing is
+                gained now.
         """
-        lookup = self.evidence if measure else self.store.read
+        lookup = find or self.evidence
         plan = self.plan.of(model_id)
         return judge(plan, self.profile, self.settings.decision, lambda window: lookup(model_id, window))
 
@@ -101,6 +133,48 @@ class Gate:
             MarketDataError: its cassette is missing, altered or unusable.
         """
         return self._market(self.plan.of(model_id)).bars
+
+    def _gain(self, model_id: str, window_name: str) -> Evidence:
+        plan, key = self.plan.of(model_id), ""
+        window = plan.window(window_name)
+        try:
+            key = self._key(plan, window)
+            with self.store.computing(key):
+                evidence = self.store.reusable(model_id, window_name, key)
+                if not isinstance(evidence, WindowEvidence):
+                    evidence = (
+                        evidence or _missing(plan, window) if self.settings.merge else self._measure(plan, window)
+                    )
+                self.store.write(evidence, key)
+        except Exception as error:  # noqa: BLE001 - whatever breaks one model must not keep its siblings from being judged
+            evidence = WindowFailure.from_error(model_id, window_name, error)
+            self.store.write(evidence, key)
+        return evidence
+
+    def _key(self, plan: ModelPlan, window: Window) -> str:
+        """What the evidence of a window depends on."""
+        foreign = {name: item for name, item in self.feature_sets().items() if item is not REFERENCE}
+        versions = {name: feature_set_version(item) for name, item in foreign.items()}
+        return content_key(self._model_key(plan.model.id), window, versions)
+
+    def _model_key_uncached(self, model_id: str) -> str:
+        plan = self.plan.of(model_id)
+        return model_key(
+            plan,
+            self.settings,
+            self.profile,
+            checkpoint_sha256=self.archive.checkpoint_sha256(self._checkpoint(plan.model)),
+            request=market_request(plan.model, self.settings, self.plan.as_of),
+            bars=self.bars(model_id),
+            code=code_version(),
+        )
+
+    def _checkpoint(self, model: TrainedModel) -> CheckpointRef:
+        if model.checkpoint is None:
+            where = f"archive {self.archive.run.name}, model {model.id}"
+            problem = f"the summary lists it, but there is no models/rl_symbols/{model.id}.pt"
+            raise CheckpointError(where, problem, "Pack the checkpoint, or take the entry out of the summary")
+        return model.checkpoint
 
     def _measure(self, plan: ModelPlan, window: Window) -> WindowEvidence:
         prepared = self._prepare(plan.model.id)
@@ -123,12 +197,14 @@ class Gate:
     def _prepare_uncached(self, model_id: str) -> _Prepared:
         plan = self.plan.of(model_id)
         model = plan.model
-        if model.checkpoint is None:
-            where = f"archive {self.archive.run.name}, model {model.id}"
-            problem = f"the summary lists it, but there is no models/rl_symbols/{model.id}.pt"
-            raise CheckpointError(where, problem, "Pack the checkpoint, or take the entry out of the summary")
-        path, sha256 = self.archive.checkpoint_file(model.checkpoint, self.scratch)
-        where = f"checkpoint {model.checkpoint.member}"
+        reference = self._checkpoint(model)
+        where = f"checkpoint {reference.member}"
+        sha256 = self.archive.checkpoint_sha256(reference)
+        path = self.scratch / f"{sha256}.pt"
+        if not path.exists():  # another process of this run may have copied it
+            path, copied = self.archive.checkpoint_file(reference, self.scratch)
+            if copied != sha256:
+                raise CheckpointError(where, "changed while it was read", "Let the training run end, then start again")
         loaded = load_checkpoint(
             path,
             where=where,
@@ -144,7 +220,7 @@ class Gate:
         request = market_request(model, self.settings, self.plan.as_of)
         facts, bars = loaded.facts, series.bars
         checkpoint = CheckpointEvidence(
-            member=model.checkpoint.member,
+            member=reference.member,
             sha256=sha256,
             model_version=facts.model_version,
             min_trader_version=facts.min_trader_version,
@@ -189,3 +265,10 @@ class Gate:
 
     def _series_uncached(self, market: MarketSeries, feature_set: FeatureSet) -> FeatureSeries:
         return compute_features(market.bars, feature_set)
+
+
+def _missing(plan: ModelPlan, window: Window) -> WindowFailure:
+    where = f"{plan.model.id} {window.name}"
+    problem = "there is no evidence of it for this archive, these options and this version of the gate"
+    remedy = "Run the shards again, and name the evidence of each of them with --gate-evidence"
+    return WindowFailure(plan.model.id, window.name, where, problem, remedy)

@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 from hypothesis import settings
 
 pytest_plugins = ["pytester"]
@@ -9,3 +10,10 @@ pytest_plugins = ["pytester"]
 # No deadline: how long an example takes says more about the machine than about the code.
 settings.register_profile("modelgate", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("modelgate")
+
+
+@pytest.fixture
+def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """Runs in the order in which tests stand; a random one is asked for where it matters."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:randomly")
+    return pytester

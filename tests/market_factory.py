@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from marketsim.server import MarketServer
 
 from pytest_modelgate.adapters.alpaca_keys import KEY_ID, SECRET_KEY
 from pytest_modelgate.core.bars import COLUMNS, AssetClass, Bars, Instrument, Timeframe
 from pytest_modelgate.core.market import MarketRequest
 from pytest_modelgate.recording import Recorder
+
+if TYPE_CHECKING:  # not found by runs that need no server
+    from marketsim.server import MarketServer
 
 
 def random_walk(first: str, hours: int, seed: int = 1) -> pd.DataFrame:

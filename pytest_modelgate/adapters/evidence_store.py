@@ -1,64 +1,191 @@
-"""Evidence of a run on disk: one file per model and window, written whole or not at all."""
+"""Evidence on disk: one file per model and window, written whole or not at all, and who is at work on which."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict
 
 from pytest_modelgate.adapters.atomic import write_atomically
-from pytest_modelgate.core.evidence import Evidence, WindowFailure
+from pytest_modelgate.core.evidence import Evidence, WindowEvidence, WindowFailure
 
-SCHEMA = "modelgate.evidence/1"
+SCHEMA = "modelgate.evidence/2"
+LOCKS = "locks"
 
 
-class _Record(BaseModel):
+class _Body(BaseModel):
     model_config = ConfigDict(ser_json_inf_nan="strings", extra="forbid")
+    key: str
     evidence: Evidence
 
 
 @dataclass(frozen=True)
 class EvidenceStore:
-    """The evidence folder of one run; several processes may write to it at once.
+    """Evidence of one run; several processes, of this run and of others, may be at work in the same folder.
 
-    Two processes that measure the same window write the same bytes, and a file is put in place by one rename, so a
-    reader sees a whole record or none.
+    Decisions of a run rest on the records in its own folder. A file is put in place by one rename, so a reader sees a
+    whole record or none. Whoever evaluates a window claims it first: the others of the run wait, and a claim that
+    outlives its process tells that the evaluation crashed.
+
+    Attributes:
+        root: evidence of all runs that write to this place; what earlier ones found is used again.
+        run_id: names the folder of this run.
+        others: folders with evidence of runs elsewhere, searched before ``root``, at any depth.
     """
 
-    folder: Path
+    root: Path
+    run_id: str
+    others: tuple[Path, ...] = ()
+    _claimed: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
-    def write(self, evidence: Evidence) -> None:
-        """Put a record in place, atomically and durably."""
-        body = _Record(evidence=evidence).model_dump_json()
+    @property
+    def folder(self) -> Path:
+        """Where the records of this run are."""
+        return self.root / self.run_id
+
+    def write(self, evidence: Evidence, key: str = "") -> None:
+        """Put a record in place, atomically and durably.
+
+        Args:
+            key: what the evidence depends on (``core.evidence_key``); empty where that could not be found out.
+        """
+        body = _Body(key=key, evidence=evidence).model_dump_json()
         record = {"schema": SCHEMA, "sha256": hashlib.sha256(body.encode()).hexdigest(), "body": body}
-        write_atomically(self._path(evidence.model, evidence.window), (json.dumps(record) + "\n").encode())
+        path = self.folder / _file_name(evidence.model, evidence.window)
+        write_atomically(path, (json.dumps(record) + "\n").encode())
 
     def read(self, model: str, window: str) -> Evidence | None:
-        """The record of a window; None when there is none. A damaged or altered record is a failure, never a figure."""
-        path = self._path(model, window)
-        try:
-            text = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return None
-        try:
-            record = json.loads(text)
-            body = record["body"]
-            if record["schema"] != SCHEMA or hashlib.sha256(body.encode()).hexdigest() != record["sha256"]:
-                return self._damaged(model, window, path)
-            evidence = _Record.model_validate_json(body).evidence
-        except (ValueError, KeyError, TypeError, AttributeError, ValidationError):
-            return self._damaged(model, window, path)
-        if (evidence.model, evidence.window) != (model, window):
-            return self._damaged(model, window, path)
-        return evidence
+        """This run's record of a window; None when there is none.
 
-    def _path(self, model: str, window: str) -> Path:
-        return self.folder / f"{model}.{window}.json"
+        A damaged or altered record is a failure, never a figure; so is a window whose evaluation, or whose test, took
+        its process with it, whatever was recorded before that.
+        """
+        if self._crashed(model, window):
+            return _crash(model, window)
+        body = _read(self.folder / _file_name(model, window), model, window)
+        return body.evidence if isinstance(body, _Body) else body
 
-    @staticmethod
-    def _damaged(model: str, window: str, path: Path) -> WindowFailure:
-        problem = "the record is damaged or was altered"
-        return WindowFailure(model, window, f"evidence {path.name}", problem, "Run the gate again to measure it anew")
+    def reusable(self, model: str, window: str, key: str) -> WindowEvidence | WindowFailure | None:
+        """What other runs found out under the same key.
+
+        Returns:
+            Valid evidence if any run has it. Else why one of them has none: it failed, or its record is damaged.
+        """
+        reason = None
+        for path in self._elsewhere(_file_name(model, window)):
+            body = _read(path, model, window)
+            if not isinstance(body, _Body):
+                reason = reason or body
+            elif body.key == key and isinstance(body.evidence, WindowEvidence):
+                return body.evidence
+            elif body.key in (key, "") and isinstance(body.evidence, WindowFailure):
+                reason = reason or body.evidence
+        return reason
+
+    @property
+    def has_others(self) -> bool:
+        """Whether any other run left evidence that could be used again."""
+        return bool(self._index) or any(path.parent != self.folder for path in self.root.glob("*/*.json"))
+
+    @contextmanager
+    def claim(self, model: str, window: str) -> Iterator[None]:
+        """Evaluate a window, or run its test, as the only one in this run; waits for whoever is at it.
+
+        A claim within a claim of the same process is part of it. A claim that a process took to its grave goes on
+        record as a failure.
+        """
+        name = f"{model}.{window}"
+        if name in self._claimed:
+            yield
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        attempt = self.folder / f"{name}.attempt"
+        with FileLock(self.folder / f"{name}.lock"):
+            if attempt.exists():
+                self.write(_crash(model, window))
+            attempt.touch()
+            self._claimed.add(name)
+            try:
+                yield
+            finally:
+                self._claimed.discard(name)
+                attempt.unlink(missing_ok=True)
+
+    def forget(self, model: str, window: str) -> None:
+        """Take back that a window failed or crashed in this run: its test is run again. Valid evidence stays."""
+        if f"{model}.{window}" not in self._claimed:
+            (self.folder / f"{model}.{window}.attempt").unlink(missing_ok=True)
+        path = self.folder / _file_name(model, window)
+        body = _read(path, model, window)
+        if not (isinstance(body, _Body) and isinstance(body.evidence, WindowEvidence)):
+            path.unlink(missing_ok=True)
+
+    @contextmanager
+    def computing(self, key: str) -> Iterator[None]:
+        """Compute what bears a key as the only one among all runs that write to this place."""
+        folder = self.root / LOCKS
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f"{key}.lock"):
+            yield
+
+    def _crashed(self, model: str, window: str) -> bool:
+        """Whether a claim is left of a process that is gone."""
+        name = f"{model}.{window}"
+        attempt = self.folder / f"{name}.attempt"
+        if name in self._claimed or not attempt.exists():
+            return False
+        try:
+            with FileLock(self.folder / f"{name}.lock", timeout=0):
+                return attempt.exists()  # or else its process has just let go of it
+        except Timeout:
+            return False
+
+    def _elsewhere(self, name: str) -> Iterator[Path]:
+        """Records of a window in other runs' folders."""
+        yield from self._index.get(name, ())
+        for path in sorted(self.root.glob(f"*/{name}")):
+            if path.parent != self.folder:
+                yield path
+
+    @cached_property
+    def _index(self) -> dict[str, list[Path]]:
+        found: dict[str, list[Path]] = {}
+        for folder in self.others:
+            for path in sorted(folder.rglob("*.json")):
+                if path.parent != self.folder:
+                    found.setdefault(path.name, []).append(path)
+        return found
+
+
+def _file_name(model: str, window: str) -> str:
+    return f"{model}.{window}.json"
+
+
+def _read(path: Path, model: str, window: str) -> _Body | WindowFailure | None:
+    """A record; a failure when it is damaged, altered or about another window, None when there is none."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        text = record["body"]
+        if record["schema"] == SCHEMA and hashlib.sha256(text.encode()).hexdigest() == record["sha256"]:
+            body = _Body.model_validate_json(text)
+            if (body.evidence.model, body.evidence.window) == (model, window):
+                return body
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        pass  # told below, like every other damage
+    problem = "the record is damaged or was altered"
+    return WindowFailure(model, window, f"evidence {path.name}", problem, "Run the gate again to measure it anew")
+
+
+def _crash(model: str, window: str) -> WindowFailure:
+    problem = "the process that evaluated it came to a sudden end"
+    remedy = "Run the gate again; if it happens again, look for what ends processes, such as too little memory"
+    return WindowFailure(model, window, f"{model} {window}", problem, remedy)

@@ -95,6 +95,14 @@ class WindowFailure:
         remedy = "This is a fault of the gate: report it with the archive and the options used"
         return cls(model, window, f"{model} {window}", problem, remedy)
 
+    @classmethod
+    def of_test(cls, model: str, window: str) -> WindowFailure:
+        """Record that the window's own test ended before it got its evidence."""
+        problem = "its test ended in an error before it had its evidence"
+        return cls(
+            model, window, f"{model} {window}", problem, "See to that error, then run what failed again with --lf"
+        )
+
     def __str__(self) -> str:
         return f"{self.where}: {self.problem}. {self.remedy}."
 

@@ -91,6 +91,12 @@ def judge(plan: ModelPlan, profile: Profile, rule: DecisionRule, find: Callable[
         if not isinstance(evidence, WindowEvidence):
             missing = str(evidence) if evidence else f"{name} was not evaluated in this run"
             return Judgement(plan, backtest, sanity, folds, None, missing)
+    judged = {
+        (item.checkpoint.sha256, item.market.sha256) for item in found.values() if isinstance(item, WindowEvidence)
+    }
+    if len(judged) > 1:
+        missing = "its windows were measured on different checkpoints or market data; run the gate again"
+        return Judgement(plan, backtest, sanity, folds, None, missing)
     results = [fold_result(fold) for fold in folds if isinstance(fold, WindowEvidence)]
     decision = decide(plan.gating.classification, sanity, results, profile, rule, shortfalls=plan.gating.findings)
     return Judgement(plan, backtest, sanity, folds, decision, "")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -11,10 +14,17 @@ from pytest_modelgate.core.gating import Classification, Gating, check_reward_sc
 from pytest_modelgate.core.market import MarketRequest
 from pytest_modelgate.core.profiles import Profile
 from pytest_modelgate.core.session_bars import source_timeframe
-from pytest_modelgate.core.settings import Settings
+from pytest_modelgate.core.settings import Settings, Shard
 from pytest_modelgate.core.training_run import TrainedModel, TrainingRun
 from pytest_modelgate.core.windows import Window, backtest_window, market_window, walk_forward_windows
 from pytest_modelgate.errors import SettingsError
+
+
+class WindowId(NamedTuple):
+    """One window of one model."""
+
+    model: str
+    window: str
 
 
 @dataclass(frozen=True)
@@ -47,6 +57,10 @@ class ModelPlan:
         """The window of that name."""
         return next(window for window in (self.backtest, *self.folds) if window.name == name)
 
+    def bars(self, window: Window) -> int:
+        """How many bars a window spans at most: what its evaluation costs, compared with others."""
+        return int((window.end - window.start) / self.model.timeframe.delta)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -58,7 +72,32 @@ class Plan:
 
     def of(self, model_id: str) -> ModelPlan:
         """The plan of one model."""
-        return next(plan for plan in self.models if plan.model.id == model_id)
+        return self._by_id[model_id]
+
+    @cached_property
+    def _by_id(self) -> Mapping[str, ModelPlan]:
+        return {plan.model.id: plan for plan in self.models}
+
+    @property
+    def windows(self) -> tuple[WindowId, ...]:
+        """Every window that any decision needs, in the order of the models."""
+        return tuple(WindowId(plan.model.id, window.name) for plan in self.models for window in plan.windows)
+
+    def cost(self, window: WindowId) -> int:
+        """Bars to be evaluated; none for a model that gating dropped."""
+        plan = self.of(window.model)
+        return 0 if plan.dropped else plan.bars(plan.window(window.window))
+
+    def share(self, shard: Shard) -> frozenset[WindowId]:
+        """The windows of one of several machines: dealt longest first, each to whoever has the least so far."""
+        loads = [0] * shard.count
+        mine = set()
+        for window in sorted(self.windows, key=lambda window: (-self.cost(window), window)):
+            least = loads.index(min(loads))
+            loads[least] += self.cost(window)
+            if least == shard.index - 1:
+                mine.add(window)
+        return frozenset(mine)
 
 
 def when(run: TrainingRun, settings: Settings) -> pd.Timestamp:

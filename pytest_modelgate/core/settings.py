@@ -18,6 +18,17 @@ Sessions = Literal["regular", "extended"]
 RecordMode = Literal["none", "once", "new_episodes", "all"]
 
 
+@dataclass(frozen=True)
+class Shard:
+    """One of several machines that share the windows, numbered from 1."""
+
+    index: int
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """The options of INTERFACE: what can change a result, and where things lie.
@@ -39,6 +50,9 @@ class Settings:
         sessions, feed, adjustment: which stock bars are used.
         trainer_packages: whose config classes get inert stand-ins in a checkpoint.
         output: folder of report, verdict and evidence.
+        evidence: folders with evidence of earlier or other runs, to be used before anything is computed.
+        merge: decide from evidence alone, compute nothing.
+        shard: evaluate only this machine's share of the windows; None means all of them.
     """
 
     archive: Path
@@ -61,6 +75,9 @@ class Settings:
     feed: str = "sip"
     adjustment: str = "all"
     trainer_packages: tuple[str, ...] = ("alpaca_trading",)
+    evidence: tuple[Path, ...] = ()
+    merge: bool = False
+    shard: Shard | None = None
 
     def __post_init__(self) -> None:
         """Refuse numbers no window can be built from.
@@ -81,6 +98,28 @@ class Settings:
         if not 0 < self.capital < float("inf"):
             problem = f"is {self.capital!r}, expected a positive amount in USD"
             raise SettingsError("--gate-capital", problem, "Name the capital the model will trade with")
+        if self.merge and self.shard:
+            problem = "a shard evaluates windows and a merge evaluates none"
+            raise SettingsError("--gate-merge and --gate-shard", problem, "Run the shards first, then merge them")
+        for folder in self.evidence:
+            if not folder.is_dir():
+                problem = "is not there" if not folder.exists() else "is not a folder"
+                raise SettingsError(f"--gate-evidence {folder}", problem, "Name the evidence/ folder of another run")
+
+
+def parse_shard(text: str) -> Shard:
+    """``2/3``: the second of three.
+
+    Raises:
+        SettingsError: not two whole numbers of that kind.
+    """
+    index, slash, count = text.partition("/")
+    if slash and index.isascii() and index.isdigit() and count.isascii() and count.isdigit():
+        shard = Shard(int(index), int(count))
+        if 1 <= shard.index <= shard.count:
+            return shard
+    problem = f"is {text!r}, expected i/n with i from 1 to n, for example 1/3"
+    raise SettingsError("--gate-shard", problem, "Give every machine a number of its own")
 
 
 def parse_as_of(text: str) -> pd.Timestamp:

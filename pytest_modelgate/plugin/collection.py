@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:  # the plan pulls in pandas, which a run without an archive must not pay for
-    from pytest_modelgate.core.plan import ModelPlan, Plan
+    from pytest_modelgate.core.plan import ModelPlan, Plan, WindowId
 
 SUITE = "model_tests"
 CASE = "gate_case"
@@ -56,7 +57,7 @@ def use_suite(config: pytest.Config) -> None:
 
 def make_module(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
     """Give the suite the node ids of the contract, ``model_tests/test_....py``, wherever it lies."""
-    if module_path.parent != suite_folder(parent.config):
+    if module_path.parent.resolve() != suite_folder(parent.config).resolve():  # pytest follows links in its arguments
         return None
     nodeid = f"{SUITE}/{module_path.name}"
     module: pytest.Module = pytest.Module.from_parent(parent, path=module_path, nodeid=nodeid)
@@ -82,9 +83,62 @@ def _cases(metafunc: pytest.Metafunc, plan: ModelPlan) -> dict[str, Case]:
     if "fold_result" in metafunc.fixturenames:
         return {f"{model}-{fold.name}": Case(model, window=fold.name) for fold in plan.folds}
     if "backtest" in metafunc.fixturenames:
-        days = (plan.backtest.end - plan.backtest.start).days
-        return {f"{model}-{days}d": Case(model, window=plan.backtest.name)}
+        return {f"{model}-{_days(plan)}d": Case(model, window=plan.backtest.name)}
     return {model: Case(model)}
+
+
+def _days(plan: ModelPlan) -> int:
+    return (plan.backtest.end - plan.backtest.start).days
+
+
+def window_ids(plan: Plan) -> dict[str, WindowId]:
+    """What stands in the brackets of a test about a window, and which window that is."""
+    from pytest_modelgate.core.plan import WindowId
+
+    found = {}
+    for model in plan.models:
+        name = model.model.id
+        found[f"{name}-{_days(model)}d"] = WindowId(name, model.backtest.name)
+        found |= {f"{name}-{fold.name}": WindowId(name, fold.name) for fold in model.folds}
+    return found
+
+
+def bracket(nodeid: str) -> str:
+    """The parameters of a test, as its id spells them; empty without any."""
+    return nodeid[:-1].rpartition("[")[2] if nodeid.endswith("]") else ""
+
+
+def selected_windows(nodeids: Iterable[str], plan: Plan) -> frozenset[WindowId]:
+    """The windows that have a test of their own among these."""
+    known = window_ids(plan)
+    return frozenset(known[name] for name in map(bracket, nodeids) if name in known)
+
+
+def properties(nodeid: str, plan: Plan) -> list[tuple[str, object]]:
+    """The labels of a test that nobody lived to report, as far as its id tells them."""
+    name, stage = bracket(nodeid), nodeid.removeprefix(f"{SUITE}/test_").partition(".py")[0]
+    model = next((item.model.id for item in plan.models if f"{name}-".startswith(f"{item.model.id}-")), None)
+    found: list[tuple[str, object]] = [("model", model)] if model else []
+    return [*found, ("stage", stage)] if stage in STAGES else found
+
+
+def keep_share(config: pytest.Config, items: list[pytest.Item], share: frozenset[WindowId]) -> None:
+    """Deselect all but the tests about windows of this machine's share: decisions are left to a merge."""
+    kept: list[pytest.Item] = []
+    left: list[pytest.Item] = []
+    for item in items:
+        case = case_of(item)
+        mine = case is not None and (case.model, case.window) in share
+        (kept if mine else left).append(item)
+    config.hook.pytest_deselected(items=left)
+    items[:] = kept
+
+
+def case_of(item: pytest.Item) -> Case | None:
+    """What a test is about; None for a test of no model."""
+    callspec = getattr(item, "callspec", None)
+    found: Case | None = callspec.params.get(CASE) if callspec else None
+    return found
 
 
 def label_and_sort(items: list[pytest.Item]) -> None:
@@ -95,9 +149,9 @@ def label_and_sort(items: list[pytest.Item]) -> None:
     staged = {}
     for place, item in enumerate(items):
         stage = next((stage for stage in STAGES if item.get_closest_marker(stage)), None)
-        callspec = getattr(item, "callspec", None)
-        if callspec is not None and CASE in callspec.params:
-            item.user_properties.append(("model", callspec.params[CASE].model))
+        case = case_of(item)
+        if case is not None:
+            item.user_properties.append(("model", case.model))
         if stage is not None:
             item.user_properties.append(("stage", stage))
             staged[place] = (STAGES.index(stage), item)

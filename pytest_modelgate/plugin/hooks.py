@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_modelgate.plugin import collection, hookspecs
+from pytest_modelgate.plugin.completeness import Completeness
 from pytest_modelgate.plugin.options import add_options, archive_path, check_configuration_was_read, read_settings
-from pytest_modelgate.plugin.state import RUN
+from pytest_modelgate.plugin.placement import auto_workers, check_distribution, equip
+from pytest_modelgate.plugin.state import COMPLETENESS, RUN
+from pytest_modelgate.plugin.window_tests import WindowTests
 
 if TYPE_CHECKING:  # a run without an archive must not pay for what these pull in
     from pytest_modelgate.plugin.run import GateRun
+    from pytest_modelgate.plugin.scheduling import GateScheduling
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,12 +45,23 @@ def pytest_configure(config: pytest.Config) -> None:
     collection.use_suite(config)
     try:
         check_configuration_was_read(config)
+        check_distribution(config)
         run = start_run(config, read_settings(config, archive))
     except GateError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[RUN] = run
     config.add_cleanup(run.close)
-    add_report(config, run)
+    if config.option.collectonly:
+        return
+    config.pluginmanager.register(WindowTests(run), "modelgate-windows")
+    if run.scheduled:
+        from pytest_modelgate.plugin.internal_items import InternalItems
+
+        config.pluginmanager.register(InternalItems(), "modelgate-internal-items")
+    if run.controller:
+        config.stash[COMPLETENESS] = Completeness(config, run)
+        config.pluginmanager.register(config.stash[COMPLETENESS], "modelgate-completeness")
+        add_report(config, run)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -57,13 +73,46 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         begin(session.config, run)
 
 
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """``-n auto``: as many workers as the GPUs hold."""
+    if archive_path(config) is None:
+        return None
+    from pytest_modelgate.errors import GateError
+
+    try:
+        return auto_workers(config)
+    except GateError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: Sequence[Any]) -> None:
+    """Give each worker its GPU and its one thread, before it imports anything."""
+    if RUN in config.stash:
+        equip(config, specs)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:  # noqa: ANN401 - xdist publishes no type for its nodes
     """Let an xdist worker take part in this run."""
     from pytest_modelgate.plugin.run import WORKER_KEY
 
     if RUN in node.config.stash:
-        node.workerinput[WORKER_KEY] = node.config.stash[RUN].to_worker()
+        scheduled = node.config.getoption("dist") == "load"
+        node.workerinput[WORKER_KEY] = node.config.stash[RUN].to_worker(scheduled=scheduled)
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_xdist_make_scheduler(config: pytest.Config) -> GateScheduling | None:
+    """Decide who runs what, and when."""
+    if RUN not in config.stash or config.getoption("dist") != "load":
+        return None
+    from pytest_modelgate.plugin.scheduling import GateScheduling
+
+    scheduling = GateScheduling(config, config.stash[RUN].cut)
+    config.stash[COMPLETENESS].crash_was_reported = scheduling.crash_was_reported
+    return scheduling
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -72,7 +121,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         return []
     from pytest_modelgate.plugin.terminal import header
 
-    return header(config.stash[RUN])
+    return header(config, config.stash[RUN])
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
@@ -83,13 +132,19 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test per model, metric or window."""
     run = metafunc.config.stash.get(RUN, None)
+    if run and run.refusal and collection.CASE in metafunc.fixturenames:
+        raise pytest.Collector.CollectError(run.refusal)
     collection.parametrize(metafunc, run.gate.plan if run else None)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Label tests for the reports; gating first, decisions last."""
-    if RUN in config.stash:
-        collection.label_and_sort(items)
+    run = config.stash.get(RUN, None)
+    if run is None:
+        return
+    if run.settings.shard:
+        collection.keep_share(config, items, frozenset(run.windows))
+    collection.label_and_sort(items)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -102,11 +157,15 @@ def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Derive the verdict from evidence, before the report that shows it is written."""
     run = _reporting_run(session.config)
-    if run:
-        run.finish()
+    if run is None:
+        return
+    session.config.stash[COMPLETENESS].report_missing(session, exitstatus)
+    run.finish()
+    if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and run.settings.shard and not run.windows:
+        session.exitstatus = pytest.ExitCode.OK  # more machines than windows: nothing is left for this one
 
 
 @pytest.hookimpl(trylast=True)

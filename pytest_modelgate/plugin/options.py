@@ -63,6 +63,9 @@ _OPTIONS = (
     _Option("--gate-sessions", str, "regular", "stock sessions", ("regular", "extended")),
     _Option("--gate-feed", str, "sip", "Alpaca's stock feed", metavar="FEED"),
     _Option("--gate-adjustment", str, "all", "price adjustment of stocks", ("raw", "split", "dividend", "all")),
+    _Option("--gate-shard", str, None, "evaluate only this machine's share of the windows", metavar="i/n"),
+    _Option("--gate-workers-per-gpu", int, None, "most workers on one GPU (default: from free memory)", metavar="N"),
+    _Option("--gate-gpu-memory", int, None, "GPU memory of one worker (default: 2048)", metavar="MB"),
     _Option("--gate-output", str, "gate-report", "folder of report.html, verdict.json and evidence", metavar="DIR"),
 )
 
@@ -85,6 +88,12 @@ def add_options(parser: pytest.Parser) -> None:
     packages = "package whose config classes a checkpoint may name (repeatable; default: alpaca_trading)"
     group.addoption("--gate-trainer-package", action="append", metavar="NAME", help=packages)
     parser.addini("gate_trainer_package", packages, type="args", default=["alpaca_trading"])
+    evidence = "folder with evidence of earlier or other runs, to use again (repeatable)"
+    group.addoption("--gate-evidence", action="append", metavar="DIR", help=evidence)
+    parser.addini("gate_evidence", evidence, type="paths", default=[])
+    merge = "decide from evidence alone, compute nothing"
+    group.addoption("--gate-merge", action="store_true", default=_UNSET, help=merge)
+    parser.addini("gate_merge", merge, type="bool", default=False)
 
 
 def archive_path(config: pytest.Config) -> Path | None:
@@ -124,10 +133,12 @@ def read_settings(config: pytest.Config, archive: Path) -> Settings:
         SettingsError: a value is unusable; the message names option or ini key.
     """
     from pytest_modelgate.core.decision import DecisionLevel
-    from pytest_modelgate.core.settings import Settings, parse_as_of
+    from pytest_modelgate.core.settings import Settings, parse_as_of, parse_shard
 
+    placement_limits(config)  # an unusable one is refused even where no worker is placed
     values: dict[str, Any] = {option.key: _value(config, option) for option in _OPTIONS}
-    as_of = values["gate_as_of"]
+    as_of, shard, merge = values["gate_as_of"], values["gate_shard"], config.getoption("gate_merge")
+    folders = config.getoption("gate_evidence")
     return Settings(
         archive=archive,
         record_mode=values["gate_record_mode"],
@@ -149,6 +160,9 @@ def read_settings(config: pytest.Config, archive: Path) -> Settings:
         feed=values["gate_feed"],
         adjustment=values["gate_adjustment"],
         trainer_packages=tuple(config.getoption("gate_trainer_package") or config.getini("gate_trainer_package")),
+        evidence=tuple(config.invocation_params.dir / folder for folder in folders or config.getini("gate_evidence")),
+        merge=config.getini("gate_merge") if merge is None else merge,
+        shard=parse_shard(shard) if shard else None,
     )
 
 
@@ -160,6 +174,31 @@ def _record_command(config: pytest.Config, values: dict[str, Any]) -> str:
         if values[option.key] != option.default:
             command += [f"--{name.replace('_', '-')}", str(values[option.key])]
     return list2cmdline(command) if sys.platform == "win32" else shlex.join(command)
+
+
+def placement_limits(config: pytest.Config) -> tuple[int | None, int | None]:
+    """The most workers on one GPU, and the MiB of its memory that each of them takes; None where nothing is said.
+
+    Raises:
+        SettingsError: one of them is not a positive number.
+    """
+    from pytest_modelgate.errors import SettingsError
+
+    limits = []
+    for key in ("gate_workers_per_gpu", "gate_gpu_memory"):
+        option = next(option for option in _OPTIONS if option.key == key)
+        value: Any = _value(config, option)
+        if value is not None and value < 1:
+            problem = f"is {value}, expected a whole number of at least 1"
+            raise SettingsError(option.name, problem, "Use --gate-device=cpu to place no worker on a GPU")
+        limits.append(value)
+    return limits[0], limits[1]
+
+
+def wants_gpus(config: pytest.Config) -> bool:
+    """Whether workers may be placed on GPUs."""
+    device = next(option for option in _OPTIONS if option.key == "gate_device")
+    return _value(config, device) != "cpu"
 
 
 def _value(config: pytest.Config, option: _Option) -> str | int | float | None:

@@ -6,28 +6,35 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from filelock import BaseFileLock
 
 from pytest_modelgate.adapters.archive import open_archive
+from pytest_modelgate.adapters.evidence_folders import open_folder
 from pytest_modelgate.adapters.evidence_store import EvidenceStore
 from pytest_modelgate.adapters.profile_files import load_profile
 from pytest_modelgate.adapters.verdict_file import Verdict, make_verdict, write_verdict
+from pytest_modelgate.core.evidence import Evidence
 from pytest_modelgate.core.features import FeatureSet
 from pytest_modelgate.core.judgement import Judgement
-from pytest_modelgate.core.plan import market_request
+from pytest_modelgate.core.plan import WindowId
 from pytest_modelgate.core.reference_features import REFERENCE
+from pytest_modelgate.core.schedule import Unit
 from pytest_modelgate.core.settings import Settings
-from pytest_modelgate.errors import GateError, SettingsError
+from pytest_modelgate.errors import SettingsError
 from pytest_modelgate.gate import Gate
+from pytest_modelgate.plugin.collection import selected_windows
 from pytest_modelgate.plugin.figures import plain
-from pytest_modelgate.recording import Recorder, RecordMode, estimate, record_each
+from pytest_modelgate.plugin.record_first import record_first
+from pytest_modelgate.plugin.units import Layout, lay_out, make_units
 
 WORKER_KEY = "modelgate"
+EVIDENCE = "evidence"
 
 
 @dataclass
@@ -39,8 +46,11 @@ class GateRun:
         controller: whether this process reports and writes the verdict (False in xdist's workers).
         run_id: names this run's evidence folder; alike in controller and workers.
         scratch: private folder for copies of checkpoints; the controller removes it.
+        scheduled: whether this is a worker that gets its work from our schedule.
+        refusal: why this worker cannot take part; empty when it can.
         report_path: where the HTML report is written, None when there is none.
         judgements: of every model, as of the last verdict written.
+        reusable: windows whose evidence earlier runs left.
     """
 
     gate: Gate
@@ -48,8 +58,12 @@ class GateRun:
     run_id: str
     scratch: Path
     started: datetime
+    scheduled: bool = False
+    refusal: str = ""
     report_path: Path | None = None
     judgements: tuple[Judgement, ...] = field(default=(), init=False)
+    reusable: frozenset[WindowId] = field(default=frozenset(), init=False)
+    _in_use: BaseFileLock | None = field(default=None, init=False)
     _verdict: Verdict | None = field(default=None, init=False)
 
     @property
@@ -73,9 +87,22 @@ class GateRun:
         """Where the verdict is written."""
         return self.settings.output / "verdict.json"
 
-    def to_worker(self) -> dict[str, str]:
+    @property
+    def windows(self) -> tuple[WindowId, ...]:
+        """What this run has to evaluate: every window that a decision needs, or a shard's share of them."""
+        plan, shard = self.gate.plan, self.settings.shard
+        share = plan.share(shard) if shard else None
+        return tuple(window for window in plan.windows if share is None or window in share)
+
+    def to_worker(self, *, scheduled: bool) -> dict[str, str | bool]:
         """What an xdist worker needs to take part in this run."""
-        return {"run_id": self.run_id, "scratch": str(self.scratch)}
+        return {
+            "run_id": self.run_id,
+            "scratch": str(self.scratch),
+            "scheduled": scheduled,
+            "archive": self.gate.archive.identity(),
+            "agreement": self.gate.agreement,
+        }
 
     def begin(self, say: Callable[[str], None]) -> None:
         """Put an incomplete verdict in place, so that an earlier one cannot be mistaken for this run's; then record.
@@ -84,40 +111,46 @@ class GateRun:
             say: is given lines about what is recorded.
 
         Raises:
-            SettingsError: market data cannot be recorded with these keys or options.
+            SettingsError: evidence cannot be written, or market data not recorded with these keys or options.
             MarketDataError: the manifest of the cassettes is unusable.
         """
-        self._judge_and_write("the run has not finished")
-        mode = self.settings.record_mode
-        if mode != "none":
-            self._record(mode, say)
+        self._in_use = open_folder(self.settings.output / EVIDENCE, self.run_id)
+        self._judge_and_write("the run has not finished", lambda *_: None)
+        record_first(self.gate, say)
+        if self.gate.store.has_others:
+            self.reusable = frozenset(window for window in self.windows if self.gate.reusable(*window))
 
-    def _record(self, mode: RecordMode, say: Callable[[str], None]) -> None:
-        """Record what the models that are evaluated need, before workers start; whatever fails is then missing."""
-        plan, settings = self.gate.plan, self.settings
-        wanted = [market_request(model.model, settings, plan.as_of) for model in plan.models if model.windows]
-        requests = list(dict.fromkeys(wanted))
-        recorder = Recorder(settings.cassettes, mode=mode, tell=say)
-        missing, seconds = estimate(recorder, requests)
-        if missing:
-            say(f"recording {len(missing)} of {len(requests)} series, about {timedelta(seconds=round(seconds))}")
-        for number, (request, result) in enumerate(record_each(recorder, requests), start=1):
-            what = f"[{number}/{len(requests)}] {request.instrument.symbol} {request.timeframe}"
-            say(f"{what}: {result if isinstance(result, GateError) else result[0]}")
+    def select(self, nodeids: Iterable[str]) -> None:
+        """Say which tests are run: only what this run finds out about their windows counts."""
+        self.gate.selected = selected_windows(nodeids, self.gate.plan)
+
+    def forget(self, nodeid: str) -> None:
+        """A test that crashed its worker is run again: so is what it evaluates."""
+        for window in selected_windows([nodeid], self.gate.plan):
+            self.gate.store.forget(*window)
+
+    def cut(self, nodeids: Sequence[str]) -> tuple[Layout, list[Unit]]:
+        """Cut a collection into units of work."""
+        plan = self.gate.plan
+        return lay_out(nodeids, plan), make_units(nodeids, plan, self.reusable)
 
     def finish(self) -> None:
-        """Derive the verdict from this run's evidence, measuring nothing."""
-        self._judge_and_write("")
+        """Derive the verdict from evidence, measuring nothing."""
+        shard = self.settings.shard
+        unfinished = f"this was shard {shard}: run the others, and merge their evidence" if shard else ""
+        self._judge_and_write(unfinished, self.gate.known)
 
     def close(self) -> None:
         """Release the archive and the copies of its checkpoints."""
         self.gate.archive.close()
+        if self._in_use:
+            self._in_use.release()
         if self.controller:
             shutil.rmtree(self.scratch, ignore_errors=True)
 
-    def _judge_and_write(self, unfinished: str) -> None:
+    def _judge_and_write(self, unfinished: str, find: Callable[[str, str], Evidence | None]) -> None:
         gate = self.gate
-        self.judgements = tuple(gate.judge(plan.model.id, measure=False) for plan in gate.plan.models)
+        self.judgements = tuple(gate.judge(plan.model.id, find) for plan in gate.plan.models)
         self._verdict = make_verdict(
             archive_sha256=gate.archive.sha256(),
             plan=gate.plan,
@@ -150,17 +183,28 @@ def start_run(config: pytest.Config, settings: Settings) -> GateRun:
     profile = load_profile(settings.profile)
     archive = open_archive(settings.archive)
     try:
-        from_controller: dict[str, str] | None = getattr(config, "workerinput", {}).get(WORKER_KEY)
-        run_id = from_controller["run_id"] if from_controller else secrets.token_hex(8)
-        scratch = Path(from_controller["scratch"] if from_controller else tempfile.mkdtemp(prefix="modelgate-"))
-        store = EvidenceStore(settings.output / "evidence" / run_id)
+        shared: dict[str, str] | None = getattr(config, "workerinput", {}).get(WORKER_KEY)
+        run_id = shared["run_id"] if shared else secrets.token_hex(8)
+        scratch = Path(shared["scratch"] if shared else tempfile.mkdtemp(prefix="modelgate-"))
+        store = EvidenceStore(settings.output / EVIDENCE, run_id, settings.evidence)
         gate = Gate(settings, archive, profile, lambda: feature_sets(config), store, scratch)
-        run = GateRun(gate, from_controller is None, run_id, scratch, datetime.now(UTC))
+        run = GateRun(gate, shared is None, run_id, scratch, datetime.now(UTC))
+        if shared:
+            run.scheduled, run.refusal = bool(shared["scheduled"]), _refusal(gate, shared)
         _ = gate.plan  # a missing as-of or a foreign reward scale is refused before anything is collected
     except BaseException:
         archive.close()
         raise
     return run
+
+
+def _refusal(gate: Gate, shared: Mapping[str, str]) -> str:
+    """Why this worker would judge something else than the controller announced; empty when it would not."""
+    if not gate.archive.is_identical(shared["archive"]):
+        return "INCOMPLETE: the archive is not the one that the run began with; start again when nobody writes to it"
+    if gate.agreement != shared["agreement"]:
+        return "INCOMPLETE: this worker has other options, another profile or another version than the run began with"
+    return ""
 
 
 def feature_sets(config: pytest.Config) -> Mapping[str, FeatureSet]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_modelgate.plugin.figures import backtest_text, folds_text, plain, spread_text
+from pytest_modelgate.plugin.placement import describe, is_distributed
 
 if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must not pay for
     from pytest_modelgate.core.judgement import Judgement
@@ -24,7 +25,7 @@ _MARKUP: dict[str, dict[str, bool]] = {
 }
 
 
-def header(run: GateRun) -> list[str]:
+def header(config: pytest.Config, run: GateRun) -> list[str]:
     """What is in force, before anything runs."""
     gate, settings = run.gate, run.settings
     models = len(gate.plan.models)
@@ -39,7 +40,21 @@ def header(run: GateRun) -> list[str]:
         f"{settings.folds} folds over {settings.walk_forward_days} days; "
         f"{recording}{plain(str(settings.cassettes))}; account {settings.account}; device cpu"
     )
-    return [asked, basis]
+    lines = [asked, basis, f"model gate: {_known(run)}"]
+    if is_distributed(config) and not config.option.collectonly:
+        lines.append(f"model gate: {describe(config)}")
+    return lines
+
+
+def _known(run: GateRun) -> str:
+    """How much is there already, and how much is to be computed."""
+    settings, total, known = run.settings, len(run.windows), len(run.reusable)
+    share = f"shard {settings.shard}, " if settings.shard else ""
+    if settings.merge:
+        return f"merging, evidence of {known} of {total} windows is there, nothing is computed"
+    if not known:
+        return f"{share}{total} windows to compute"
+    return f"{share}{total} windows, {known} known from earlier evidence, {total - known} to compute"
 
 
 def begin(config: pytest.Config, run: GateRun) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import cheap_runs
 import model_factory
 import numpy as np
 import pandas as pd
 import pytest
+from cheap_runs import CheapRun
 from market_factory import random_walk, recorder, series_key
 from marketsim.server import serve
 from plugin_helpers import AS_OF, GOOD, IDLE, GateResult, RunGate, pack
@@ -58,3 +62,25 @@ def run_gate(pytester: pytest.Pytester, market_folder: Path) -> RunGate:
 def good_archive(tmp_path: Path) -> Path:
     """One model that earns, one that never trades."""
     return pack(tmp_path, GOOD, IDLE)
+
+
+@pytest.fixture(scope="session")
+def cheap_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three models: one that earns, one that does not, one that gating drops."""
+    return cheap_runs.cheap_archive(tmp_path_factory.mktemp("cheap"))
+
+
+@pytest.fixture(scope="session")
+def reference(tmp_path_factory: pytest.TempPathFactory, cheap_archive: Path) -> CheapRun:
+    """A run in a single process, in the usual order."""
+    return cheap_runs.run(tmp_path_factory.mktemp("reference"), cheap_archive, "-n0")
+
+
+@pytest.fixture
+def cheap(tmp_path: Path, cheap_archive: Path) -> Callable[..., CheapRun]:
+    """Run the gate with folds that cost next to nothing."""
+
+    def run(*options: str, archive: Path = cheap_archive, **details: Any) -> CheapRun:
+        return cheap_runs.run(tmp_path, archive, *options, **details)
+
+    return run

@@ -22,7 +22,10 @@ class FolderSource:
 
     Attributes:
         sizes: bytes of every file, by its path relative to the folder, with slashes.
+        stamp: empty, since nothing short of its content tells whether a folder is still the same.
     """
+
+    stamp = ""
 
     def __init__(self, path: Path, where: str, limits: Limits) -> None:
         self._path = path

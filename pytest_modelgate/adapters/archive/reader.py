@@ -36,6 +36,7 @@ class Archive:
         self.run = run
         self._source, self._where, self._limits = source, where, limits
         self._digest = cache(source.sha256)
+        self._member_digest = cache(self._hash_member)
 
     def __enter__(self) -> Self:
         return self
@@ -48,6 +49,23 @@ class Archive:
     def sha256(self) -> str:
         """Digest of the zip's bytes; of a folder, over its sorted file names and their digests."""
         return self._digest()
+
+    def identity(self) -> str:
+        """What tells another process of the same machine that it opened the same archive."""
+        return f"{self._source.stamp} {self.sha256()}"
+
+    def is_identical(self, identity: str) -> bool:
+        """Whether this is the archive of that ``identity``; its bytes are read only when the file's stamp differs."""
+        stamp, _, sha256 = identity.rpartition(" ")
+        return (bool(stamp) and self._source.stamp == stamp) or self.sha256() == sha256
+
+    def checkpoint_sha256(self, checkpoint: CheckpointRef) -> str:
+        """Digest of a checkpoint's bytes, without copying them.
+
+        Raises:
+            ArchiveError: the content is damaged or larger than allowed.
+        """
+        return self._member_digest(checkpoint.member)
 
     def checkpoint_file(self, checkpoint: CheckpointRef, folder: Path) -> tuple[Path, str]:
         """Copy a checkpoint into a private folder, under the name of its sha256.
@@ -76,6 +94,12 @@ class Archive:
     def close(self) -> None:
         """Release the file."""
         self._source.close()
+
+    def _hash_member(self, member: str) -> str:
+        digest = hashlib.sha256()
+        for piece in _capped(self._source, member, self._limits.model_bytes, self._where):
+            digest.update(piece)
+        return digest.hexdigest()
 
 
 def open_archive(path: Path, limits: Limits = DEFAULT_LIMITS) -> Archive:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ class ZipSource:
 
     Attributes:
         sizes: bytes of every file, by the archive's name for it.
+        stamp: device, number, size and time of the file when it was opened: they change when somebody writes to it.
     """
 
     def __init__(self, path: Path, where: str, limits: Limits) -> None:
@@ -29,6 +31,8 @@ class ZipSource:
         except OSError as error:
             raise ArchiveError(where, f"cannot be opened: {error.strerror}", "Check its permissions") from None
         self._where = where
+        facts = os.fstat(self._file.fileno())
+        self.stamp = f"{facts.st_dev}-{facts.st_ino}-{facts.st_size}-{facts.st_mtime_ns}"
         try:
             self._spans = read_layout(self._file, where, limits)
         except BaseException:

@@ -1,0 +1,35 @@
+"""Market data that is recorded before the first test, where ``--gate-record-mode`` asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from pytest_modelgate.core.plan import market_request
+from pytest_modelgate.errors import GateError
+from pytest_modelgate.gate import Gate
+from pytest_modelgate.recording import Recorder, estimate, record_each
+
+
+def record_first(gate: Gate, say: Callable[[str], None]) -> None:
+    """Record what the models that will be evaluated need; whatever cannot be recorded is missing then.
+
+    Args:
+        say: is given lines about what is recorded.
+
+    Raises:
+        SettingsError: market data cannot be recorded with these keys or options.
+        MarketDataError: the manifest of the cassettes is unusable.
+    """
+    plan, settings = gate.plan, gate.settings
+    if settings.record_mode == "none" or settings.merge:
+        return
+    wanted = [market_request(model.model, settings, plan.as_of) for model in plan.models if model.windows]
+    requests = list(dict.fromkeys(wanted))
+    recorder = Recorder(settings.cassettes, mode=settings.record_mode, tell=say)
+    missing, seconds = estimate(recorder, requests)
+    if missing:
+        say(f"recording {len(missing)} of {len(requests)} series, about {timedelta(seconds=round(seconds))}")
+    for number, (request, result) in enumerate(record_each(recorder, requests), start=1):
+        what = f"[{number}/{len(requests)}] {request.instrument.symbol} {request.timeframe}"
+        say(f"{what}: {result if isinstance(result, GateError) else result[0]}")
