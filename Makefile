@@ -29,6 +29,8 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/actionlint .github/workflows/*.yml examples/consumer/.github/workflows/*.yml
+	$(BIN)/zizmor --offline --quiet --persona auditor .github examples/consumer/.github
 
 fuzz: $(STAMP)
 	$(BIN)/python tests/fuzz/circumstances.py $(FUZZ)
