@@ -14,8 +14,9 @@ from pytest_modelgate.adapters.archive import Archive
 from pytest_modelgate.adapters.checkpoint import load_checkpoint
 from pytest_modelgate.adapters.evidence_store import EvidenceStore
 from pytest_modelgate.core.bars import Bars
-from pytest_modelgate.core.evaluation import FeatureSeries, Subject, compute_features, evaluate
+from pytest_modelgate.core.evaluation import FeatureSeries, Subject, compute_features, evaluate, replay, track_window
 from pytest_modelgate.core.evidence import (
+    BarFigures,
     CheckpointEvidence,
     Evidence,
     MarketEvidence,
@@ -27,6 +28,7 @@ from pytest_modelgate.core.judgement import Judgement, judge
 from pytest_modelgate.core.market import MarketRequest
 from pytest_modelgate.core.parity import check_parity
 from pytest_modelgate.core.plan import ModelPlan, Plan, make_plan, market_request
+from pytest_modelgate.core.policy import HOLD
 from pytest_modelgate.core.profiles import Profile
 from pytest_modelgate.core.settings import Settings
 from pytest_modelgate.core.windows import Window, sample_of
@@ -92,7 +94,8 @@ class Gate:
         """
         lookup = self.evidence if measure else self.store.read
         plan = self.plan.of(model_id)
-        return judge(plan, self.profile, self.settings.decision, lambda window: lookup(model_id, window))
+        rule = self.settings.decision
+        return judge(plan, self.profile, rule, lambda window: lookup(model_id, window), self.plan.trials)
 
     def bars(self, model_id: str) -> Bars:
         """The bars a model is judged on.
@@ -107,6 +110,7 @@ class Gate:
         prepared = self._prepare(plan.model.id)
         subject, model = prepared.subject, plan.model
         trajectory, metrics = evaluate(subject, window, self.settings.account, self.settings.capital)
+        delayed = replay(subject, window, [HOLD, *trajectory.actions.tolist()], self.settings.capital)
         embargo = subject.policy.window
         return WindowEvidence(
             model=model.id,
@@ -118,6 +122,8 @@ class Gate:
             market=prepared.market,
             metrics=metrics,
             equity=tuple(trajectory.equity.tolist()),
+            bars=BarFigures.of(track_window(subject, window, trajectory)),
+            delayed_return=float(delayed.equity[-1] / delayed.equity[0] - 1.0),
             refused=dict(trajectory.refused),
         )
 

@@ -149,6 +149,18 @@ class SpreadPart(_Part):
     chance_std: Figure
 
 
+class ProofPart(_Part):
+    """One proof that LIVE needs under ``proven``; ``details`` are further figures, by name."""
+
+    name: Literal["out_of_sample", "timing", "sharpe", "costs", "trades", "delay"]
+    shown: bool
+    figure: Figure
+    limit: Figure
+    at_most: bool
+    sentence: str
+    details: dict[str, Figure]
+
+
 class ModelPart(_Part):
     """One model: evidence, decision and why. ``decision`` is INCOMPLETE when evidence is missing."""
 
@@ -161,6 +173,7 @@ class ModelPart(_Part):
     folds: list[FoldPart]
     spread: SpreadPart | None
     compounded_return: Figure
+    proofs: list[ProofPart]
     table_decision: Literal["LIVE", "PAPER", "RETRAIN", "DROP"] | None
     decision: Literal["LIVE", "PAPER", "RETRAIN", "DROP", "INCOMPLETE"]
     reasons: list[str]
@@ -175,6 +188,7 @@ class Verdict(_Part):
     archive: ArchivePart
     settings: dict[str, str | int | float | list[str] | None]
     profile: ProfilePart
+    trials: int
     market_data: list[MarketPart]
     models: list[ModelPart]
     complete: Literal[True] | str
@@ -214,6 +228,7 @@ def make_verdict(
         },
         "settings": _settings(settings, plan),
         "profile": {"name": profile.name, "sha256": profile.sha256},
+        "trials": plan.trials,
         "market_data": _market_data(judgements),
         "models": [_model(judgement) for judgement in judgements],
         "complete": complete,
@@ -285,6 +300,7 @@ def _model(judgement: Judgement) -> dict[str, Any]:
         ],
         "spread": _plain(SpreadPart, decision.spread) if decision and decision.spread else None,
         "compounded_return": decision.compounded_return if decision else None,
+        "proofs": [_plain(ProofPart, proof) | {"details": dict(proof.details)} for proof in judgement.proofs],
         "table_decision": decision.table.name if decision and decision.table is not None else None,
         "decision": judgement.word,
         "reasons": list(judgement.reasons),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +11,10 @@ from pytest_modelgate.core.account import Account, TradingRules, account_feature
 from pytest_modelgate.core.bars import Bars
 from pytest_modelgate.core.features import FeatureSet
 from pytest_modelgate.core.metrics import Metrics, bars_per_year, measure
-from pytest_modelgate.core.policy import NEUTRAL_ACCOUNT, Floats, Policy, greedy
+from pytest_modelgate.core.policy import HOLD, NEUTRAL_ACCOUNT, Floats, Policy, greedy
 from pytest_modelgate.core.settings import AccountMode
 from pytest_modelgate.core.simulation import Decide, Trajectory, simulate
+from pytest_modelgate.core.track import Track, track_of
 from pytest_modelgate.core.windows import Window
 from pytest_modelgate.errors import CheckpointError, MarketDataError
 
@@ -102,6 +104,22 @@ def evaluate(subject: Subject, window: Window, account: AccountMode, capital: fl
     decide = _decide_neutral(policy, observed) if account == "neutral" else _decide_tracked(policy, observed)
     trajectory = simulate(series.bars.rows(rows), decide, policy.n_actions, subject.rules, capital)
     return trajectory, measure(trajectory, subject.bars_per_year)
+
+
+def replay(subject: Subject, window: Window, actions: Sequence[int], capital: float) -> Trajectory:
+    """Trade one window by actions already decided, one per bar; HOLD where there are none."""
+    bars = subject.series.bars
+    inside = bars.rows(bars.positions(window.start, window.end))
+    known = [*actions, *[HOLD] * len(inside)]
+    return simulate(inside, lambda row, _: known[row], subject.policy.n_actions, subject.rules, capital)
+
+
+def track_window(subject: Subject, window: Window, trajectory: Trajectory) -> Track:
+    """What was held and earned at every bar of a window just traded."""
+    bars = subject.series.bars
+    rows = bars.positions(window.start, window.end)
+    before = bars.frame["close"].iloc[rows.start - 1] if rows.start else bars.frame["open"].iloc[0]
+    return track_of(trajectory, bars.rows(rows), float(before), subject.rules)
 
 
 def _decide_neutral(policy: Policy, observed: Floats) -> Decide:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+
+import numpy as np
 
 from pytest_modelgate.core.metrics import Metrics
+from pytest_modelgate.core.track import Track
 from pytest_modelgate.errors import GateError
 
 
@@ -49,6 +52,28 @@ class MarketEvidence:
 
 
 @dataclass(frozen=True)
+class BarFigures:
+    """What was held and earned at every bar: the arrays of ``track.Track`` in plain types, one number per bar each."""
+
+    returns: tuple[float, ...]
+    carried: tuple[float, ...]
+    held: tuple[float, ...]
+    gap: tuple[float, ...]
+    move: tuple[float, ...]
+    fees: tuple[float, ...]
+    slippage: tuple[float, ...]
+
+    @classmethod
+    def of(cls, track: Track) -> BarFigures:
+        """Keep a track."""
+        return cls(*(tuple(getattr(track, field.name).tolist()) for field in fields(cls)))
+
+    def track(self) -> Track:
+        """The track that was kept, to the last bit."""
+        return Track(*(np.array(getattr(self, field.name), dtype=np.float64) for field in fields(Track)))
+
+
+@dataclass(frozen=True)
 class WindowEvidence:
     """One model over one window.
 
@@ -58,6 +83,8 @@ class WindowEvidence:
         start, end: half-open range of bar starts (ISO 8601, UTC).
         sample: in-sample, gap, out-of-sample or unknown.
         equity: USD, the starting capital and then each bar's close.
+        bars: what was held and earned at every bar.
+        delayed_return: total return had every order come one bar later, a fraction.
         refused: orders the account refused, by reason.
     """
 
@@ -70,6 +97,8 @@ class WindowEvidence:
     market: MarketEvidence
     metrics: Metrics
     equity: tuple[float, ...]
+    bars: BarFigures
+    delayed_return: float
     refused: Mapping[str, int]
 
 

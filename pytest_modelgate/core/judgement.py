@@ -9,6 +9,7 @@ from pytest_modelgate.core.decision import Decision, DecisionLevel, decide
 from pytest_modelgate.core.evidence import Evidence, WindowEvidence
 from pytest_modelgate.core.plan import ModelPlan
 from pytest_modelgate.core.profiles import Profile
+from pytest_modelgate.core.proofs import FoldTrack, Proof, prove
 from pytest_modelgate.core.sanity import Sanity, judge_backtest
 from pytest_modelgate.core.settings import DecisionRule
 from pytest_modelgate.core.spread import FoldResult
@@ -24,6 +25,7 @@ class Judgement:
         sanity: how that window was judged; None without valid evidence.
         folds: evidence per fold, oldest first; None where there is none.
         decision: None when the model is INCOMPLETE.
+        proofs: what LIVE needs beyond the table, measured under every decision rule; empty without valid folds.
         incomplete: why no decision could be made; empty when one was.
     """
 
@@ -33,6 +35,7 @@ class Judgement:
     folds: tuple[Evidence | None, ...]
     decision: Decision | None
     incomplete: str
+    proofs: tuple[Proof, ...] = ()
 
     @property
     def word(self) -> str:
@@ -72,11 +75,14 @@ class Judgement:
         return self.decision is not None and self.decision.decision >= require
 
 
-def judge(plan: ModelPlan, profile: Profile, rule: DecisionRule, find: Callable[[str], Evidence | None]) -> Judgement:
+def judge(
+    plan: ModelPlan, profile: Profile, rule: DecisionRule, find: Callable[[str], Evidence | None], trials: int
+) -> Judgement:
     """Decide on one model from its evidence alone.
 
     Args:
         find: gives the evidence of a window by its name, None when there is none.
+        trials: distinct models that were judged on the same market window, this one included.
     """
     found = {window.name: find(window.name) for window in plan.windows}
     backtest, sanity = found.get(plan.backtest.name), None
@@ -90,12 +96,27 @@ def judge(plan: ModelPlan, profile: Profile, rule: DecisionRule, find: Callable[
         if not isinstance(evidence, WindowEvidence):
             missing = str(evidence) if evidence else f"{name} was not evaluated in this run"
             return Judgement(plan, backtest, sanity, folds, None, missing)
-    results = [fold_result(fold) for fold in folds if isinstance(fold, WindowEvidence)]
-    decision = decide(plan.gating.classification, sanity, results, profile, rule, shortfalls=plan.gating.findings)
-    return Judgement(plan, backtest, sanity, folds, decision, "")
+    measured = [fold for fold in folds if isinstance(fold, WindowEvidence)]
+    proofs = prove([fold_track(fold) for fold in measured], profile, trials) if measured else ()
+    decision = decide(
+        plan.gating.classification,
+        sanity,
+        [fold_result(fold) for fold in measured],
+        profile,
+        rule,
+        shortfalls=plan.gating.findings,
+        proofs=proofs,
+    )
+    return Judgement(plan, backtest, sanity, folds, decision, "", proofs)
 
 
 def fold_result(evidence: WindowEvidence) -> FoldResult:
     """What the decision needs to know of a fold."""
     metrics = evidence.metrics
     return FoldResult(metrics.total_return, metrics.sharpe, metrics.bars, metrics.bars_per_year)
+
+
+def fold_track(evidence: WindowEvidence) -> FoldTrack:
+    """What the proofs need to know of a fold."""
+    trades = evidence.metrics.closed_trades
+    return FoldTrack(evidence.start, evidence.sample, trades, evidence.delayed_return, evidence.bars.track())

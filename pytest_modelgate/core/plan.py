@@ -48,11 +48,21 @@ class ModelPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a whole run has to show; ``as_of`` is UTC, models are sorted by id."""
+    """What a whole run has to show.
+
+    Attributes:
+        as_of: UTC.
+        models: sorted by id.
+    """
 
     run: TrainingRun
     as_of: pd.Timestamp
     models: tuple[ModelPlan, ...]
+
+    @property
+    def trials(self) -> int:
+        """Models that this archive alone tries on its market window, at least 1."""
+        return max(1, sum(plan.model.checkpoint is not None for plan in self.models))
 
     def of(self, model_id: str) -> ModelPlan:
         """The plan of one model."""

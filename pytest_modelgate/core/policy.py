@@ -18,6 +18,7 @@ ACTIONS = {
     3: ("HOLD", "BUY", "SELL"),
     7: ("HOLD", "BUY_25", "BUY_50", "BUY_75", "SELL_25", "SELL_50", "SELL_75"),
 }
+HOLD = 0
 ACCOUNT_FEATURES = ("pnl", "win_rate", "drawdown", "position", "available_capital", "account_change")
 NEUTRAL_ACCOUNT = (0.0, 0.5, 0.0, 0.0, 0.70, 0.0)
 

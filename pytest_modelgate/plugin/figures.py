@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # pulls in pandas, which a run without an archive must not pay for
     from pytest_modelgate.core.judgement import Judgement
+    from pytest_modelgate.core.proofs import Proof
 
 
 def plain(text: str) -> str:
@@ -38,3 +40,34 @@ def spread_text(judgement: Judgement) -> str:
         return "-"
     figure = spread.noise_units if spread.reading == "chance" else spread.annualised_std
     return spread.column if math.isnan(figure) else f"{figure:.2f} {spread.column}"
+
+
+def samples_text(judgement: Judgement) -> str:
+    """How backtest and folds lie to the training data; empty when nothing was evaluated."""
+    from pytest_modelgate.core.evidence import WindowEvidence
+
+    folds = Counter(fold.sample for fold in judgement.folds if isinstance(fold, WindowEvidence))
+    if not folds or not isinstance(judgement.backtest, WindowEvidence):
+        return ""
+    labels = ", ".join(f"{count} {sample}" for sample, count in sorted(folds.items()))
+    return f"data: backtest {judgement.backtest.sample}, folds {labels}"
+
+
+def proof_text(proof: Proof) -> str:
+    """Figure and limit of one proof, in a few characters."""
+    count, more = proof.name in ("out_of_sample", "trades"), proof.name in ("costs", "delay")
+    if math.isnan(proof.figure):
+        figure = "undefined"
+    else:
+        figure = f"{proof.figure:.0f}" if count else f"{proof.figure:{'+' if more else ''}.2%}"
+    limit = f"{proof.limit:.0f}" if count or more else f"{proof.limit:.2%}"
+    return f"{figure} ({'<=' if proof.at_most else '>' if more else '>='} {limit})"
+
+
+def proofs_text(judgement: Judgement) -> str:
+    """Every proof in one line; empty for a model without any."""
+    if not judgement.proofs:
+        return ""
+    shown = sum(proof.shown for proof in judgement.proofs)
+    parts = [f"{'' if proof.shown else 'NOT '}{proof.title} {proof_text(proof)}" for proof in judgement.proofs]
+    return f"proofs {shown}/{len(parts)}: {'; '.join(parts)}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_modelgate.plugin.figures import backtest_text, folds_text, plain, spread_text
+from pytest_modelgate.plugin.figures import backtest_text, folds_text, plain, proofs_text, samples_text, spread_text
 
 if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must not pay for
     from pytest_modelgate.core.judgement import Judgement
@@ -37,7 +37,22 @@ def header(run: GateRun) -> list[str]:
         f"{settings.folds} folds over {settings.walk_forward_days} days; "
         f"replaying {plain(str(settings.cassettes))}; account {settings.account}; device cpu"
     )
-    return [asked, basis]
+    return [asked, basis, *hold_out_lines(run)]
+
+
+def hold_out_lines(run: GateRun) -> list[str]:
+    """Say when no fold is out-of-sample, and what would change that; nothing otherwise."""
+    from pytest_modelgate.core.hold_out import advise
+
+    advice = advise(run.gate.plan, run.settings)
+    if advice is None:
+        return []
+    live = "LIVE is out of reach" if run.settings.decision == "proven" else "the folds prove nothing about new data"
+    held = f"a trainer that holds out the last {advice.days} days can prove its models at once"
+    if advice.provable_from is None:
+        return [f"model gate: no training window is declared: no fold is known to be out-of-sample, {live}; {held}"]
+    since = f"this archive could prove itself as of {advice.provable_from:%Y-%m-%d}"
+    return [f"model gate: no fold is out-of-sample, so {live}; {since}, {held}"]
 
 
 def write_closing_table(reporter: pytest.TerminalReporter, run: GateRun) -> None:
@@ -51,8 +66,9 @@ def write_closing_table(reporter: pytest.TerminalReporter, run: GateRun) -> None
         *cells, word = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         reporter.write("  ".join(cells) + "  ")
         reporter.line(word.rstrip(), **_MARKUP[judgement.word])
-        for line in textwrap.wrap(judgement.reasons[0], _WIDTH - 4):
-            reporter.line("    " + plain(line))
+        for text in (judgement.reasons[0], samples_text(judgement), proofs_text(judgement)):
+            for line in textwrap.wrap(text, _WIDTH - 4):
+                reporter.line("    " + plain(line))
     seen = [judgement.plan.model.id for judgement in run.judgements if judgement.folds_not_out_of_sample]
     if seen:
         warning = f"warning: folds that are not shown to be out-of-sample count in the decision on {', '.join(seen)}"

@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 
 from pytest_modelgate.adapters.evidence_store import EvidenceStore
-from pytest_modelgate.core.evidence import CheckpointEvidence, MarketEvidence, WindowEvidence, WindowFailure
+from pytest_modelgate.core.evidence import (
+    BarFigures,
+    CheckpointEvidence,
+    MarketEvidence,
+    WindowEvidence,
+    WindowFailure,
+)
 from pytest_modelgate.core.metrics import Metrics
 from pytest_modelgate.errors import CheckpointError
 
@@ -27,6 +33,8 @@ EVIDENCE = WindowEvidence(
     market=MarketEvidence("UNIUSD", "1Hour", "sip", "a", "b", 9165, "cd" * 32),
     metrics=METRICS,
     equity=(100_000.0, 100_000.1 / 3),
+    bars=BarFigures((-2 / 3,), (0.0,), (0.1,), (0.001,), (1 / 3,), (0.0025,), (0.001,)),
+    delayed_return=-0.1 / 3,
     refused={"position_cap": 2},
 )
 

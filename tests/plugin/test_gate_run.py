@@ -7,7 +7,7 @@ from pathlib import Path
 import jsonschema
 import model_factory
 import pytest
-from plugin_helpers import DROPPED, GOOD, IDLE, GateResult, RunGate, model, pack
+from plugin_helpers import DROPPED, GOOD, HELD_OUT, IDLE, GateResult, RunGate, model, pack
 
 OPTIONS = ("-v", "--gate-decision=table")
 
@@ -56,12 +56,34 @@ def test_a_passing_decision_is_named_in_its_outcome(run_gate: RunGate, tmp_path:
     result.run.stdout.fnmatch_lines(["*test_decision?WAVUSD_1Hour? PASSED (PAPER)*"])
 
 
-def test_without_proofs_the_default_goes_no_further_than_paper(run_gate: RunGate, tmp_path: Path) -> None:
+def test_a_model_that_is_not_known_to_meet_new_data_goes_no_further_than_paper(
+    run_gate: RunGate, tmp_path: Path
+) -> None:
     result = run_gate(pack(tmp_path, GOOD))
 
     (found,) = result.verdict["models"]
     assert (found["table_decision"], found["decision"]) == ("LIVE", "PAPER")
-    assert "proofs" in found["reasons"][0]
+    assert found["reasons"][0].startswith("Not proven, data it never saw: 0 of 5 folds are out-of-sample (5 unknown)")
+    assert [proof["name"] for proof in found["proofs"] if not proof["shown"]] == ["out_of_sample"]
+
+
+def test_a_model_that_proves_itself_is_live(run_gate: RunGate, tmp_path: Path) -> None:
+    result = run_gate(pack(tmp_path, GOOD, training_window=HELD_OUT), "--gate-require=live", "-v")
+
+    assert result.run.ret == 0
+    result.run.stdout.fnmatch_lines(["*test_decision?WAVUSD_1Hour? PASSED (LIVE)*"])
+    (found,) = result.verdict["models"]
+    assert {proof["name"]: proof["shown"] for proof in found["proofs"]} == dict.fromkeys(
+        ("out_of_sample", "timing", "sharpe", "costs", "trades"), True
+    )
+    assert {fold["sample"] for fold in found["folds"]} == {"out-of-sample"}
+
+
+def test_the_proofs_are_shown_under_the_table_too(run_gate: RunGate, tmp_path: Path) -> None:
+    (found,) = run_gate(pack(tmp_path, GOOD), "--gate-decision=table").verdict["models"]
+
+    assert found["decision"] == "LIVE"
+    assert [proof["name"] for proof in found["proofs"] if not proof["shown"]] == ["out_of_sample"]
 
 
 def test_requiring_live_blocks_a_paper_model(run_gate: RunGate, tmp_path: Path) -> None:
