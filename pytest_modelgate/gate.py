@@ -13,6 +13,7 @@ from pathlib import Path
 from pytest_modelgate.adapters.archive import Archive
 from pytest_modelgate.adapters.checkpoint import load_checkpoint
 from pytest_modelgate.adapters.evidence_store import EvidenceStore
+from pytest_modelgate.adapters.ledger import LedgerState, Trial, record_trials
 from pytest_modelgate.core.bars import Bars
 from pytest_modelgate.core.evaluation import FeatureSeries, Subject, compute_features, evaluate, replay, track_window
 from pytest_modelgate.core.evidence import (
@@ -32,7 +33,7 @@ from pytest_modelgate.core.policy import HOLD
 from pytest_modelgate.core.profiles import Profile
 from pytest_modelgate.core.settings import Settings
 from pytest_modelgate.core.windows import Window, sample_of
-from pytest_modelgate.errors import CheckpointError
+from pytest_modelgate.errors import ArchiveError, CheckpointError
 from pytest_modelgate.market_data import replay_bars
 
 _MODELS_IN_MEMORY = 2
@@ -53,6 +54,7 @@ class Gate:
         feature_sets: gives them by name; asked when the first model is judged, since a suite may register its own.
         store: evidence of this run.
         scratch: private folder for copies of checkpoints, named by digest.
+        ledger: what the ledger says of models tried before; None without one.
     """
 
     settings: Settings
@@ -61,6 +63,7 @@ class Gate:
     feature_sets: Callable[[], Mapping[str, FeatureSet]]
     store: EvidenceStore
     scratch: Path
+    ledger: LedgerState | None = None
 
     def __post_init__(self) -> None:
         """Keep what several windows and models share; policies are large, and judged one after the other."""
@@ -71,7 +74,28 @@ class Gate:
     @cached_property
     def plan(self) -> Plan:
         """What this run has to show."""
-        return make_plan(self.archive.run, self.settings, self.profile)
+        trials = self.ledger.trials if self.ledger else 1
+        return make_plan(self.archive.run, self.settings, self.profile, trials)
+
+    def enter_in_ledger(self) -> LedgerState | None:
+        """Enter the archive's models in the ledger, before anything is judged: a run broken off has tried them, too.
+
+        Raises:
+            SettingsError: the ledger cannot be used.
+        """
+        if self.settings.ledger is None:
+            return None
+        trials = []
+        for plan in self.plan.models:
+            if plan.model.checkpoint is None:
+                continue
+            try:
+                _, sha256 = self.archive.checkpoint_file(plan.model.checkpoint, self.scratch)
+            except ArchiveError:
+                continue  # it is INCOMPLETE, and says why when it is judged
+            start, end = (moment.isoformat() for moment in (plan.folds[0].start, plan.folds[-1].end))
+            trials.append(Trial(plan.model.id, sha256, start, end))
+        return record_trials(self.settings.ledger, trials)
 
     def evidence(self, model_id: str, window_name: str) -> Evidence:
         """Evidence of one window: this run's record, or measured now and recorded before anything is asserted."""

@@ -204,6 +204,7 @@ def make_verdict(
     settings: Settings,
     profile: Profile,
     judgements: Sequence[Judgement],
+    ledger: str | None,
     unfinished: str,
     run: Mapping[str, str],
 ) -> Verdict:
@@ -212,6 +213,7 @@ def make_verdict(
     Args:
         archive_sha256: digest of the archive's bytes.
         judgements: of the plan's models, in the plan's order.
+        ledger: seal of the ledger's last line; None without a ledger.
         unfinished: why the verdict cannot be complete whatever the judgements say; empty if nothing speaks against it.
         run: facts that may differ between runs; the digest leaves them out.
     """
@@ -226,7 +228,7 @@ def make_verdict(
             "sha256": archive_sha256,
             "timestamp": timestamp.isoformat() if timestamp is not None else None,
         },
-        "settings": _settings(settings, plan),
+        "settings": {**_settings(settings, plan), "ledger": ledger},
         "profile": {"name": profile.name, "sha256": profile.sha256},
         "trials": plan.trials,
         "market_data": _market_data(judgements),

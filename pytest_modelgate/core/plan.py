@@ -53,16 +53,13 @@ class Plan:
     Attributes:
         as_of: UTC.
         models: sorted by id.
+        trials: distinct models tried on this market window, at least those of the archive, at least 1.
     """
 
     run: TrainingRun
     as_of: pd.Timestamp
     models: tuple[ModelPlan, ...]
-
-    @property
-    def trials(self) -> int:
-        """Models that this archive alone tries on its market window, at least 1."""
-        return max(1, sum(plan.model.checkpoint is not None for plan in self.models))
+    trials: int
 
     def of(self, model_id: str) -> ModelPlan:
         """The plan of one model."""
@@ -94,8 +91,11 @@ def market_requests(run: TrainingRun, settings: Settings, as_of: pd.Timestamp) -
     return tuple(dict.fromkeys(market_request(model, settings, as_of) for model in run.models))
 
 
-def make_plan(run: TrainingRun, settings: Settings, profile: Profile) -> Plan:
+def make_plan(run: TrainingRun, settings: Settings, profile: Profile, trials: int = 1) -> Plan:
     """Lay out a run.
+
+    Args:
+        trials: models known to have been tried on the same market window; those of the archive count anyway.
 
     Raises:
         SettingsError: nothing says as of when to judge, or a declared reward scale is not the profile's.
@@ -108,4 +108,5 @@ def make_plan(run: TrainingRun, settings: Settings, profile: Profile) -> Plan:
         backtest = backtest_window(as_of, model.timeframe, settings.backtest_days)
         folds = walk_forward_windows(as_of, model.timeframe, settings.walk_forward_days, settings.folds)
         models.append(ModelPlan(model, gating, backtest, folds))
-    return Plan(run, as_of, tuple(models))
+    judged = sum(plan.model.checkpoint is not None for plan in models)
+    return Plan(run, as_of, tuple(models), max(1, judged, trials))

@@ -35,6 +35,7 @@ class Settings:
         account: how account features are fed to the policy.
         sessions, feed, adjustment: which stock bars are used.
         trainer_packages: whose config classes get inert stand-ins in a checkpoint.
+        ledger: file of all models ever tried; None keeps none.
         output: folder of report, verdict and evidence.
     """
 
@@ -56,6 +57,7 @@ class Settings:
     feed: str = "sip"
     adjustment: str = "all"
     trainer_packages: tuple[str, ...] = ("alpaca_trading",)
+    ledger: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse numbers no window can be built from.

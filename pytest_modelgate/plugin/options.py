@@ -57,6 +57,7 @@ _OPTIONS = (
     _Option("--gate-sessions", str, "regular", "stock sessions", ("regular", "extended")),
     _Option("--gate-feed", str, "sip", "Alpaca's stock feed", metavar="FEED"),
     _Option("--gate-adjustment", str, "all", "price adjustment of stocks", ("raw", "split", "dividend", "all")),
+    _Option("--gate-ledger", str, None, "file that counts the models ever tried on a market window", metavar="FILE"),
     _Option("--gate-output", str, "gate-report", "folder of report.html, verdict.json and evidence", metavar="DIR"),
 )
 
@@ -140,6 +141,7 @@ def read_settings(config: pytest.Config, archive: Path) -> Settings:
         sessions=values["gate_sessions"],
         feed=values["gate_feed"],
         adjustment=values["gate_adjustment"],
+        ledger=_file(config, "gate_ledger"),
         trainer_packages=tuple(config.getoption("gate_trainer_package") or config.getini("gate_trainer_package")),
     )
 
@@ -179,6 +181,14 @@ def _folder(config: pytest.Config, key: str, base: Path) -> Path:
     text = config.getini(key)
     option = next(option for option in _OPTIONS if option.key == key)
     return config.rootpath / text if text else base / str(option.default)
+
+
+def _file(config: pytest.Config, key: str) -> Path | None:
+    """Files on the command line are relative to where pytest was called, in the ini file to the root folder."""
+    given, text = config.getoption(key), config.getini(key)
+    if given is not None:
+        return config.invocation_params.dir / str(given)
+    return config.rootpath / text if text else None
 
 
 def _profile(config: pytest.Config, value: str) -> str:

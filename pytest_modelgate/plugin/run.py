@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pytest
 
 from pytest_modelgate.adapters.archive import open_archive
 from pytest_modelgate.adapters.evidence_store import EvidenceStore
+from pytest_modelgate.adapters.ledger import LedgerState
 from pytest_modelgate.adapters.profile_files import load_profile
 from pytest_modelgate.adapters.verdict_file import Verdict, make_verdict, write_verdict
 from pytest_modelgate.core.features import FeatureSet
@@ -73,7 +74,9 @@ class GateRun:
 
     def to_worker(self) -> dict[str, str]:
         """What an xdist worker needs to take part in this run."""
-        return {"run_id": self.run_id, "scratch": str(self.scratch)}
+        found = {"run_id": self.run_id, "scratch": str(self.scratch)}
+        ledger = self.gate.ledger
+        return found | {"trials": str(ledger.trials), "ledger": ledger.head} if ledger else found
 
     def begin(self) -> None:
         """Put an incomplete verdict in place, so that an earlier one cannot be mistaken for this run's."""
@@ -98,6 +101,7 @@ class GateRun:
             settings=self.settings,
             profile=gate.profile,
             judgements=self.judgements,
+            ledger=gate.ledger.head if gate.ledger else None,
             unfinished=unfinished,
             run=self._facts(),
         )
@@ -129,12 +133,23 @@ def start_run(config: pytest.Config, settings: Settings) -> GateRun:
         scratch = Path(from_controller["scratch"] if from_controller else tempfile.mkdtemp(prefix="modelgate-"))
         store = EvidenceStore(settings.output / "evidence" / run_id)
         gate = Gate(settings, archive, profile, lambda: feature_sets(config), store, scratch)
-        run = GateRun(gate, from_controller is None, run_id, scratch, datetime.now(UTC))
         _ = gate.plan  # a missing as-of or a foreign reward scale is refused before anything is collected
+        gate = replace(gate, ledger=_ledger(gate, from_controller, collect_only=config.option.collectonly))
+        run = GateRun(gate, from_controller is None, run_id, scratch, datetime.now(UTC))
     except BaseException:
         archive.close()
         raise
     return run
+
+
+def _ledger(gate: Gate, from_controller: Mapping[str, str] | None, *, collect_only: bool) -> LedgerState | None:
+    """What the ledger says after this run's models were entered; workers take it from the controller."""
+    if collect_only:
+        return None
+    if from_controller is None:
+        return gate.enter_in_ledger()
+    said = from_controller.get("ledger")
+    return LedgerState(int(from_controller["trials"]), said) if said else None
 
 
 def feature_sets(config: pytest.Config) -> Mapping[str, FeatureSet]:

@@ -30,7 +30,8 @@ def header(run: GateRun) -> list[str]:
     models = len(gate.plan.models)
     asked = (
         f"model gate: {run.archive_name}, {models} model{'s' if models != 1 else ''}; "
-        f"profile {gate.profile.name}, decision {settings.decision}, at least {settings.require.name}"
+        f"profile {gate.profile.name}, decision {settings.decision}, at least {settings.require.name}, "
+        f"trials {gate.plan.trials}"
     )
     basis = (
         f"model gate: as of {gate.plan.as_of:%Y-%m-%d %H:%M} UTC; backtest {settings.backtest_days} days, "
