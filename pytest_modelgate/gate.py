@@ -20,18 +20,21 @@ from pytest_modelgate.core.evidence import (
     BarFigures,
     CheckpointEvidence,
     Evidence,
+    IntegrityEvidence,
     MarketEvidence,
     WindowEvidence,
     WindowFailure,
 )
+from pytest_modelgate.core.examination import examine
 from pytest_modelgate.core.features import FeatureSet
 from pytest_modelgate.core.judgement import Judgement, judge
 from pytest_modelgate.core.market import MarketRequest
 from pytest_modelgate.core.parity import check_parity
-from pytest_modelgate.core.plan import ModelPlan, Plan, make_plan, market_request
+from pytest_modelgate.core.plan import INTEGRITY, ModelPlan, Plan, make_plan, market_request
 from pytest_modelgate.core.policy import HOLD
 from pytest_modelgate.core.profiles import Profile
 from pytest_modelgate.core.settings import Settings
+from pytest_modelgate.core.variants import Arena
 from pytest_modelgate.core.windows import Window, sample_of
 from pytest_modelgate.errors import ArchiveError, CheckpointError
 from pytest_modelgate.market_data import replay_bars
@@ -104,7 +107,8 @@ class Gate:
             return known
         evidence: Evidence
         try:
-            evidence = self._measure(self.plan.of(model_id), self.plan.of(model_id).window(window_name))
+            measure = self._examine if window_name == INTEGRITY else self._measure
+            evidence = measure(self.plan.of(model_id), self.plan.of(model_id).window(window_name))
         except Exception as error:  # noqa: BLE001 - whatever breaks one model must not keep its siblings from being judged
             evidence = WindowFailure.from_error(model_id, window_name, error)
         self.store.write(evidence)
@@ -150,6 +154,14 @@ class Gate:
             delayed_return=float(delayed.equity[-1] / delayed.equity[0] - 1.0),
             refused=dict(trajectory.refused),
         )
+
+    def _examine(self, plan: ModelPlan, window: Window) -> IntegrityEvidence:
+        prepared = self._prepare(plan.model.id)
+        arena = Arena(prepared.subject, plan.folds, self.settings.capital)
+        facts = prepared.checkpoint
+        feature_set = self._feature_set(facts.feature_set, f"checkpoint {facts.member}")
+        found = examine(arena, plan.backtest, feature_set, self.profile, facts.sha256)
+        return IntegrityEvidence(plan.model.id, window.name, found.checks, found.noise)
 
     def _prepare_uncached(self, model_id: str) -> _Prepared:
         model = self.plan.of(model_id).model

@@ -1,4 +1,4 @@
-"""Which models were ever tried on which stretch of the market: a file that only grows, every line sealing those before it."""
+"""Which models were ever tried on which stretch of the market: a file that only grows, each line sealing the rest."""
 
 from __future__ import annotations
 

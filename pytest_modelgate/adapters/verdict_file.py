@@ -152,13 +152,22 @@ class SpreadPart(_Part):
 class ProofPart(_Part):
     """One proof that LIVE needs under ``proven``; ``details`` are further figures, by name."""
 
-    name: Literal["out_of_sample", "timing", "sharpe", "costs", "trades", "delay"]
+    name: Literal["out_of_sample", "timing", "sharpe", "costs", "trades", "delay", "noise"]
     shown: bool
     figure: Figure
     limit: Figure
     at_most: bool
     sentence: str
     details: dict[str, Figure]
+
+
+class CheckPart(_Part):
+    """One integrity check; ``fail`` blocks the model."""
+
+    name: Literal["causality", "weights", "activity", "accounting", "feasibility", "account"]
+    status: Literal["pass", "warn", "fail"]
+    sentence: str
+    figures: dict[str, Figure]
 
 
 class ModelPart(_Part):
@@ -174,6 +183,7 @@ class ModelPart(_Part):
     spread: SpreadPart | None
     compounded_return: Figure
     proofs: list[ProofPart]
+    integrity: list[CheckPart]
     table_decision: Literal["LIVE", "PAPER", "RETRAIN", "DROP"] | None
     decision: Literal["LIVE", "PAPER", "RETRAIN", "DROP", "INCOMPLETE"]
     reasons: list[str]
@@ -303,6 +313,7 @@ def _model(judgement: Judgement) -> dict[str, Any]:
         "spread": _plain(SpreadPart, decision.spread) if decision and decision.spread else None,
         "compounded_return": decision.compounded_return if decision else None,
         "proofs": [_plain(ProofPart, proof) | {"details": dict(proof.details)} for proof in judgement.proofs],
+        "integrity": [_plain(CheckPart, check) | {"figures": dict(check.figures)} for check in judgement.checks],
         "table_decision": decision.table.name if decision and decision.table is not None else None,
         "decision": judgement.word,
         "reasons": list(judgement.reasons),

@@ -10,6 +10,7 @@ from enum import IntEnum
 from fractions import Fraction
 from typing import Literal
 
+from pytest_modelgate.core.checks import Check
 from pytest_modelgate.core.gating import Classification
 from pytest_modelgate.core.profiles import Profile
 from pytest_modelgate.core.proofs import PROOFS, TITLES, Proof
@@ -78,7 +79,7 @@ class _Case:
     losing: int
     compounded: Fraction
     without_best: Fraction
-    proofs: Sequence[Proof]
+    checks: Sequence[Check]
 
 
 def decide(
@@ -90,6 +91,7 @@ def decide(
     *,
     shortfalls: Sequence[str] = (),
     proofs: Sequence[Proof] = (),
+    checks: Sequence[Check] = (),
 ) -> Decision:
     """Decide about one model from complete evidence.
 
@@ -100,6 +102,7 @@ def decide(
         profile: the limits.
         rule: ``proven`` lets no model beyond PAPER whose statistical proofs are not shown; ``table`` asks for none.
         shortfalls: ``Gating.findings``, quoted in the reasons.
+        checks: what the integrity checks found; one that failed caps under every rule.
         proofs: what ``prove`` found, in any order. One that is missing counts as not shown.
 
     Raises:
@@ -125,12 +128,12 @@ def decide(
         losing=sum(fold.total_return < 0.0 for fold in folds),
         compounded=math.prod(growths, start=Fraction(1)) - 1,
         without_best=math.prod(growths[:-1], start=Fraction(1)) - 1,
-        proofs=proofs,
+        checks=checks,
     )
     table, table_reason = _read_table(case)
-    caps = tuple(cap for producer in _ALWAYS if (cap := producer(case)))
+    caps = tuple(cap for producer in _ALWAYS if (cap := producer(case))) + _caps_by_integrity(case.checks)
     if rule == "proven":
-        caps += _caps_by_proofs(case.proofs)
+        caps += _caps_by_proofs(proofs)
     ranked = sorted([Cap(table, table_reason), *caps], key=lambda cap: cap.level)
     return Decision(
         decision=ranked[0].level,
@@ -207,6 +210,14 @@ def _cap_by_lucky_fold(case: _Case) -> Cap | None:
     rest = _percent(case.without_best)
     reason = f"Without its best fold the model made no money ({rest}): one lucky period carries it, PAPER at most."
     return Cap(DecisionLevel.PAPER, reason)
+
+
+def _caps_by_integrity(checks: Sequence[Check]) -> tuple[Cap, ...]:
+    return tuple(
+        Cap(DecisionLevel.RETRAIN, f"Integrity, {check.title}: {check.sentence.removesuffix('.')}; RETRAIN at most.")
+        for check in checks
+        if check.status == "fail"
+    )
 
 
 def _caps_by_proofs(proofs: Sequence[Proof]) -> tuple[Cap, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from pytest_modelgate.core.checks import Check, NoiseDraw
 from pytest_modelgate.core.metrics import Metrics
 from pytest_modelgate.core.track import Track
 from pytest_modelgate.errors import GateError
@@ -103,6 +104,16 @@ class WindowEvidence:
 
 
 @dataclass(frozen=True)
+class IntegrityEvidence:
+    """What the integrity checks found about one model, and how it bears noise; ``window`` is ``integrity``."""
+
+    model: str
+    window: str
+    checks: tuple[Check, ...]
+    noise: tuple[NoiseDraw, ...]
+
+
+@dataclass(frozen=True)
 class WindowFailure:
     """Why one window could not be evaluated; the model is INCOMPLETE."""
 
@@ -125,4 +136,4 @@ class WindowFailure:
         return f"{self.where}: {self.problem}. {self.remedy}."
 
 
-Evidence = WindowEvidence | WindowFailure
+Evidence = WindowEvidence | IntegrityEvidence | WindowFailure

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pytest_modelgate.core.checks import Check
 from pytest_modelgate.core.decision import Decision, DecisionLevel, decide
-from pytest_modelgate.core.evidence import Evidence, WindowEvidence
-from pytest_modelgate.core.plan import ModelPlan
+from pytest_modelgate.core.evidence import Evidence, IntegrityEvidence, WindowEvidence
+from pytest_modelgate.core.plan import INTEGRITY, ModelPlan
 from pytest_modelgate.core.profiles import Profile
 from pytest_modelgate.core.proofs import FoldTrack, Proof, prove
 from pytest_modelgate.core.sanity import Sanity, judge_backtest
@@ -25,6 +26,7 @@ class Judgement:
         sanity: how that window was judged; None without valid evidence.
         folds: evidence per fold, oldest first; None where there is none.
         decision: None when the model is INCOMPLETE.
+        integrity: evidence of the integrity checks; None when there is none.
         proofs: what LIVE needs beyond the table, measured under every decision rule; empty without valid folds.
         incomplete: why no decision could be made; empty when one was.
     """
@@ -35,6 +37,7 @@ class Judgement:
     folds: tuple[Evidence | None, ...]
     decision: Decision | None
     incomplete: str
+    integrity: Evidence | None = None
     proofs: tuple[Proof, ...] = ()
 
     @property
@@ -46,6 +49,11 @@ class Judgement:
     def measured(self) -> tuple[WindowEvidence, ...]:
         """The valid evidence, backtest first."""
         return tuple(item for item in (self.backtest, *self.folds) if isinstance(item, WindowEvidence))
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """What the integrity checks found; empty without valid evidence."""
+        return self.integrity.checks if isinstance(self.integrity, IntegrityEvidence) else ()
 
     @property
     def folds_not_out_of_sample(self) -> tuple[WindowEvidence, ...]:
@@ -65,14 +73,16 @@ class Judgement:
         for evidence in self.measured[:1]:
             if evidence.checkpoint.parity != "proven":
                 found.append(f"Parity with the trainer is unproven: {evidence.checkpoint.parity_detail}.")
+        found += [f"Integrity, {check.title}: {check.sentence}" for check in self.checks if check.status == "warn"]
         if seen := self.folds_not_out_of_sample:
             labels = ", ".join(sorted({fold.sample for fold in seen}))
             found.append(f"{len(seen)} of {len(self.folds)} folds are not out-of-sample ({labels}).")
         return tuple(found)
 
     def reaches(self, require: DecisionLevel) -> bool:
-        """Whether the decision is at least ``require``; an INCOMPLETE model reaches nothing."""
-        return self.decision is not None and self.decision.decision >= require
+        """Whether the decision is at least ``require``; INCOMPLETE or with a failed integrity check it never is."""
+        sound = all(check.status != "fail" for check in self.checks)
+        return self.decision is not None and sound and self.decision.decision >= require
 
 
 def judge(
@@ -87,17 +97,19 @@ def judge(
     found = {window.name: find(window.name) for window in plan.windows}
     backtest, sanity = found.get(plan.backtest.name), None
     folds = tuple(found.get(window.name) for window in plan.folds)
+    integrity = found.get(INTEGRITY)
     if plan.gating is None:
         missing = "the training summary has no entry for this checkpoint"
-        return Judgement(plan, backtest, sanity, folds, None, missing)
+        return Judgement(plan, backtest, sanity, folds, None, missing, integrity)
     if isinstance(backtest, WindowEvidence):
         sanity = judge_backtest(backtest.metrics, plan.gating.metrics["max_drawdown"], profile)
     for name, evidence in found.items():
-        if not isinstance(evidence, WindowEvidence):
+        if not isinstance(evidence, IntegrityEvidence if name == INTEGRITY else WindowEvidence):
             missing = str(evidence) if evidence else f"{name} was not evaluated in this run"
-            return Judgement(plan, backtest, sanity, folds, None, missing)
+            return Judgement(plan, backtest, sanity, folds, None, missing, integrity)
     measured = [fold for fold in folds if isinstance(fold, WindowEvidence)]
-    proofs = prove([fold_track(fold) for fold in measured], profile, trials) if measured else ()
+    checks, noise = (integrity.checks, integrity.noise) if isinstance(integrity, IntegrityEvidence) else ((), ())
+    proofs = prove([fold_track(fold) for fold in measured], profile, trials, noise) if measured else ()
     decision = decide(
         plan.gating.classification,
         sanity,
@@ -106,8 +118,9 @@ def judge(
         rule,
         shortfalls=plan.gating.findings,
         proofs=proofs,
+        checks=checks,
     )
-    return Judgement(plan, backtest, sanity, folds, decision, "", proofs)
+    return Judgement(plan, backtest, sanity, folds, decision, "", integrity, proofs)
 
 
 def fold_result(evidence: WindowEvidence) -> FoldResult:

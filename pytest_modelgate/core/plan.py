@@ -14,6 +14,8 @@ from pytest_modelgate.core.training_run import TrainedModel, TrainingRun
 from pytest_modelgate.core.windows import Window, backtest_window, market_window, walk_forward_windows
 from pytest_modelgate.errors import SettingsError
 
+INTEGRITY = "integrity"
+
 
 @dataclass(frozen=True)
 class ModelPlan:
@@ -39,11 +41,16 @@ class ModelPlan:
     @property
     def windows(self) -> tuple[Window, ...]:
         """Every window whose evidence the decision needs."""
-        return () if self.dropped else (self.backtest, *self.folds)
+        return () if self.dropped else (self.backtest, *self.folds, self.integrity)
+
+    @property
+    def integrity(self) -> Window:
+        """What the integrity checks look at: the whole walk-forward."""
+        return Window(INTEGRITY, self.folds[0].start, self.folds[-1].end)
 
     def window(self, name: str) -> Window:
         """The window of that name."""
-        return next(window for window in (self.backtest, *self.folds) if window.name == name)
+        return next(window for window in (self.backtest, *self.folds, self.integrity) if window.name == name)
 
 
 @dataclass(frozen=True)

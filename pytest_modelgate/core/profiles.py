@@ -112,6 +112,7 @@ class ProofLimits:
         min_psr_without_best: the same without the best fold.
         min_dsr: least deflated Sharpe ratio; with a single trial it is the probabilistic one.
         cost_multiple: of fees and slippage, at which the compounded return must still be positive.
+        noise: 1 asks for a positive compounded return under every draw of noise on prices and weights, 0 does not.
         delay_bars: 1 asks for a positive compounded return with every order one bar later, 0 does not.
         min_trades: closed trades over all folds.
         min_fold_trades: closed trades in every fold.
@@ -123,8 +124,32 @@ class ProofLimits:
     min_dsr: Share
     cost_multiple: Multiple
     delay_bars: Switch
+    noise: Switch
     min_trades: Count
     min_fold_trades: Count
+
+
+@dataclass(frozen=True)
+class IntegrityLimits:
+    """From where on a model is degenerate; all are shares of the bars.
+
+    Attributes:
+        max_same_action: one action in so many or more fails.
+        max_same_position: a position on one side in so many or more fails.
+        min_signal_rate: actions other than HOLD in fewer warn.
+    """
+
+    max_same_action: Share
+    max_same_position: Share
+    min_signal_rate: Share
+
+
+@dataclass(frozen=True)
+class RobustnessLimits:
+    """Size of the noise: standard deviation of log prices, and of weights as a fraction of each."""
+
+    price_noise: Cost
+    weight_noise: Cost
 
 
 @dataclass(frozen=True)
@@ -165,6 +190,8 @@ class Profile:
     walk_forward: WalkForwardLimits
     spread: SpreadLimits
     proofs: ProofLimits
+    integrity: IntegrityLimits
+    robustness: RobustnessLimits
     trading: Trading
 
     @cached_property

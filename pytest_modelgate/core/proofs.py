@@ -10,12 +10,12 @@ from types import MappingProxyType
 
 import numpy as np
 
+from pytest_modelgate.core.checks import NoiseDraw
 from pytest_modelgate.core.profiles import Profile, ProofLimits
 from pytest_modelgate.core.skill import deflated_sharpe, probabilistic_sharpe, sharpe_shape, shift_test
 from pytest_modelgate.core.track import Track, pool
 
 PROOFS = ("out_of_sample", "timing", "sharpe", "costs", "trades")
-DELAY = "delay"
 TITLES = {
     "out_of_sample": "data it never saw",
     "timing": "better than its own exposure",
@@ -23,6 +23,7 @@ TITLES = {
     "costs": "higher costs",
     "trades": "enough trades",
     "delay": "one bar later",
+    "noise": "a little noise",
 }
 
 
@@ -50,7 +51,7 @@ class Proof:
     """One proof.
 
     Attributes:
-        name: one of ``PROOFS``, or ``delay`` where the profile asks for it.
+        name: one of ``PROOFS``, or ``delay`` or ``noise`` where the profile asks for them.
         shown: whether the figure meets the limit; an undefined figure never does.
         figure: what was measured; NaN when undefined.
         limit: what LIVE asks for.
@@ -73,13 +74,16 @@ class Proof:
         return TITLES[self.name]
 
 
-def prove(folds: Sequence[FoldTrack], profile: Profile, trials: int) -> tuple[Proof, ...]:
+def prove(
+    folds: Sequence[FoldTrack], profile: Profile, trials: int, noise: Sequence[NoiseDraw] = ()
+) -> tuple[Proof, ...]:
     """Measure every proof over all folds.
 
     Args:
         folds: in any order, at least one.
         profile: its ``proofs`` hold the limits.
         trials: distinct models that were judged on the same market window, this one included.
+        noise: what the folds show under noise.
     """
     limits = profile.proofs
     ordered = sorted(folds, key=lambda fold: fold.start)
@@ -93,6 +97,8 @@ def prove(folds: Sequence[FoldTrack], profile: Profile, trials: int) -> tuple[Pr
     ]
     if limits.delay_bars:
         found.append(_delay(ordered))
+    if limits.noise:
+        found.append(_noise(noise))
     return tuple(found)
 
 
@@ -195,4 +201,16 @@ def _delay(folds: Sequence[FoldTrack]) -> Proof:
     shown = rest > 0.0
     verb = "still earns" if shown else "no longer earns"
     sentence = f"With every order one bar later the model {verb}: {rest:+.2%}; more than 0 is asked for."
-    return Proof(DELAY, shown, rest, 0.0, at_most=False, sentence=sentence)
+    return Proof("delay", shown, rest, 0.0, at_most=False, sentence=sentence)
+
+
+def _noise(draws: Sequence[NoiseDraw]) -> Proof:
+    rests = [compound([fold.total_return for fold in draw.folds]) for draw in draws]
+    worst = min(rests, default=math.nan)
+    shown = worst > 0.0
+    verb = "still earns" if shown else "no longer earns"
+    sentence = (
+        f"Under the worst of {len(rests)} draws of a little noise on prices and weights the model {verb}: "
+        f"{worst:+.2%}; more than 0 is asked for."
+    )
+    return Proof("noise", shown, worst, 0.0, at_most=False, sentence=sentence)

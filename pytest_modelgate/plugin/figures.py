@@ -71,3 +71,12 @@ def proofs_text(judgement: Judgement) -> str:
     shown = sum(proof.shown for proof in judgement.proofs)
     parts = [f"{'' if proof.shown else 'NOT '}{proof.title} {proof_text(proof)}" for proof in judgement.proofs]
     return f"proofs {shown}/{len(parts)}: {'; '.join(parts)}"
+
+
+def checks_text(judgement: Judgement) -> str:
+    """How the integrity checks ended, in one line; empty for a model without any."""
+    if not judgement.checks:
+        return ""
+    passed = sum(check.status == "pass" for check in judgement.checks)
+    parts = [f"{check.status} {check.name}" for check in judgement.checks if check.status != "pass"]
+    return f"integrity {passed}/{len(judgement.checks)} passed{': ' if parts else ''}{', '.join(parts)}"

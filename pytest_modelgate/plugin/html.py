@@ -114,6 +114,7 @@ def _row(judgement: Judgement) -> dict[str, Any]:
         "backtest_sample": judgement.backtest.sample if isinstance(judgement.backtest, WindowEvidence) else "",
         "spread": spread_text(judgement),
         "checkpoint": checkpoint,
+        "checks": judgement.checks,
         "proofs": [(proof, proof_text(proof)) for proof in judgement.proofs],
         "reasons": judgement.reasons,
         "warnings": judgement.warnings,

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_modelgate.plugin.figures import backtest_text, folds_text, plain, proofs_text, samples_text, spread_text
+from pytest_modelgate.plugin.figures import (
+    backtest_text,
+    checks_text,
+    folds_text,
+    plain,
+    proofs_text,
+    samples_text,
+    spread_text,
+)
 
 if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must not pay for
     from pytest_modelgate.core.judgement import Judgement
@@ -67,7 +75,8 @@ def write_closing_table(reporter: pytest.TerminalReporter, run: GateRun) -> None
         *cells, word = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         reporter.write("  ".join(cells) + "  ")
         reporter.line(word.rstrip(), **_MARKUP[judgement.word])
-        for text in (judgement.reasons[0], samples_text(judgement), proofs_text(judgement)):
+        texts = (judgement.reasons[0], samples_text(judgement), proofs_text(judgement), checks_text(judgement))
+        for text in texts:
             for line in textwrap.wrap(text, _WIDTH - 4):
                 reporter.line("    " + plain(line))
     seen = [judgement.plan.model.id for judgement in run.judgements if judgement.folds_not_out_of_sample]

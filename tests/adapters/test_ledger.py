@@ -82,7 +82,7 @@ def test_a_ledger_that_was_altered_is_refused_and_left_alone(path: Path, damage:
     altered = "".join(DAMAGES[damage](path.read_text().splitlines(keepends=True)))
     path.write_text(altered, encoding="utf-8")
 
-    with pytest.raises(SettingsError, match="ledger.jsonl, line [1-4]: .* Restore the file"):
+    with pytest.raises(SettingsError, match=r"ledger\.jsonl, line [1-4]: .* Restore the file"):
         record_trials(path, [trial(4)])
     assert path.read_text(encoding="utf-8") == altered
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_modelgate.adapters.profile_files import load_profile
+from pytest_modelgate.core.checks import Check, NoiseDraw
 from pytest_modelgate.core.decision import Decision, DecisionLevel, decide
 from pytest_modelgate.core.gating import Classification
 from pytest_modelgate.core.profiles import Profile
@@ -54,9 +55,9 @@ def proofs_of(folds: Sequence[FoldTrack], profile: Profile = MISSION, trials: in
     return {proof.name: proof for proof in prove(folds, profile, trials)}
 
 
-def decide_with(proofs: Sequence[Proof], profile: Profile = MISSION) -> Decision:
+def decide_with(proofs: Sequence[Proof], profile: Profile = MISSION, checks: Sequence[Check] = ()) -> Decision:
     folds = [FoldResult(0.05, 0.05 + step / 100, 864, 8760.0) for step in range(5)]
-    return decide(Classification.APPROVED, Sanity("pass", ()), folds, profile, "proven", proofs=proofs)
+    return decide(Classification.APPROVED, Sanity("pass", ()), folds, profile, "proven", proofs=proofs, checks=checks)
 
 
 def test_a_skilled_model_proves_all_five_and_is_live() -> None:
@@ -66,8 +67,15 @@ def test_a_skilled_model_proves_all_five_and_is_live() -> None:
     assert decide_with(found).decision is LIVE
 
 
-def test_strict_asks_for_one_bar_later_too() -> None:
-    assert list(proofs_of(GOOD, STRICT)) == [*PROOFS, "delay"]
+def test_strict_asks_for_one_bar_later_and_a_little_noise_too() -> None:
+    assert list(proofs_of(GOOD, STRICT)) == [*PROOFS, "delay", "noise"]
+
+
+@pytest.mark.parametrize(("returns", "shown"), [([0.01, 0.02], True), ([0.01, -0.02], False), ([], False)])
+def test_strict_asks_for_a_profit_under_every_draw_of_noise(returns: list[float], *, shown: bool) -> None:
+    draws = [NoiseDraw("prices", 0.1, (FoldResult(value, 0.1, 10, 8760.0),)) for value in returns]
+    (proof,) = (proof for proof in prove(GOOD, STRICT, 1, draws) if proof.name == "noise")
+    assert proof.shown == shown
 
 
 @pytest.mark.parametrize("sample", ["in-sample", "gap", "unknown"])
@@ -235,3 +243,15 @@ def test_a_proof_that_was_not_measured_is_not_shown(missing: str) -> None:
     decision = decide_with([proof for proof in shown([True] * 5) if proof.name != missing])
     assert decision.decision is PAPER
     assert "it was not measured" in decision.reasons[0]
+
+
+@thorough
+@given(found=flags, status=st.sampled_from(["pass", "warn", "fail"]))
+def test_a_failed_integrity_check_allows_retrain_at_most(found: list[bool], status: Any) -> None:
+    check = Check("causality", status, "So it is.")
+    without, decision = decide_with(shown(found)), decide_with(shown(found), checks=[check])
+    if status == "fail":
+        assert decision.decision is DecisionLevel.RETRAIN
+        assert decision.reasons[0] == "Integrity, nothing depends on the future: So it is; RETRAIN at most."
+    else:
+        assert decision == without
