@@ -1,6 +1,6 @@
 """How often is a model called LIVE that should not be, and how often is one missed that should?
 
-    python benchmarks/calibration.py [--paths 10000] [--json rows.json]
+    python benchmarks/calibration.py [--paths 10000] [--shape 180/5] [--json rows.json]
 
 Simulates hourly markets and policies whose true skill is known, and lets the gate's own code decide on them: sanity
 backtest, walk-forward table, caps and proofs, with the default profile and crypto costs. Only gating is left out (every
@@ -22,7 +22,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -272,10 +272,10 @@ def wilson(successes: int, paths: int) -> tuple[float, float]:
     return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
 
 
-def rows(paths: int, seed: int) -> Iterator[Row]:
-    """Every scenario over 180 days in 5 folds and 365 in 10."""
+def rows(shapes: Sequence[tuple[int, int]], paths: int, seed: int) -> Iterator[Row]:
+    """Every scenario over every shape: days and folds."""
     profile = load_profile("2.4.5")
-    for shape in SHAPES:
+    for shape in shapes:
         for scenario in SCENARIOS:
             yield from measure(scenario, shape, paths, profile, seed)
 
@@ -285,13 +285,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--paths", type=int, default=10_000, metavar="N", help="simulated paths per row")
     parser.add_argument("--seed", type=int, default=1)
+    known = {f"{days}/{folds}": (days, folds) for days, folds in SHAPES}
+    parser.add_argument("--shape", choices=known, help="days/folds (default: both)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows, too")
     options = parser.parse_args()
     if options.paths < 1:
         parser.error("--paths must be at least 1")
     begun, found = time.perf_counter(), []
     print(f"{'market':<7}{'skill':<13}{'rule':<8}{'days/folds':>10}{'trials':>8}{'LIVE':>8}   95 % interval")
-    for row in rows(options.paths, options.seed):
+    for row in rows([known[options.shape]] if options.shape else SHAPES, options.paths, options.seed):
         found.append(asdict(row))
         print(
             f"{row.market:<7}{row.skill:<13}{row.rule:<8}{f'{row.days}/{row.folds}':>10}{row.trials:>8}"
