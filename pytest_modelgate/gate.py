@@ -29,11 +29,13 @@ from pytest_modelgate.core.examination import examine
 from pytest_modelgate.core.features import FeatureSet
 from pytest_modelgate.core.judgement import Judgement, judge
 from pytest_modelgate.core.market import MarketRequest
+from pytest_modelgate.core.metrics import measure
 from pytest_modelgate.core.parity import check_parity
 from pytest_modelgate.core.plan import INTEGRITY, ModelPlan, Plan, make_plan, market_request
 from pytest_modelgate.core.policy import HOLD
 from pytest_modelgate.core.profiles import Profile
 from pytest_modelgate.core.settings import Settings
+from pytest_modelgate.core.spread import FoldResult
 from pytest_modelgate.core.variants import Arena
 from pytest_modelgate.core.windows import Window, sample_of
 from pytest_modelgate.errors import ArchiveError, CheckpointError
@@ -151,7 +153,7 @@ class Gate:
             metrics=metrics,
             equity=tuple(trajectory.equity.tolist()),
             bars=BarFigures.of(track_window(subject, window, trajectory)),
-            delayed_return=float(delayed.equity[-1] / delayed.equity[0] - 1.0),
+            delayed=FoldResult.of(measure(delayed, subject.bars_per_year)),
             refused=dict(trajectory.refused),
         )
 

@@ -13,10 +13,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from pytest_modelgate.adapters.atomic import write_atomically
+from pytest_modelgate.core.context import Context
 from pytest_modelgate.core.evidence import CheckpointEvidence, MarketEvidence, WindowEvidence
 from pytest_modelgate.core.judgement import Judgement
 from pytest_modelgate.core.plan import Plan
 from pytest_modelgate.core.profiles import Profile
+from pytest_modelgate.core.robustness import Robustness
 from pytest_modelgate.core.settings import Settings
 
 SCHEMA = "modelgate.verdict/1"
@@ -39,6 +41,13 @@ Figure = Annotated[float | Literal["inf", "-inf"] | None, BeforeValidator(_figur
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _ReturnPart(_Part):
+    """A part with a return, which Python reserves the name of."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True, validate_by_name=True)
+    total_return: Figure = Field(alias="return")
 
 
 class ArchivePart(_Part):
@@ -102,14 +111,12 @@ class GatingPart(_Part):
     recommended_checkpoint: RecommendedCheckpointPart | None
 
 
-class WindowPart(_Part):
+class WindowPart(_ReturnPart):
     """What one window measured; fractions, USD for ``min_equity``, Sharpe annualised and per bar."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True, validate_by_name=True)
     start: str
     end: str
     sample: Literal["in-sample", "gap", "out-of-sample", "unknown"]
-    total_return: Figure = Field(alias="return")
     sharpe: Figure
     sharpe_per_bar: Figure
     max_drawdown: Figure
@@ -170,6 +177,49 @@ class CheckPart(_Part):
     figures: dict[str, Figure]
 
 
+class CostPointPart(_ReturnPart):
+    """Compounded return at multiples of fees and slippage."""
+
+    fees: Figure
+    slippage: Figure
+
+
+class DisturbancePart(_ReturnPart):
+    """What one disturbance does; ``decision`` by the table and the caps that always apply."""
+
+    name: str
+    actions_changed: Figure
+    decision: Literal["LIVE", "PAPER", "RETRAIN", "DROP"]
+
+
+class RobustnessPart(_Part):
+    """How the model bears disturbances; ``undisturbed`` is the decision to compare theirs with."""
+
+    undisturbed: Literal["LIVE", "PAPER", "RETRAIN", "DROP"]
+    break_even: Figure
+    surface: list[CostPointPart]
+    disturbances: list[DisturbancePart]
+
+
+class RegimePart(_ReturnPart):
+    """Bars of one kind, and what model and market earned at them."""
+
+    name: Literal["calm", "usual", "wild", "rising", "falling"]
+    share: Figure
+    market_return: Figure
+
+
+class ContextPart(_Part):
+    """What the walk-forward return is to be compared with; ``low`` and ``high`` are its 90 % bootstrap interval."""
+
+    buy_and_hold: Figure
+    percentile: Figure
+    low: Figure
+    high: Figure
+    days_needed: Figure
+    regimes: list[RegimePart]
+
+
 class ModelPart(_Part):
     """One model: evidence, decision and why. ``decision`` is INCOMPLETE when evidence is missing."""
 
@@ -184,6 +234,8 @@ class ModelPart(_Part):
     compounded_return: Figure
     proofs: list[ProofPart]
     integrity: list[CheckPart]
+    robustness: RobustnessPart | None
+    context: ContextPart | None
     table_decision: Literal["LIVE", "PAPER", "RETRAIN", "DROP"] | None
     decision: Literal["LIVE", "PAPER", "RETRAIN", "DROP", "INCOMPLETE"]
     reasons: list[str]
@@ -314,11 +366,29 @@ def _model(judgement: Judgement) -> dict[str, Any]:
         "compounded_return": decision.compounded_return if decision else None,
         "proofs": [_plain(ProofPart, proof) | {"details": dict(proof.details)} for proof in judgement.proofs],
         "integrity": [_plain(CheckPart, check) | {"figures": dict(check.figures)} for check in judgement.checks],
+        "robustness": _robustness(judgement.robustness) if judgement.robustness else None,
+        "context": _context(judgement.context) if judgement.context else None,
         "table_decision": decision.table.name if decision and decision.table is not None else None,
         "decision": judgement.word,
         "reasons": list(judgement.reasons),
         "warnings": list(judgement.warnings),
     }
+
+
+def _robustness(found: Robustness) -> dict[str, Any]:
+    return {
+        "undisturbed": found.undisturbed.name,
+        "break_even": found.break_even,
+        "surface": [_plain(CostPointPart, point) for point in found.surface],
+        "disturbances": [
+            _plain(DisturbancePart, item) | {"decision": item.decision.name} for item in found.disturbances
+        ],
+    }
+
+
+def _context(found: Context) -> dict[str, Any]:
+    regimes = [_plain(RegimePart, regime) for regime in found.regimes]
+    return {**_plain(ContextPart, found), "regimes": regimes}
 
 
 def _checkpoint(judgement: Judgement) -> dict[str, Any] | None:

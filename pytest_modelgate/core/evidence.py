@@ -9,6 +9,7 @@ import numpy as np
 
 from pytest_modelgate.core.checks import Check, NoiseDraw
 from pytest_modelgate.core.metrics import Metrics
+from pytest_modelgate.core.spread import FoldResult
 from pytest_modelgate.core.track import Track
 from pytest_modelgate.errors import GateError
 
@@ -85,7 +86,7 @@ class WindowEvidence:
         sample: in-sample, gap, out-of-sample or unknown.
         equity: USD, the starting capital and then each bar's close.
         bars: what was held and earned at every bar.
-        delayed_return: total return had every order come one bar later, a fraction.
+        delayed: what the window shows had every order come one bar later.
         refused: orders the account refused, by reason.
     """
 
@@ -99,7 +100,7 @@ class WindowEvidence:
     metrics: Metrics
     equity: tuple[float, ...]
     bars: BarFigures
-    delayed_return: float
+    delayed: FoldResult
     refused: Mapping[str, int]
 
 

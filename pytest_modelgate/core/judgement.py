@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import pandas as pd
+
 from pytest_modelgate.core.checks import Check
+from pytest_modelgate.core.context import Context, put_in_context
 from pytest_modelgate.core.decision import Decision, DecisionLevel, decide
 from pytest_modelgate.core.evidence import Evidence, IntegrityEvidence, WindowEvidence
 from pytest_modelgate.core.plan import INTEGRITY, ModelPlan
 from pytest_modelgate.core.profiles import Profile
 from pytest_modelgate.core.proofs import FoldTrack, Proof, prove
+from pytest_modelgate.core.robustness import Robustness, disturb
 from pytest_modelgate.core.sanity import Sanity, judge_backtest
 from pytest_modelgate.core.settings import DecisionRule
 from pytest_modelgate.core.spread import FoldResult
+from pytest_modelgate.core.track import pool
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class Judgement:
         decision: None when the model is INCOMPLETE.
         integrity: evidence of the integrity checks; None when there is none.
         proofs: what LIVE needs beyond the table, measured under every decision rule; empty without valid folds.
+        robustness, context: how it bears disturbances, and what its return is worth; None without valid folds.
         incomplete: why no decision could be made; empty when one was.
     """
 
@@ -39,6 +45,8 @@ class Judgement:
     incomplete: str
     integrity: Evidence | None = None
     proofs: tuple[Proof, ...] = ()
+    robustness: Robustness | None = None
+    context: Context | None = None
 
     @property
     def word(self) -> str:
@@ -107,29 +115,32 @@ def judge(
         if not isinstance(evidence, IntegrityEvidence if name == INTEGRITY else WindowEvidence):
             missing = str(evidence) if evidence else f"{name} was not evaluated in this run"
             return Judgement(plan, backtest, sanity, folds, None, missing, integrity)
-    measured = [fold for fold in folds if isinstance(fold, WindowEvidence)]
     checks, noise = (integrity.checks, integrity.noise) if isinstance(integrity, IntegrityEvidence) else ((), ())
-    proofs = prove([fold_track(fold) for fold in measured], profile, trials, noise) if measured else ()
-    decision = decide(
-        plan.gating.classification,
-        sanity,
-        [fold_result(fold) for fold in measured],
-        profile,
-        rule,
-        shortfalls=plan.gating.findings,
-        proofs=proofs,
-        checks=checks,
-    )
-    return Judgement(plan, backtest, sanity, folds, decision, "", integrity, proofs)
+    measured = [fold for fold in folds if isinstance(fold, WindowEvidence)]
+    results, tracks = [fold_result(fold) for fold in measured], [fold_track(fold) for fold in measured]
+    proofs = prove(tracks, profile, trials, noise) if measured else ()
+    gating = plan.gating
+
+    def decide_on(folds: Sequence[FoldResult], rule: DecisionRule) -> Decision:
+        found = gating.classification, sanity, folds, profile, rule
+        return decide(*found, shortfalls=gating.findings, proofs=proofs, checks=checks)
+
+    robustness, context = None, None
+    if measured:
+        delayed = [fold.delayed for fold in measured]
+        robustness = disturb(tracks, results, delayed, noise, lambda others: decide_on(others, "table").decision)
+        days = (plan.folds[-1].end - plan.folds[0].start) / pd.Timedelta(days=1)
+        context = put_in_context(pool([fold.track for fold in tracks]), days, profile.proofs.min_psr)
+    decision = decide_on(results, rule)
+    return Judgement(plan, backtest, sanity, folds, decision, "", integrity, proofs, robustness, context)
 
 
 def fold_result(evidence: WindowEvidence) -> FoldResult:
     """What the decision needs to know of a fold."""
-    metrics = evidence.metrics
-    return FoldResult(metrics.total_return, metrics.sharpe, metrics.bars, metrics.bars_per_year)
+    return FoldResult.of(evidence.metrics)
 
 
 def fold_track(evidence: WindowEvidence) -> FoldTrack:
     """What the proofs need to know of a fold."""
     trades = evidence.metrics.closed_trades
-    return FoldTrack(evidence.start, evidence.sample, trades, evidence.delayed_return, evidence.bars.track())
+    return FoldTrack(evidence.start, evidence.sample, trades, evidence.delayed.total_return, evidence.bars.track())

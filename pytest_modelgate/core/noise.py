@@ -57,8 +57,6 @@ def _draw(
     kind: Literal["prices", "weights"], arena: Arena, actions: Actions, policy: Policy, matrix: Floats | None
 ) -> NoiseDraw:
     changed = arena.actions(policy, matrix)
-    folds = []
-    for trajectory in arena.trade(changed):
-        metrics = measure(trajectory, arena.subject.bars_per_year)
-        folds.append(FoldResult(metrics.total_return, metrics.sharpe, metrics.bars, metrics.bars_per_year))
-    return NoiseDraw(kind, float(np.mean(changed != actions)), tuple(folds))
+    per_year = arena.subject.bars_per_year
+    folds = tuple(FoldResult.of(measure(trajectory, per_year)) for trajectory in arena.trade(changed))
+    return NoiseDraw(kind, float(np.mean(changed != actions)), folds)

@@ -10,9 +10,11 @@ import pytest
 from pytest_modelgate.plugin.figures import (
     backtest_text,
     checks_text,
+    context_text,
     folds_text,
     plain,
     proofs_text,
+    robustness_text,
     samples_text,
     spread_text,
 )
@@ -21,6 +23,7 @@ if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must n
     from pytest_modelgate.core.judgement import Judgement
     from pytest_modelgate.plugin.run import GateRun
 
+_DETAILS = (samples_text, proofs_text, checks_text, robustness_text, context_text)
 _COLUMNS = ("model", "training", "backtest", "folds", "spread", "decision")
 _WIDTH = 100
 _MARKUP: dict[str, dict[str, bool]] = {
@@ -75,7 +78,7 @@ def write_closing_table(reporter: pytest.TerminalReporter, run: GateRun) -> None
         *cells, word = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         reporter.write("  ".join(cells) + "  ")
         reporter.line(word.rstrip(), **_MARKUP[judgement.word])
-        texts = (judgement.reasons[0], samples_text(judgement), proofs_text(judgement), checks_text(judgement))
+        texts = (judgement.reasons[0], *(told(judgement) for told in _DETAILS))
         for text in texts:
             for line in textwrap.wrap(text, _WIDTH - 4):
                 reporter.line("    " + plain(line))

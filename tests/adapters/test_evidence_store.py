@@ -18,6 +18,7 @@ from pytest_modelgate.core.evidence import (
     WindowFailure,
 )
 from pytest_modelgate.core.metrics import Metrics
+from pytest_modelgate.core.spread import FoldResult
 from pytest_modelgate.errors import CheckpointError
 
 METRICS = Metrics(0.1 + 0.2, 0.05, math.nan, math.nan, math.inf, 1.0, 3, 0.1, 0.2, 4.0, 99_000.0, 864, 8760.0)
@@ -34,7 +35,7 @@ EVIDENCE = WindowEvidence(
     metrics=METRICS,
     equity=(100_000.0, 100_000.1 / 3),
     bars=BarFigures((-2 / 3,), (0.0,), (0.1,), (0.001,), (1 / 3,), (0.0025,), (0.001,)),
-    delayed_return=-0.1 / 3,
+    delayed=FoldResult(-0.1 / 3, 0.1, 864, 8760.0),
     refused={"position_cap": 2},
 )
 
