@@ -72,7 +72,7 @@ def proof_text(proof: Proof) -> str:
     else:
         figure = f"{proof.figure:.0f}" if count else f"{proof.figure:{'+' if profit else ''}.2%}"
     limit = f"{proof.limit:.0f}" if count or profit else f"{proof.limit:.2%}"
-    return f"{figure} {'<=' if proof.at_most else '>' if profit else '>='} {limit}"
+    return f"{figure} (needs {'<=' if proof.at_most else '>' if profit else '>='} {limit})"
 
 
 def proofs_text(judgement: Judgement) -> str:
