@@ -45,6 +45,11 @@ def test_the_interval_needs_no_luck_of_its_own() -> None:
     assert bootstrap_interval(returns) == bootstrap_interval(returns.copy())
 
 
+def test_returns_that_are_all_alike_leave_no_doubt() -> None:
+    whole = 1.01**50 - 1
+    assert bootstrap_interval(np.full(50, 0.01)) == pytest.approx((whole, whole))
+
+
 @pytest.mark.parametrize("returns", [[0.0], [0.1, -0.05], [-1.0, 0.5, 0.5]])
 def test_short_and_ruinous_records_have_an_interval_too(returns: list[float]) -> None:
     low, high = bootstrap_interval(np.array(returns))
@@ -77,11 +82,17 @@ def test_regimes_are_told_apart_by_what_was_known_before() -> None:
     assert found["wild"].total_return == 0.0
     assert found["rising"].total_return > 0.02
     assert abs(found["falling"].total_return) < 0.005
-    # A crash is not foreseen: the bar on which it falls belongs to what was before.
-    crash = made.move.copy()
-    crash[200] = -0.5
-    shocked = put_in_context(Track(none, none, none, none, crash, none, none), 25.0, 0.95)
-    assert {regime.name: regime.market_return for regime in shocked.regimes}["rising"] < 0.0
+
+
+def test_a_crash_belongs_to_the_market_before_it() -> None:
+    none = np.zeros(600)
+    move = 0.001 + np.random.default_rng(4).normal(0.0, np.where(np.arange(600) <= 300, 0.0002, 0.0005))
+    move[300] = -0.5  # wild and falling from the next bar on
+    found = put_in_context(Track(none, none, none, none, move, none, none), 25.0, 0.95).regimes
+    returns = {regime.name: regime.market_return for regime in found}
+    assert min(returns["wild"], returns["falling"]) > 0.0
+    assert returns["rising"] < -0.2
+    assert min(returns["calm"], returns["usual"]) < -0.2
 
 
 def test_days_needed_are_those_until_the_sharpe_ratio_is_proven() -> None:

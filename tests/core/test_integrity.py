@@ -359,6 +359,16 @@ def test_pattern_day_trading_is_counted_below_25000_usd(round_trips: int, capita
     assert check.figures["day_trade_violations"] == days
 
 
+def test_a_trade_held_overnight_is_no_day_trade() -> None:
+    # Bought at 02:00 UTC, in the evening in New York, and sold at 12:00 on the next day: four in five days.
+    day = [1] + [0] * 9 + [2] + [0] * 13
+    bars = hourly_bars("AAPL", random_walk("2024-01-01T01:00", 4 * 24))
+    rules = replace(RULES, min_order_usd=50.0)
+    trajectory = simulate(bars, lambda row, _: (4 * day)[row], 3, rules, 20_000.0)
+    assert len(trajectory.trades) == 4
+    assert check_feasibility([trajectory], AssetClass.EQUITY, RULES).figures["day_trade_violations"] == 0
+
+
 def test_nothing_to_refuse_passes() -> None:
     assert check_feasibility([simulated([1, 0, 2, 0])], AssetClass.CRYPTO, RULES).status == "pass"
 
