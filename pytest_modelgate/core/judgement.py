@@ -88,9 +88,8 @@ class Judgement:
         return tuple(found)
 
     def reaches(self, require: DecisionLevel) -> bool:
-        """Whether the decision is at least ``require``; INCOMPLETE or with a failed integrity check it never is."""
-        sound = all(check.status != "fail" for check in self.checks)
-        return self.decision is not None and sound and self.decision.decision >= require
+        """Whether the decision is at least ``require``; an INCOMPLETE model reaches nothing."""
+        return self.decision is not None and self.decision.decision >= require
 
 
 def judge(
