@@ -1,7 +1,8 @@
-"""Does the gate run the very function that was trained?"""
+"""Is it the function that was trained, and is what it shows real?"""
 
 import pytest
 
+from pytest_modelgate.core.checks import Check
 from pytest_modelgate.core.evidence import CheckpointEvidence
 
 pytestmark = pytest.mark.integrity
@@ -11,3 +12,41 @@ def test_parity(checkpoint: CheckpointEvidence) -> None:
     """The trainer's own outputs are reproduced; without a parity probe nothing is proven, which is tolerated."""
     if checkpoint.parity != "proven":
         pytest.xfail(f"unproven: {checkpoint.parity_detail}")
+
+
+def test_causality(integrity: dict[str, Check]) -> None:
+    """Nothing the model sees or does changes when the future does."""
+    _judge(integrity["causality"])
+
+
+def test_weights_matter(integrity: dict[str, Check]) -> None:
+    """Without its weights, or without its observations, the model loses its edge."""
+    _judge(integrity["weights"])
+
+
+def test_not_degenerate(integrity: dict[str, Check]) -> None:
+    """It decides, rather than always hold or always be long."""
+    _judge(integrity["activity"])
+
+
+def test_accounting(integrity: dict[str, Check]) -> None:
+    """The books add up at every bar and for every round trip."""
+    _judge(integrity["accounting"])
+
+
+def test_feasible_at_alpaca(integrity: dict[str, Check]) -> None:
+    """Alpaca would execute its orders; what it would not is counted and tolerated."""
+    _judge(integrity["feasibility"])
+
+
+def test_account_skew(integrity: dict[str, Check]) -> None:
+    """It does the same whether it is fed the real account or the constants of a live trader; else it is tolerated."""
+    _judge(integrity["account"])
+
+
+def _judge(check: Check) -> None:
+    """A check that warns is tolerated, one that fails blocks the model."""
+    if check.status == "warn":
+        pytest.xfail(check.sentence)
+    if check.status != "pass":
+        pytest.fail(check.sentence, pytrace=False)

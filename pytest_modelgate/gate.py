@@ -14,27 +14,35 @@ from pytest_modelgate.adapters.archive import Archive
 from pytest_modelgate.adapters.checkpoint import load_checkpoint
 from pytest_modelgate.adapters.code_version import code_version, feature_set_version
 from pytest_modelgate.adapters.evidence_store import EvidenceStore
+from pytest_modelgate.adapters.ledger import LedgerState, Trial, record_trials
 from pytest_modelgate.core.bars import Bars, Timeframe
-from pytest_modelgate.core.evaluation import FeatureSeries, Subject, compute_features, evaluate
+from pytest_modelgate.core.evaluation import FeatureSeries, Subject, compute_features, evaluate, replay, track_window
 from pytest_modelgate.core.evidence import (
+    BarFigures,
     CheckpointEvidence,
     Evidence,
+    IntegrityEvidence,
     MarketEvidence,
     WindowEvidence,
     WindowFailure,
 )
 from pytest_modelgate.core.evidence_key import agreement, content_key, model_key
+from pytest_modelgate.core.examination import examine
 from pytest_modelgate.core.features import FeatureSet
 from pytest_modelgate.core.judgement import Judgement, judge
 from pytest_modelgate.core.market import MarketRequest
+from pytest_modelgate.core.metrics import measure
 from pytest_modelgate.core.parity import check_parity
-from pytest_modelgate.core.plan import ModelPlan, Plan, WindowId, make_plan, market_request
+from pytest_modelgate.core.plan import INTEGRITY, ModelPlan, Plan, WindowId, make_plan, market_request
+from pytest_modelgate.core.policy import HOLD
 from pytest_modelgate.core.profiles import Profile
 from pytest_modelgate.core.reference_features import REFERENCE
 from pytest_modelgate.core.settings import Settings
+from pytest_modelgate.core.spread import FoldResult
 from pytest_modelgate.core.training_run import CheckpointRef, TrainedModel
+from pytest_modelgate.core.variants import Arena
 from pytest_modelgate.core.windows import Window, sample_of
-from pytest_modelgate.errors import CheckpointError
+from pytest_modelgate.errors import ArchiveError, CheckpointError
 from pytest_modelgate.market_data import MarketSeries, load_series
 
 _MODELS_IN_MEMORY = 2
@@ -56,6 +64,7 @@ class Gate:
         store: evidence of this run, and of others.
         scratch: private folder for copies of checkpoints, named by digest.
         selected: windows that have a test in this run; only what this run itself finds out about them counts.
+        ledger: what the ledger says of models tried before; None without one.
     """
 
     settings: Settings
@@ -65,6 +74,7 @@ class Gate:
     store: EvidenceStore
     scratch: Path
     selected: frozenset[WindowId] = frozenset()
+    ledger: LedgerState | None = None
 
     def __post_init__(self) -> None:
         """Keep what several windows and models share; policies are large, and judged one after the other."""
@@ -76,7 +86,28 @@ class Gate:
     @cached_property
     def plan(self) -> Plan:
         """What this run has to show."""
-        return make_plan(self.archive.run, self.settings, self.profile)
+        trials = self.ledger.trials if self.ledger else 1
+        return make_plan(self.archive.run, self.settings, self.profile, trials)
+
+    def enter_in_ledger(self) -> LedgerState | None:
+        """Enter the archive's models in the ledger, before anything is judged: a run broken off has tried them, too.
+
+        Raises:
+            SettingsError: the ledger cannot be used.
+        """
+        if self.settings.ledger is None:
+            return None
+        trials = []
+        for plan in self.plan.models:
+            if plan.model.checkpoint is None:
+                continue
+            try:
+                sha256 = self.archive.checkpoint_sha256(plan.model.checkpoint)
+            except ArchiveError:
+                continue  # it is INCOMPLETE, and says why when it is judged
+            start, end = (moment.isoformat() for moment in (plan.folds[0].start, plan.folds[-1].end))
+            trials.append(Trial(plan.model.id, sha256, start, end))
+        return record_trials(self.settings.ledger, trials)
 
     @property
     def agreement(self) -> str:
@@ -106,14 +137,14 @@ class Gate:
             return record
         return self.reusable(model_id, window_name)
 
-    def reusable(self, model_id: str, window_name: str) -> WindowEvidence | None:
+    def reusable(self, model_id: str, window_name: str) -> Evidence | None:
         """Valid evidence of one window that another run left; None when there is none, or nothing tells."""
         plan = self.plan.of(model_id)
         try:
             found = self.store.reusable(model_id, window_name, self._key(plan, plan.window(window_name)))
         except Exception:  # noqa: BLE001 - whoever evaluates the window meets the same error, and records it
             return None
-        return found if isinstance(found, WindowEvidence) else None
+        return None if isinstance(found, WindowFailure) else found
 
     def judge(self, model_id: str, find: Callable[[str, str], Evidence | None] | None = None) -> Judgement:
         """Decide on one model from its evidence alone.
@@ -124,7 +155,8 @@ class Gate:
         """
         lookup = find or self.evidence
         plan = self.plan.of(model_id)
-        return judge(plan, self.profile, self.settings.decision, lambda window: lookup(model_id, window))
+        rule = self.settings.decision
+        return judge(plan, self.profile, rule, lambda window: lookup(model_id, window), self.plan.trials)
 
     def bars(self, model_id: str) -> Bars:
         """The bars a model is judged on.
@@ -141,9 +173,9 @@ class Gate:
             key = self._key(plan, window)
             with self.store.computing(key):
                 evidence = self.store.reusable(model_id, window_name, key)
-                if not isinstance(evidence, WindowEvidence):
+                if evidence is None or isinstance(evidence, WindowFailure):
                     evidence = (
-                        evidence or _missing(plan, window) if self.settings.merge else self._measure(plan, window)
+                        evidence or _missing(plan, window) if self.settings.merge else self._find_out(plan, window)
                     )
                 self.store.write(evidence, key)
         except Exception as error:  # noqa: BLE001 - whatever breaks one model must not keep its siblings from being judged
@@ -176,10 +208,14 @@ class Gate:
             raise CheckpointError(where, problem, "Pack the checkpoint, or take the entry out of the summary")
         return model.checkpoint
 
+    def _find_out(self, plan: ModelPlan, window: Window) -> Evidence:
+        return self._examine(plan, window) if window.name == INTEGRITY else self._measure(plan, window)
+
     def _measure(self, plan: ModelPlan, window: Window) -> WindowEvidence:
         prepared = self._prepare(plan.model.id)
         subject, model = prepared.subject, plan.model
         trajectory, metrics = evaluate(subject, window, self.settings.account, self.settings.capital)
+        delayed = replay(subject, window, [HOLD, *trajectory.actions.tolist()], self.settings.capital)
         embargo = subject.policy.window
         return WindowEvidence(
             model=model.id,
@@ -191,8 +227,18 @@ class Gate:
             market=prepared.market,
             metrics=metrics,
             equity=tuple(trajectory.equity.tolist()),
+            bars=BarFigures.of(track_window(subject, window, trajectory)),
+            delayed=FoldResult.of(measure(delayed, subject.bars_per_year)),
             refused=dict(trajectory.refused),
         )
+
+    def _examine(self, plan: ModelPlan, window: Window) -> IntegrityEvidence:
+        prepared = self._prepare(plan.model.id)
+        arena = Arena(prepared.subject, plan.folds, self.settings.capital)
+        facts = prepared.checkpoint
+        feature_set = self._feature_set(facts.feature_set, f"checkpoint {facts.member}")
+        found = examine(arena, plan.backtest, feature_set, self.profile, facts.sha256)
+        return IntegrityEvidence(plan.model.id, window.name, found.checks, found.noise)
 
     def _prepare_uncached(self, model_id: str) -> _Prepared:
         plan = self.plan.of(model_id)

@@ -29,9 +29,10 @@ from market_factory import random_walk
 from pytest_modelgate import ModelArtifact, gate, market_data
 from pytest_modelgate.adapters.checkpoint import CheckpointFacts, LoadedCheckpoint
 from pytest_modelgate.core.bars import Bars
-from pytest_modelgate.core.evidence import WindowEvidence
+from pytest_modelgate.core.checks import CHECKS, Check
+from pytest_modelgate.core.evidence import Evidence, IntegrityEvidence
 from pytest_modelgate.core.market import MarketRequest
-from pytest_modelgate.core.plan import ModelPlan
+from pytest_modelgate.core.plan import INTEGRITY, ModelPlan
 from pytest_modelgate.core.policy import MlpPolicy
 from pytest_modelgate.core.reference_features import REFERENCE
 from pytest_modelgate.core.windows import Window
@@ -91,9 +92,9 @@ def pytest_addoption() -> None:
     if vars(gate)["load_checkpoint"] is _load:
         return  # an earlier run in this process did
     patch = pytest.MonkeyPatch()
-    measure = gate.Gate._measure
+    find_out = gate.Gate._find_out
 
-    def slow(self: gate.Gate, plan: ModelPlan, window: Window) -> WindowEvidence:
+    def slow(self: gate.Gate, plan: ModelPlan, window: Window) -> Evidence:
         told, name = _instructions(), f"{plan.model.id}.{window.name}"
         if "log" in told:
             with Path(told["log"]).open("a") as log:
@@ -106,11 +107,14 @@ def pytest_addoption() -> None:
         if mishap == "kill once" and Path(told["log"]).read_text().count(f" {name}\n") == 1:
             mishap = "kill"
         _strike(mishap)
-        return measure(self, plan, window)
+        if window.name == INTEGRITY:  # what the checks find is not the point of these runs
+            checks = tuple(Check(name, "pass", "Fine.") for name in CHECKS)
+            return IntegrityEvidence(plan.model.id, window.name, checks, ())
+        return find_out(self, plan, window)
 
     patch.setattr(gate, "load_checkpoint", _load)
     patch.setattr(market_data, "replay_bars", _replay)
-    patch.setattr(gate.Gate, "_measure", slow)
+    patch.setattr(gate.Gate, "_find_out", slow)
 
 
 @pytest.hookimpl(trylast=True)

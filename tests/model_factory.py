@@ -73,9 +73,10 @@ def checkpoint(policy: Mapping[str, torch.Tensor], **changes: Any) -> bytes:
     return buffer.getvalue()
 
 
-def waves(hours: int, period: int = 120, slope: float = 0.003) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Log returns that rise for half a period and fall for the other."""
-    phase = (np.arange(hours) // (period // 2)) % 2
+def waves(hours: int, slope: float = 0.003) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Log returns that rise and fall in turn, for 24 to 96 hours each: shifted, an even wave would look alike."""
+    lengths = np.random.default_rng(4).integers(24, 97, hours // 24 + 1)
+    phase = np.repeat(np.arange(len(lengths)) % 2, lengths)[:hours]
     return np.where(phase == 0, slope, -slope)
 
 

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import model_factory
+import pandas as pd
 import pytest
 
 from pytest_modelgate import ModelArtifact, write_archive
+from pytest_modelgate.core.training_run import TrainingWindow
 
 AS_OF = datetime(2024, 12, 27, 21, 18, 19, tzinfo=UTC)
 ARCHIVE = "Alpaca_trading_trained_20241227_211819.zip"
@@ -28,6 +30,9 @@ def model(
         symbol=symbol, timeframe="1Hour", checkpoint=model_factory.checkpoint(policy, **changes), history=history
     )
 
+
+HELD_OUT = TrainingWindow(pd.Timestamp("2023-11-01T00:00Z"), pd.Timestamp("2024-06-24T00:00Z"))  # 186 days are left
+IN_SAMPLE = TrainingWindow(HELD_OUT.start, pd.Timestamp("2024-12-27T20:00Z"))
 
 GOOD = model("WAVUSD", model_factory.APPROVED, model_factory.follow("momentum_24"))
 IDLE = model("RNDUSD", model_factory.REVIEW, model_factory.constant_policy("HOLD"))

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
 
 from pytest_modelgate.adapters.atomic import write_atomically
-from pytest_modelgate.core.evidence import Evidence, WindowEvidence, WindowFailure
+from pytest_modelgate.core.evidence import Evidence, WindowFailure
 
 SCHEMA = "modelgate.evidence/2"
 LOCKS = "locks"
@@ -72,7 +72,7 @@ class EvidenceStore:
         body = _read(self.folder / _file_name(model, window), model, window)
         return body.evidence if isinstance(body, _Body) else body
 
-    def reusable(self, model: str, window: str, key: str) -> WindowEvidence | WindowFailure | None:
+    def reusable(self, model: str, window: str, key: str) -> Evidence | None:
         """What other runs found out under the same key.
 
         Returns:
@@ -83,7 +83,7 @@ class EvidenceStore:
             body = _read(path, model, window)
             if not isinstance(body, _Body):
                 reason = reason or body
-            elif body.key == key and isinstance(body.evidence, WindowEvidence):
+            elif body.key == key and not isinstance(body.evidence, WindowFailure):
                 return body.evidence
             elif body.key in (key, "") and isinstance(body.evidence, WindowFailure):
                 reason = reason or body.evidence
@@ -124,7 +124,7 @@ class EvidenceStore:
             (self.folder / f"{model}.{window}.attempt").unlink(missing_ok=True)
         path = self.folder / _file_name(model, window)
         body = _read(path, model, window)
-        if not (isinstance(body, _Body) and isinstance(body.evidence, WindowEvidence)):
+        if not isinstance(body, _Body) or isinstance(body.evidence, WindowFailure):
             path.unlink(missing_ok=True)
 
     @contextmanager

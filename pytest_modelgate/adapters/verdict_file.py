@@ -13,10 +13,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from pytest_modelgate.adapters.atomic import write_atomically
+from pytest_modelgate.core.context import Context
 from pytest_modelgate.core.evidence import CheckpointEvidence, MarketEvidence, WindowEvidence
 from pytest_modelgate.core.judgement import Judgement
 from pytest_modelgate.core.plan import Plan
 from pytest_modelgate.core.profiles import Profile
+from pytest_modelgate.core.robustness import Robustness
 from pytest_modelgate.core.settings import Settings
 
 SCHEMA = "modelgate.verdict/1"
@@ -39,6 +41,13 @@ Figure = Annotated[float | Literal["inf", "-inf"] | None, BeforeValidator(_figur
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _ReturnPart(_Part):
+    """A part with a return, which Python reserves the name of."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True, validate_by_name=True)
+    total_return: Figure = Field(alias="return")
 
 
 class ArchivePart(_Part):
@@ -124,14 +133,12 @@ class GatingPart(_Part):
     recommended_checkpoint: RecommendedCheckpointPart | None
 
 
-class WindowPart(_Part):
+class WindowPart(_ReturnPart):
     """What one window measured; fractions, USD for ``min_equity``, Sharpe annualised and per bar."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True, validate_by_name=True)
     start: str
     end: str
     sample: Literal["in-sample", "gap", "out-of-sample", "unknown"]
-    total_return: Figure = Field(alias="return")
     sharpe: Figure
     sharpe_per_bar: Figure
     max_drawdown: Figure
@@ -171,6 +178,70 @@ class SpreadPart(_Part):
     chance_std: Figure
 
 
+class ProofPart(_Part):
+    """One proof that LIVE needs under ``proven``; ``details`` are further figures, by name."""
+
+    name: Literal["out_of_sample", "timing", "sharpe", "costs", "trades", "delay", "noise"]
+    shown: bool
+    figure: Figure
+    limit: Figure
+    at_most: bool
+    sentence: str
+    details: dict[str, Figure]
+
+
+class CheckPart(_Part):
+    """One integrity check; ``fail`` blocks the model."""
+
+    name: Literal["causality", "weights", "activity", "accounting", "feasibility", "account"]
+    status: Literal["pass", "warn", "fail"]
+    sentence: str
+    figures: dict[str, Figure]
+
+
+class CostPointPart(_ReturnPart):
+    """Compounded return at multiples of fees and slippage."""
+
+    fees: Figure
+    slippage: Figure
+
+
+class DisturbancePart(_ReturnPart):
+    """What one disturbance does; ``decision`` by the table and the caps that always apply."""
+
+    name: str
+    actions_changed: Figure
+    decision: Literal["LIVE", "PAPER", "RETRAIN", "DROP"]
+
+
+class RobustnessPart(_Part):
+    """How the model bears disturbances; ``undisturbed`` is the decision to compare theirs with."""
+
+    undisturbed: Literal["LIVE", "PAPER", "RETRAIN", "DROP"]
+    break_even: Figure
+    surface: list[CostPointPart]
+    disturbances: list[DisturbancePart]
+
+
+class RegimePart(_ReturnPart):
+    """Bars of one kind, and what model and market earned at them."""
+
+    name: Literal["calm", "usual", "wild", "rising", "falling"]
+    share: Figure
+    market_return: Figure
+
+
+class ContextPart(_Part):
+    """What the walk-forward return is to be compared with; ``low`` and ``high`` are its 90 % bootstrap interval."""
+
+    buy_and_hold: Figure
+    percentile: Figure
+    low: Figure
+    high: Figure
+    days_needed: Figure
+    regimes: list[RegimePart]
+
+
 class ModelPart(_Part):
     """One model: evidence, decision and why. ``decision`` is INCOMPLETE when evidence is missing."""
 
@@ -183,6 +254,10 @@ class ModelPart(_Part):
     folds: list[FoldPart]
     spread: SpreadPart | None
     compounded_return: Figure
+    proofs: list[ProofPart]
+    integrity: list[CheckPart]
+    robustness: RobustnessPart | None
+    context: ContextPart | None
     table_decision: Literal["LIVE", "PAPER", "RETRAIN", "DROP"] | None
     decision: Literal["LIVE", "PAPER", "RETRAIN", "DROP", "INCOMPLETE"]
     reasons: list[str]
@@ -197,6 +272,7 @@ class Verdict(_Part):
     archive: ArchivePart
     settings: dict[str, str | int | float | list[str] | None]
     profile: ProfilePart
+    trials: int
     market_data: list[MarketPart]
     models: list[ModelPart]
     complete: Literal[True] | str
@@ -212,6 +288,7 @@ def make_verdict(
     settings: Settings,
     profile: Profile,
     judgements: Sequence[Judgement],
+    ledger: str | None,
     unfinished: str,
     run: Mapping[str, str],
 ) -> Verdict:
@@ -220,6 +297,7 @@ def make_verdict(
     Args:
         archive_sha256: digest of the archive's bytes.
         judgements: of the plan's models, in the plan's order.
+        ledger: seal of the ledger's last line; None without a ledger.
         unfinished: why the verdict cannot be complete whatever the judgements say; empty if nothing speaks against it.
         run: facts that may differ between runs; the digest leaves them out.
     """
@@ -234,8 +312,9 @@ def make_verdict(
             "sha256": archive_sha256,
             "timestamp": timestamp.isoformat() if timestamp is not None else None,
         },
-        "settings": _settings(settings, plan),
+        "settings": {**_settings(settings, plan), "ledger": ledger},
         "profile": {"name": profile.name, "sha256": profile.sha256},
+        "trials": plan.trials,
         "market_data": _market_data(judgements),
         "models": [_model(judgement) for judgement in judgements],
         "complete": complete,
@@ -321,11 +400,31 @@ def _model(judgement: Judgement) -> dict[str, Any]:
         ],
         "spread": _plain(SpreadPart, decision.spread) if decision and decision.spread else None,
         "compounded_return": decision.compounded_return if decision else None,
+        "proofs": [_plain(ProofPart, proof) | {"details": dict(proof.details)} for proof in judgement.proofs],
+        "integrity": [_plain(CheckPart, check) | {"figures": dict(check.figures)} for check in judgement.checks],
+        "robustness": _robustness(judgement.robustness) if judgement.robustness else None,
+        "context": _context(judgement.context) if judgement.context else None,
         "table_decision": decision.table.name if decision and decision.table is not None else None,
         "decision": judgement.word,
         "reasons": list(judgement.reasons),
         "warnings": list(judgement.warnings),
     }
+
+
+def _robustness(found: Robustness) -> dict[str, Any]:
+    return {
+        "undisturbed": found.undisturbed.name,
+        "break_even": found.break_even,
+        "surface": [_plain(CostPointPart, point) for point in found.surface],
+        "disturbances": [
+            _plain(DisturbancePart, item) | {"decision": item.decision.name} for item in found.disturbances
+        ],
+    }
+
+
+def _context(found: Context) -> dict[str, Any]:
+    regimes = [_plain(RegimePart, regime) for regime in found.regimes]
+    return {**_plain(ContextPart, found), "regimes": regimes}
 
 
 def _checkpoint(judgement: Judgement) -> dict[str, Any] | None:

@@ -10,8 +10,10 @@ from enum import IntEnum
 from fractions import Fraction
 from typing import Literal
 
+from pytest_modelgate.core.checks import Check
 from pytest_modelgate.core.gating import Classification
 from pytest_modelgate.core.profiles import Profile
+from pytest_modelgate.core.proofs import PROOFS, TITLES, Proof
 from pytest_modelgate.core.sanity import Sanity
 from pytest_modelgate.core.spread import FoldResult, Spread, measure_spread
 
@@ -77,6 +79,7 @@ class _Case:
     losing: int
     compounded: Fraction
     without_best: Fraction
+    checks: Sequence[Check]
 
 
 def decide(
@@ -87,6 +90,8 @@ def decide(
     rule: Literal["proven", "table"],
     *,
     shortfalls: Sequence[str] = (),
+    proofs: Sequence[Proof] = (),
+    checks: Sequence[Check] = (),
 ) -> Decision:
     """Decide about one model from complete evidence.
 
@@ -97,6 +102,8 @@ def decide(
         profile: the limits.
         rule: ``proven`` lets no model beyond PAPER whose statistical proofs are not shown; ``table`` asks for none.
         shortfalls: ``Gating.findings``, quoted in the reasons.
+        checks: what the integrity checks found; one that failed caps under every rule.
+        proofs: what ``prove`` found, in any order. One that is missing counts as not shown.
 
     Raises:
         ValueError: evidence is missing for a model that gating did not drop.
@@ -121,10 +128,12 @@ def decide(
         losing=sum(fold.total_return < 0.0 for fold in folds),
         compounded=math.prod(growths, start=Fraction(1)) - 1,
         without_best=math.prod(growths[:-1], start=Fraction(1)) - 1,
+        checks=checks,
     )
     table, table_reason = _read_table(case)
-    producers = _ALWAYS + (_PROOFS if rule == "proven" else ())
-    caps = tuple(cap for producer in producers if (cap := producer(case)))
+    caps = tuple(cap for producer in _ALWAYS if (cap := producer(case))) + _caps_by_integrity(case.checks)
+    if rule == "proven":
+        caps += _caps_by_proofs(proofs)
     ranked = sorted([Cap(table, table_reason), *caps], key=lambda cap: cap.level)
     return Decision(
         decision=ranked[0].level,
@@ -203,13 +212,25 @@ def _cap_by_lucky_fold(case: _Case) -> Cap | None:
     return Cap(DecisionLevel.PAPER, reason)
 
 
-def _cap_by_unmeasured_proofs(_: _Case) -> Cap | None:
-    return Cap(
-        DecisionLevel.PAPER,
-        "The five proofs that LIVE needs (data after the training window, better than its own exposure, probabilistic "
-        "Sharpe ratio, doubled costs, enough trades) are not measured by this version, so PAPER is the most; "
-        "--gate-decision table shows what the table alone says.",
+def _caps_by_integrity(checks: Sequence[Check]) -> tuple[Cap, ...]:
+    return tuple(
+        Cap(DecisionLevel.RETRAIN, f"Integrity, {check.title}: {check.sentence.removesuffix('.')}; RETRAIN at most.")
+        for check in checks
+        if check.status == "fail"
     )
+
+
+def _caps_by_proofs(proofs: Sequence[Proof]) -> tuple[Cap, ...]:
+    found = {proof.name: proof for proof in proofs}
+    caps = []
+    for name in dict.fromkeys((*PROOFS, *found)):
+        proof = found.get(name)
+        if proof is None:
+            caps.append(Cap(DecisionLevel.PAPER, f"Not proven, {TITLES[name]}: it was not measured; PAPER at most."))
+        elif not proof.shown:
+            reason = f"Not proven, {proof.title}: {proof.sentence.removesuffix('.')}; PAPER at most."
+            caps.append(Cap(DecisionLevel.PAPER, reason))
+    return tuple(caps)
 
 
 _Producer = Callable[[_Case], Cap | None]
@@ -220,7 +241,6 @@ _ALWAYS: tuple[_Producer, ...] = (
     _cap_by_compounded_return,
     _cap_by_lucky_fold,
 )
-_PROOFS: tuple[_Producer, ...] = (_cap_by_unmeasured_proofs,)
 
 
 def _to_float(value: Fraction) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +11,10 @@ from pytest_modelgate.core.account import Account, TradingRules, account_feature
 from pytest_modelgate.core.bars import Bars
 from pytest_modelgate.core.features import FeatureSet
 from pytest_modelgate.core.metrics import Metrics, bars_per_year, measure
-from pytest_modelgate.core.policy import NEUTRAL_ACCOUNT, Floats, Policy, greedy
+from pytest_modelgate.core.policy import HOLD, NEUTRAL_ACCOUNT, Floats, MlpPolicy, Policy, greedy
 from pytest_modelgate.core.settings import AccountMode
 from pytest_modelgate.core.simulation import Decide, Trajectory, simulate
+from pytest_modelgate.core.track import Track, track_of
 from pytest_modelgate.core.windows import Window
 from pytest_modelgate.errors import CheckpointError, MarketDataError
 
@@ -89,6 +91,20 @@ def evaluate(subject: Subject, window: Window, account: AccountMode, capital: fl
         MarketDataError: too few bars in the window, or before it for the first observation.
     """
     series, policy = subject.series, subject.policy
+    rows = usable_rows(subject, window)
+    observed = series.matrix[rows.start - policy.window + 1 : rows.stop]
+    decide = _decide_neutral(policy, observed) if account == "neutral" else _decide_tracked(policy, observed)
+    trajectory = simulate(series.bars.rows(rows), decide, policy.n_actions, subject.rules, capital)
+    return trajectory, measure(trajectory, subject.bars_per_year)
+
+
+def usable_rows(subject: Subject, window: Window) -> slice:
+    """The bars of a window.
+
+    Raises:
+        MarketDataError: fewer than two, or too few before them for the first observation.
+    """
+    series, policy = subject.series, subject.policy
     rows = series.bars.positions(window.start, window.end)
     where = f"{series.bars.instrument.symbol} {series.bars.timeframe}, {window.name} from {window.start}"
     needed = series.warmup + policy.window - 1
@@ -98,10 +114,23 @@ def evaluate(subject: Subject, window: Window, account: AccountMode, capital: fl
     if rows.start < needed:
         problem = f"{rows.start} bars before it, the features and the first observation need {needed}"
         raise MarketDataError(where, problem, "Ask for fewer --gate-walk-forward-days, or record a longer history")
-    observed = series.matrix[rows.start - policy.window + 1 : rows.stop]
-    decide = _decide_neutral(policy, observed) if account == "neutral" else _decide_tracked(policy, observed)
-    trajectory = simulate(series.bars.rows(rows), decide, policy.n_actions, subject.rules, capital)
-    return trajectory, measure(trajectory, subject.bars_per_year)
+    return rows
+
+
+def replay(subject: Subject, window: Window, actions: Sequence[int], capital: float) -> Trajectory:
+    """Trade one window by actions already decided, one per bar; HOLD where there are none."""
+    bars = subject.series.bars
+    inside = bars.rows(bars.positions(window.start, window.end))
+    known = [*actions, *[HOLD] * len(inside)]
+    return simulate(inside, lambda row, _: known[row], subject.policy.n_actions, subject.rules, capital)
+
+
+def track_window(subject: Subject, window: Window, trajectory: Trajectory) -> Track:
+    """What was held and earned at every bar of a window just traded."""
+    bars = subject.series.bars
+    rows = bars.positions(window.start, window.end)
+    before = bars.frame["close"].iloc[rows.start - 1] if rows.start else bars.frame["open"].iloc[0]
+    return track_of(trajectory, bars.rows(rows), float(before), subject.rules)
 
 
 def _decide_neutral(policy: Policy, observed: Floats) -> Decide:
@@ -112,8 +141,12 @@ def _decide_neutral(policy: Policy, observed: Floats) -> Decide:
 
 
 def _decide_tracked(policy: Policy, observed: Floats) -> Decide:
+    seen = policy.first_layer(observed) if isinstance(policy, MlpPolicy) else None  # all bars at once
+
     def decide(row: int, account: Account) -> int:
         tracked = np.array(account_features(account)[: policy.n_account])
+        if seen is not None and isinstance(policy, MlpPolicy):
+            return int(greedy(policy.finish(seen[row : row + 1], tracked))[0])
         return int(greedy(policy.logits(observed[row : row + policy.window], tracked))[0])
 
     return decide

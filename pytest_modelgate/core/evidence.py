@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
+import numpy as np
+
+from pytest_modelgate.core.checks import Check, NoiseDraw
 from pytest_modelgate.core.metrics import Metrics
 from pytest_modelgate.core.quality import Quality
+from pytest_modelgate.core.spread import FoldResult
+from pytest_modelgate.core.track import Track
 from pytest_modelgate.errors import GateError
 
 
@@ -52,6 +57,28 @@ class MarketEvidence:
 
 
 @dataclass(frozen=True)
+class BarFigures:
+    """What was held and earned at every bar: the arrays of ``track.Track`` in plain types, one number per bar each."""
+
+    returns: tuple[float, ...]
+    carried: tuple[float, ...]
+    held: tuple[float, ...]
+    gap: tuple[float, ...]
+    move: tuple[float, ...]
+    fees: tuple[float, ...]
+    slippage: tuple[float, ...]
+
+    @classmethod
+    def of(cls, track: Track) -> BarFigures:
+        """Keep a track."""
+        return cls(*(tuple(getattr(track, field.name).tolist()) for field in fields(cls)))
+
+    def track(self) -> Track:
+        """The track that was kept, to the last bit."""
+        return Track(*(np.array(getattr(self, field.name), dtype=np.float64) for field in fields(Track)))
+
+
+@dataclass(frozen=True)
 class WindowEvidence:
     """One model over one window.
 
@@ -61,6 +88,8 @@ class WindowEvidence:
         start, end: half-open range of bar starts (ISO 8601, UTC).
         sample: in-sample, gap, out-of-sample or unknown.
         equity: USD, the starting capital and then each bar's close.
+        bars: what was held and earned at every bar.
+        delayed: what the window shows had every order come one bar later.
         refused: orders the account refused, by reason.
     """
 
@@ -73,7 +102,19 @@ class WindowEvidence:
     market: MarketEvidence
     metrics: Metrics
     equity: tuple[float, ...]
+    bars: BarFigures
+    delayed: FoldResult
     refused: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class IntegrityEvidence:
+    """What the integrity checks found about one model, and how it bears noise; ``window`` is ``integrity``."""
+
+    model: str
+    window: str
+    checks: tuple[Check, ...]
+    noise: tuple[NoiseDraw, ...]
 
 
 @dataclass(frozen=True)
@@ -107,4 +148,4 @@ class WindowFailure:
         return f"{self.where}: {self.problem}. {self.remedy}."
 
 
-Evidence = WindowEvidence | WindowFailure
+Evidence = WindowEvidence | IntegrityEvidence | WindowFailure

@@ -31,7 +31,7 @@ def model_key(
 
     Args:
         plan: of its windows all count: what is said of the market data's quality depends on them.
-        profile: of it the trading rules of the model's market and the demands on market data count.
+        profile: of it the trading rules of the model's market count, and what is asked of market data and integrity.
         checkpoint_sha256: digest of the checkpoint's bytes.
         request: what was asked of the data provider, and ``bars``, what the recording holds of it.
         code: version of the code that evaluates.
@@ -46,7 +46,7 @@ def model_key(
             "checkpoint": checkpoint_sha256,
             "bars": [len(bars), bars.sha256],
             "request": str(request),
-            "quality": asdict(profile.market_data),
+            "limits": [asdict(part) for part in (profile.market_data, profile.integrity, profile.robustness)],
             "windows": [[window.name, window.start.isoformat(), window.end.isoformat()] for window in plan.windows],
             "rules": asdict(profile.trading_rules(model.instrument.asset_class)),
             "settings": _settings(settings),
@@ -76,7 +76,7 @@ def agreement(plan: Plan, settings: Settings, profile: Profile, code: str) -> st
             "as_of": plan.as_of.isoformat(),
             "profile": profile.sha256,
             "settings": _settings(settings),
-            "decision": [settings.decision, settings.require.name, settings.merge, str(settings.shard)],
+            "decision": [settings.decision, settings.require.name, settings.merge, str(settings.shard), plan.trials],
             "models": [
                 [
                     item.model.id,

@@ -87,7 +87,7 @@ def measure(trajectory: Trajectory, bars_per_year: float) -> Metrics:
     equity = trajectory.equity
     solvent = bool(equity.min() > 0.0)
     peak = np.maximum.accumulate(equity)
-    sharpe = _sharpe(equity[1:] / equity[:-1] - 1.0) if solvent else math.nan
+    sharpe = sharpe_ratio(equity[1:] / equity[:-1] - 1.0) if solvent else math.nan
     profits = [trade.pnl for trade in trajectory.trades]
     traded = math.fsum(fill.quantity * fill.price for fill in trajectory.fills)
     bars = len(trajectory.index)
@@ -108,7 +108,8 @@ def measure(trajectory: Trajectory, bars_per_year: float) -> Metrics:
     )
 
 
-def _sharpe(returns: Floats) -> float:
+def sharpe_ratio(returns: Floats) -> float:
+    """Mean over standard deviation (ddof 1) of returns; NaN under two of them, or when they do not vary."""
     if len(returns) < 2 or np.ptp(returns) <= _FLAT:
         return math.nan
     return float(returns.mean() / returns.std(ddof=1))

@@ -19,6 +19,8 @@ from pytest_modelgate.core.training_run import TrainedModel, TrainingRun
 from pytest_modelgate.core.windows import Window, backtest_window, market_window, walk_forward_windows
 from pytest_modelgate.errors import SettingsError
 
+INTEGRITY = "integrity"
+
 
 class WindowId(NamedTuple):
     """One window of one model."""
@@ -51,11 +53,16 @@ class ModelPlan:
     @property
     def windows(self) -> tuple[Window, ...]:
         """Every window whose evidence the decision needs."""
-        return () if self.dropped else (self.backtest, *self.folds)
+        return () if self.dropped else (self.backtest, *self.folds, self.integrity)
+
+    @property
+    def integrity(self) -> Window:
+        """What the integrity checks look at: the whole walk-forward."""
+        return Window(INTEGRITY, self.folds[0].start, self.folds[-1].end)
 
     def window(self, name: str) -> Window:
         """The window of that name."""
-        return next(window for window in (self.backtest, *self.folds) if window.name == name)
+        return next(window for window in (self.backtest, *self.folds, self.integrity) if window.name == name)
 
     def bars(self, window: Window) -> int:
         """How many bars a window spans at most: what its evaluation costs, compared with others."""
@@ -64,11 +71,18 @@ class ModelPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a whole run has to show; ``as_of`` is UTC, models are sorted by id."""
+    """What a whole run has to show.
+
+    Attributes:
+        as_of: UTC.
+        models: sorted by id.
+        trials: distinct models tried on this market window, at least those of the archive, at least 1.
+    """
 
     run: TrainingRun
     as_of: pd.Timestamp
     models: tuple[ModelPlan, ...]
+    trials: int
 
     def of(self, model_id: str) -> ModelPlan:
         """The plan of one model."""
@@ -138,8 +152,11 @@ def market_requests(run: TrainingRun, settings: Settings, as_of: pd.Timestamp) -
     return tuple(dict.fromkeys(market_request(model, settings, as_of) for model in run.models))
 
 
-def make_plan(run: TrainingRun, settings: Settings, profile: Profile) -> Plan:
+def make_plan(run: TrainingRun, settings: Settings, profile: Profile, trials: int = 1) -> Plan:
     """Lay out a run.
+
+    Args:
+        trials: models known to have been tried on the same market window; those of the archive count anyway.
 
     Raises:
         SettingsError: nothing says as of when to judge, or a declared reward scale is not the profile's.
@@ -151,4 +168,5 @@ def make_plan(run: TrainingRun, settings: Settings, profile: Profile) -> Plan:
         gating = None if model.history is None else judge_training(model.history, profile, model.declared)
         backtest, *folds = windows_of(model.timeframe, settings, as_of)
         models.append(ModelPlan(model, gating, backtest, tuple(folds)))
-    return Plan(run, as_of, tuple(models))
+    judged = sum(plan.model.checkpoint is not None for plan in models)
+    return Plan(run, as_of, tuple(models), max(1, judged, trials))

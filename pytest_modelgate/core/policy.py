@@ -18,6 +18,7 @@ ACTIONS = {
     3: ("HOLD", "BUY", "SELL"),
     7: ("HOLD", "BUY_25", "BUY_50", "BUY_75", "SELL_25", "SELL_50", "SELL_75"),
 }
+HOLD = 0
 ACCOUNT_FEATURES = ("pnl", "win_rate", "drawdown", "position", "available_capital", "account_change")
 NEUTRAL_ACCOUNT = (0.0, 0.5, 0.0, 0.0, 0.70, 0.0)
 
@@ -98,15 +99,26 @@ class MlpPolicy:
         Raises:
             CheckpointError: a logit is not finite.
         """
-        count = len(market) - self.window + 1
-        if count <= 0:
-            return np.empty((0, self.n_actions))
+        return self.finish(self.first_layer(market), account)
+
+    def first_layer(self, market: Floats) -> Floats:
+        """What every window of a feature series adds to the first layer: (bars - window + 1, width)."""
+        count = max(0, len(market) - self.window + 1)
         first = self.weights[0].reshape(-1, self.window, self.n_market + self.n_account)
-        hidden = np.empty((count, len(first)))
-        hidden[:] = self.biases[0] + first[:, :, self.n_market :].sum(axis=1) @ account
-        for lag in range(self.window):
+        hidden = np.zeros((count, len(first)))
+        for lag in range(self.window if count else 0):
             hidden += market[lag : lag + count] @ first[:, lag, : self.n_market].T
-        return self._remaining_layers(hidden)
+        return hidden
+
+    def finish(self, hidden: Floats, account: Floats) -> Floats:
+        """Logits of rows of ``first_layer``, account features (n_account,) added.
+
+        Raises:
+            CheckpointError: a logit is not finite.
+        """
+        first = self.weights[0].reshape(-1, self.window, self.n_market + self.n_account)
+        share = first[:, :, self.n_market :].sum(axis=1) @ account
+        return self._remaining_layers(hidden + (self.biases[0] + share))
 
     def logits_of(self, observations: Floats) -> Floats:
         """Logits of flat observations (n, obs_dim), in the plain way.

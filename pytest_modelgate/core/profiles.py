@@ -35,6 +35,9 @@ Positive = Annotated[float, Within(1e-9, 1e9)]
 Share = Annotated[float, Within(0.0, 1.0)]
 Cost = Annotated[float, Within(0.0, 0.1)]  # narrow: 0.25 meant as a percentage is refused
 Percent = Annotated[int, Within(1, 100)]
+Level = Annotated[float, Within(1e-9, 1.0)]
+Multiple = Annotated[float, Within(1.0, 100.0)]
+Switch = Annotated[int, Within(0, 1)]
 Count = Annotated[int, Within(1, 1_000_000)]
 
 
@@ -118,6 +121,57 @@ class MarketDataLimits:
 
 
 @dataclass(frozen=True)
+class ProofLimits:
+    """What LIVE asks for beyond the table.
+
+    Attributes:
+        max_p: share of time-shifted copies of the model that may earn as much; divided by the number of trials, the
+            probability that luck gets as far ahead of them.
+        min_psr: least probabilistic Sharpe ratio.
+        min_psr_without_best: the same without the best fold.
+        min_dsr: least deflated Sharpe ratio; with a single trial it is the probabilistic one.
+        cost_multiple: of fees and slippage, at which the compounded return must still be positive.
+        noise: 1 asks for a positive compounded return under every draw of noise on prices and weights, 0 does not.
+        delay_bars: 1 asks for a positive compounded return with every order one bar later, 0 does not.
+        min_trades: closed trades over all folds.
+        min_fold_trades: closed trades in every fold.
+    """
+
+    max_p: Level
+    min_psr: Share
+    min_psr_without_best: Share
+    min_dsr: Share
+    cost_multiple: Multiple
+    delay_bars: Switch
+    noise: Switch
+    min_trades: Count
+    min_fold_trades: Count
+
+
+@dataclass(frozen=True)
+class IntegrityLimits:
+    """From where on a model is degenerate; all are shares of the bars.
+
+    Attributes:
+        max_same_action: one action in so many or more fails.
+        max_same_position: a position on one side in so many or more fails.
+        min_signal_rate: actions other than HOLD in fewer warn.
+    """
+
+    max_same_action: Share
+    max_same_position: Share
+    min_signal_rate: Share
+
+
+@dataclass(frozen=True)
+class RobustnessLimits:
+    """Size of the noise: standard deviation of log prices, and of weights as a fraction of each."""
+
+    price_noise: Cost
+    weight_noise: Cost
+
+
+@dataclass(frozen=True)
 class Costs:
     """Fee as a fraction of the notional and slippage as a fraction of the price, both on every fill."""
 
@@ -155,6 +209,9 @@ class Profile:
     walk_forward: WalkForwardLimits
     spread: SpreadLimits
     market_data: MarketDataLimits
+    proofs: ProofLimits
+    integrity: IntegrityLimits
+    robustness: RobustnessLimits
     trading: Trading
 
     @cached_property

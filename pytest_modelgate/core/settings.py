@@ -49,6 +49,7 @@ class Settings:
         account: how account features are fed to the policy.
         sessions, feed, adjustment: which stock bars are used.
         trainer_packages: whose config classes get inert stand-ins in a checkpoint.
+        ledger: file of all models ever tried; None keeps none.
         output: folder of report, verdict and evidence.
         evidence: folders with evidence of earlier or other runs, to be used before anything is computed.
         merge: decide from evidence alone, compute nothing.
@@ -78,6 +79,7 @@ class Settings:
     evidence: tuple[Path, ...] = ()
     merge: bool = False
     shard: Shard | None = None
+    ledger: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse numbers no window can be built from.

@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 
 from pytest_modelgate.core.account import Account, Fill, Trade, TradingRules
 from pytest_modelgate.core.bars import Bars
-from pytest_modelgate.core.policy import ACTIONS, Floats
+from pytest_modelgate.core.policy import ACTIONS, HOLD, Floats
 from pytest_modelgate.errors import CheckpointError, MarketDataError
 
 Decide = Callable[[int, Account], int]
-
-_HOLD = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +26,7 @@ class Trajectory:
         equity: (n + 1,) USD: the starting capital, then each bar close; the last one after liquidation.
         cash: (n,) USD at each bar close.
         position_value: (n,) signed USD at each bar close; ``equity[1:] == cash + position_value``.
+        quantity: (n,) signed units held during each bar, after the fill at its open and before the final liquidation.
         actions: (n - 1,) what was decided at the close of each bar but the last.
         fills: oldest first.
         trades: oldest first; their P&L adds up to ``equity[-1] - equity[0]``.
@@ -38,6 +37,7 @@ class Trajectory:
     equity: Floats
     cash: Floats
     position_value: Floats
+    quantity: Floats
     actions: NDArray[np.int64]
     fills: tuple[Fill, ...]
     trades: tuple[Trade, ...]
@@ -72,10 +72,11 @@ def simulate(bars: Bars, decide: Decide, n_actions: int, rules: TradingRules, ca
     times: list[pd.Timestamp] = list(bars.index)
     last = len(times) - 1
     account = Account(rules, float(capital))
-    equity, cash, values, actions = [account.capital], [], [], []
+    equity, cash, values, quantity, actions = [account.capital], [], [], [], []
     order = 0.0
     for row, close in enumerate(closes):
         account.fill(order, opens[row], times[row])
+        quantity.append(account.quantity)
         if row == last:
             account.fill(-account.quantity, close, times[row])
         account.mark(close)
@@ -84,7 +85,7 @@ def simulate(bars: Bars, decide: Decide, n_actions: int, rules: TradingRules, ca
         values.append(account.position_value)
         if row == last:
             break
-        action = _HOLD if account.ruined else decide(row, account)
+        action = HOLD if account.ruined else decide(row, account)
         if not 0 <= action < n_actions:
             raise CheckpointError(
                 "policy", f"chose action {action}, expected 0 to {n_actions - 1}", "Correct its loader"
@@ -96,6 +97,7 @@ def simulate(bars: Bars, decide: Decide, n_actions: int, rules: TradingRules, ca
         np.array(equity),
         np.array(cash),
         np.array(values),
+        np.array(quantity),
         np.array(actions, dtype=np.int64),
         tuple(account.fills),
         tuple(account.trades),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from pytest_modelgate.core.metrics import Metrics
 from pytest_modelgate.core.profiles import Profile, SpreadLimits
 
 Column = Literal["low", "moderate", "high", "undefined"]
@@ -30,6 +31,11 @@ class FoldResult:
     sharpe: float
     bars: int
     bars_per_year: float
+
+    @classmethod
+    def of(cls, metrics: Metrics) -> FoldResult:
+        """Take from a window's metrics what the decision needs."""
+        return cls(metrics.total_return, metrics.sharpe, metrics.bars, metrics.bars_per_year)
 
     def __post_init__(self) -> None:
         """Refuse a fold that was not measured: it must end as an error, never as a decision.

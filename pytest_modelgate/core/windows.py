@@ -113,6 +113,14 @@ def sample_of(window: Window, training: TrainingWindow | None, index: pd.Datetim
     return Sample.OUT_OF_SAMPLE if between >= embargo_bars else Sample.GAP
 
 
+def calendar_span(bars: int, timeframe: Timeframe, asset_class: AssetClass) -> pd.Timedelta:
+    """How long so many bars take: crypto around the clock, stocks in 252 sessions of 6.5 hours a year, on average."""
+    if asset_class is AssetClass.CRYPTO:
+        return bars * timeframe.delta
+    sessions = math.ceil(bars / max(1, _SESSION // timeframe.delta))
+    return sessions * (365 / _SESSIONS_PER_YEAR) * _DAY
+
+
 def market_window(
     as_of: pd.Timestamp, timeframe: Timeframe, asset_class: AssetClass, days: int
 ) -> tuple[pd.Timestamp, pd.Timestamp]:
@@ -129,9 +137,8 @@ def market_window(
         days: the longest check, calendar days.
     """
     close = last_close(as_of, timeframe)
-    warmup = _WARMUP_BARS * timeframe.delta
+    warmup = calendar_span(_WARMUP_BARS, timeframe, asset_class)
     if asset_class is AssetClass.EQUITY:
-        sessions = math.ceil(_WARMUP_BARS / max(1, _SESSION // timeframe.delta))
-        warmup = sessions * (365 / _SESSIONS_PER_YEAR) * _DAY + _HOLIDAY_SLACK
+        warmup += _HOLIDAY_SLACK
     start = close - max(_LEAST_DAYS, days) * _DAY - warmup
     return start.floor(_DAY), close - timeframe.delta

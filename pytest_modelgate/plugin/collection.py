@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # the plan pulls in pandas, which a run without an archive mu
 
 SUITE = "model_tests"
 CASE = "gate_case"
+_INTEGRITY, _PARITY = f"{SUITE}/test_integrity.py::", f"{SUITE}/test_integrity.py::test_parity["
 STAGES = ("gating", "backtest", "walk_forward", "integrity", "decision")
 MARKERS = {
     "gating": "training metrics against the profile's thresholds",
@@ -84,6 +85,8 @@ def _cases(metafunc: pytest.Metafunc, plan: ModelPlan) -> dict[str, Case]:
         return {f"{model}-{fold.name}": Case(model, window=fold.name) for fold in plan.folds}
     if "backtest" in metafunc.fixturenames:
         return {f"{model}-{_days(plan)}d": Case(model, window=plan.backtest.name)}
+    if "integrity" in metafunc.fixturenames:
+        return {model: Case(model, window=plan.integrity.name)}
     return {model: Case(model)}
 
 
@@ -91,16 +94,28 @@ def _days(plan: ModelPlan) -> int:
     return (plan.backtest.end - plan.backtest.start).days
 
 
-def window_ids(plan: Plan) -> dict[str, WindowId]:
-    """What stands in the brackets of a test about a window, and which window that is."""
-    from pytest_modelgate.core.plan import WindowId
+class WindowIds:
+    """Which window a test is about, as far as its id tells."""
 
-    found = {}
-    for model in plan.models:
-        name = model.model.id
-        found[f"{name}-{_days(model)}d"] = WindowId(name, model.backtest.name)
-        found |= {f"{name}-{fold.name}": WindowId(name, fold.name) for fold in model.folds}
-    return found
+    def __init__(self, plan: Plan) -> None:
+        from pytest_modelgate.core.plan import WindowId
+
+        self._by_bracket, self._by_model = {}, {}
+        for model in plan.models:
+            name = model.model.id
+            self._by_bracket[f"{name}-{_days(model)}d"] = WindowId(name, model.backtest.name)
+            self._by_bracket |= {f"{name}-{fold.name}": WindowId(name, fold.name) for fold in model.folds}
+            self._by_model[name] = WindowId(name, model.integrity.name)
+
+    def of(self, nodeid: str) -> WindowId | None:
+        """The window of a test; None for a test about something else.
+
+        The shipped integrity tests are about one window, but for parity, which the backtest shows.
+        """
+        name = bracket(nodeid)
+        if nodeid.startswith(_INTEGRITY) and not nodeid.startswith(_PARITY):
+            return self._by_model.get(name)
+        return self._by_bracket.get(name)
 
 
 def bracket(nodeid: str) -> str:
@@ -110,8 +125,8 @@ def bracket(nodeid: str) -> str:
 
 def selected_windows(nodeids: Iterable[str], plan: Plan) -> frozenset[WindowId]:
     """The windows that have a test of their own among these."""
-    known = window_ids(plan)
-    return frozenset(known[name] for name in map(bracket, nodeids) if name in known)
+    windows = WindowIds(plan)
+    return frozenset(window for nodeid in nodeids if (window := windows.of(nodeid)))
 
 
 def properties(nodeid: str, plan: Plan) -> list[tuple[str, object]]:

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # pulls in pandas, which a run without an archive must not pay for
+    from pytest_modelgate.core.context import Context
     from pytest_modelgate.core.judgement import Judgement
+    from pytest_modelgate.core.proofs import Proof
+
+_SHORT = {
+    "out_of_sample": "folds on unseen data",
+    "timing": "timing by luck",
+    "sharpe": "Sharpe above 0",
+    "costs": "higher costs",
+    "trades": "trades",
+    "delay": "one bar later",
+    "noise": "noise",
+}
 
 
 def plain(text: str) -> str:
@@ -38,3 +51,86 @@ def spread_text(judgement: Judgement) -> str:
         return "-"
     figure = spread.noise_units if spread.reading == "chance" else spread.annualised_std
     return spread.column if math.isnan(figure) else f"{figure:.2f} {spread.column}"
+
+
+def samples_text(judgement: Judgement) -> str:
+    """How backtest and folds lie to the training data; empty when nothing was evaluated."""
+    from pytest_modelgate.core.evidence import WindowEvidence
+
+    folds = Counter(fold.sample for fold in judgement.folds if isinstance(fold, WindowEvidence))
+    if not folds or not isinstance(judgement.backtest, WindowEvidence):
+        return ""
+    labels = ", ".join(f"{count} {sample}" for sample, count in sorted(folds.items()))
+    return f"data: backtest {judgement.backtest.sample}, folds {labels}"
+
+
+def proof_text(proof: Proof) -> str:
+    """Figure and limit of one proof, in a few characters."""
+    count, profit = proof.name in ("out_of_sample", "trades"), proof.name in ("costs", "delay", "noise")
+    if math.isnan(proof.figure):
+        figure = "undefined"
+    else:
+        figure = f"{proof.figure:.0f}" if count else f"{proof.figure:{'+' if profit else ''}.2%}"
+    limit = f"{proof.limit:.0f}" if count or profit else f"{proof.limit:.2%}"
+    return f"{figure} (needs {'<=' if proof.at_most else '>' if profit else '>='} {limit})"
+
+
+def proofs_text(judgement: Judgement) -> str:
+    """Every proof in one line, those not shown first; empty for a model without any."""
+    if not judgement.proofs:
+        return ""
+    shown = [proof.shown for proof in judgement.proofs]
+    texts = [f"{_SHORT[proof.name]} {proof_text(proof)}" for proof in judgement.proofs]
+    told = f"proofs {sum(shown)}/{len(shown)}: "
+    failed, held = (
+        "; ".join(text for text, yes in zip(texts, shown, strict=True) if yes is kind) for kind in (False, True)
+    )
+    return told + (f"NOT SHOWN {failed}" if failed else "") + (" | " if failed and held else "") + held
+
+
+def checks_text(judgement: Judgement) -> str:
+    """How the integrity checks ended, in one line; empty for a model without any."""
+    if not judgement.checks:
+        return ""
+    passed = sum(check.status == "pass" for check in judgement.checks)
+    parts = [f"{check.status} {check.name}" for check in judgement.checks if check.status != "pass"]
+    return f"integrity {passed}/{len(judgement.checks)} passed{': ' if parts else ''}{', '.join(parts)}"
+
+
+def robustness_text(judgement: Judgement) -> str:
+    """How the model bears disturbances, in one line; empty for a model without folds."""
+    found = judgement.robustness
+    if found is None:
+        return ""
+    parts = [f"costs break even at x{found.break_even:.1f}"]
+    for kind in ("one bar later", "noise on prices", "noise on weights"):
+        returns = [item.total_return for item in found.disturbances if item.name.startswith(kind)]
+        parts += [f"{kind} {min(returns):+.1%}"] if returns else []
+    moved = [f"{item.decision} under {item.name}" for item in found.disturbances if item.decision != found.undisturbed]
+    told = f"table and caps move from {found.undisturbed} to {', '.join(moved)}" if moved else "no decision moves"
+    return f"robustness: {'; '.join(parts)}; {told}"
+
+
+def context_text(judgement: Judgement) -> str:
+    """What the return is worth, in one line; empty for a model without folds."""
+    found = judgement.context
+    if found is None or judgement.decision is None:
+        return ""
+    earned = judgement.decision.compounded_return
+    regimes = ", ".join(f"{regime.name} {regime.total_return:+.1%}" for regime in found.regimes)
+    return (
+        f"context: {earned:+.1%} ({found.low:+.1%} to {found.high:+.1%} at 90%), buy and hold "
+        f"{found.buy_and_hold:+.1%}, random timing does worse in {found.percentile:.1f}%; {record_text(found)}; "
+        f"by market: {regimes}"
+    )
+
+
+def record_text(context: Context) -> str:
+    """Whether the track record is long enough."""
+    if math.isnan(context.days_needed):
+        return "no Sharpe ratio to prove"
+    if context.days_needed == 0.0:
+        return "track record long enough"
+    if math.isinf(context.days_needed):
+        return "no track record would prove it"
+    return f"{context.days_needed:.0f} more days of this would prove it"

@@ -13,7 +13,8 @@ from pytest_modelgate.plugin.state import RUN
 
 if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must not pay for
     from pytest_modelgate.core.bars import Bars
-    from pytest_modelgate.core.evidence import CheckpointEvidence, WindowEvidence
+    from pytest_modelgate.core.checks import Check
+    from pytest_modelgate.core.evidence import CheckpointEvidence, IntegrityEvidence, WindowEvidence
     from pytest_modelgate.core.gating import Gating
     from pytest_modelgate.core.judgement import Judgement
     from pytest_modelgate.core.plan import ModelPlan
@@ -82,6 +83,16 @@ def checkpoint(gate: Gate, model_plan: ModelPlan) -> CheckpointEvidence:
 
 
 @pytest.fixture
+def integrity(gate: Gate, model_plan: ModelPlan) -> dict[str, Check]:
+    """What the integrity checks found, by name."""
+    from pytest_modelgate.core.evidence import IntegrityEvidence
+
+    found = _found(gate, model_plan, model_plan.integrity.name)
+    assert isinstance(found, IntegrityEvidence)
+    return {check.name: check for check in found.checks}
+
+
+@pytest.fixture
 def sanity(gate: Gate, gating: Gating, backtest: WindowEvidence) -> Sanity:
     """How the sanity window was judged."""
     from pytest_modelgate.core.sanity import judge_backtest
@@ -98,7 +109,8 @@ def fold_result(gate: Gate, gate_case: Case, model_plan: ModelPlan) -> WindowEvi
 @pytest.fixture
 def evidence(gate: Gate, model_plan: ModelPlan) -> dict[str, WindowEvidence]:
     """Evidence of every window of the model, by window name."""
-    return {window.name: _evidence(gate, model_plan, window.name) for window in model_plan.windows}
+    windows = (model_plan.backtest, *model_plan.folds)
+    return {window.name: _evidence(gate, model_plan, window.name) for window in windows}
 
 
 @pytest.fixture
@@ -119,6 +131,14 @@ def bars(gate: Gate, trained_model: TrainedModel) -> Bars:
 
 
 def _evidence(gate: Gate, plan: ModelPlan, window: str) -> WindowEvidence:
+    from pytest_modelgate.core.evidence import WindowEvidence
+
+    found = _found(gate, plan, window)
+    assert isinstance(found, WindowEvidence)
+    return found
+
+
+def _found(gate: Gate, plan: ModelPlan, window: str) -> WindowEvidence | IntegrityEvidence:
     from pytest_modelgate.core.evidence import WindowFailure
 
     if plan.dropped and plan.gating:

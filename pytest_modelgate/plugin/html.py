@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_modelgate.plugin.collection import STAGES
-from pytest_modelgate.plugin.figures import backtest_text, folds_text, spread_text
+from pytest_modelgate.plugin.figures import backtest_text, folds_text, proof_text, record_text, spread_text
 
 if TYPE_CHECKING:  # these pull in pandas and jinja, which a run without a report must not pay for
     from pytest_modelgate.core.judgement import Judgement
@@ -97,6 +97,7 @@ def _summary(run: GateRun) -> str:
 
 def _row(judgement: Judgement) -> dict[str, Any]:
     from pytest_modelgate.core.evidence import WindowEvidence
+    from pytest_modelgate.core.robustness import MULTIPLES
 
     folds = [fold for fold in judgement.folds if isinstance(fold, WindowEvidence)]
     decision, gating, measured = judgement.decision, judgement.plan.gating, judgement.measured
@@ -110,10 +111,16 @@ def _row(judgement: Judgement) -> dict[str, Any]:
         "advice": gating.recommended_checkpoint if gating else None,
         "backtest": backtest_text(judgement),
         "folds": folds_text(judgement),
-        "fold_returns": [f"{fold.metrics.total_return:+.2%}" for fold in folds],
-        "samples": ", ".join(sorted({fold.sample for fold in folds})),
+        "fold_returns": [f"{fold.metrics.total_return:+.2%} {fold.sample}" for fold in folds],
+        "backtest_sample": judgement.backtest.sample if isinstance(judgement.backtest, WindowEvidence) else "",
         "spread": spread_text(judgement),
         "checkpoint": checkpoint,
+        "checks": judgement.checks,
+        "robustness": judgement.robustness,
+        "multiples": MULTIPLES,
+        "context": judgement.context,
+        "record": record_text(judgement.context) if judgement.context else "",
+        "proofs": [(proof, proof_text(proof)) for proof in judgement.proofs],
         "reasons": judgement.reasons,
         "warnings": judgement.warnings,
     }

@@ -66,6 +66,7 @@ _OPTIONS = (
     _Option("--gate-shard", str, None, "evaluate only this machine's share of the windows", metavar="i/n"),
     _Option("--gate-workers-per-gpu", int, None, "most workers on one GPU (default: from free memory)", metavar="N"),
     _Option("--gate-gpu-memory", int, None, "GPU memory of one worker (default: 2048)", metavar="MB"),
+    _Option("--gate-ledger", str, None, "file that counts the models ever tried on a market window", metavar="FILE"),
     _Option("--gate-output", str, "gate-report", "folder of report.html, verdict.json and evidence", metavar="DIR"),
 )
 
@@ -159,6 +160,7 @@ def read_settings(config: pytest.Config, archive: Path) -> Settings:
         sessions=values["gate_sessions"],
         feed=values["gate_feed"],
         adjustment=values["gate_adjustment"],
+        ledger=_file(config, "gate_ledger"),
         trainer_packages=tuple(config.getoption("gate_trainer_package") or config.getini("gate_trainer_package")),
         evidence=tuple(config.invocation_params.dir / folder for folder in folders or config.getini("gate_evidence")),
         merge=config.getini("gate_merge") if merge is None else merge,
@@ -236,6 +238,14 @@ def _folder(config: pytest.Config, key: str, base: Path) -> Path:
     text = config.getini(key)
     option = next(option for option in _OPTIONS if option.key == key)
     return config.rootpath / text if text else base / str(option.default)
+
+
+def _file(config: pytest.Config, key: str) -> Path | None:
+    """Files on the command line are relative to where pytest was called, in the ini file to the root folder."""
+    given, text = config.getoption(key), config.getini(key)
+    if given is not None:
+        return config.invocation_params.dir / str(given)
+    return config.rootpath / text if text else None
 
 
 def _profile(config: pytest.Config, value: str) -> str:

@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from filelock import BaseFileLock
 from pytest_modelgate.adapters.archive import open_archive
 from pytest_modelgate.adapters.evidence_folders import open_folder
 from pytest_modelgate.adapters.evidence_store import EvidenceStore
+from pytest_modelgate.adapters.ledger import LedgerState
 from pytest_modelgate.adapters.profile_files import load_profile
 from pytest_modelgate.adapters.verdict_file import Verdict, make_verdict, write_verdict
 from pytest_modelgate.core.evidence import Evidence
@@ -96,12 +97,14 @@ class GateRun:
 
     def to_worker(self, *, scheduled: bool) -> dict[str, str | bool]:
         """What an xdist worker needs to take part in this run."""
+        ledger = self.gate.ledger
         return {
             "run_id": self.run_id,
             "scratch": str(self.scratch),
             "scheduled": scheduled,
             "archive": self.gate.archive.identity(),
             "agreement": self.gate.agreement,
+            **({"trials": str(ledger.trials), "ledger": ledger.head} if ledger else {}),
         }
 
     def begin(self, say: Callable[[str], None]) -> None:
@@ -157,6 +160,7 @@ class GateRun:
             settings=self.settings,
             profile=gate.profile,
             judgements=self.judgements,
+            ledger=gate.ledger.head if gate.ledger else None,
             unfinished=unfinished,
             run=self._facts(),
         )
@@ -188,10 +192,11 @@ def start_run(config: pytest.Config, settings: Settings) -> GateRun:
         scratch = Path(shared["scratch"] if shared else tempfile.mkdtemp(prefix="modelgate-"))
         store = EvidenceStore(settings.output / EVIDENCE, run_id, settings.evidence)
         gate = Gate(settings, archive, profile, lambda: feature_sets(config), store, scratch)
+        _ = gate.plan  # a missing as-of or a foreign reward scale is refused before anything is collected
+        gate = replace(gate, ledger=_ledger(gate, shared, collect_only=config.option.collectonly))
         run = GateRun(gate, shared is None, run_id, scratch, datetime.now(UTC))
         if shared:
             run.scheduled, run.refusal = bool(shared["scheduled"]), _refusal(gate, shared)
-        _ = gate.plan  # a missing as-of or a foreign reward scale is refused before anything is collected
     except BaseException:
         archive.close()
         raise
@@ -205,6 +210,16 @@ def _refusal(gate: Gate, shared: Mapping[str, str]) -> str:
     if gate.agreement != shared["agreement"]:
         return "INCOMPLETE: this worker has other options, another profile or another version than the run began with"
     return ""
+
+
+def _ledger(gate: Gate, shared: Mapping[str, str] | None, *, collect_only: bool) -> LedgerState | None:
+    """What the ledger says after this run's models were entered; workers take it from the controller."""
+    if collect_only:
+        return None
+    if shared is None:
+        return gate.enter_in_ledger()
+    said = shared.get("ledger")
+    return LedgerState(int(shared["trials"]), said) if said else None
 
 
 def feature_sets(config: pytest.Config) -> Mapping[str, FeatureSet]:

@@ -7,13 +7,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_modelgate.plugin.figures import backtest_text, folds_text, plain, spread_text
+from pytest_modelgate.plugin.figures import (
+    backtest_text,
+    checks_text,
+    context_text,
+    folds_text,
+    plain,
+    proofs_text,
+    robustness_text,
+    samples_text,
+    spread_text,
+)
 from pytest_modelgate.plugin.placement import describe, is_distributed
 
 if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must not pay for
     from pytest_modelgate.core.judgement import Judgement
     from pytest_modelgate.plugin.run import GateRun
 
+_DETAILS = (samples_text, proofs_text, checks_text, robustness_text, context_text)
 _COLUMNS = ("model", "training", "backtest", "folds", "spread", "decision")
 _WIDTH = 100
 _MARKUP: dict[str, dict[str, bool]] = {
@@ -31,7 +42,8 @@ def header(config: pytest.Config, run: GateRun) -> list[str]:
     models = len(gate.plan.models)
     asked = (
         f"model gate: {run.archive_name}, {models} model{'s' if models != 1 else ''}; "
-        f"profile {gate.profile.name}, decision {settings.decision}, at least {settings.require.name}"
+        f"profile {gate.profile.name}, decision {settings.decision}, at least {settings.require.name}, "
+        f"trials {gate.plan.trials}"
     )
     mode = settings.record_mode
     recording = "replaying " if mode == "none" else f"recording ({mode}) into and replaying "
@@ -40,7 +52,7 @@ def header(config: pytest.Config, run: GateRun) -> list[str]:
         f"{settings.folds} folds over {settings.walk_forward_days} days; "
         f"{recording}{plain(str(settings.cassettes))}; account {settings.account}; device cpu"
     )
-    lines = [asked, basis, f"model gate: {_known(run)}"]
+    lines = [asked, basis, f"model gate: {_known(run)}", *hold_out_lines(run)]
     if is_distributed(config) and not config.option.collectonly:
         lines.append(f"model gate: {describe(config)}")
     return lines
@@ -72,6 +84,21 @@ def begin(config: pytest.Config, run: GateRun) -> None:
         raise pytest.UsageError(str(error)) from None
 
 
+def hold_out_lines(run: GateRun) -> list[str]:
+    """Say when no fold is out-of-sample, and what would change that; nothing otherwise."""
+    from pytest_modelgate.core.hold_out import advise
+
+    advice = advise(run.gate.plan, run.settings)
+    if advice is None:
+        return []
+    live = "LIVE is out of reach" if run.settings.decision == "proven" else "the folds prove nothing about new data"
+    held = f"a trainer that holds out the last {advice.days} days can prove its models at once"
+    if advice.provable_from is None:
+        return [f"model gate: no training window is declared: no fold is known to be out-of-sample, {live}; {held}"]
+    since = f"this archive could prove itself as of {advice.provable_from:%Y-%m-%d}"
+    return [f"model gate: no fold is out-of-sample, so {live}; {since}, {held}"]
+
+
 def write_closing_table(reporter: pytest.TerminalReporter, run: GateRun) -> None:
     """One line per model with its first reason below it, then where report and verdict are."""
     reporter.section("model gate")
@@ -83,8 +110,10 @@ def write_closing_table(reporter: pytest.TerminalReporter, run: GateRun) -> None
         *cells, word = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         reporter.write("  ".join(cells) + "  ")
         reporter.line(word.rstrip(), **_MARKUP[judgement.word])
-        for line in textwrap.wrap(judgement.reasons[0], _WIDTH - 4):
-            reporter.line("    " + plain(line))
+        texts = (judgement.reasons[0], *(told(judgement) for told in _DETAILS))
+        for text in texts:
+            for line in textwrap.wrap(text, _WIDTH - 4):
+                reporter.line("    " + plain(line))
     seen = [judgement.plan.model.id for judgement in run.judgements if judgement.folds_not_out_of_sample]
     if seen:
         warning = f"warning: folds that are not shown to be out-of-sample count in the decision on {', '.join(seen)}"

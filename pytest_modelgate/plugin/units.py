@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pytest_modelgate.core.plan import Plan, WindowId
 from pytest_modelgate.core.schedule import Unit
-from pytest_modelgate.plugin.collection import SUITE, bracket, selected_windows, window_ids
+from pytest_modelgate.plugin.collection import SUITE, WindowIds, bracket, selected_windows
 
 _SHIPPED = {stage: f"{SUITE}/test_{stage}.py::" for stage in ("gating", "walk_forward", "integrity", "decision")}
 
@@ -63,16 +63,16 @@ def make_units(nodeids: Sequence[str], plan: Plan, known: frozenset[WindowId]) -
     Args:
         known: windows whose evidence another run left: they cost next to nothing.
     """
-    layout, windows = lay_out(nodeids, plan), window_ids(plan)
+    layout, windows = lay_out(nodeids, plan), WindowIds(plan)
     models = {model.model.id for model in plan.models}
     evaluated: dict[WindowId, list[int]] = {}
     gating: dict[str, list[int]] = {}
     judging: dict[str, list[int]] = {}
     others: dict[str, list[int]] = {}
     for place, nodeid in enumerate(nodeids):
-        name = bracket(nodeid)
-        if name in windows:
-            evaluated.setdefault(windows[name], []).append(place)
+        name, window = bracket(nodeid), windows.of(nodeid)
+        if window is not None:
+            evaluated.setdefault(window, []).append(place)
         elif nodeid.startswith(_SHIPPED["gating"]):
             gating.setdefault(name if name in models else name.rpartition("-")[0], []).append(place)
         elif name in models:

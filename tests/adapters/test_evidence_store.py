@@ -13,9 +13,16 @@ from filelock import FileLock, Timeout
 
 from pytest_modelgate.adapters.evidence_folders import KEPT, open_folder
 from pytest_modelgate.adapters.evidence_store import EvidenceStore
-from pytest_modelgate.core.evidence import CheckpointEvidence, MarketEvidence, WindowEvidence, WindowFailure
+from pytest_modelgate.core.evidence import (
+    BarFigures,
+    CheckpointEvidence,
+    MarketEvidence,
+    WindowEvidence,
+    WindowFailure,
+)
 from pytest_modelgate.core.metrics import Metrics
 from pytest_modelgate.core.quality import Quality
+from pytest_modelgate.core.spread import FoldResult
 from pytest_modelgate.errors import CheckpointError, SettingsError
 
 METRICS = Metrics(0.1 + 0.2, 0.05, math.nan, math.nan, math.inf, 1.0, 3, 0.1, 0.2, 4.0, 99_000.0, 864, 8760.0)
@@ -32,6 +39,8 @@ EVIDENCE = WindowEvidence(
     market=MarketEvidence("UNIUSD", "1Hour", "us", "raw", "a", "b", 9165, "cd" * 32, QUALITY),
     metrics=METRICS,
     equity=(100_000.0, 100_000.1 / 3),
+    bars=BarFigures((-2 / 3,), (0.0,), (0.1,), (0.001,), (1 / 3,), (0.0025,), (0.001,)),
+    delayed=FoldResult(-0.1 / 3, 0.1, 864, 8760.0),
     refused={"position_cap": 2},
 )
 

@@ -77,6 +77,8 @@ def touched() -> Bars:
 PLAN = plan_of(MODEL)
 FOLD = PLAN.folds[0]
 DEARER = replace(PROFILE, trading=replace(PROFILE.trading, crypto=replace(PROFILE.trading.crypto, fee=0.01)))
+NO_GAPS = replace(PROFILE.market_data, max_missing=0.02)
+NOISY = replace(PROFILE.robustness, price_noise=0.01)
 STRICTER = replace(PROFILE, walk_forward=replace(PROFILE.walk_forward, good_percent=90))
 
 
@@ -91,6 +93,8 @@ STRICTER = replace(PROFILE, walk_forward=replace(PROFILE.walk_forward, good_perc
         pytest.param({"window": replace(FOLD, name="other")}, id="name of the window"),
         pytest.param({"feature_sets": {"mine": "1"}}, id="code of a feature set"),
         pytest.param({"profile": DEARER}, id="a fee"),
+        pytest.param({"profile": replace(PROFILE, market_data=NO_GAPS)}, id="demands on market data"),
+        pytest.param({"profile": replace(PROFILE, robustness=NOISY)}, id="size of the noise"),
         pytest.param({"settings": replace(SETTINGS, account="tracked")}, id="account"),
         pytest.param({"settings": replace(SETTINGS, capital=5.0)}, id="capital"),
         pytest.param({"settings": replace(SETTINGS, sessions="extended")}, id="sessions"),
@@ -99,7 +103,7 @@ STRICTER = replace(PROFILE, walk_forward=replace(PROFILE.walk_forward, good_perc
         pytest.param({"settings": replace(SETTINGS, activation="relu")}, id="activation"),
         pytest.param({"settings": replace(SETTINGS, feature_set="mine")}, id="feature set"),
         pytest.param({"settings": replace(SETTINGS, trainer_packages=("other",))}, id="trainer"),
-        pytest.param({"request": replace(request_for("UNIUSD", FRAME), feed="iex")}, id="request"),
+        pytest.param({"request": request_for("UNIUSD", FRAME.iloc[1:])}, id="request"),
         pytest.param({"model": replace(MODEL, checkpoint=CheckpointRef("models/v.pt", 9))}, id="member"),
         pytest.param({"model": declared(training_window=TRAINING)}, id="training window"),
         pytest.param({"model": declared(activation="relu")}, id="declared activation"),

@@ -38,6 +38,7 @@ def trajectory(
         equity=curve,
         cash=curve[1:] - value,
         position_value=value,
+        quantity=value / 10.0,
         actions=np.zeros(n - 1, dtype=np.int64),
         fills=tuple(Fill(time, "buy", notional / 10.0, 10.0, 0.0) for notional in traded),
         trades=tuple(Trade(time, time, "long", 1.0, gain, 0.0) for gain in pnl),

@@ -8,12 +8,20 @@ import pytest
 
 from pytest_modelgate.adapters.profile_files import load_profile
 from pytest_modelgate.core.bars import Instrument, Timeframe
-from pytest_modelgate.core.evidence import CheckpointEvidence, MarketEvidence, WindowEvidence
+from pytest_modelgate.core.evidence import (
+    BarFigures,
+    CheckpointEvidence,
+    Evidence,
+    IntegrityEvidence,
+    MarketEvidence,
+    WindowEvidence,
+)
 from pytest_modelgate.core.judgement import judge
 from pytest_modelgate.core.metrics import Metrics
-from pytest_modelgate.core.plan import make_plan
+from pytest_modelgate.core.plan import INTEGRITY, make_plan
 from pytest_modelgate.core.quality import Quality
 from pytest_modelgate.core.settings import Settings
+from pytest_modelgate.core.spread import FoldResult
 from pytest_modelgate.core.training_run import TrainedModel, TrainingRun
 
 METRICS = Metrics(0.1, 0.05, 0.1, 2.0, 2.0, 0.6, 9, 0.1, 0.2, 4.0, 99_000.0, 864, 8760.0)
@@ -30,10 +38,14 @@ RUN = TrainingRun(
 (PLAN,) = make_plan(RUN, Settings(archive=Path("a.zip"), output=Path("o"), cassettes=Path("c")), PROFILE).models
 
 
-def evidence(window: str, checkpoint: CheckpointEvidence, market: MarketEvidence) -> WindowEvidence:
-    return WindowEvidence(
-        "UNIUSD_1Hour", window, "a", "b", "out-of-sample", checkpoint, market, METRICS, (100_000.0, 110_000.0), {}
-    )
+BARS = BarFigures(*((0.01, 0.02, 0.03) for _ in range(7)))
+
+
+def evidence(window: str, checkpoint: CheckpointEvidence, market: MarketEvidence) -> Evidence:
+    if window == INTEGRITY:
+        return IntegrityEvidence("UNIUSD_1Hour", window, (), ())
+    facts = "UNIUSD_1Hour", window, "a", "b", "out-of-sample", checkpoint, market, METRICS
+    return WindowEvidence(*facts, (100_000.0, 110_000.0), BARS, FoldResult(0.1, 0.1, 864, 8760.0), {})
 
 
 @pytest.mark.parametrize(
@@ -42,10 +54,10 @@ def evidence(window: str, checkpoint: CheckpointEvidence, market: MarketEvidence
     ids=["checkpoint", "market data"],
 )
 def test_nothing_is_decided_from_mixed_evidence(checkpoint: CheckpointEvidence, market: MarketEvidence) -> None:
-    whole = judge(PLAN, PROFILE, "table", lambda window: evidence(window, CHECKPOINT, MARKET))
+    whole = judge(PLAN, PROFILE, "table", lambda window: evidence(window, CHECKPOINT, MARKET), 1)
     other = {"fold3of5": evidence("fold3of5", checkpoint, market)}
 
-    mixed = judge(PLAN, PROFILE, "table", lambda window: other.get(window) or evidence(window, CHECKPOINT, MARKET))
+    mixed = judge(PLAN, PROFILE, "table", lambda window: other.get(window) or evidence(window, CHECKPOINT, MARKET), 1)
 
     assert whole.decision is not None
     assert mixed.decision is None

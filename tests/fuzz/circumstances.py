@@ -27,7 +27,7 @@ import cheap_runs
 from cheap_runs import RND, WAV, CheapRun
 
 SHAPE = ("--gate-folds=3", "--gate-walk-forward-days=90", "--gate-require=paper", "--gate-decision=table")
-WINDOWS = ("backtest", "fold1of3", "fold2of3", "fold3of3")
+WINDOWS = ("backtest", "fold1of3", "fold2of3", "fold3of3", "integrity")
 MODELS = (RND, WAV)
 ALL = tuple(f"{model}.{window}" for model in MODELS for window in WINDOWS)
 IN_PROCESS = ("raise", "setup", "interrupt")

@@ -7,7 +7,7 @@ from pathlib import Path
 import jsonschema
 import model_factory
 import pytest
-from plugin_helpers import DROPPED, GOOD, IDLE, GateResult, RunGate, model, pack
+from plugin_helpers import DROPPED, GOOD, HELD_OUT, IDLE, GateResult, RunGate, model, pack
 
 OPTIONS = ("-v", "--gate-decision=table")
 
@@ -32,7 +32,18 @@ def test_the_ids_are_those_of_the_contract(run_gate: RunGate, good_archive: Path
         "model_tests/test_backtest.py::test_sanity[WAVUSD_1Hour-30d]",
         *(f"model_tests/test_walk_forward.py::test_fold[WAVUSD_1Hour-fold{n}of5]" for n in range(1, 6)),
         "model_tests/test_walk_forward.py::test_spread[WAVUSD_1Hour]",
-        "model_tests/test_integrity.py::test_parity[WAVUSD_1Hour]",
+        *(
+            f"model_tests/test_integrity.py::test_{name}[WAVUSD_1Hour]"
+            for name in (
+                "parity",
+                "causality",
+                "weights_matter",
+                "not_degenerate",
+                "accounting",
+                "feasible_at_alpaca",
+                "account_skew",
+            )
+        ),
         "model_tests/test_decision.py::test_decision[WAVUSD_1Hour]",
     ]
     assert not result.output.exists()
@@ -43,7 +54,8 @@ def test_a_model_that_earns_in_every_fold_passes(run_gate: RunGate, tmp_path: Pa
 
     assert result.run.ret == 0
     found = outcomes(result)
-    assert found.pop("model_tests/test_integrity.py::test_parity[WAVUSD_1Hour]") == "XFAIL"
+    for name in ("parity", "feasible_at_alpaca"):
+        assert found.pop(f"model_tests/test_integrity.py::test_{name}[WAVUSD_1Hour]") == "XFAIL"
     assert set(found.values()) == {"PASSED"}
     assert result.decision("WAVUSD_1Hour") == "LIVE"
     assert result.verdict["complete"] is True
@@ -56,12 +68,34 @@ def test_a_passing_decision_is_named_in_its_outcome(run_gate: RunGate, tmp_path:
     result.run.stdout.fnmatch_lines(["*test_decision?WAVUSD_1Hour? PASSED (PAPER)*"])
 
 
-def test_without_proofs_the_default_goes_no_further_than_paper(run_gate: RunGate, tmp_path: Path) -> None:
+def test_a_model_that_is_not_known_to_meet_new_data_goes_no_further_than_paper(
+    run_gate: RunGate, tmp_path: Path
+) -> None:
     result = run_gate(pack(tmp_path, GOOD))
 
     (found,) = result.verdict["models"]
     assert (found["table_decision"], found["decision"]) == ("LIVE", "PAPER")
-    assert "proofs" in found["reasons"][0]
+    assert found["reasons"][0].startswith("Not proven, data it never saw: 0 of 5 folds are out-of-sample (5 unknown)")
+    assert [proof["name"] for proof in found["proofs"] if not proof["shown"]] == ["out_of_sample"]
+
+
+def test_a_model_that_proves_itself_is_live(run_gate: RunGate, tmp_path: Path) -> None:
+    result = run_gate(pack(tmp_path, GOOD, training_window=HELD_OUT), "--gate-require=live", "-v")
+
+    assert result.run.ret == 0
+    result.run.stdout.fnmatch_lines(["*test_decision?WAVUSD_1Hour? PASSED (LIVE)*"])
+    (found,) = result.verdict["models"]
+    assert {proof["name"]: proof["shown"] for proof in found["proofs"]} == dict.fromkeys(
+        ("out_of_sample", "timing", "sharpe", "costs", "trades"), True
+    )
+    assert {fold["sample"] for fold in found["folds"]} == {"out-of-sample"}
+
+
+def test_the_proofs_are_shown_under_the_table_too(run_gate: RunGate, tmp_path: Path) -> None:
+    (found,) = run_gate(pack(tmp_path, GOOD), "--gate-decision=table").verdict["models"]
+
+    assert found["decision"] == "LIVE"
+    assert [proof["name"] for proof in found["proofs"] if not proof["shown"]] == ["out_of_sample"]
 
 
 def test_requiring_live_blocks_a_paper_model(run_gate: RunGate, tmp_path: Path) -> None:
@@ -212,6 +246,7 @@ def test_last_failed_picks_what_failed(run_gate: RunGate, good_archive: Path) ->
 
     assert set(outcomes(result)) == {
         "model_tests/test_backtest.py::test_sanity[RNDUSD_1Hour-30d]",
+        "model_tests/test_integrity.py::test_not_degenerate[RNDUSD_1Hour]",
         "model_tests/test_decision.py::test_decision[RNDUSD_1Hour]",
     }
 

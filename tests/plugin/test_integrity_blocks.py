@@ -1,0 +1,85 @@
+"""A model that fails an integrity check goes nowhere, whatever it earned."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+import model_factory
+import pytest
+from plugin_helpers import GOOD, HELD_OUT, RunGate, model, pack
+
+NAMES = ["causality", "weights", "activity", "accounting", "feasibility", "account"]
+
+
+def test_every_check_is_a_test_and_stands_in_the_verdict(run_gate: RunGate, tmp_path: Path) -> None:
+    result = run_gate(pack(tmp_path, GOOD), "-m", "integrity", "-v")
+
+    (found,) = result.verdict["models"]
+    assert [check["name"] for check in found["integrity"]] == NAMES
+    assert {check["name"]: check["status"] for check in found["integrity"] if check["status"] != "pass"} == {
+        "feasibility": "warn"  # sells crypto it does not hold
+    }
+    for test in ("causality", "weights_matter", "not_degenerate", "accounting", "account_skew"):
+        assert f"test_{test}[WAVUSD_1Hour] PASSED" in result.text
+    assert "test_feasible_at_alpaca[WAVUSD_1Hour] XFAIL" in result.text
+    assert "Alpaca would not execute all of it" in (result.output / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_feature_that_knows_the_future_blocks_a_model_that_would_be_live(
+    run_gate: RunGate, tmp_path: Path, pytester: pytest.Pytester
+) -> None:
+    pytester.makeconftest(
+        """
+        from pytest_modelgate import FeatureSet
+
+        def compute(bars):
+            close = bars["close"]
+            day = (close / close.shift(24) - 1.0).clip(-1, 1)
+            return day.to_frame("day").assign(mean=close.rolling(5, center=True, min_periods=1).mean())
+
+        def pytest_modelgate_feature_sets():
+            return {"leaky-1": FeatureSet("leaky-1", ("day", "mean"), 24, compute)}
+        """
+    )
+    import torch
+
+    policy = {
+        "trunk.0.weight": torch.tensor([[100.0, 0.0]]),
+        "trunk.0.bias": torch.zeros(1),
+        "policy_head.weight": torch.tensor([[0.0], [1.0], [-1.0]]),
+        "policy_head.bias": torch.tensor([0.5, 0.0, 0.0]),
+    }
+    leaky = model("WAVUSD", model_factory.APPROVED, policy, n_features=2, obs_dim=2, feature_set="leaky-1")
+    archive = pack(tmp_path, leaky, feature_set="leaky-1", training_window=HELD_OUT)
+
+    result = run_gate(archive, "--gate-decision=table", "-v")
+
+    (found,) = result.verdict["models"]
+    assert (found["table_decision"], found["decision"]) == ("LIVE", "RETRAIN")
+    assert found["reasons"][0].startswith("Integrity, nothing depends on the future: Feature 'mean' knows the future")
+    assert result.verdict["promotable"] == []
+    assert result.verdict["complete"] is True
+    assert "test_causality[WAVUSD_1Hour] FAILED" in result.text
+
+
+def test_a_check_that_crashed_leaves_the_model_incomplete(
+    run_gate: RunGate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: object) -> None:
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(import_module("pytest_modelgate.core.examination"), "check_causality", crash)
+    result = run_gate(pack(tmp_path, GOOD), "--gate-decision=table")
+
+    assert result.run.ret == 1
+    assert result.decision("WAVUSD_1Hour") == "INCOMPLETE"
+    assert result.verdict["promotable"] == []
+    assert "integrity: the evaluation crashed with RuntimeError" in str(result.verdict["complete"])
+
+
+def test_checks_that_were_never_asked_for_leave_the_verdict_incomplete(run_gate: RunGate, tmp_path: Path) -> None:
+    result = run_gate(pack(tmp_path, GOOD), "-m", "walk_forward and not decision", "-k", "fold or sanity")
+
+    assert result.verdict["complete"] is not True
+    assert result.decision("WAVUSD_1Hour") == "INCOMPLETE"
