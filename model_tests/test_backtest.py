@@ -4,13 +4,16 @@ import pytest
 
 from pytest_modelgate.core.evidence import WindowEvidence
 from pytest_modelgate.core.sanity import Sanity
+from pytest_modelgate.core.waivers import Waiver
 
 pytestmark = pytest.mark.backtest
 
 
-def test_sanity(backtest: WindowEvidence, sanity: Sanity) -> None:
-    """A sane backtest passes, a doubtful one is tolerated and caps the decision, an insane one blocks."""
+def test_sanity(backtest: WindowEvidence, sanity: Sanity, waivers: dict[str, Waiver]) -> None:
+    """A sane backtest passes, a doubtful or waived one is tolerated and caps the decision, an insane one blocks."""
     found = f"return {backtest.metrics.total_return:+.2%}; {'; '.join(sanity.findings)}"
+    if sanity.status != "pass" and "backtest" in waivers:
+        pytest.xfail(f"{found}; {waivers['backtest']}")
     if sanity.status == "warn":
         pytest.xfail(found)
     if sanity.status != "pass":

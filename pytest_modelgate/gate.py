@@ -15,10 +15,13 @@ from pytest_modelgate.adapters.checkpoint import load_checkpoint
 from pytest_modelgate.adapters.code_version import code_version, feature_set_version
 from pytest_modelgate.adapters.evidence_store import EvidenceStore
 from pytest_modelgate.adapters.ledger import LedgerState, Trial, record_trials
+from pytest_modelgate.champions import Champions
 from pytest_modelgate.core.bars import Bars, Timeframe
+from pytest_modelgate.core.champion import compare
 from pytest_modelgate.core.evaluation import FeatureSeries, Subject, compute_features, evaluate, replay, track_window
 from pytest_modelgate.core.evidence import (
     BarFigures,
+    ChampionEvidence,
     CheckpointEvidence,
     Evidence,
     IntegrityEvidence,
@@ -33,12 +36,13 @@ from pytest_modelgate.core.judgement import Judgement, judge
 from pytest_modelgate.core.market import MarketRequest
 from pytest_modelgate.core.metrics import measure
 from pytest_modelgate.core.parity import check_parity
-from pytest_modelgate.core.plan import INTEGRITY, ModelPlan, Plan, WindowId, make_plan, market_request
+from pytest_modelgate.core.plan import CHAMPION, INTEGRITY, ModelPlan, Plan, WindowId, make_plan, market_request
 from pytest_modelgate.core.policy import HOLD
 from pytest_modelgate.core.profiles import Profile
 from pytest_modelgate.core.reference_features import REFERENCE
 from pytest_modelgate.core.settings import Settings
 from pytest_modelgate.core.spread import FoldResult
+from pytest_modelgate.core.track import Track
 from pytest_modelgate.core.training_run import CheckpointRef, TrainedModel
 from pytest_modelgate.core.variants import Arena
 from pytest_modelgate.core.windows import Window, sample_of
@@ -65,6 +69,7 @@ class Gate:
         scratch: private folder for copies of checkpoints, named by digest.
         selected: windows that have a test in this run; only what this run itself finds out about them counts.
         ledger: what the ledger says of models tried before; None without one.
+        champions: what is deployed now; None when nothing is compared with it.
     """
 
     settings: Settings
@@ -75,6 +80,7 @@ class Gate:
     scratch: Path
     selected: frozenset[WindowId] = frozenset()
     ledger: LedgerState | None = None
+    champions: Champions | None = None
 
     def __post_init__(self) -> None:
         """Keep what several windows and models share; policies are large, and judged one after the other."""
@@ -87,7 +93,9 @@ class Gate:
     def plan(self) -> Plan:
         """What this run has to show."""
         trials = self.ledger.trials if self.ledger else 1
-        return make_plan(self.archive.run, self.settings, self.profile, trials)
+        deployed = self.champions.by_model if self.champions else {}
+        rivals = {model: champion.sha256 for model, champion in deployed.items()}
+        return make_plan(self.archive.run, self.settings, self.profile, trials, rivals)
 
     def enter_in_ledger(self) -> LedgerState | None:
         """Enter the archive's models in the ledger, before anything is judged: a run broken off has tried them, too.
@@ -155,8 +163,8 @@ class Gate:
         """
         lookup = find or self.evidence
         plan = self.plan.of(model_id)
-        rule = self.settings.decision
-        return judge(plan, self.profile, rule, lambda window: lookup(model_id, window), self.plan.trials)
+        rule, trials, waivers = self.settings.decision, self.plan.trials, self.settings.waivers
+        return judge(plan, self.profile, rule, lambda window: lookup(model_id, window), trials, waivers=waivers)
 
     def bars(self, model_id: str) -> Bars:
         """The bars a model is judged on.
@@ -187,7 +195,7 @@ class Gate:
         """What the evidence of a window depends on."""
         foreign = {name: item for name, item in self.feature_sets().items() if item is not REFERENCE}
         versions = {name: feature_set_version(item) for name, item in foreign.items()}
-        return content_key(self._model_key(plan.model.id), window, versions)
+        return content_key(self._model_key(plan.model.id), window, versions, plan.champion)
 
     def _model_key_uncached(self, model_id: str) -> str:
         plan = self.plan.of(model_id)
@@ -209,6 +217,8 @@ class Gate:
         return model.checkpoint
 
     def _find_out(self, plan: ModelPlan, window: Window) -> Evidence:
+        if window.name == CHAMPION:
+            return self._contest(plan, window)
         return self._examine(plan, window) if window.name == INTEGRITY else self._measure(plan, window)
 
     def _measure(self, plan: ModelPlan, window: Window) -> WindowEvidence:
@@ -239,6 +249,23 @@ class Gate:
         feature_set = self._feature_set(facts.feature_set, f"checkpoint {facts.member}")
         found = examine(arena, plan.backtest, feature_set, self.profile, facts.sha256)
         return IntegrityEvidence(plan.model.id, window.name, found.checks, found.noise)
+
+    def _contest(self, plan: ModelPlan, window: Window) -> ChampionEvidence:
+        """Compare with the model now deployed, which trades the same folds by the same rules."""
+        assert self.champions
+        champion, own = self.champions.by_model[plan.model.id], self._prepare(plan.model.id).subject
+        if champion.file is None:
+            theirs = champion.tracks(plan.folds, own.series.bars.sha256)
+        else:
+            policy, name = champion.load(self.settings)
+            series = self._series(self._market(plan), self._feature_set(name, f"deployed {champion.file.name}"))
+            theirs = self._tracks(Subject(policy, series, own.rules), plan)
+        comparison = compare(theirs, self._tracks(own, plan), champion.sha256)
+        return ChampionEvidence(plan.model.id, window.name, comparison)
+
+    def _tracks(self, subject: Subject, plan: ModelPlan) -> list[Track]:
+        account, capital = self.settings.account, self.settings.capital
+        return [track_window(subject, fold, evaluate(subject, fold, account, capital)[0]) for fold in plan.folds]
 
     def _prepare_uncached(self, model_id: str) -> _Prepared:
         plan = self.plan.of(model_id)

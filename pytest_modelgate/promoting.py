@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -84,6 +85,7 @@ def promote(
     where = f"verdict {verdict_path}"
     _check(verdict, where, terms, at)
     chosen = _released(verdict, where, terms)
+    _check_waivers(verdict, {model.id for model in chosen}, where, at)
     held_back = {model.id: model.decision for model in verdict.models if model not in chosen}
     with open_archive(archive_path) as archive, tempfile.TemporaryDirectory(prefix="modelgate-") as scratch:
         if archive.sha256() != verdict.archive.sha256:
@@ -169,6 +171,13 @@ def _check_profile(verdict: Verdict, where: str, path: str | None) -> None:
         raise PromotionError(where, problem, _RERUN)
 
 
+def _check_waivers(verdict: Verdict, chosen: AbstractSet[str], where: str, at: datetime) -> None:
+    for waiver in verdict.waivers:
+        if waiver.model in chosen and waiver.expires < at.astimezone(UTC).date():
+            problem = f"rests on a waiver of {waiver.check} for {waiver.model} that expired on {waiver.expires}"
+            raise PromotionError(where, problem, "Judge the archive anew, without it or with a new one")
+
+
 def _moment(text: object, where: str) -> datetime:
     try:
         moment = datetime.fromisoformat(str(text))
@@ -230,8 +239,9 @@ def _promoted(verdict: Verdict, model: ModelPart, at: datetime, by: str) -> Prom
         profile=verdict.profile.name,
         version=str(verdict.settings["version"]),
     )
-    facts = {"id": model.id, "sha256": model.checkpoint.sha256, "decision": model.decision}
-    return Promoted.model_validate({**facts, "file": "", "source": source, "at": _iso(at), "by": by})
+    judged = model.checkpoint.model_dump(include={"sha256", "feature_set", "activation"})
+    facts = {"id": model.id, "decision": model.decision, "at": _iso(at), "by": by}
+    return Promoted.model_validate({**judged, **facts, "file": "", "source": source})
 
 
 def _plan(

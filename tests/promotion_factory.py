@@ -38,6 +38,8 @@ def verdict_of(archive: Path, decisions: Mapping[str, str], path: Path, **change
         "archive": {"name": archive.name, "sha256": archive_sha256, "timestamp": TRAINED.isoformat()},
         "settings": {"version": version("pytest-modelgate"), "as_of": TRAINED.isoformat(), "require": "PAPER"},
         "profile": {"name": profile.name, "sha256": profile.sha256},
+        "trials": 1,
+        "waivers": [],
         "market_data": [],
         "models": models,
         "complete": True,

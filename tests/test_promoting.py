@@ -453,3 +453,11 @@ def test_a_promotion_in_ci_names_actor_and_run(tmp_path: Path, monkeypatch: pyte
     record = json.loads((case.folder / "promotion.json").read_text())
     assert record["by"] == "ada in https://github.com/o/r/actions/runs/7"
     assert datetime.now(UTC) - datetime.fromisoformat(record["at"]) < timedelta(minutes=5)
+
+
+def test_a_waiver_that_has_expired_by_now_is_refused(case: Case) -> None:
+    waiver = {"model": "AAPL_1Hour", "check": "gating", "reason": "known", "owner": "ada", "expires": "2026-03-02"}
+    case.forge(waivers=[waiver, waiver | {"model": "ETHUSD_1Hour", "expires": "2026-02-01"}])
+
+    _refused(case, "a waiver of gating for AAPL_1Hour that expired on 2026-03-02", at=NOW + timedelta(days=1))
+    case.promote(at=NOW)

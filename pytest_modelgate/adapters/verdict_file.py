@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -242,6 +243,18 @@ class ContextPart(_Part):
     regimes: list[RegimePart]
 
 
+class ChampionPart(_Part):
+    """Against the model now deployed; mean logarithmic return per bar, its 90 % interval, compounded returns."""
+
+    outcome: Literal["better", "equal", "worse"]
+    champion: str
+    difference: Figure
+    low: Figure
+    high: Figure
+    champion_return: Figure
+    challenger_return: Figure
+
+
 class ModelPart(_Part):
     """One model: evidence, decision and why. ``decision`` is INCOMPLETE when evidence is missing."""
 
@@ -258,10 +271,21 @@ class ModelPart(_Part):
     integrity: list[CheckPart]
     robustness: RobustnessPart | None
     context: ContextPart | None
+    champion: ChampionPart | None
     table_decision: Literal["LIVE", "PAPER", "RETRAIN", "DROP"] | None
     decision: Literal["LIVE", "PAPER", "RETRAIN", "DROP", "INCOMPLETE"]
     reasons: list[str]
     warnings: list[str]
+
+
+class WaiverPart(_Part):
+    """What was waived; ``expires`` is the last day on which it holds (UTC)."""
+
+    model: str
+    check: Literal["gating", "backtest", "folds", "return", "lucky_fold", "champion"]
+    reason: str
+    owner: str
+    expires: date
 
 
 class Verdict(_Part):
@@ -273,6 +297,7 @@ class Verdict(_Part):
     settings: dict[str, str | int | float | list[str] | None]
     profile: ProfilePart
     trials: int
+    waivers: list[WaiverPart]
     market_data: list[MarketPart]
     models: list[ModelPart]
     complete: Literal[True] | str
@@ -289,6 +314,7 @@ def make_verdict(
     profile: Profile,
     judgements: Sequence[Judgement],
     ledger: str | None,
+    champion: str | None,
     unfinished: str,
     run: Mapping[str, str],
 ) -> Verdict:
@@ -298,6 +324,7 @@ def make_verdict(
         archive_sha256: digest of the archive's bytes.
         judgements: of the plan's models, in the plan's order.
         ledger: seal of the ledger's last line; None without a ledger.
+        champion: digest of what says which models are deployed; None when nothing was compared with them.
         unfinished: why the verdict cannot be complete whatever the judgements say; empty if nothing speaks against it.
         run: facts that may differ between runs; the digest leaves them out.
     """
@@ -312,9 +339,10 @@ def make_verdict(
             "sha256": archive_sha256,
             "timestamp": timestamp.isoformat() if timestamp is not None else None,
         },
-        "settings": {**_settings(settings, plan), "ledger": ledger},
+        "settings": {**_settings(settings, plan), "ledger": ledger, "champion": champion},
         "profile": {"name": profile.name, "sha256": profile.sha256},
         "trials": plan.trials,
+        "waivers": [_plain(WaiverPart, waiver) for waiver in settings.waivers],
         "market_data": _market_data(judgements),
         "models": [_model(judgement) for judgement in judgements],
         "complete": complete,
@@ -372,6 +400,8 @@ def _settings(settings: Settings, plan: Plan) -> dict[str, str | int | float | l
         "feed": settings.feed,
         "adjustment": settings.adjustment,
         "trainer_packages": list(settings.trainer_packages),
+        "waivers": settings.waivers_sha256,
+        "judged_on": settings.judged_on.isoformat() if settings.judged_on else None,
     }
 
 
@@ -404,6 +434,7 @@ def _model(judgement: Judgement) -> dict[str, Any]:
         "integrity": [_plain(CheckPart, check) | {"figures": dict(check.figures)} for check in judgement.checks],
         "robustness": _robustness(judgement.robustness) if judgement.robustness else None,
         "context": _context(judgement.context) if judgement.context else None,
+        "champion": _plain(ChampionPart, judgement.comparison) if judgement.comparison else None,
         "table_decision": decision.table.name if decision and decision.table is not None else None,
         "decision": judgement.word,
         "reasons": list(judgement.reasons),

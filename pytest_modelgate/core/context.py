@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from pytest_modelgate.core.bootstrap import resampled_sums
 from pytest_modelgate.core.policy import Floats
 from pytest_modelgate.core.skill import least_track_record, sharpe_shape, shift_test
 from pytest_modelgate.core.track import Track
 
-_DRAWS = 2000
 _CONFIDENCE = 0.90
 _VOLATILITY_BARS, _TREND_BARS = 24, 120
 _RUIN = -1.0 + 1e-12  # what logarithms bear
@@ -81,25 +80,11 @@ def put_in_context(track: Track, days: float, confidence: float) -> Context:
 def bootstrap_interval(returns: Floats) -> tuple[float, float]:
     """90 % interval of the compounded return (circular block bootstrap, Politis & Romano 1992, percentile method).
 
-    Blocks are as long as the cube root of the number of bars, the rate that Hall, Horowitz & Jing (1995) find best for
-    a variance. The chance is seeded by the returns themselves.
+    The chance is seeded by the returns themselves.
     """
-    bars = len(returns)
-    chance = np.random.default_rng(int(hashlib.sha256(returns.astype("<f8").tobytes()).hexdigest(), 16))
-    length = block_length(bars)
-    count = math.ceil(bars / length)
-    summed = np.concatenate([[0.0], np.cumsum(np.log1p(np.maximum(np.tile(returns, 2), _RUIN)))])
-    starts = chance.integers(0, bars, (_DRAWS, count))
-    lengths = np.full(count, length)
-    lengths[-1] = bars - length * (count - 1)
-    totals = np.expm1((summed[starts + lengths] - summed[starts]).sum(axis=1))
+    totals = np.expm1(resampled_sums(np.log1p(np.maximum(returns, _RUIN)), returns))
     low, high = np.quantile(totals, [(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2])
     return float(low), float(high)
-
-
-def block_length(bars: int) -> int:
-    """Bars of a block."""
-    return max(1, round(math.cbrt(bars)))
 
 
 def _by_volatility(track: Track) -> list[Regime]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Literal
 
+from pytest_modelgate.core.champion import Comparison
 from pytest_modelgate.core.checks import Check
 from pytest_modelgate.core.gating import Classification
 from pytest_modelgate.core.profiles import Profile
 from pytest_modelgate.core.proofs import PROOFS, TITLES, Proof
 from pytest_modelgate.core.sanity import Sanity
 from pytest_modelgate.core.spread import FoldResult, Spread, measure_spread
+from pytest_modelgate.core.waivers import Waiver
 
 
 class DecisionLevel(IntEnum):
@@ -32,10 +35,19 @@ class DecisionLevel(IntEnum):
 
 @dataclass(frozen=True)
 class Cap:
-    """The most a model may reach, and why, as a sentence."""
+    """The most a model may reach, and why, as a sentence; ``check`` is empty where nothing may be waived."""
 
     level: DecisionLevel
     reason: str
+    check: str = ""
+
+    def lifted(self, waivers: Mapping[str, Waiver]) -> Cap:
+        """One step higher where the check is waived; a DROP stays."""
+        waiver = waivers.get(self.check)
+        if waiver is None or self.level is DecisionLevel.DROP:
+            return self
+        level = DecisionLevel(min(self.level + 1, DecisionLevel.LIVE))
+        return Cap(level, f"{self.reason.removesuffix('.')}; {waiver}, which allows {level}.", self.check)
 
 
 @dataclass(frozen=True)
@@ -92,6 +104,8 @@ def decide(
     shortfalls: Sequence[str] = (),
     proofs: Sequence[Proof] = (),
     checks: Sequence[Check] = (),
+    comparison: Comparison | None = None,
+    waivers: Mapping[str, Waiver] = MappingProxyType({}),
 ) -> Decision:
     """Decide about one model from complete evidence.
 
@@ -104,6 +118,8 @@ def decide(
         shortfalls: ``Gating.findings``, quoted in the reasons.
         checks: what the integrity checks found; one that failed caps under every rule.
         proofs: what ``prove`` found, in any order. One that is missing counts as not shown.
+        comparison: with the model now deployed; None where there is none.
+        waivers: by check. Each lifts its cap by one step; none lifts a DROP, an integrity check or a proof.
 
     Raises:
         ValueError: evidence is missing for a model that gating did not drop.
@@ -132,6 +148,10 @@ def decide(
     )
     table, table_reason = _read_table(case)
     caps = tuple(cap for producer in _ALWAYS if (cap := producer(case))) + _caps_by_integrity(case.checks)
+    if comparison is not None and comparison.outcome == "worse":
+        reason = f"A model in force allows PAPER at most: it is {comparison.sentence}."
+        caps += (Cap(DecisionLevel.PAPER, reason, "champion"),)
+    caps = tuple(cap.lifted(waivers) for cap in caps)
     if rule == "proven":
         caps += _caps_by_proofs(proofs)
     ranked = sorted([Cap(table, table_reason), *caps], key=lambda cap: cap.level)
@@ -170,7 +190,9 @@ def _training_cap(classification: Classification, shortfalls: Sequence[str]) -> 
         return None
     if classification is Classification.REVIEW:
         return Cap(
-            DecisionLevel.PAPER, f"The training metrics are in the REVIEW band, which allows PAPER at most{quoted}"
+            DecisionLevel.PAPER,
+            f"The training metrics are in the REVIEW band, which allows PAPER at most{quoted}",
+            "gating",
         )
     return Cap(DecisionLevel.DROP, f"The training metrics are in the DROP band{quoted}")
 
@@ -184,16 +206,18 @@ def _cap_by_backtest(case: _Case) -> Cap | None:
     if case.sanity.status == "pass":
         return None
     if case.sanity.status == "warn":
-        return Cap(DecisionLevel.PAPER, f"The backtest raises doubts, which allows PAPER at most: {found}.")
-    return Cap(DecisionLevel.RETRAIN, f"The backtest is not sane, which allows RETRAIN at most: {found}.")
+        return Cap(DecisionLevel.PAPER, f"The backtest raises doubts, which allows PAPER at most: {found}.", "backtest")
+    reason = f"The backtest is not sane, which allows RETRAIN at most: {found}."
+    return Cap(DecisionLevel.RETRAIN, reason, "backtest")
 
 
 def _cap_by_fold_count(case: _Case) -> Cap | None:
     limits = case.profile.walk_forward
     if case.folds < limits.min_folds_paper:
-        return Cap(DecisionLevel.RETRAIN, f"{case.folds} folds are too few: PAPER needs {limits.min_folds_paper}.")
+        reason = f"{case.folds} folds are too few: PAPER needs {limits.min_folds_paper}."
+        return Cap(DecisionLevel.RETRAIN, reason, "folds")
     if case.folds < limits.min_folds_live:
-        return Cap(DecisionLevel.PAPER, f"{case.folds} folds are too few: LIVE needs {limits.min_folds_live}.")
+        return Cap(DecisionLevel.PAPER, f"{case.folds} folds are too few: LIVE needs {limits.min_folds_live}.", "folds")
     return None
 
 
@@ -201,7 +225,8 @@ def _cap_by_compounded_return(case: _Case) -> Cap | None:
     if case.compounded > 0:
         return None
     total = _percent(case.compounded)
-    return Cap(DecisionLevel.RETRAIN, f"Over all folds together the model made no money ({total}): RETRAIN at most.")
+    reason = f"Over all folds together the model made no money ({total}): RETRAIN at most."
+    return Cap(DecisionLevel.RETRAIN, reason, "return")
 
 
 def _cap_by_lucky_fold(case: _Case) -> Cap | None:
@@ -209,7 +234,7 @@ def _cap_by_lucky_fold(case: _Case) -> Cap | None:
         return None
     rest = _percent(case.without_best)
     reason = f"Without its best fold the model made no money ({rest}): one lucky period carries it, PAPER at most."
-    return Cap(DecisionLevel.PAPER, reason)
+    return Cap(DecisionLevel.PAPER, reason, "lucky_fold")
 
 
 def _caps_by_integrity(checks: Sequence[Check]) -> tuple[Cap, ...]:

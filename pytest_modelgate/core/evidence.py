@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from pytest_modelgate.core.champion import Comparison
 from pytest_modelgate.core.checks import Check, NoiseDraw
 from pytest_modelgate.core.metrics import Metrics
 from pytest_modelgate.core.quality import Quality
@@ -118,6 +119,15 @@ class IntegrityEvidence:
 
 
 @dataclass(frozen=True)
+class ChampionEvidence:
+    """How a model did against the one now deployed; ``window`` is ``champion``."""
+
+    model: str
+    window: str
+    comparison: Comparison
+
+
+@dataclass(frozen=True)
 class WindowFailure:
     """Why one window could not be evaluated; the model is INCOMPLETE."""
 
@@ -148,4 +158,4 @@ class WindowFailure:
         return f"{self.where}: {self.problem}. {self.remedy}."
 
 
-Evidence = WindowEvidence | IntegrityEvidence | WindowFailure
+Evidence = WindowEvidence | IntegrityEvidence | ChampionEvidence | WindowFailure

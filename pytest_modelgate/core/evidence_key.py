@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from pytest_modelgate.core.bars import Bars
 from pytest_modelgate.core.market import MarketRequest
-from pytest_modelgate.core.plan import ModelPlan, Plan
+from pytest_modelgate.core.plan import CHAMPION, ModelPlan, Plan
 from pytest_modelgate.core.profiles import Profile
 from pytest_modelgate.core.settings import Settings
 from pytest_modelgate.core.windows import Window
@@ -47,7 +47,7 @@ def model_key(
             "bars": [len(bars), bars.sha256],
             "request": str(request),
             "limits": [asdict(part) for part in (profile.market_data, profile.integrity, profile.robustness)],
-            "windows": [[window.name, window.start.isoformat(), window.end.isoformat()] for window in plan.windows],
+            "windows": [[window.name, window.start.isoformat(), window.end.isoformat()] for window in _measured(plan)],
             "rules": asdict(profile.trading_rules(model.instrument.asset_class)),
             "settings": _settings(settings),
             "training": [training.start.isoformat(), training.end.isoformat()] if training else None,
@@ -58,14 +58,16 @@ def model_key(
     )
 
 
-def content_key(model: str, window: Window, feature_sets: Mapping[str, str]) -> str:
+def content_key(model: str, window: Window, feature_sets: Mapping[str, str], champion: str | None = None) -> str:
     """Sha256 over everything that one window's evidence is a function of.
 
     Args:
         model: its ``model_key``.
         feature_sets: digest of the code of every feature set that does not come with the package, by name.
+        champion: sha256 of the checkpoint that the model is compared with; counts for that comparison only.
     """
-    return _digest([model, window.name, window.start.isoformat(), window.end.isoformat(), dict(feature_sets)])
+    rival = [champion] if window.name == CHAMPION else []
+    return _digest([model, window.name, window.start.isoformat(), window.end.isoformat(), dict(feature_sets), *rival])
 
 
 def agreement(plan: Plan, settings: Settings, profile: Profile, code: str) -> str:
@@ -77,6 +79,8 @@ def agreement(plan: Plan, settings: Settings, profile: Profile, code: str) -> st
             "profile": profile.sha256,
             "settings": _settings(settings),
             "decision": [settings.decision, settings.require.name, settings.merge, str(settings.shard), plan.trials],
+            "champions": [item.champion for item in plan.models],
+            "waivers": [settings.waivers_sha256, str(settings.judged_on)],
             "models": [
                 [
                     item.model.id,
@@ -87,6 +91,11 @@ def agreement(plan: Plan, settings: Settings, profile: Profile, code: str) -> st
             ],
         }
     )
+
+
+def _measured(plan: ModelPlan) -> list[Window]:
+    """Windows that say something about the model alone."""
+    return [window for window in plan.windows if window.name != CHAMPION]
 
 
 def _settings(settings: Settings) -> dict[str, object]:

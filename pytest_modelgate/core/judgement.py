@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from pytest_modelgate.core.champion import Comparison
 from pytest_modelgate.core.checks import Check
 from pytest_modelgate.core.context import Context, put_in_context
 from pytest_modelgate.core.decision import Decision, DecisionLevel, decide
-from pytest_modelgate.core.evidence import Evidence, IntegrityEvidence, WindowEvidence
-from pytest_modelgate.core.plan import INTEGRITY, ModelPlan
+from pytest_modelgate.core.evidence import ChampionEvidence, Evidence, IntegrityEvidence, WindowEvidence
+from pytest_modelgate.core.plan import CHAMPION, INTEGRITY, ModelPlan
 from pytest_modelgate.core.profiles import Profile
 from pytest_modelgate.core.proofs import FoldTrack, Proof, prove
 from pytest_modelgate.core.robustness import Robustness, disturb
@@ -19,6 +20,9 @@ from pytest_modelgate.core.sanity import Sanity, judge_backtest
 from pytest_modelgate.core.settings import DecisionRule
 from pytest_modelgate.core.spread import FoldResult
 from pytest_modelgate.core.track import pool
+from pytest_modelgate.core.waivers import Waiver
+
+_KINDS: dict[str, type[Evidence]] = {INTEGRITY: IntegrityEvidence, CHAMPION: ChampionEvidence}
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Judgement:
         integrity: evidence of the integrity checks; None when there is none.
         proofs: what LIVE needs beyond the table, measured under every decision rule; empty without valid folds.
         robustness, context: how it bears disturbances, and what its return is worth; None without valid folds.
+        comparison: with the model now deployed; None where there is none.
         incomplete: why no decision could be made; empty when one was.
     """
 
@@ -47,6 +52,7 @@ class Judgement:
     proofs: tuple[Proof, ...] = ()
     robustness: Robustness | None = None
     context: Context | None = None
+    comparison: Comparison | None = None
 
     @property
     def word(self) -> str:
@@ -94,14 +100,22 @@ class Judgement:
 
 
 def judge(
-    plan: ModelPlan, profile: Profile, rule: DecisionRule, find: Callable[[str], Evidence | None], trials: int
+    plan: ModelPlan,
+    profile: Profile,
+    rule: DecisionRule,
+    find: Callable[[str], Evidence | None],
+    trials: int,
+    *,
+    waivers: Sequence[Waiver] = (),
 ) -> Judgement:
     """Decide on one model from its evidence alone.
 
     Args:
         find: gives the evidence of a window by its name, None when there is none.
         trials: distinct models that were judged on the same market window, this one included.
+        waivers: for whatever models.
     """
+    waived = {waiver.check: waiver for waiver in waivers if waiver.model == plan.model.id}
     found = {window.name: find(window.name) for window in plan.windows}
     backtest, sanity = found.get(plan.backtest.name), None
     folds = tuple(found.get(window.name) for window in plan.folds)
@@ -112,7 +126,7 @@ def judge(
     if isinstance(backtest, WindowEvidence):
         sanity = judge_backtest(backtest.metrics, plan.gating.metrics["max_drawdown"], profile)
     for name, evidence in found.items():
-        if not isinstance(evidence, IntegrityEvidence if name == INTEGRITY else WindowEvidence):
+        if not isinstance(evidence, _KINDS.get(name, WindowEvidence)):
             missing = str(evidence) if evidence else f"{name} was not evaluated in this run"
             return Judgement(plan, backtest, sanity, folds, None, missing, integrity)
     judged = {
@@ -125,11 +139,14 @@ def judge(
     measured = [fold for fold in folds if isinstance(fold, WindowEvidence)]
     results, tracks = [fold_result(fold) for fold in measured], [fold_track(fold) for fold in measured]
     proofs = prove(tracks, profile, trials, noise) if measured else ()
-    gating = plan.gating
+    gating, contest = plan.gating, found.get(CHAMPION)
+    comparison = contest.comparison if isinstance(contest, ChampionEvidence) else None
 
     def decide_on(folds: Sequence[FoldResult], rule: DecisionRule) -> Decision:
         found = gating.classification, sanity, folds, profile, rule
-        return decide(*found, shortfalls=gating.findings, proofs=proofs, checks=checks)
+        return decide(
+            *found, shortfalls=gating.findings, proofs=proofs, checks=checks, waivers=waived, comparison=comparison
+        )
 
     robustness, context = None, None
     if measured:
@@ -138,7 +155,7 @@ def judge(
         days = (plan.folds[-1].end - plan.folds[0].start) / pd.Timedelta(days=1)
         context = put_in_context(pool([fold.track for fold in tracks]), days, profile.proofs.min_psr)
     decision = decide_on(results, rule)
-    return Judgement(plan, backtest, sanity, folds, decision, "", integrity, proofs, robustness, context)
+    return Judgement(plan, backtest, sanity, folds, decision, "", integrity, proofs, robustness, context, comparison)
 
 
 def fold_result(evidence: WindowEvidence) -> FoldResult:

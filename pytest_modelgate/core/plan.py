@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import NamedTuple
 
 import pandas as pd
@@ -19,7 +20,7 @@ from pytest_modelgate.core.training_run import TrainedModel, TrainingRun
 from pytest_modelgate.core.windows import Window, backtest_window, market_window, walk_forward_windows
 from pytest_modelgate.errors import SettingsError
 
-INTEGRITY = "integrity"
+INTEGRITY, CHAMPION = "integrity", "champion"
 
 
 class WindowId(NamedTuple):
@@ -38,12 +39,14 @@ class ModelPlan:
         gating: None when the training summary has no entry for its checkpoint.
         backtest: the sanity window.
         folds: the walk-forward windows, oldest first.
+        champion: sha256 of the checkpoint now deployed, which it is compared with; None where there is none.
     """
 
     model: TrainedModel
     gating: Gating | None
     backtest: Window
     folds: tuple[Window, ...]
+    champion: str | None = None
 
     @property
     def dropped(self) -> bool:
@@ -53,16 +56,24 @@ class ModelPlan:
     @property
     def windows(self) -> tuple[Window, ...]:
         """Every window whose evidence the decision needs."""
-        return () if self.dropped else (self.backtest, *self.folds, self.integrity)
+        if self.dropped:
+            return ()
+        return (self.backtest, *self.folds, self.integrity, *([self.contest] if self.champion else []))
 
     @property
     def integrity(self) -> Window:
         """What the integrity checks look at: the whole walk-forward."""
         return Window(INTEGRITY, self.folds[0].start, self.folds[-1].end)
 
+    @property
+    def contest(self) -> Window:
+        """Where it is compared with the model now deployed: the whole walk-forward."""
+        return Window(CHAMPION, self.folds[0].start, self.folds[-1].end)
+
     def window(self, name: str) -> Window:
         """The window of that name."""
-        return next(window for window in (self.backtest, *self.folds, self.integrity) if window.name == name)
+        every = (self.backtest, *self.folds, self.integrity, self.contest)
+        return next(window for window in every if window.name == name)
 
     def bars(self, window: Window) -> int:
         """How many bars a window spans at most: what its evaluation costs, compared with others."""
@@ -152,11 +163,18 @@ def market_requests(run: TrainingRun, settings: Settings, as_of: pd.Timestamp) -
     return tuple(dict.fromkeys(market_request(model, settings, as_of) for model in run.models))
 
 
-def make_plan(run: TrainingRun, settings: Settings, profile: Profile, trials: int = 1) -> Plan:
+def make_plan(
+    run: TrainingRun,
+    settings: Settings,
+    profile: Profile,
+    trials: int = 1,
+    champions: Mapping[str, str] = MappingProxyType({}),
+) -> Plan:
     """Lay out a run.
 
     Args:
         trials: models known to have been tried on the same market window; those of the archive count anyway.
+        champions: sha256 of the checkpoints now deployed, by model.
 
     Raises:
         SettingsError: nothing says as of when to judge, or a declared reward scale is not the profile's.
@@ -167,6 +185,6 @@ def make_plan(run: TrainingRun, settings: Settings, profile: Profile, trials: in
         check_reward_scale(model.id, model.declared, profile)
         gating = None if model.history is None else judge_training(model.history, profile, model.declared)
         backtest, *folds = windows_of(model.timeframe, settings, as_of)
-        models.append(ModelPlan(model, gating, backtest, tuple(folds)))
+        models.append(ModelPlan(model, gating, backtest, tuple(folds), champions.get(model.id)))
     judged = sum(plan.model.checkpoint is not None for plan in models)
     return Plan(run, as_of, tuple(models), max(1, judged, trials))

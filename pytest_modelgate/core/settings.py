@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 
 from pytest_modelgate.core.decision import DecisionLevel
+from pytest_modelgate.core.waivers import Waiver
 from pytest_modelgate.errors import SettingsError
 
 DecisionRule = Literal["proven", "table"]
@@ -50,6 +51,9 @@ class Settings:
         sessions, feed, adjustment: which stock bars are used.
         trainer_packages: whose config classes get inert stand-ins in a checkpoint.
         ledger: file of all models ever tried; None keeps none.
+        champion: folder of a promotion, or a verdict beside its evidence: what is deployed now; None compares nothing.
+        waivers: what is waived, for which models; ``waivers_sha256`` is the digest of their file, None without one.
+        judged_on: the day on which waivers were seen to hold (UTC); None without a file.
         output: folder of report, verdict and evidence.
         evidence: folders with evidence of earlier or other runs, to be used before anything is computed.
         merge: decide from evidence alone, compute nothing.
@@ -80,6 +84,10 @@ class Settings:
     merge: bool = False
     shard: Shard | None = None
     ledger: Path | None = None
+    champion: Path | None = None
+    waivers: tuple[Waiver, ...] = ()
+    waivers_sha256: str | None = None
+    judged_on: date | None = None
 
     def __post_init__(self) -> None:
         """Refuse numbers no window can be built from.

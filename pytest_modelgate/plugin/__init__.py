@@ -3,6 +3,7 @@
 from pytest_modelgate.plugin.fixtures import (
     backtest,
     bars,
+    champion,
     checkpoint,
     decision,
     evidence,
@@ -16,6 +17,7 @@ from pytest_modelgate.plugin.fixtures import (
     model_plan,
     sanity,
     trained_model,
+    waivers,
 )
 from pytest_modelgate.plugin.hooks import (
     pytest_addhooks,
@@ -24,6 +26,7 @@ from pytest_modelgate.plugin.hooks import (
     pytest_configure,
     pytest_configure_node,
     pytest_generate_tests,
+    pytest_ignore_collect,
     pytest_pycollect_makemodule,
     pytest_report_header,
     pytest_report_teststatus,
@@ -38,6 +41,7 @@ from pytest_modelgate.plugin.hooks import (
 __all__ = [
     "backtest",
     "bars",
+    "champion",
     "checkpoint",
     "decision",
     "evidence",
@@ -55,6 +59,7 @@ __all__ = [
     "pytest_configure",
     "pytest_configure_node",
     "pytest_generate_tests",
+    "pytest_ignore_collect",
     "pytest_pycollect_makemodule",
     "pytest_report_header",
     "pytest_report_teststatus",
@@ -66,4 +71,5 @@ __all__ = [
     "pytest_xdist_setupnodes",
     "sanity",
     "trained_model",
+    "waivers",
 ]

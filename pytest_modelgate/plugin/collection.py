@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # the plan pulls in pandas, which a run without an archive mu
 
 SUITE = "model_tests"
 CASE = "gate_case"
+_CHAMPION = f"{SUITE}/test_champion.py"
 _INTEGRITY, _PARITY = f"{SUITE}/test_integrity.py::", f"{SUITE}/test_integrity.py::test_parity["
 STAGES = ("gating", "backtest", "walk_forward", "integrity", "decision")
 MARKERS = {
@@ -65,6 +66,13 @@ def make_module(module_path: Path, parent: pytest.Collector) -> pytest.Module | 
     return module
 
 
+def is_needless(path: Path, config: pytest.Config, plan: Plan | None) -> bool:
+    """Whether a file of the suite has nothing to compare with."""
+    if path.name != Path(_CHAMPION).name or path.parent.resolve() != suite_folder(config).resolve():
+        return False
+    return plan is None or not any(model.champion for model in plan.models)
+
+
 def parametrize(metafunc: pytest.Metafunc, plan: Plan | None) -> None:
     """Turn a test that asks for the gate's fixtures into one test per model, metric or window."""
     if CASE not in metafunc.fixturenames:
@@ -85,6 +93,8 @@ def _cases(metafunc: pytest.Metafunc, plan: ModelPlan) -> dict[str, Case]:
         return {f"{model}-{fold.name}": Case(model, window=fold.name) for fold in plan.folds}
     if "backtest" in metafunc.fixturenames:
         return {f"{model}-{_days(plan)}d": Case(model, window=plan.backtest.name)}
+    if "champion" in metafunc.fixturenames:
+        return {model: Case(model, window=plan.contest.name)} if plan.champion else {}
     if "integrity" in metafunc.fixturenames:
         return {model: Case(model, window=plan.integrity.name)}
     return {model: Case(model)}
@@ -100,12 +110,14 @@ class WindowIds:
     def __init__(self, plan: Plan) -> None:
         from pytest_modelgate.core.plan import WindowId
 
-        self._by_bracket, self._by_model = {}, {}
+        self._by_bracket, self._by_model, self._contests = {}, {}, {}
         for model in plan.models:
             name = model.model.id
             self._by_bracket[f"{name}-{_days(model)}d"] = WindowId(name, model.backtest.name)
             self._by_bracket |= {f"{name}-{fold.name}": WindowId(name, fold.name) for fold in model.folds}
             self._by_model[name] = WindowId(name, model.integrity.name)
+            if model.champion:
+                self._contests[name] = WindowId(name, model.contest.name)
 
     def of(self, nodeid: str) -> WindowId | None:
         """The window of a test; None for a test about something else.
@@ -113,6 +125,8 @@ class WindowIds:
         The shipped integrity tests are about one window, but for parity, which the backtest shows.
         """
         name = bracket(nodeid)
+        if nodeid.startswith(f"{_CHAMPION}::"):
+            return self._contests.get(name)
         if nodeid.startswith(_INTEGRITY) and not nodeid.startswith(_PARITY):
             return self._by_model.get(name)
         return self._by_bracket.get(name)

@@ -88,6 +88,11 @@ def proofs_text(judgement: Judgement) -> str:
     return told + (f"NOT SHOWN {failed}" if failed else "") + (" | " if failed and held else "") + held
 
 
+def champion_text(judgement: Judgement) -> str:
+    """How it did against the model now deployed, in one line; empty without one."""
+    return f"champion: {judgement.comparison.sentence}" if judgement.comparison else ""
+
+
 def checks_text(judgement: Judgement) -> str:
     """How the integrity checks ended, in one line; empty for a model without any."""
     if not judgement.checks:

@@ -13,14 +13,21 @@ from pytest_modelgate.plugin.state import RUN
 
 if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must not pay for
     from pytest_modelgate.core.bars import Bars
+    from pytest_modelgate.core.champion import Comparison
     from pytest_modelgate.core.checks import Check
-    from pytest_modelgate.core.evidence import CheckpointEvidence, IntegrityEvidence, WindowEvidence
+    from pytest_modelgate.core.evidence import (
+        ChampionEvidence,
+        CheckpointEvidence,
+        IntegrityEvidence,
+        WindowEvidence,
+    )
     from pytest_modelgate.core.gating import Gating
     from pytest_modelgate.core.judgement import Judgement
     from pytest_modelgate.core.plan import ModelPlan
     from pytest_modelgate.core.sanity import Sanity
     from pytest_modelgate.core.settings import Settings
     from pytest_modelgate.core.training_run import TrainedModel
+    from pytest_modelgate.core.waivers import Waiver
     from pytest_modelgate.gate import Gate
     from pytest_modelgate.plugin.collection import Case
 
@@ -71,6 +78,12 @@ def gating(model_plan: ModelPlan) -> Gating:
 
 
 @pytest.fixture
+def waivers(gate: Gate, gate_case: Case) -> dict[str, Waiver]:
+    """What is waived for the model, by check."""
+    return {waiver.check: waiver for waiver in gate.settings.waivers if waiver.model == gate_case.model}
+
+
+@pytest.fixture
 def backtest(gate: Gate, gate_case: Case, model_plan: ModelPlan) -> WindowEvidence:
     """Evidence of the sanity window."""
     return _evidence(gate, model_plan, gate_case.window or model_plan.backtest.name)
@@ -90,6 +103,16 @@ def integrity(gate: Gate, model_plan: ModelPlan) -> dict[str, Check]:
     found = _found(gate, model_plan, model_plan.integrity.name)
     assert isinstance(found, IntegrityEvidence)
     return {check.name: check for check in found.checks}
+
+
+@pytest.fixture
+def champion(gate: Gate, model_plan: ModelPlan) -> Comparison:
+    """How the model did against the one now deployed."""
+    from pytest_modelgate.core.evidence import ChampionEvidence
+
+    found = _found(gate, model_plan, model_plan.contest.name)
+    assert isinstance(found, ChampionEvidence)
+    return found.comparison
 
 
 @pytest.fixture
@@ -138,7 +161,7 @@ def _evidence(gate: Gate, plan: ModelPlan, window: str) -> WindowEvidence:
     return found
 
 
-def _found(gate: Gate, plan: ModelPlan, window: str) -> WindowEvidence | IntegrityEvidence:
+def _found(gate: Gate, plan: ModelPlan, window: str) -> WindowEvidence | IntegrityEvidence | ChampionEvidence:
     from pytest_modelgate.core.evidence import WindowFailure
 
     if plan.dropped and plan.gating:

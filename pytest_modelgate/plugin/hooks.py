@@ -124,6 +124,12 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     return header(config, config.stash[RUN])
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the comparison with what is deployed where nothing is."""
+    run = config.stash.get(RUN, None)
+    return collection.is_needless(collection_path, config, run.gate.plan if run else None) or None
+
+
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
     """Keep node ids alike wherever the suite comes from."""
     return collection.make_module(module_path, parent) if RUN in parent.config.stash else None

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_modelgate.plugin.collection import STAGES
-from pytest_modelgate.plugin.figures import backtest_text, folds_text, proof_text, record_text, spread_text
+from pytest_modelgate.plugin.figures import (
+    backtest_text,
+    champion_text,
+    folds_text,
+    proof_text,
+    record_text,
+    spread_text,
+)
 
 if TYPE_CHECKING:  # these pull in pandas and jinja, which a run without a report must not pay for
     from pytest_modelgate.core.judgement import Judgement
@@ -115,6 +122,7 @@ def _row(judgement: Judgement) -> dict[str, Any]:
         "backtest_sample": judgement.backtest.sample if isinstance(judgement.backtest, WindowEvidence) else "",
         "spread": spread_text(judgement),
         "checkpoint": checkpoint,
+        "champion": champion_text(judgement),
         "checks": judgement.checks,
         "robustness": judgement.robustness,
         "multiples": MULTIPLES,

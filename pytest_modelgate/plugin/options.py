@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from subprocess import list2cmdline
 from typing import TYPE_CHECKING, Any
@@ -63,6 +64,8 @@ _OPTIONS = (
     _Option("--gate-sessions", str, "regular", "stock sessions", ("regular", "extended")),
     _Option("--gate-feed", str, "sip", "Alpaca's stock feed", metavar="FEED"),
     _Option("--gate-adjustment", str, "all", "price adjustment of stocks", ("raw", "split", "dividend", "all")),
+    _Option("--gate-champion", str, None, "what is deployed: a promotion's folder or a verdict", metavar="DIR|JSON"),
+    _Option("--gate-waivers", str, None, "what is waived, for whom, by whom and until when", metavar="FILE.toml"),
     _Option("--gate-shard", str, None, "evaluate only this machine's share of the windows", metavar="i/n"),
     _Option("--gate-workers-per-gpu", int, None, "most workers on one GPU (default: from free memory)", metavar="N"),
     _Option("--gate-gpu-memory", int, None, "GPU memory of one worker (default: 2048)", metavar="MB"),
@@ -165,7 +168,21 @@ def read_settings(config: pytest.Config, archive: Path) -> Settings:
         evidence=tuple(config.invocation_params.dir / folder for folder in folders or config.getini("gate_evidence")),
         merge=config.getini("gate_merge") if merge is None else merge,
         shard=parse_shard(shard) if shard else None,
+        champion=_project(config) / values["gate_champion"] if values["gate_champion"] else None,
+        **_waivers(config, values["gate_waivers"]),
     )
+
+
+def _waivers(config: pytest.Config, file: str | None) -> dict[str, Any]:
+    """What is waived, as of today; a worker takes the day from the controller."""
+    if not file:
+        return {}
+    from pytest_modelgate.adapters.waivers_file import read_waivers
+
+    shared = getattr(config, "workerinput", {}).get("modelgate", {})
+    today = date.fromisoformat(shared["judged_on"]) if shared.get("judged_on") else datetime.now(UTC).date()
+    waivers, digest = read_waivers(_project(config) / file, today)
+    return {"waivers": waivers, "waivers_sha256": digest, "judged_on": today}
 
 
 def _record_command(config: pytest.Config, values: dict[str, Any]) -> str:

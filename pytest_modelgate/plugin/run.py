@@ -20,6 +20,7 @@ from pytest_modelgate.adapters.evidence_store import EvidenceStore
 from pytest_modelgate.adapters.ledger import LedgerState
 from pytest_modelgate.adapters.profile_files import load_profile
 from pytest_modelgate.adapters.verdict_file import Verdict, make_verdict, write_verdict
+from pytest_modelgate.champions import read_champions
 from pytest_modelgate.core.evidence import Evidence
 from pytest_modelgate.core.features import FeatureSet
 from pytest_modelgate.core.judgement import Judgement
@@ -27,6 +28,7 @@ from pytest_modelgate.core.plan import WindowId
 from pytest_modelgate.core.reference_features import REFERENCE
 from pytest_modelgate.core.schedule import Unit
 from pytest_modelgate.core.settings import Settings
+from pytest_modelgate.core.waivers import check_models
 from pytest_modelgate.errors import SettingsError
 from pytest_modelgate.gate import Gate
 from pytest_modelgate.plugin.collection import selected_windows
@@ -105,6 +107,7 @@ class GateRun:
             "archive": self.gate.archive.identity(),
             "agreement": self.gate.agreement,
             **({"trials": str(ledger.trials), "ledger": ledger.head} if ledger else {}),
+            **({"judged_on": self.settings.judged_on.isoformat()} if self.settings.judged_on else {}),
         }
 
     def begin(self, say: Callable[[str], None]) -> None:
@@ -161,6 +164,7 @@ class GateRun:
             profile=gate.profile,
             judgements=self.judgements,
             ledger=gate.ledger.head if gate.ledger else None,
+            champion=gate.champions.digest if gate.champions else None,
             unfinished=unfinished,
             run=self._facts(),
         )
@@ -191,8 +195,11 @@ def start_run(config: pytest.Config, settings: Settings) -> GateRun:
         run_id = shared["run_id"] if shared else secrets.token_hex(8)
         scratch = Path(shared["scratch"] if shared else tempfile.mkdtemp(prefix="modelgate-"))
         store = EvidenceStore(settings.output / EVIDENCE, run_id, settings.evidence)
-        gate = Gate(settings, archive, profile, lambda: feature_sets(config), store, scratch)
+        champions = read_champions(settings.champion) if settings.champion else None
+        gate = Gate(settings, archive, profile, lambda: feature_sets(config), store, scratch, champions=champions)
         _ = gate.plan  # a missing as-of or a foreign reward scale is refused before anything is collected
+        models = {plan.model.id for plan in gate.plan.models}
+        check_models(settings.waivers, models, "--gate-waivers")
         gate = replace(gate, ledger=_ledger(gate, shared, collect_only=config.option.collectonly))
         run = GateRun(gate, shared is None, run_id, scratch, datetime.now(UTC))
         if shared:

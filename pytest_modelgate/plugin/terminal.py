@@ -9,6 +9,7 @@ import pytest
 
 from pytest_modelgate.plugin.figures import (
     backtest_text,
+    champion_text,
     checks_text,
     context_text,
     folds_text,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must n
     from pytest_modelgate.core.judgement import Judgement
     from pytest_modelgate.plugin.run import GateRun
 
-_DETAILS = (samples_text, proofs_text, checks_text, robustness_text, context_text)
+_DETAILS = (champion_text, samples_text, proofs_text, checks_text, robustness_text, context_text)
 _COLUMNS = ("model", "training", "backtest", "folds", "spread", "decision")
 _WIDTH = 100
 _MARKUP: dict[str, dict[str, bool]] = {
@@ -122,6 +123,8 @@ def write_closing_table(reporter: pytest.TerminalReporter, run: GateRun) -> None
     for series in verdict.market_data:
         for finding in series.quality.warnings:
             _warn(reporter, f"warning: market data of {series.symbol} {series.timeframe}: {finding}")
+    for waiver in run.settings.waivers:
+        _warn(reporter, plain(f"{waiver.check} of {waiver.model}: {waiver}"))
     promotable = ", ".join(verdict.promotable) or "none"
     state = f"complete, promotable: {promotable}" if verdict.complete is True else "INCOMPLETE, nothing is promotable"
     reporter.line(f"verdict: {plain(str(run.verdict_path))} ({state})")

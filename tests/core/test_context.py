@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pytest_modelgate.core.context import block_length, bootstrap_interval, put_in_context
+from pytest_modelgate.core.bootstrap import block_length
+from pytest_modelgate.core.context import bootstrap_interval, put_in_context
 from pytest_modelgate.core.skill import probabilistic_sharpe, sharpe_shape
 from pytest_modelgate.core.track import Track
 

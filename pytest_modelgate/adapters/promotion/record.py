@@ -52,6 +52,7 @@ class Promoted(_Part):
         file: its checkpoint, relative to the folder of ``promotion.json``; it never changes while a set is kept.
         sha256: of that file.
         decision: what the verdict decided.
+        feature_set, activation: as it was judged.
         at, by: when (ISO 8601, UTC) and by whom it was promoted.
     """
 
@@ -59,6 +60,8 @@ class Promoted(_Part):
     file: str
     sha256: str = _Sha256
     decision: Literal["LIVE", "PAPER"]
+    feature_set: str | None
+    activation: str | None
     source: Source
     at: str
     by: str

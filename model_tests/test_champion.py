@@ -1,0 +1,13 @@
+"""Is it as good as the model now deployed? Collected only with --gate-champion."""
+
+import pytest
+
+from pytest_modelgate.core.champion import Comparison
+
+pytestmark = pytest.mark.walk_forward
+
+
+def test_champion(champion: Comparison) -> None:
+    """On the same bars; a worse one is tolerated here, the decision counts it."""
+    if champion.outcome == "worse":
+        pytest.xfail(champion.sentence)

@@ -1,0 +1,104 @@
+"""Waivers: a named person answers, for a few weeks, for one thing that holds one model back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import date, datetime, timedelta
+
+from pytest_modelgate.errors import SettingsError
+
+LONGEST = timedelta(days=30)
+WAIVABLE = {
+    "gating": "training metrics in the REVIEW band",
+    "backtest": "the 30-day backtest",
+    "folds": "too few folds",
+    "return": "no money made over all folds together",
+    "lucky_fold": "one lucky period",
+    "champion": "worse than what is deployed",
+}
+_MOST_LETTERS = 300
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """One waiver.
+
+    Attributes:
+        model: its id.
+        check: one of ``WAIVABLE``.
+        reason: why it is right to go on all the same.
+        owner: who answers for it.
+        expires: the last day on which it holds, UTC.
+    """
+
+    model: str
+    check: str
+    reason: str
+    owner: str
+    expires: date
+
+    def __str__(self) -> str:
+        return f"waived by {self.owner} until {self.expires.isoformat()}: {self.reason.rstrip('.')}"
+
+
+def parse_waivers(document: Mapping[str, object], where: str, today: date) -> tuple[Waiver, ...]:
+    """Read a waivers file: a list ``[[waiver]]`` of tables with the fields of ``Waiver``.
+
+    Args:
+        document: what the TOML holds.
+        where: the file, for messages.
+        today: UTC.
+
+    Raises:
+        SettingsError: a field is missing, unknown or unusable, a check cannot be waived, a waiver has expired or lasts
+            too long, or two are about the same.
+    """
+    entries = document.get("waiver", [])
+    if set(document) - {"waiver"} or not isinstance(entries, list):
+        raise SettingsError(where, "holds other than a list of [[waiver]]", "Write one [[waiver]] for each")
+    found: dict[tuple[str, str], Waiver] = {}
+    for number, entry in enumerate(entries, start=1):
+        waiver = _parse(entry, f"{where}, waiver {number}", today)
+        if (waiver.model, waiver.check) in found:
+            problem = f"is a second one for {waiver.check} of {waiver.model}"
+            raise SettingsError(f"{where}, waiver {number}", problem, "Keep one of the two")
+        found[waiver.model, waiver.check] = waiver
+    return tuple(waiver for _, waiver in sorted(found.items()))
+
+
+def check_models(waivers: Sequence[Waiver], models: Collection[str], where: str) -> None:
+    """Refuse waivers for models that the archive does not hold.
+
+    Raises:
+        SettingsError: there is one.
+    """
+    for waiver in waivers:
+        if waiver.model not in models:
+            problem = f"waives {waiver.check} of {ascii(waiver.model)[1:-1]}, which the archive does not hold"
+            raise SettingsError(where, problem, f"Take it out, or name one of {', '.join(sorted(models)[:5])}")
+
+
+def _parse(entry: object, where: str, today: date) -> Waiver:
+    names = [field.name for field in fields(Waiver)]
+    if not isinstance(entry, dict) or set(entry) != set(names):
+        raise SettingsError(where, f"does not have exactly the fields {', '.join(names)}", "Write each of them")
+    for name in names[:-1]:
+        text = entry[name]
+        if not (isinstance(text, str) and text.strip() and text.isprintable() and len(text) <= _MOST_LETTERS):
+            problem = f"{name} is not a line of 1 to {_MOST_LETTERS} printable letters"
+            raise SettingsError(where, problem, f"Say in words what the {name} is")
+    expires = entry["expires"]
+    if not isinstance(expires, date) or isinstance(expires, datetime):
+        raise SettingsError(where, "expires is not a day", "Write it without quotes, such as expires = 2025-01-31")
+    waiver = Waiver(entry["model"], entry["check"], entry["reason"].strip(), entry["owner"].strip(), expires)
+    if waiver.check not in WAIVABLE:
+        problem = f"{waiver.check[:40]!a} cannot be waived, only {', '.join(WAIVABLE)}"
+        raise SettingsError(where, problem, "No waiver lifts DROP, an integrity check or a proof: train again")
+    if expires < today:
+        problem = f"expired on {expires.isoformat()}"
+        raise SettingsError(where, problem, "Take it out, or let its owner renew it")
+    if expires > today + LONGEST:
+        problem = f"expires on {expires.isoformat()}, more than {LONGEST.days} days ahead"
+        raise SettingsError(where, problem, f"Choose a day up to {(today + LONGEST).isoformat()}")
+    return waiver
