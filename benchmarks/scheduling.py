@@ -76,9 +76,10 @@ def pytest_runtest_logreport(report):
 STOCK = (
     PROBE
     + """
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(wrapper=True)
 def pytest_xdist_make_scheduler(config, log):
     from xdist.scheduler import LoadScheduling
+    yield
     return LoadScheduling(config, log)
 """
 )
@@ -92,6 +93,8 @@ def measure(archive: Path, workload: Workload, workers: int, probe: str, total: 
         costs, options = workload.costs(total), ("-p", "probe", f"-n{workers}", f"--gate-folds={workload.folds}")
         run = cheap_runs.run(folder, archive, *options, sleep=costs, clock=str(folder / "begun"))
         assert sorted(run.evaluations) == sorted(costs), run.text
+        scheduler = "LoadScheduling" if probe is STOCK else "GateScheduling"
+        assert f"scheduling tests via {scheduler}" in run.text, run.text
         begun = min(float(line) for line in (folder / "begun").read_text().split())
         decided = max(float(line) for line in (folder / "decided").read_text().split())
         return decided - begun, run.digest
@@ -103,12 +106,13 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[2, 4])
     parser.add_argument("--total", type=float, default=60.0, help="seconds of sleep in all folds together")
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--only", metavar="TEXT", default="", help="workloads whose name holds it")
     options = parser.parse_args()
     print(f"{options.total:.0f} s of folds in all, medians of {options.repeat}")
     print(
         f"{'workers':>7}  {'bound s':>7}  {'ours s':>6}  {'over bound':>10}  {'stock s':>7}  {'stock / ours':>12}  work"
     )
-    for workload in WORKLOADS:
+    for workload in (item for item in WORKLOADS if options.only in item.name):
         for workers in options.workers:
             print(row(workload, workers, options.total, options.repeat), flush=True)
 
