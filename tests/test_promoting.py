@@ -323,6 +323,21 @@ def test_a_checkpoint_altered_in_force_is_not_kept(case: Case) -> None:
     _refused(case, "nobody judged BTCUSD_1Hour.pt as it is", others="keep")
 
 
+def test_bytes_that_change_while_they_are_copied_are_refused(case: Case, tmp_path: Path) -> None:
+    record = case.promote().record
+    assert record
+    (tmp_path / "other.pt").write_bytes(b"exchanged after it was verified")
+
+    with pytest.raises(PromotionError, match=r"AAPL_1Hour\.pt: holds bytes with sha256"), case.target.changing():
+        case.target.install(
+            record.models, {"AAPL_1Hour": tmp_path / "other.pt"}, at=NOW.isoformat(), by="", previous=record.set
+        )
+
+    assert case.target.record() == record
+    assert shown(case.folder) == digests_of(LIVE)
+    assert len(list((case.folder / ".modelgate/sets").iterdir())) == 1
+
+
 def test_files_placed_by_hand_never_become_judged_ones(case: Case) -> None:
     case.folder.mkdir()
     for name in ("AAPL_1Hour.pt", "EVIL_1Hour.PT"):

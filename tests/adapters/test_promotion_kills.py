@@ -20,7 +20,11 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the steps are c
 def _states(tmp_path: Path, layout: str, scenario: str) -> list[dict[str, Any]]:
     script = [str(TESTS / "promotion_kills.py"), str(tmp_path / "kills"), layout, scenario]
     command = [sys.executable, "-W", "ignore::DeprecationWarning", *script]
-    environment = {**os.environ, "PYTHONPATH": str(TESTS), "OPENBLAS_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]),
+        "OPENBLAS_NUM_THREADS": "1",
+    }
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     states: list[dict[str, Any]] = json.loads(run.stdout)

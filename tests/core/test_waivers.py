@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pytest_modelgate.adapters.profile_files import load_profile
 from pytest_modelgate.core.champion import Comparison
 from pytest_modelgate.core.checks import Check
-from pytest_modelgate.core.decision import Decision, DecisionLevel, decide
+from pytest_modelgate.core.decision import Cap, Decision, DecisionLevel, decide
 from pytest_modelgate.core.gating import Classification
 from pytest_modelgate.core.proofs import PROOFS, Proof
 from pytest_modelgate.core.sanity import Sanity
@@ -75,6 +75,8 @@ def test_paper_becomes_live_where_nothing_else_speaks_against_it(check: str, cas
 
 def test_a_drop_stays_a_drop() -> None:
     assert _decide(*WAIVABLE, classification=Classification.DROP).decision is DecisionLevel.DROP
+    named = Cap(DecisionLevel.DROP, "Dropped.", "gating")
+    assert named.lifted(_waivers("gating")) is named
     alone = decide(Classification.DROP, None, (), PROFILE, "proven", waivers=_waivers(*WAIVABLE))
     assert alone.decision is DecisionLevel.DROP
 

@@ -99,7 +99,7 @@ def test_a_marker_and_a_keyword_choose_as_usual(cheap: Cheap) -> None:
     run = cheap("-n2", "-m", "walk_forward", "-k", f"{WAV} and fold")
 
     assert run.outcomes.keys() == {FOLD.format(WAV, f"fold{number}of5") for number in range(1, 6)}
-    assert Counter(run.evaluations) == Counter(f"{WAV}.{window}" for window in WINDOWS[1:])
+    assert Counter(run.evaluations) == Counter(f"{WAV}.{window}" for window in WINDOWS[1:-1])
 
 
 def test_other_peoples_tests_run_along(cheap: Cheap, reference: CheapRun, tmp_path: Path) -> None:
