@@ -43,6 +43,8 @@ def main(folder: Path, layout_name: str, scenario: str) -> None:
         if not _dies_before(step, place, partial(act, place)):
             break
         states.append(_state(place, layout) | {"before": before})
+        with Target(place, layout).changing():  # whoever comes next finishes or takes back what was cut off
+            states[-1]["settled"] = shown(place)
         again(place)
         states[-1]["in the end"] = shown(place)
         shutil.rmtree(place)

@@ -56,5 +56,7 @@ def test_names_that_are_copies_show_less_for_a_moment_but_never_two_sets(tmp_pat
     assert recorded == [None if scenario == "by hand" else before] * switched + [after] * (len(recorded) - switched)
     assert all(state["whole"] for state in states)  # whoever goes by promotion.json finds every byte of its set
     for number, state in enumerate(states):
-        assert state["names"].items() <= (before if number < switched else after).items()
+        whole = before if number < switched else after
+        assert state["names"].items() <= whole.items()
+        assert state["settled"] == whole
     assert all(state["in the end"] == after for state in states)
