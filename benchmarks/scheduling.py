@@ -44,20 +44,21 @@ class Workload:
             found[f"{symbol}_{timeframe}.backtest"] = self.backtest[timeframe]
             for number in range(1, self.folds + 1):
                 found[f"{symbol}_{timeframe}.fold{number}of{self.folds}"] = self.fold[timeframe]
+            found[f"{symbol}_{timeframe}.integrity"] = 1.5 * self.fold[timeframe]
         unit = total / sum(found.values())
         return {name: cost * unit for name, cost in found.items()}
 
 
 WORKLOADS = (
     Workload(
-        "4 models, 24 windows, cost by bars",
+        "4 models, 28 windows, cost by bars",
         5,
         (("AAAUSD", "4Hour"), ("BBBUSD", "1Hour"), ("CCCUSD", "4Hour"), ("DDDUSD", "1Hour")),
         {"1Hour": 720.0, "4Hour": 180.0},
         {"1Hour": 864.0, "4Hour": 216.0},
     ),
     Workload(
-        "2 models, 8 unequal windows",
+        "2 models, 10 unequal windows",
         3,
         (("AAAUSD", "4Hour"), ("BBBUSD", "1Hour")),
         {"1Hour": 6.0, "4Hour": 0.1},

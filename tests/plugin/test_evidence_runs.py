@@ -11,6 +11,7 @@ from cheap_runs import BAD, RND, WAV, WINDOWS, CheapRun
 
 Cheap = Callable[..., CheapRun]
 ONCE = Counter(f"{model}.{window}" for model in (RND, WAV) for window in WINDOWS)
+ALL = len(ONCE)
 FOLD, DECISION = "model_tests/test_walk_forward.py::test_fold[{}-{}]", "model_tests/test_decision.py::test_decision[{}]"
 
 
@@ -45,7 +46,7 @@ def test_what_an_interrupted_run_gained_is_not_computed_again(cheap: Cheap, refe
     resumed = cheap("-n2")
 
     assert Counter(resumed.evaluations) == ONCE - Counter(done)
-    assert f"12 windows, {len(done)} known from earlier evidence, {12 - len(done)} to compute" in resumed.text
+    assert f"{ALL} windows, {len(done)} known from earlier evidence, {ALL - len(done)} to compute" in resumed.text
     assert resumed.digest == reference.digest
 
 
@@ -158,7 +159,7 @@ def test_evidence_on_other_terms_is_not_used(cheap: Cheap) -> None:
     run = cheap("-n0", "-k", f"{WAV} and fold2of5", "--gate-capital=5000")
 
     assert run.evaluations == [f"{WAV}.fold2of5"]
-    assert "12 windows to compute" in run.text
+    assert f"{ALL} windows to compute" in run.text
 
 
 def test_two_runs_in_one_folder_share_the_work_and_agree(
@@ -193,11 +194,11 @@ def evidence_of(shards: list[CheapRun]) -> list[str]:
 
 def test_shards_share_the_windows_and_decide_nothing(shards: list[CheapRun]) -> None:
     assert Counter(name for shard in shards for name in shard.evaluations) == ONCE
-    assert {len(shard.evaluations) for shard in shards} == {4}
+    assert all(shard.evaluations for shard in shards)
     for number, shard in enumerate(shards, start=1):
         assert shard.verdict["promotable"] == []
         assert f"this was shard {number}/3" in shard.verdict["complete"]
-        assert f"shard {number}/3, 4 windows to compute" in shard.text
+        assert f"shard {number}/3, {len(shard.evaluations)} windows to compute" in shard.text
         assert not any("decision" in test or "gating" in test for test in shard.outcomes)
 
 
@@ -209,7 +210,7 @@ def test_merged_shards_equal_a_single_run(
 
     assert (run.digest, run.outcomes) == (reference.digest, reference.outcomes)
     assert run.evaluations == []
-    assert "merging, evidence of 12 of 12 windows is there, nothing is computed" in run.text
+    assert f"merging, evidence of {ALL} of {ALL} windows is there, nothing is computed" in run.text
 
 
 def test_a_missing_file_fails_its_model_alone(cheap: Cheap, shards: list[CheapRun], tmp_path: Path) -> None:
@@ -258,10 +259,10 @@ def test_evidence_from_elsewhere_saves_computing_it(cheap: Cheap, shards: list[C
 
 
 def test_more_machines_than_windows_leave_some_without_work(cheap: Cheap) -> None:
-    run = cheap("-n0", "--gate-shard=13/13")
+    run = cheap("-n0", "--gate-shard=15/15")
 
     assert run.ret == 0
-    assert "shard 13/13, 0 windows to compute" in run.text
+    assert "shard 15/15, 0 windows to compute" in run.text
     assert run.verdict["promotable"] == []
 
 

@@ -98,6 +98,13 @@ def test_the_proofs_are_shown_under_the_table_too(run_gate: RunGate, tmp_path: P
     assert [proof["name"] for proof in found["proofs"] if not proof["shown"]] == ["out_of_sample"]
 
 
+def test_a_delay_costs_whoever_follows_the_market(run_gate: RunGate, tmp_path: Path) -> None:
+    (found,) = run_gate(pack(tmp_path, GOOD)).verdict["models"]
+
+    (late,) = (part for part in found["robustness"]["disturbances"] if part["name"] == "one bar later")
+    assert 0.0 < late["return"] < found["compounded_return"]
+
+
 def test_requiring_live_blocks_a_paper_model(run_gate: RunGate, tmp_path: Path) -> None:
     result = run_gate(pack(tmp_path, GOOD), "--gate-require=live")
 
