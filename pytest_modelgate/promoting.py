@@ -17,7 +17,7 @@ from typing import Literal
 from pytest_modelgate.adapters.archive import Archive, open_archive
 from pytest_modelgate.adapters.profile_files import builtin_profiles, load_profile
 from pytest_modelgate.adapters.promotion import Promoted, Record, Source, Target
-from pytest_modelgate.adapters.verdict_file import ModelPart, Verdict
+from pytest_modelgate.adapters.verdict_parts import ModelPart, Verdict
 from pytest_modelgate.adapters.verdict_reader import read_verdict
 from pytest_modelgate.core.decision import DecisionLevel
 from pytest_modelgate.errors import ArchiveError, PromotionError

@@ -12,7 +12,8 @@ from typing import Any
 from pytest_modelgate import ModelArtifact, write_archive
 from pytest_modelgate.adapters.archive import open_archive
 from pytest_modelgate.adapters.profile_files import load_profile
-from pytest_modelgate.adapters.verdict_file import CheckpointPart, ModelPart, Verdict, digest, seal, write_verdict
+from pytest_modelgate.adapters.verdict_file import digest, seal, write_verdict
+from pytest_modelgate.adapters.verdict_parts import CheckpointPart, ModelPart, Verdict
 
 TRAINED = datetime(2026, 3, 1, tzinfo=UTC)
 WRITTEN = datetime(2026, 3, 2, 12, tzinfo=UTC)

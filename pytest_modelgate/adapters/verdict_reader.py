@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from pytest_modelgate.adapters.verdict_file import Verdict, digest, seal, verdict_bytes
+from pytest_modelgate.adapters.verdict_file import digest, seal, verdict_bytes
+from pytest_modelgate.adapters.verdict_parts import Verdict
 from pytest_modelgate.errors import PromotionError
 
 _MOST_BYTES = 256 * 1024 * 1024

@@ -19,7 +19,8 @@ from pytest_modelgate.adapters.evidence_folders import open_folder
 from pytest_modelgate.adapters.evidence_store import EvidenceStore
 from pytest_modelgate.adapters.ledger import LedgerState
 from pytest_modelgate.adapters.profile_files import load_profile
-from pytest_modelgate.adapters.verdict_file import Verdict, make_verdict, write_verdict
+from pytest_modelgate.adapters.verdict_file import make_verdict, write_verdict
+from pytest_modelgate.adapters.verdict_parts import Verdict
 from pytest_modelgate.champions import read_champions
 from pytest_modelgate.core.evidence import Evidence
 from pytest_modelgate.core.features import FeatureSet

@@ -1,0 +1,294 @@
+"""What a verdict says, part by part: the schema of ``verdict.json``."""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+SCHEMA = "modelgate.verdict/1"
+_DIGITS = 12  # what a reader can use; the last bits of a float may differ between processors
+
+
+def _figure(value: object) -> object:
+    """Undefined becomes null and an infinity is spelled, so that any JSON reader can take the file."""
+    if not isinstance(value, float):
+        return value
+    if math.isnan(value):
+        return None
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    return float(f"{value:.{_DIGITS}g}")
+
+
+Figure = Annotated[float | Literal["inf", "-inf"] | None, BeforeValidator(_figure)]
+
+
+class Part(BaseModel):
+    """Something a verdict says; nothing else may stand in it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _ReturnPart(Part):
+    """A part with a return, which Python reserves the name of."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True, validate_by_name=True)
+    total_return: Figure = Field(alias="return")
+
+
+class ArchivePart(Part):
+    """Which archive was judged; ``timestamp`` is when training ended (ISO 8601, UTC)."""
+
+    name: str
+    sha256: str
+    timestamp: str | None
+
+
+class ProfilePart(Part):
+    """Which limits were applied."""
+
+    name: str
+    sha256: str
+
+
+class QualityPart(Part):
+    """What a series of bars is like; counts are bars, ``largest_move`` is a signed fraction from close to close."""
+
+    expected: int
+    missing: int
+    longest_gap: int
+    zero_volume: int
+    inconsistent: int
+    jumps: int
+    largest_move: Figure
+    largest_move_at: str
+    splits: list[str]
+    failures: list[str]
+    warnings: list[str]
+
+
+class MarketPart(Part):
+    """One series of bars; ``first`` and ``last`` are bar starts (ISO 8601, UTC), ``sha256`` their fingerprint.
+
+    The fingerprint is that of the time stamps and values alone, as little-endian 8-byte numbers: however they were
+    recorded, the same bars have the same one.
+    """
+
+    symbol: str
+    timeframe: str
+    feed: str
+    adjustment: str
+    first: str
+    last: str
+    bars: int
+    sha256: str
+    quality: QualityPart
+
+
+class CheckpointPart(Part):
+    """The judged bytes and what they said of themselves; null where they could not be read."""
+
+    member: str
+    sha256: str | None
+    model_version: str | None
+    min_trader_version: str | None
+    feature_set: str | None
+    activation: str | None
+    hidden: list[int] | None
+    window: int | None
+    n_features: int | None
+    n_actions: int | None
+    parity: Literal["proven", "unproven"] | None
+    parity_detail: str | None
+
+
+class RecommendedCheckpointPart(Part):
+    """The peak of the fitness: validation number from 1, and training update where the interval is declared."""
+
+    validation: int
+    update: int | None
+
+
+class GatingPart(Part):
+    """How the training metrics were judged."""
+
+    classification: Literal["APPROVED", "REVIEW", "DROP"]
+    bands: dict[str, Literal["APPROVED", "REVIEW", "DROP"]]
+    flags: list[str]
+    metrics: dict[str, Figure]
+    recommended_checkpoint: RecommendedCheckpointPart | None
+
+
+class WindowPart(_ReturnPart):
+    """What one window measured; fractions, USD for ``min_equity``, Sharpe annualised and per bar."""
+
+    start: str
+    end: str
+    sample: Literal["in-sample", "gap", "out-of-sample", "unknown"]
+    sharpe: Figure
+    sharpe_per_bar: Figure
+    max_drawdown: Figure
+    profit_factor: Figure
+    win_rate: Figure
+    trades: int
+    exposure: Figure
+    time_in_market: Figure
+    turnover: Figure
+    min_equity: Figure
+    bars: int
+    refused_orders: dict[str, int]
+
+
+class BacktestPart(WindowPart):
+    """The sanity window and how it was judged."""
+
+    status: Literal["pass", "warn", "fail"]
+    findings: list[str]
+
+
+class FoldPart(WindowPart):
+    """One walk-forward fold, numbered from 1."""
+
+    index: int
+
+
+class SpreadPart(Part):
+    """How far the folds' Sharpe ratios lie apart."""
+
+    column: Literal["low", "moderate", "high", "undefined"]
+    reading: Literal["chance", "annualised"]
+    noise_units: Figure
+    p_value: Figure
+    annualised_mean: Figure
+    annualised_std: Figure
+    chance_std: Figure
+
+
+class ProofPart(Part):
+    """One proof that LIVE needs under ``proven``; ``details`` are further figures, by name."""
+
+    name: Literal["out_of_sample", "timing", "sharpe", "costs", "trades", "delay", "noise"]
+    shown: bool
+    figure: Figure
+    limit: Figure
+    at_most: bool
+    sentence: str
+    details: dict[str, Figure]
+
+
+class CheckPart(Part):
+    """One integrity check; ``fail`` blocks the model."""
+
+    name: Literal["causality", "weights", "activity", "accounting", "feasibility", "account"]
+    status: Literal["pass", "warn", "fail"]
+    sentence: str
+    figures: dict[str, Figure]
+
+
+class CostPointPart(_ReturnPart):
+    """Compounded return at multiples of fees and slippage."""
+
+    fees: Figure
+    slippage: Figure
+
+
+class DisturbancePart(_ReturnPart):
+    """What one disturbance does; ``decision`` by the table and the caps that always apply."""
+
+    name: str
+    actions_changed: Figure
+    decision: Literal["LIVE", "PAPER", "RETRAIN", "DROP"]
+
+
+class RobustnessPart(Part):
+    """How the model bears disturbances; ``undisturbed`` is the decision to compare theirs with."""
+
+    undisturbed: Literal["LIVE", "PAPER", "RETRAIN", "DROP"]
+    break_even: Figure
+    surface: list[CostPointPart]
+    disturbances: list[DisturbancePart]
+
+
+class RegimePart(_ReturnPart):
+    """Bars of one kind, and what model and market earned at them."""
+
+    name: Literal["calm", "usual", "wild", "rising", "falling"]
+    share: Figure
+    market_return: Figure
+
+
+class ContextPart(Part):
+    """What the walk-forward return is to be compared with; ``low`` and ``high`` are its 90 % bootstrap interval."""
+
+    buy_and_hold: Figure
+    percentile: Figure
+    low: Figure
+    high: Figure
+    days_needed: Figure
+    regimes: list[RegimePart]
+
+
+class ChampionPart(Part):
+    """Against the model now deployed; mean logarithmic return per bar, its 90 % interval, compounded returns."""
+
+    outcome: Literal["better", "equal", "worse"]
+    champion: str
+    difference: Figure
+    low: Figure
+    high: Figure
+    champion_return: Figure
+    challenger_return: Figure
+
+
+class ModelPart(Part):
+    """One model: evidence, decision and why. ``decision`` is INCOMPLETE when evidence is missing."""
+
+    id: str
+    symbol: str
+    timeframe: str
+    checkpoint: CheckpointPart | None
+    gating: GatingPart | None
+    backtest: BacktestPart | None
+    folds: list[FoldPart]
+    spread: SpreadPart | None
+    compounded_return: Figure
+    proofs: list[ProofPart]
+    integrity: list[CheckPart]
+    robustness: RobustnessPart | None
+    context: ContextPart | None
+    champion: ChampionPart | None
+    table_decision: Literal["LIVE", "PAPER", "RETRAIN", "DROP"] | None
+    decision: Literal["LIVE", "PAPER", "RETRAIN", "DROP", "INCOMPLETE"]
+    reasons: list[str]
+    warnings: list[str]
+
+
+class WaiverPart(Part):
+    """What was waived; ``expires`` is the last day on which it holds (UTC)."""
+
+    model: str
+    check: Literal["gating", "backtest", "folds", "return", "lucky_fold", "champion"]
+    reason: str
+    owner: str
+    expires: date
+
+
+class Verdict(Part):
+    """What a run decided about an archive, and on what evidence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, serialize_by_alias=True)
+    schema_name: Literal["modelgate.verdict/1"] = Field(alias="schema")
+    archive: ArchivePart
+    settings: dict[str, str | int | float | list[str] | None]
+    profile: ProfilePart
+    trials: int
+    waivers: list[WaiverPart]
+    market_data: list[MarketPart]
+    models: list[ModelPart]
+    complete: Literal[True] | str
+    promotable: list[str]
+    digest: str = Field(pattern="^[0-9a-f]{64}$")
+    run: dict[str, str]
