@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from typing import Any
 from unittest.mock import patch
-from urllib.parse import parse_qsl, quote, quote_plus, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
 
 from pytest_modelgate.errors import MarketDataError
 
@@ -143,7 +143,9 @@ def _recorder(tape: _Tape) -> Any:  # noqa: ANN401 - vcrpy publishes no types
 
 def _scrub_request(request: Any) -> Any:  # noqa: ANN401 - vcrpy publishes no types
     """No header and no body is kept, and of the address what ``_spell`` leaves."""
-    request.uri = _spell(request.uri)
+    spelled = _spell(request.uri)
+    if spelled != request.uri:  # vcrpy takes an address apart whenever it is set
+        request.uri = spelled
     request.headers = {}
     request.body = None
     return request
@@ -165,8 +167,9 @@ def _spell(uri: str) -> str:
     They are sorted: their order is the client's affair and may change with its version.
     """
     parts = urlsplit(uri)
-    known = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] in _PARAMETERS]
-    return urlunsplit(("https", HOST, parts.path, urlencode(sorted(known)), ""))
+    # As text: taking a query apart and putting it together again takes a quarter of a replay.
+    known = sorted(pair for pair in parts.query.split("&") if pair.partition("=")[0] in _PARAMETERS)
+    return urlunsplit(("https", HOST, parts.path, "&".join(known), ""))
 
 
 def _scrub_response(response: dict[str, Any]) -> dict[str, Any] | None:
