@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # the plan pulls in pandas, which a run without an archive mu
 SUITE = "model_tests"
 CASE = "gate_case"
 _CHAMPION = f"{SUITE}/test_champion.py"
-_INTEGRITY, _PARITY = f"{SUITE}/test_integrity.py::", f"{SUITE}/test_integrity.py::test_parity["
+_INTEGRITY, PARITY = f"{SUITE}/test_integrity.py::", f"{SUITE}/test_integrity.py::test_parity["
 STAGES = ("gating", "backtest", "walk_forward", "integrity", "decision")
 MARKERS = {
     "gating": "training metrics against the profile's thresholds",
@@ -127,7 +127,7 @@ class WindowIds:
         name = bracket(nodeid)
         if nodeid.startswith(f"{_CHAMPION}::"):
             return self._contests.get(name)
-        if nodeid.startswith(_INTEGRITY) and not nodeid.startswith(_PARITY):
+        if nodeid.startswith(_INTEGRITY) and not nodeid.startswith(PARITY):
             return self._by_model.get(name)
         return self._by_bracket.get(name)
 

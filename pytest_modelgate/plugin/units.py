@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from pytest_modelgate.core.plan import Plan, WindowId
 from pytest_modelgate.core.schedule import Unit
-from pytest_modelgate.plugin.collection import SUITE, WindowIds, bracket, selected_windows
+from pytest_modelgate.plugin.collection import PARITY, SUITE, WindowIds, bracket, selected_windows
 
-_SHIPPED = {stage: f"{SUITE}/test_{stage}.py::" for stage in ("gating", "walk_forward", "integrity", "decision")}
+_SHIPPED = {stage: f"{SUITE}/test_{stage}.py::" for stage in ("gating", "walk_forward", "decision")}
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def lay_out(nodeids: Sequence[str], plan: Plan) -> Layout:
     for nodeid in nodeids:
         if nodeid.startswith((_SHIPPED["decision"], _SHIPPED["walk_forward"])):
             decided.add(bracket(nodeid))
-        elif nodeid.startswith(_SHIPPED["integrity"]):
+        elif nodeid.startswith(PARITY):  # which the backtest shows
             checked.add(bracket(nodeid))
     needed = set()
     for model in plan.models:
