@@ -160,8 +160,9 @@ def _broken(run: CheapRun) -> set[str]:
 def _evaluations(case: Case, runs: list[CheapRun]) -> Iterator[str]:
     counts = Counter(name for run in runs for name in run.evaluations)
     # A fold that breaks for a test that needs it may break once more in its own; what a time limit cuts off leaves
-    # nothing behind, so it is tried for each of the three tests that need a fold: its own, spread and decision.
-    tries = {"interrupt": 3, "raise": 2, **dict.fromkeys(DEADLY, 2)}
+    # nothing behind, so it is tried for each of the tests that need it: its own, spread, decision and, of the
+    # backtest, parity.
+    tries = {"interrupt": 4, "raise": 2, **dict.fromkeys(DEADLY, 2)}
     for name, count in counts.items():
         if count > tries.get(case.mishap.get(name, ""), 1):
             yield f"{name} was evaluated {count} times"
