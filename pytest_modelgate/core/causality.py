@@ -11,7 +11,8 @@ import pandas as pd
 from pytest_modelgate.core.bars import Bars
 from pytest_modelgate.core.checks import Check
 from pytest_modelgate.core.features import FeatureSet
-from pytest_modelgate.core.policy import NEUTRAL_ACCOUNT, Floats, Policy, greedy
+from pytest_modelgate.core.inference import decide
+from pytest_modelgate.core.policy import NEUTRAL_ACCOUNT, Actions, Floats, Policy
 
 _MOMENTS = 3
 _STRETCH = 400  # bars among which the moments are drawn
@@ -62,10 +63,10 @@ def _features(feature_set: FeatureSet, frame: pd.DataFrame) -> Floats:
     return feature_set.compute(frame.copy()).to_numpy(dtype=np.float64)
 
 
-def _actions(policy: Policy, matrix: Floats) -> Floats:
+def _actions(policy: Policy, matrix: Floats) -> Actions:
     """Actions of every full window; features that are not finite in a made-up future decide nothing."""
     neutral = np.array(NEUTRAL_ACCOUNT[: policy.n_account])
-    return greedy(policy.logits(np.nan_to_num(matrix, posinf=0.0, neginf=0.0), neutral)).astype(np.float64)
+    return decide(policy, np.nan_to_num(matrix, posinf=0.0, neginf=0.0), neutral)
 
 
 def _futures(

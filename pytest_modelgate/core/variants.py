@@ -7,15 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_modelgate.core.evaluation import Subject, replay, track_window, usable_rows
-from pytest_modelgate.core.policy import NEUTRAL_ACCOUNT, Floats, MlpPolicy, Policy, greedy
+from pytest_modelgate.core.policy import Actions, Floats, MlpPolicy, Policy
 from pytest_modelgate.core.simulation import Trajectory
 from pytest_modelgate.core.track import Track, pool
 from pytest_modelgate.core.windows import Window
-
-Actions = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +41,10 @@ class Arena:
         Args:
             matrix: (bars, features) of the whole series; the subject's own by default.
         """
-        rows, seen = self.rows, self.subject.series.matrix if matrix is None else matrix
-        neutral = np.array(NEUTRAL_ACCOUNT[: policy.n_account])
-        return greedy(policy.logits(seen[rows.start - policy.window + 1 : rows.stop], neutral))
+        subject = self.subject
+        if policy is subject.policy and matrix is None:
+            return subject.neutral_actions(self.rows)
+        return subject.decide(policy, subject.series.matrix if matrix is None else matrix, self.rows)
 
     def trade(self, actions: Actions) -> tuple[Trajectory, ...]:
         """Every fold by actions decided for every bar of all folds."""

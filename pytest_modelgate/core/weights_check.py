@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from pytest_modelgate.core.checks import Check
-from pytest_modelgate.core.policy import MlpPolicy
+from pytest_modelgate.core.policy import Actions, MlpPolicy
 from pytest_modelgate.core.skill import shift_test
 from pytest_modelgate.core.track import Track
-from pytest_modelgate.core.variants import Actions, Arena, seeded, shuffled, single_minded
+from pytest_modelgate.core.variants import Arena, seeded, shuffled, single_minded
 
 _DRAWS = 3
 _CLEAR = 1.645  # standard deviations ahead of its own time-shifted copies: 5 % by chance
