@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_modelgate.core.convolution import Plan, convolve, plan, reach
-from pytest_modelgate.core.policy import Actions, Floats, MlpPolicy, Policy, activate, check_activation, greedy
+from pytest_modelgate.core.policy import Actions, Floats, MlpPolicy, Policy, Weights, activate, check_activation, greedy
 from pytest_modelgate.core.reference import reference_logits
-from pytest_modelgate.core.rounding import Norms, certify, first_layer_error, logit_errors, norms_of
+from pytest_modelgate.core.rounding import Norms, certify, first_layer_error, logit_errors, norms_of, split
 from pytest_modelgate.errors import CheckpointError
 
 _ROWS = 512  # whose hidden layers stay in the cache
@@ -60,7 +60,7 @@ class Network:
 
     @cached_property
     def narrow(self) -> list[tuple[NDArray[Any], NDArray[Any]]]:
-        """Layers after the first in float32."""
+        """Layers after the first in float32: weights in blocks, see ``_blocks``, and biases."""
         with np.errstate(over="ignore"):
             return self._layers(_F32)
 
@@ -71,7 +71,7 @@ class Network:
 
     def _layers(self, kind: np.dtype[Any]) -> list[tuple[NDArray[Any], NDArray[Any]]]:
         pairs = zip(self.policy.weights[1:], self.policy.biases[1:], strict=True)
-        return [(np.asarray(weight, kind), np.asarray(bias, kind)) for weight, bias in pairs]
+        return [(_blocks(weight, kind), np.asarray(bias, kind)) for weight, bias in pairs]
 
     def finish(self, hidden: Floats, kind: np.dtype[Any]) -> tuple[Floats, Floats]:
         """Logits (rows, n_actions) of the first layer's sums (rows, width), and norms of the hidden values."""
@@ -79,12 +79,35 @@ class Network:
         sizes = np.empty((len(hidden), len(layers)))
         with np.errstate(all="ignore"):
             values: NDArray[Any] = hidden
-            for number, (weight, bias) in enumerate(layers):
+            for number, (blocks, bias) in enumerate(layers):
                 values = activate(self.policy.activation, values.astype(kind, copy=False))
                 sizes[:, number] = np.sqrt(np.einsum("ij,ij->i", values, values))
-                values = values @ weight.T if len(values) >= _FEW else np.stack([weight @ row for row in values])
+                values = _product(values, blocks)
                 values += bias
         return values.astype(np.float64), sizes
+
+
+def _blocks(weight: Weights, kind: np.dtype[Any]) -> NDArray[Any]:
+    """(count, out, terms): a layer's weights, cut across its inputs as ``rounding.split`` says; zeros at the end."""
+    count, terms = split(weight.shape[1], kind)
+    padded = np.zeros((len(weight), count * terms), kind)
+    padded[:, : weight.shape[1]] = weight
+    return np.ascontiguousarray(padded.reshape(len(weight), count, terms).transpose(1, 0, 2))
+
+
+def _product(values: NDArray[Any], blocks: NDArray[Any]) -> NDArray[Any]:
+    """(rows, out): the products with all blocks, added up."""
+    count, _, terms = blocks.shape
+    if values.shape[1] != count * terms:
+        values = np.pad(values, ((0, 0), (0, count * terms - values.shape[1])))
+    parts = values.reshape(len(values), count, terms)
+    if len(values) < _FEW:
+        few: NDArray[Any] = (blocks @ parts[..., None]).sum(axis=1)[..., 0]
+        return few
+    total: NDArray[Any] = parts[:, 0] @ blocks[0].T
+    for number in range(1, count):
+        total += parts[:, number] @ blocks[number].T
+    return total
 
 
 def decide(policy: Policy, market: Floats, account: Floats, device: Device | None = None) -> Actions:

@@ -110,9 +110,7 @@ def _trade(
             "Record a longer cassette with `modelgate record`",
         )
     sizes = _signed_sizes(n_actions)
-    opens: list[float] = bars.frame["open"].tolist()
-    closes: list[float] = bars.frame["close"].tolist()
-    times = bars.index  # a time stamp is made for a fill only
+    opens, closes, times = bars.quotes
     last = len(times) - 1
     account = Account(rules, float(capital))
     equity, cash, values, quantity, actions = [account.capital], [], [], [], []

@@ -68,13 +68,14 @@ def seeded(*parts: str) -> np.random.Generator:
 
 
 def shuffled(policy: MlpPolicy, chance: np.random.Generator) -> MlpPolicy:
-    """The same weights, each layer's in another order."""
-    return replace(policy, weights=[chance.permuted(weight.ravel()).reshape(weight.shape) for weight in policy.weights])
+    """The same weights, those of every unit in another order."""
+    return replace(policy, weights=[chance.permuted(weight, axis=1) for weight in policy.weights])
 
 
 def noisy(policy: MlpPolicy, chance: np.random.Generator, size: float) -> MlpPolicy:
     """Every weight changed by about a fraction of itself."""
-    changed = [weight * (1.0 + size * chance.standard_normal(weight.shape)) for weight in policy.weights]
+    sizes = [chance.standard_normal(weight.shape, dtype=np.float32) for weight in policy.weights]
+    changed = [weight * (1.0 + size * part) for weight, part in zip(policy.weights, sizes, strict=True)]
     return replace(policy, weights=changed)
 
 
