@@ -171,8 +171,8 @@ def logit_errors(norms: Norms, relative: float, seen: Floats, sizes: Floats, kin
 def split(inputs: int, kind: np.dtype[np.floating]) -> tuple[int, int]:
     """Into how many sums of how many terms an inner product is split.
 
-    What rounding can do grows with the longest way a term goes through additions: in float32 an eighth or so makes eight
-    times as many actions certain, at no cost.
+    What rounding can do grows with the longest way a term goes through additions, so in float32 short sums leave fewer
+    actions uncertain, at no cost.
     """
     count = 1 if kind == np.float64 else -(-inputs // _TERMS)
     return count, -(-inputs // count)
@@ -192,4 +192,5 @@ def certify(logits: Floats, errors: Floats, rivals: NDArray[np.bool_]) -> tuple[
         least = contested[rows, actions] - errors[rows, actions]
         most = contested + errors
         most[rows, actions] = -np.inf
-        return actions, np.isfinite(errors).all(axis=1) & (least > most.max(axis=1))
+        finite = np.isfinite(errors).all(axis=1) & np.isfinite(logits).all(axis=1)
+        return actions, finite & (least > most.max(axis=1))
