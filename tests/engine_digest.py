@@ -6,7 +6,6 @@ The first line must be the same under every BLAS kernel and number of threads; t
 import hashlib
 import sys
 from dataclasses import replace
-from typing import cast
 
 import numpy as np
 from market_factory import hourly_bars, random_walk
@@ -14,7 +13,6 @@ from policy_oracle import network
 
 from pytest_modelgate.core.account import TradingRules
 from pytest_modelgate.core.evaluation import FeatureSeries, Subject, evaluate_all
-from pytest_modelgate.core.settings import AccountMode
 from pytest_modelgate.core.windows import Window
 
 RULES = TradingRules(0.0025, 0.001, 0.1, 0.05, 0.3, 1.0, can_short=False)
@@ -40,7 +38,7 @@ def main() -> None:
         raw.update(policy.logits(series.matrix, np.zeros(6)).tobytes())
         for account in ("neutral", "tracked"):
             subject = Subject(policy, series, RULES, tuple(folds))
-            for trajectory, metrics in evaluate_all(subject, folds, cast("AccountMode", account), 1e5):
+            for trajectory, metrics in evaluate_all(subject, folds, account, 1e5):
                 decided.update(trajectory.actions.tobytes() + trajectory.equity.tobytes() + repr(metrics).encode())
     sys.stdout.write(f"{decided.hexdigest()}\n{raw.hexdigest()}\n")
 

@@ -57,16 +57,19 @@ def observation(market: Floats, account: Floats) -> Floats:
     return np.concatenate([np.concatenate([row, account]) for row in market])
 
 
+def _activated(name: str, values: Floats) -> Floats:
+    if name == "tanh":
+        return np.tanh(values)
+    below = np.exp(np.minimum(values, 0.0)) - 1.0 if name == "elu" else np.zeros_like(values)
+    return np.where(values > 0, values, below)
+
+
 def plain_logits(policy: MlpPolicy, seen: Floats) -> Floats:
     """One forward pass in float64."""
     values = seen
     for number, (weight, bias) in enumerate(zip(policy.weights, policy.biases, strict=True)):
         if number:
-            values = {
-                "tanh": np.tanh,
-                "relu": lambda z: np.where(z > 0, z, 0.0),
-                "elu": lambda z: np.where(z > 0, z, np.exp(np.minimum(z, 0.0)) - 1.0),
-            }[policy.activation](values)
+            values = _activated(policy.activation, values)
         values = weight.astype(np.float64) @ values + bias.astype(np.float64)
     return values
 
