@@ -2,9 +2,10 @@
 
     python benchmarks/engine.py
 
-One thread, medians, everything of a row in the same process. The straightforward way computes the features anew at every
-bar, from as many bars as they need, and then makes one forward pass in float32; it is timed on some bars and scaled. A
-bound is what the matrix products take that cannot be avoided, at the speed this machine shows for large ones.
+One thread, medians, everything of a row in the same process, in seconds of processor time: what others do on the
+machine at the same time is left out. The straightforward way computes the features anew at every bar, from as many bars
+as they need, and then makes one forward pass in float32; it is timed on some bars and scaled. A bound is what the matrix
+products take that cannot be avoided, at the speed this machine shows for large ones.
 """
 
 from __future__ import annotations
@@ -46,12 +47,12 @@ Row = dict[str, Any]
 
 
 def median(work: Callable[[], object], runs: int = 5) -> float:
-    """Seconds, after one run that is not counted."""
+    """Seconds of processor time, after one run that is not counted."""
     times = []
     for _ in range(runs + 1):
-        begun = time.perf_counter()
+        begun = time.process_time()
         work()
-        times.append(time.perf_counter() - begun)
+        times.append(time.process_time() - begun)
     return statistics.median(times[1:])
 
 
@@ -120,7 +121,7 @@ def transform_seconds(policy: MlpPolicy, count: int) -> float:
     return width * each / speed
 
 
-def row(name: str, unit: str, ours: float, opponent: float | None, bound: float | None, note: str) -> Row:
+def row(name: str, unit: str, ours: float, note: str, *, opponent: float | None, bound: float | None) -> Row:
     """One row of the table; ratio is how many times sooner, distance how many times the bound."""
     return {
         "name": name,
@@ -142,7 +143,7 @@ def one_fold() -> Row:
     bound = product_seconds(253, policy.obs_dim, LARGE[0], np.float32) + layers_seconds(policy, 253)
     note = "opponent: features and one forward pass per bar; bound: the matrix products in float32, weights read once"
     name, theirs = "fold of 253 bars, (1024, 512, 256), features included", 253 * straightforward(policy, bars)
-    return row(name, "s", ours, theirs, bound, note)
+    return row(name, "s", ours, note, opponent=theirs, bound=bound)
 
 
 def five_folds() -> Row:
@@ -156,7 +157,7 @@ def five_folds() -> Row:
     bound = transform_seconds(policy, 4320) + layers_seconds(policy, 4320)
     note = "opponent: as above; bound: the products of the transforms in float64 and of the other layers in float32"
     name, theirs = "five folds over 180 days of hours, (1024, 512, 256)", 4320 * straightforward(policy, bars)
-    return row(name, "s", median(run, 3), theirs, bound, note)
+    return row(name, "s", median(run, 3), note, opponent=theirs, bound=bound)
 
 
 def tracked() -> Row:
@@ -168,7 +169,7 @@ def tracked() -> Row:
     alone = median(lambda: [evaluate(Subject(policy, series, RULES), fold, account, 1e5) for fold in folds], 1)
     bound = transform_seconds(policy, 2400) + 240 * layers_seconds(policy, 10)
     note = "opponent: the same folds one after the other; bound: products of ten rows per bar, and the transforms"
-    return row("ten folds of 240 bars with a tracked account", "s", ours, alone, bound, note)
+    return row("ten folds of 240 bars with a tracked account", "s", ours, note, opponent=alone, bound=bound)
 
 
 def integrity(hidden: tuple[int, ...]) -> Row:
@@ -183,7 +184,8 @@ def integrity(hidden: tuple[int, ...]) -> Row:
     evaluations = 1 + 4  # itself, two draws of noise on prices, two on weights
     bound = evaluations * (transform_seconds(policy, 4320) + layers_seconds(policy, 4320))
     note = "bound: the products of five evaluations over all folds; a tracked backtest and the accounts come on top"
-    return row(f"integrity and noise of one model, {hidden}", "s", median(run, 1), None, bound, note)
+    name = f"integrity and noise of one model, {hidden}"
+    return row(name, "s", median(run, 1), note, opponent=None, bound=bound)
 
 
 def accounting() -> Row:
@@ -191,7 +193,8 @@ def accounting() -> Row:
     bars = market(864)
     actions = np.random.default_rng(2).choice(7, 864, p=[0.58, *[0.07] * 6]).tolist()
     ours = median(lambda: simulate(bars, lambda at, _: actions[at], 7, RULES, 1e5), 25)
-    return row("account of one fold of 864 bars", "ms", 1000 * ours, None, None, "a plain loop over floats")
+    name, note = "account of one fold of 864 bars", "a plain loop over floats"
+    return row(name, "ms", 1000 * ours, note, opponent=None, bound=None)
 
 
 def rows() -> list[Row]:
