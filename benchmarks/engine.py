@@ -4,8 +4,8 @@
 
 One thread, medians, everything of a row in the same process, in seconds of processor time: what others do on the
 machine at the same time is left out. The straightforward way computes the features anew at every bar, from as many bars
-as they need, and then makes one forward pass in float32; it is timed on some bars and scaled. A bound is what the matrix
-products take that cannot be avoided, at the speed this machine shows for large ones.
+as they need, and then makes one forward pass in float32; it is timed on some bars and scaled. A bound is what those
+matrix products take that cannot be avoided, at the speed this machine shows for large ones.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ import pandas as pd
 from pytest_modelgate.core.bars import Bars
 from pytest_modelgate.core.checks import Check
 from pytest_modelgate.core.features import FeatureSet
-from pytest_modelgate.core.inference import decide
-from pytest_modelgate.core.policy import NEUTRAL_ACCOUNT, Actions, Floats, MlpPolicy, Policy
+from pytest_modelgate.core.inference import decide_all
+from pytest_modelgate.core.policy import NEUTRAL_ACCOUNT, Floats, MlpPolicy, Policy
 
 _MOMENTS = 3
 _STRETCH = 400  # bars among which the moments are drawn
@@ -66,7 +66,7 @@ def _features(feature_set: FeatureSet, frame: pd.DataFrame) -> Floats:
 
 
 class _Comparison:
-    """Actions up to some bars, in one future and another.
+    """Actions up to some bars, in one future and another; features that are not finite in a made-up one are 0.
 
     Of a policy that nobody knows all actions are compared. A perceptron sees its window alone, so there the last few
     before the change tell whether its evaluation, which takes many bars at once, keeps the future out of them.
@@ -87,25 +87,14 @@ class _Comparison:
 
     def first_moved(self) -> int | None:
         """The earliest added bar up to which an action is another one; None when none is."""
-        parts = [part for piece in self._pieces for part in piece[2:]]
-        if isinstance(self._policy, MlpPolicy):  # all of them at once, since its weights are what takes the time
-            together = _actions(self._policy, np.concatenate(parts))
-            starts = np.cumsum([0, *(len(part) for part in parts)])
-            acted = [together[start:] for start in starts[:-1].tolist()]
-        else:
-            acted = [_actions(self._policy, part) for part in parts]
+        parts = [np.nan_to_num(part, posinf=0.0, neginf=0.0) for piece in self._pieces for part in piece[2:]]
+        acted = decide_all(self._policy, parts, np.array(NEUTRAL_ACCOUNT[: self._policy.n_account]))
         moved = [
             now
             for number, (now, count, *_) in enumerate(self._pieces)
             if acted[2 * number][:count].tolist() != acted[2 * number + 1][:count].tolist()
         ]
         return min(moved, default=None)
-
-
-def _actions(policy: Policy, matrix: Floats) -> Actions:
-    """Actions of every full window; features that are not finite in a made-up future decide nothing."""
-    neutral = np.array(NEUTRAL_ACCOUNT[: policy.n_account])
-    return decide(policy, np.nan_to_num(matrix, posinf=0.0, neginf=0.0), neutral)
 
 
 def _futures(

@@ -11,7 +11,7 @@ import numpy as np
 from pytest_modelgate.core.account import Account, TradingRules, account_features
 from pytest_modelgate.core.bars import Bars
 from pytest_modelgate.core.features import FeatureSet
-from pytest_modelgate.core.inference import Device, Observed, decide
+from pytest_modelgate.core.inference import Device, Observed, decide_all
 from pytest_modelgate.core.metrics import Metrics, bars_per_year, measure
 from pytest_modelgate.core.policy import HOLD, NEUTRAL_ACCOUNT, Actions, Floats, MlpPolicy, Policy, greedy
 from pytest_modelgate.core.settings import AccountMode
@@ -112,17 +112,18 @@ class Subject:
             ranges = [rows, *(bars.positions(window.start, window.end) for window in self.judged)]
             first = max(self.history, min(part.start for part in ranges))
             whole = slice(first, max(part.stop for part in ranges))
-            self._decided[whole] = self.decide(self.policy, self.series.matrix, whole)
+            self._decided[whole] = self.decide(self.policy, [self.series.matrix], whole)[0]
         return self._decided[rows]
 
-    def decide(self, policy: Policy, matrix: Floats, rows: slice) -> Actions:
+    def decide(self, policy: Policy, matrices: Sequence[Floats], rows: slice) -> list[Actions]:
         """What some policy decides at the bars of a range, with neutral account features.
 
         Args:
-            matrix: (bars, features) of the whole series.
+            matrices: features of the whole series (bars, features), and of what else it is shown.
         """
         neutral = np.array(NEUTRAL_ACCOUNT[: policy.n_account])
-        return decide(policy, matrix[rows.start - policy.window + 1 : rows.stop], neutral, self.device)
+        observed = [matrix[rows.start - policy.window + 1 : rows.stop] for matrix in matrices]
+        return decide_all(policy, observed, neutral, self.device)
 
 
 def evaluate(subject: Subject, window: Window, account: AccountMode, capital: float) -> tuple[Trajectory, Metrics]:

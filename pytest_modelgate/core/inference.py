@@ -6,6 +6,7 @@ they are and ``rounding`` for when a fast evaluation is sure of them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -131,6 +132,20 @@ def decide(policy: Policy, market: Floats, account: Floats, device: Device | Non
     return _Bulk(Network(policy), market, device).decide(account)
 
 
+def decide_all(
+    policy: Policy, series: Sequence[Floats], account: Floats, device: Device | None = None
+) -> list[Actions]:
+    """``decide`` for several series; of a perceptron at once, since preparing its weights is what takes the time."""
+    if not isinstance(policy, MlpPolicy):
+        return [decide(policy, market, account, device) for market in series]
+    together = decide(policy, np.concatenate(series), account, device)
+    found, first = [], 0
+    for market in series:
+        found.append(together[first : first + max(0, len(market) - policy.window + 1)])
+        first += len(market)
+    return found
+
+
 class Observed:
     """A policy in front of a series, to be asked bar by bar, for as many accounts as there are lanes.
 
@@ -168,6 +183,11 @@ class _Bulk:
     def seen(self) -> Floats:
         """(windows,) norm of the market features that the first layer's sums can have suffered from."""
         return reach(self.market, self.cut, self.network.policy.window)
+
+    @cached_property
+    def relative(self) -> float:
+        """How far the first layer's sums can be off, relative to what they were formed of."""
+        return first_layer_error(self.network.policy, self.cut.length)
 
     def first_layer(self) -> Floats:
         policy, market = self.network.policy, self.market
@@ -211,8 +231,7 @@ class _Bulk:
     ) -> tuple[Actions, NDArray[np.bool_]]:
         policy, norms = self.network.policy, self.network.norms
         known = np.sqrt(policy.window * np.einsum("ij,ij->i", accounts, accounts))
-        relative = first_layer_error(policy, self.cut.length)
-        errors = logit_errors(norms, relative, self.seen[rows] + known, sizes, kind)
+        errors = logit_errors(norms, self.relative, self.seen[rows] + known, sizes, kind)
         return certify(logits, errors, norms.rivals)
 
     def _by_definition(

@@ -35,16 +35,16 @@ class Arena:
         whole = Window("walk-forward", self.folds[0].start, self.folds[-1].end)
         return usable_rows(self.subject, whole)
 
-    def actions(self, policy: Policy, matrix: Floats | None = None) -> Actions:
-        """What a policy decides at every bar of the folds, with neutral account features.
-
-        Args:
-            matrix: (bars, features) of the whole series; the subject's own by default.
-        """
+    def actions(self, policy: Policy) -> Actions:
+        """What a policy decides at every bar of the folds, with neutral account features."""
         subject = self.subject
-        if policy is subject.policy and matrix is None:
+        if policy is subject.policy:
             return subject.neutral_actions(self.rows)
-        return subject.decide(policy, subject.series.matrix if matrix is None else matrix, self.rows)
+        return subject.decide(policy, [subject.series.matrix], self.rows)[0]
+
+    def actions_on(self, matrices: Sequence[Floats]) -> list[Actions]:
+        """What the model itself decides, shown other features (bars, features) of the whole series."""
+        return self.subject.decide(self.subject.policy, matrices, self.rows)
 
     def trade(self, actions: Actions) -> tuple[Trajectory, ...]:
         """Every fold by actions decided for every bar of all folds."""

@@ -1,5 +1,6 @@
 """One window, against the slow and obvious way: at every bar, what was known at its close, and nothing else."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -12,7 +13,7 @@ from pytest_modelgate.core import evaluation
 from pytest_modelgate.core.account import Account, TradingRules, account_features
 from pytest_modelgate.core.evaluation import FeatureSeries, Subject, compute_features, evaluate, evaluate_all
 from pytest_modelgate.core.features import FeatureSet
-from pytest_modelgate.core.inference import Device, decide
+from pytest_modelgate.core.inference import Device, decide_all
 from pytest_modelgate.core.policy import NEUTRAL_ACCOUNT, Actions, Floats, MlpPolicy, Policy
 from pytest_modelgate.core.simulation import simulate
 from pytest_modelgate.core.windows import Window
@@ -94,11 +95,11 @@ def test_windows_side_by_side_are_as_each_by_itself(n_account: int, account: Lit
 def test_what_several_windows_share_is_decided_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
-    def counted(policy: Policy, market: Floats, account: Floats, device: Device | None) -> Actions:
-        asked.append(len(market))
-        return decide(policy, market, account, device)
+    def counted(policy: Policy, series: Sequence[Floats], account: Floats, device: Device | None) -> list[Actions]:
+        asked.extend(len(market) for market in series)
+        return decide_all(policy, series, account, device)
 
-    monkeypatch.setattr(evaluation, "decide", counted)
+    monkeypatch.setattr(evaluation, "decide_all", counted)
     made = replace(subject(3), judged=tuple(FOLDS))
     found = [evaluate(made, fold, "neutral", 10_000.0)[0].actions.tolist() for fold in FOLDS]
 

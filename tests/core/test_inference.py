@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from policy_oracle import market_for, network, networks, observation, plain_actions
 
 from pytest_modelgate.core import inference
-from pytest_modelgate.core.inference import Observed, decide
+from pytest_modelgate.core.inference import Observed, decide, decide_all
 from pytest_modelgate.core.policy import NEUTRAL_ACCOUNT, Floats, MlpPolicy
 from pytest_modelgate.core.reference import reference_logits
 from pytest_modelgate.errors import CheckpointError
@@ -143,6 +143,17 @@ def test_most_bars_of_an_ordinary_network_need_float32_alone(monkeypatch: pytest
     decide(policy, market_for(policy, chance, 1000), np.empty(0))
     assert sum(rows for rows, kind in kinds if kind == "float32") == 1000
     assert sum(rows for rows, kind in kinds if kind == "float64") < 50
+
+
+def test_several_series_at_once_are_as_each_by_itself() -> None:
+    chance = np.random.default_rng(9)
+    policy = network(chance, [30, 10], window=7)
+    series = [market_for(policy, chance, 40), market_for(policy, chance, 1)[:3], market_for(policy, chance, 90)]
+
+    found = decide_all(policy, series, np.empty(0))
+    assert [len(actions) for actions in found] == [40, 0, 90]
+    for actions, market in zip(found, series, strict=True):
+        assert actions.tolist() == decide(policy, market, np.empty(0)).tolist()
 
 
 def test_a_series_shorter_than_a_window_has_no_actions() -> None:
