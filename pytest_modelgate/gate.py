@@ -15,10 +15,19 @@ from pytest_modelgate.adapters.checkpoint import load_checkpoint
 from pytest_modelgate.adapters.code_version import code_version, feature_set_version
 from pytest_modelgate.adapters.evidence_store import EvidenceStore
 from pytest_modelgate.adapters.ledger import LedgerState, Trial, record_trials
+from pytest_modelgate.adapters.torch_device import TorchDevice, cuda_problem
 from pytest_modelgate.champions import Champions
 from pytest_modelgate.core.bars import Bars, Timeframe
 from pytest_modelgate.core.champion import compare
-from pytest_modelgate.core.evaluation import FeatureSeries, Subject, compute_features, evaluate, replay, track_window
+from pytest_modelgate.core.evaluation import (
+    FeatureSeries,
+    Subject,
+    compute_features,
+    evaluate,
+    evaluate_all,
+    replay,
+    track_window,
+)
 from pytest_modelgate.core.evidence import (
     BarFigures,
     ChampionEvidence,
@@ -37,7 +46,7 @@ from pytest_modelgate.core.market import MarketRequest
 from pytest_modelgate.core.metrics import measure
 from pytest_modelgate.core.parity import check_parity
 from pytest_modelgate.core.plan import CHAMPION, INTEGRITY, ModelPlan, Plan, WindowId, make_plan, market_request
-from pytest_modelgate.core.policy import HOLD
+from pytest_modelgate.core.policy import HOLD, MlpPolicy
 from pytest_modelgate.core.profiles import Profile
 from pytest_modelgate.core.reference_features import REFERENCE
 from pytest_modelgate.core.settings import Settings
@@ -50,6 +59,7 @@ from pytest_modelgate.errors import ArchiveError, CheckpointError
 from pytest_modelgate.market_data import MarketSeries, load_series
 
 _MODELS_IN_MEMORY = 2
+_WORTH_A_GPU = 5e10  # weights times bars times models: a processor takes as long for them as CUDA takes to start
 
 
 @dataclass(frozen=True)
@@ -259,13 +269,14 @@ class Gate:
         else:
             policy, name = champion.load(self.settings)
             series = self._series(self._market(plan), self._feature_set(name, f"deployed {champion.file.name}"))
-            theirs = self._tracks(Subject(policy, series, own.rules), plan)
+            theirs = self._tracks(Subject(policy, series, own.rules, tuple(plan.folds), own.device), plan)
         comparison = compare(theirs, self._tracks(own, plan), champion.sha256)
         return ChampionEvidence(plan.model.id, window.name, comparison)
 
     def _tracks(self, subject: Subject, plan: ModelPlan) -> list[Track]:
         account, capital = self.settings.account, self.settings.capital
-        return [track_window(subject, fold, evaluate(subject, fold, account, capital)[0]) for fold in plan.folds]
+        traded = zip(plan.folds, evaluate_all(subject, plan.folds, account, capital), strict=True)
+        return [track_window(subject, fold, trajectory) for fold, (trajectory, _) in traded]
 
     def _prepare_uncached(self, model_id: str) -> _Prepared:
         plan = self.plan.of(model_id)
@@ -318,7 +329,22 @@ class Gate:
             quality=loaded_series.quality,
         )
         rules = self.profile.trading_rules(model.instrument.asset_class)
-        return _Prepared(Subject(loaded.policy, series, rules), checkpoint, market)
+        subject = Subject(loaded.policy, series, rules, (plan.backtest, *plan.folds), self._device(loaded.policy, plan))
+        return _Prepared(subject, checkpoint, market)
+
+    def _device(self, policy: MlpPolicy, plan: ModelPlan) -> TorchDevice | None:
+        """The GPU, if it is asked for, works, and is worth it; None means this processor."""
+        if self.settings.device == "cpu":
+            return None
+        if self.settings.device == "auto":
+            bars = (plan.folds[-1].end - plan.folds[0].start) / plan.model.timeframe.delta
+            if len(self.plan.models) * bars * sum(weight.size for weight in policy.weights) < _WORTH_A_GPU:
+                return None
+        return self._cuda
+
+    @cached_property
+    def _cuda(self) -> TorchDevice | None:
+        return None if cuda_problem() else TorchDevice("cuda")
 
     def _feature_set(self, name: str, where: str) -> FeatureSet:
         known = self.feature_sets()

@@ -11,7 +11,7 @@ import pytest
 from pytest_modelgate.plugin import collection, hookspecs
 from pytest_modelgate.plugin.completeness import Completeness
 from pytest_modelgate.plugin.options import add_options, archive_path, check_configuration_was_read, read_settings
-from pytest_modelgate.plugin.placement import auto_workers, check_distribution, equip
+from pytest_modelgate.plugin.placement import auto_workers, check_device, check_distribution, equip
 from pytest_modelgate.plugin.state import COMPLETENESS, RUN
 from pytest_modelgate.plugin.window_tests import WindowTests
 
@@ -46,6 +46,8 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         check_configuration_was_read(config)
         check_distribution(config)
+        if not hasattr(config, "workerinput"):
+            check_device(config)
         run = start_run(config, read_settings(config, archive))
     except GateError as error:
         raise pytest.UsageError(str(error)) from None

@@ -178,7 +178,7 @@ class GateRun:
             "written": datetime.now(UTC).isoformat(timespec="seconds"),
             "python": sys.version.split()[0],
             "platform": sys.platform,
-            "device": "cpu",
+            "device": self.settings.device,
         }
 
 
