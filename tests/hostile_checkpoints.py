@@ -89,7 +89,9 @@ def _storage(count: int, kind: str, key: str) -> bytes:
 
 
 _instructions = st.one_of(
-    st.sampled_from([b"(", b"}", b"]", b")", b"N", b"\x88", b"\x89", b"a", b"e", b"s", b"u", b"t", b"\x85", b"\x86", b"\x87"]),
+    st.sampled_from(
+        [b"(", b"}", b"]", b")", b"N", b"\x88", b"\x89", b"a", b"e", b"s", b"u", b"t", b"\x85", b"\x86", b"\x87"]
+    ),
     st.sampled_from([b"R", b"b", b"\x81", b"Q", b"0", b"2", b"1", b"\x8f", b"\x91", b"\x92", b"\x94", b"\x95"]),
     st.sampled_from(GLOBALS).map(lambda name: b"c" + name.replace(" ", "\n").encode() + b"\n"),
     st.integers(0, 12).map(lambda at: b"q" + bytes([at])),

@@ -106,7 +106,9 @@ def _central(told: dict[str, Any]) -> bytes:
     numbers = _cut([told[name] for name in ("crc", "packed", "size")], "3L")
     lengths = _cut([len(told["name"]), len(told["extra"])], "2H")
     tail = _cut([told["attributes"], told["offset"]], "2L")
-    packed = struct.pack("<4s6H3L5H2L", b"PK\1\2", 3 << 8 | 20, 20, flags, method, 0, 33, *numbers, *lengths, 0, 0, 0, *tail)
+    packed = struct.pack(
+        "<4s6H3L5H2L", b"PK\1\2", 3 << 8 | 20, 20, flags, method, 0, 33, *numbers, *lengths, 0, 0, 0, *tail
+    )
     return packed + bytes(told["name"]) + bytes(told["extra"])
 
 

@@ -53,7 +53,11 @@ def _batch(kind: str, seed: int, journal: Path, told: Any) -> None:
 
     @seeded(seed)
     @settings(
-        max_examples=_BATCH, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+        max_examples=_BATCH,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
     )
     @given(strategy)
     def play(content: bytes) -> None:
@@ -88,7 +92,9 @@ def _run(minutes: float, seed: int, keep: Path) -> int:
     while time.monotonic() < end:
         kind = _KINDS[number % len(_KINDS)]
         receiver, sender = processes.Pipe(duplex=False)
-        child = processes.Process(target=_batch, args=(kind, random.Random(f"{seed}/{number}").getrandbits(64), journal, sender))
+        child = processes.Process(
+            target=_batch, args=(kind, random.Random(f"{seed}/{number}").getrandbits(64), journal, sender)
+        )
         child.start()
         sender.close()
         try:
