@@ -6,8 +6,9 @@ to which fold stands in a JSON file that the environment variable names:
     {"log": FILE, "sleep": {"WAVUSD_1Hour.fold1of5": 0.2}, "mishap": {"WAVUSD_1Hour.fold2of5": "kill"}}
 
 The log gets one line per evaluation, ``clock`` the time when each begins. Mishaps strike while a fold is evaluated:
-``kill``, ``exit``, ``raise``, ``interrupt``, ``kill once``, ``memory``, ``gpu``; or in its test: ``setup`` and ``setup once`` raise before
-it, ``body`` ends the process after it got its evidence. ``shuffle`` is the seed of a random order of all tests.
+``kill``, ``exit``, ``raise``, ``interrupt``, ``kill once``, ``memory``, ``gpu``; or in its test: ``setup`` and
+``setup once`` raise before it, ``body`` ends the process after it got its evidence. ``shuffle`` is the seed of a random
+order of all tests.
 """
 
 from __future__ import annotations

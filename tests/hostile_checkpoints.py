@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 GLOBALS = (
     "collections OrderedDict", "torch Size", "torch._utils _rebuild_parameter", "torch._utils _rebuild_tensor_v2",
     "torch FloatStorage", "torch HalfStorage", "torch BoolStorage", "alpaca_trading.gpu Config", "os system",
-    "builtins eval", "torch.serialization load", "numpy.core.multiarray scalar", "hostile_canary sing", "torch._utils x",
+    "builtins eval", "torch.serialization load", "numpy.core.multiarray scalar", "hostile_canary sing",
 )  # fmt: skip
 _KEYS = (
     "policy_state_dict", "config", "model_version", "n_features", "n_actions", "obs_dim", "action_meanings",

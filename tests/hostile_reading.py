@@ -25,6 +25,7 @@ from pytest_modelgate.errors import GateError
 SUMMARY = b"training_summary_20241227_211819.json"
 MODEL = b"models/rl_symbols/UNIUSD_1Hour.pt"
 NAME = "Alpaca_trading_trained_20241227_211819.zip"
+_MEMORY = 1 << 30  # beyond what the process had before it read anything
 _HANGS_S = 60.0  # of a clock on the wall, on a machine that may have other work
 _RUNS = {"os.system", "os.exec", "os.posix_spawn", "os.fork", "os.spawn", "subprocess.Popen", "pty.spawn"}
 _REACHES = {"socket.connect", "socket.bind", "socket.getaddrinfo", "urllib.Request", "ctypes.dlopen"}
@@ -48,14 +49,17 @@ class Watch:
             return
         if event in _RUNS | _REACHES or (event == "import" and details[0].startswith(("hostile_canary", "alpaca_"))):
             self.seen.append(f"{event} {str(details)[:80]}")
-        elif event in _CHANGES or (event == "open" and isinstance(details[0], str | bytes) and _writes(details)):
-            if not os.fsdecode(str(details[0])).startswith((str(self.folder), os.devnull)):
-                self.seen.append(f"{event} {str(details)[:120]}")
+        elif (event in _CHANGES or _writes(event, details)) and not self._is_inside(details[0]):
+            self.seen.append(f"{event} {str(details)[:120]}")
+
+    def _is_inside(self, path: object) -> bool:
+        return os.fsdecode(str(path)).startswith((str(self.folder), os.devnull))
 
 
-def _writes(details: tuple[Any, ...]) -> bool:
-    flags = details[2] if len(details) > 2 else 0
-    return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC))
+def _writes(event: str, details: tuple[Any, ...]) -> bool:
+    if event != "open" or not isinstance(details[0], str | bytes) or not isinstance(details[2], int):
+        return False
+    return bool(details[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC))
 
 
 WATCH = Watch()
@@ -82,6 +86,15 @@ def read_checkpoint(content: bytes) -> str:
         path = Path(place) / "model.pt"
         path.write_bytes(content)
         return _watched(lambda: _checkpoint(path), Path(place))
+
+
+def limit_memory() -> None:
+    """Let this process have as much more memory as reading something may take, and none beyond that."""
+    import resource
+
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    most = pages * resource.getpagesize() + _MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def _watched(read: Any, folder: Path) -> str:

@@ -124,9 +124,10 @@ def _cut(values: list[int], layout: str) -> list[int]:
 
 
 ODD_NAMES = (
-    b"../evil.pt", b"/etc/evil.pt", b"C:/evil.pt", b"a\\b.pt", b"a//b.pt", b"./a", b"con.txt", b"nul", b"x\x1b[31m.txt",
-    b"a\x00.pt", b"\xff\xfe", b"models/rl_symbols/uniusd_1hour.PT", b"models/rl_symbols/\xef\xbc\xb5NIUSD_1Hour.pt", b"",
-    b"/", b"..", b"a" * 5000, b"d/" * 40 + b"f", b"training_summary_20241227_211819.json/x", b"conftest.py", b"x\n::error::y",
+    b"../evil.pt", b"/etc/evil.pt", b"C:/evil.pt", b"a\\b.pt", b"a//b.pt", b"./a", b"con.txt", b"nul",
+    b"x\x1b[31m.txt", b"a\x00.pt", b"\xff\xfe", b"models/rl_symbols/uniusd_1hour.PT",
+    b"models/rl_symbols/\xef\xbc\xb5NIUSD_1Hour.pt", b"", b"/", b"..", b"a" * 5000, b"d/" * 40 + b"f", b"training_summary_20241227_211819.json/x", b"conftest.py",
+    b"x\n::error::y",
     "e\u0301".encode(), "\u00e9".encode(), "\u202egpj.pt".encode(), b"models/rl_symbols/UNIUSD_1Hour.pt ", b"aux .pt",
 )  # fmt: skip
 _small = st.integers(-70_000, 70_000) | st.sampled_from([0, 1, 2**16 - 1, 2**31, FULL_32, 2**63, 2**64 - 1])
@@ -213,12 +214,14 @@ def _ends(draw: st.DrawFn, made: Zip) -> Zip:
     side = draw(st.sampled_from(["end", "end_64"]))
     names = ["disk", "first", "here", "count", "length", "start", *(["at", "disks"] if side == "end_64" else [])]
     lies = draw(st.dictionaries(st.sampled_from(names), _small, min_size=1, max_size=3))
-    return replace(made, zip_64=made.zip_64 or side == "end_64", **{side: lies})
+    changes: dict[str, Any] = {side: lies, "zip_64": made.zip_64 or side == "end_64"}
+    return replace(made, **changes)
 
 
 def _around(draw: st.DrawFn, made: Zip) -> Zip:
     side = draw(st.sampled_from(["prefix", "tail", "comment", "before_directory"]))
-    return replace(made, **{side: draw(_bytes)})
+    changes: dict[str, Any] = {side: draw(_bytes)}
+    return replace(made, **changes)
 
 
 LIES: tuple[Callable[[st.DrawFn, Zip], Zip], ...] = (

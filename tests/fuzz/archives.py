@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import random
-import resource
 import sys
 import time
 import traceback
@@ -24,7 +23,6 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 _BATCH = 250
-_MEMORY = 1 << 30  # beyond what the process had before it read anything
 _KINDS = ("zip", "summary", "checkpoint")
 
 
@@ -45,11 +43,14 @@ def _readings() -> dict[str, tuple[Any, Any]]:
 
 def _batch(kind: str, seed: int, journal: Path, told: Any) -> None:
     """Draw and read a batch in this process; what was read last stands in the journal."""
-    from hypothesis import HealthCheck, Phase, given, seed as seeded, settings
+    from hypothesis import HealthCheck, Phase, given, settings
+    from hypothesis import seed as seeded
 
     strategy, read = _readings()[kind]
+    from hostile_reading import limit_memory
+
     outcomes: Counter[str] = Counter()
-    _limit_memory()
+    limit_memory()
 
     @seeded(seed)
     @settings(
@@ -74,12 +75,6 @@ def _batch(kind: str, seed: int, journal: Path, told: Any) -> None:
     except BaseException:  # noqa: BLE001 - the parent tells, and goes on
         fault = "\n".join(line[:300] for line in traceback.format_exc(limit=-8).splitlines())
     told.send((dict(outcomes), fault, journal.read_bytes() if fault else b""))
-
-
-def _limit_memory() -> None:
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    most = pages * resource.getpagesize() + _MEMORY
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def _run(minutes: float, seed: int, keep: Path) -> int:

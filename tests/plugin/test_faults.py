@@ -1,4 +1,4 @@
-"""The machine fails: the old result stays or an incomplete one is there, one sentence says why, the next run goes on."""
+"""The machine fails: the old result or an incomplete one is there, a sentence says why, and the next run goes on."""
 
 import os
 import shutil

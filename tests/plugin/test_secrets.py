@@ -54,56 +54,54 @@ def market(monkeypatch: pytest.MonkeyPatch) -> Iterator[MarketServer]:
         yield server
 
 
-def _nothing(market: MarketServer, patch: pytest.MonkeyPatch) -> None:
-    """All is well."""
+def _crash(_: object, request: object, *__: object, **___: object) -> None:
+    """What a library raises when nobody expects it, with all it knows."""
+    headers = dict(vars(request)["headers"])
+    raise ArithmeticError(f"{headers}", SECRET)
 
 
-def _echo(market: MarketServer, patch: pytest.MonkeyPatch) -> None:
-    """The service says what it was sent."""
-    market.fail_next(400, {"message": f"bad key {SECRET}", "headers": {"APCA-API-KEY-ID": KEY}}, {"X-Echo": SECRET})
+def _interrupt(_: object, request: object, *__: object, **___: object) -> None:
+    """Ctrl-C while a request is under way."""
+    plain = "".join(SECRET)  # in a local variable, as in many a library's
+    raise KeyboardInterrupt(request and plain and "")
 
 
-def _crash(market: MarketServer, patch: pytest.MonkeyPatch) -> None:
-    """A library raises what nobody expects, with all it knows."""
-
-    def send(_: object, request: object, *__: object, **___: object) -> None:
-        headers = dict(vars(request)["headers"])
-        raise ArithmeticError(f"{headers}", SECRET)
-
-    patch.setattr(alpaca_transport.PatientAdapter, "send", send)
+ECHO = ({"message": f"bad key {SECRET}", "headers": {"APCA-API-KEY-ID": KEY}}, {"X-Echo": SECRET})
 
 
-def _interrupt(market: MarketServer, patch: pytest.MonkeyPatch) -> None:
-    """Somebody presses Ctrl-C while a request is under way."""
-
-    def send(_: object, request: object, *__: object, **___: object) -> None:
-        plain = "".join(SECRET)  # in a local variable, as in many a library's
-        raise KeyboardInterrupt(request and plain and "")
-
-    patch.setattr(alpaca_transport.PatientAdapter, "send", send)
-
-
-@pytest.mark.parametrize(("trouble", "status"), [(_nothing, 0), (_echo, 0), (_crash, 4), (_interrupt, 2)])
+@pytest.mark.parametrize(
+    ("answer", "send", "status"),
+    [
+        pytest.param(None, None, 0, id="all is well"),
+        pytest.param(ECHO, None, 0, id="the service says what it was sent"),
+        pytest.param(None, _crash, 4, id="a library crashes"),
+        pytest.param(None, _interrupt, 2, id="somebody interrupts"),
+    ],
+)
 def test_no_key_is_printed_or_left_by_a_run_that_records(
     pytester: pytest.Pytester,
     market: MarketServer,
-    tmp_path: Path,
-    trouble: Callable[[MarketServer, pytest.MonkeyPatch], None],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    answer: tuple[dict[str, object], dict[str, str]] | None,
+    send: Callable[..., None] | None,
     status: int,
 ) -> None:
-    archive = pack(tmp_path, model("RNDUSD", APPROVED, follow("momentum_24")))
-    with pytest.MonkeyPatch.context() as patch:
-        trouble(market, patch)
-        result = pytester.runpytest_inprocess(f"--model-archive={archive}", *LOUD, no_reraise_ctrlc=True)
+    archive = pack(pytester.path, model("RNDUSD", APPROVED, follow("momentum_24")))
+    if answer:
+        market.fail_next(400, *answer)
+    if send:
+        monkeypatch.setattr(alpaca_transport.PatientAdapter, "send", send)
+
+    result = pytester.runpytest_inprocess(f"--model-archive={archive}", *LOUD, no_reraise_ctrlc=True)
 
     text = result.stdout.str() + result.stderr.str()
     assert result.ret == status, text
     assert "INTERNALERROR" not in text
     assert [name for name, content in [("the terminal", text), *contents(pytester.path)] if leaks(content)] == []
     assert (pytester.path / "gate-report" / "verdict.json").exists()
-    sent = [str(headers["APCA-API-SECRET-KEY"]) for headers in market.headers]
-    assert sent == [SECRET] * len(sent)
-    assert bool(sent) == (trouble in (_nothing, _echo))
+    assert [str(headers["APCA-API-SECRET-KEY"]) for headers in market.headers] == [SECRET] * len(market.headers)
+    assert bool(market.headers) == (send is None)
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 422, 429, 500])

@@ -27,6 +27,10 @@ class ZipSource:
     """
 
     def __init__(self, path: Path, where: str, limits: Limits) -> None:
+        if not path.is_file():  # opening a pipe would wait for somebody to write into it
+            raise ArchiveError(
+                where, "is neither a file nor a folder", "Name the zip, or the folder it was extracted to"
+            )
         try:
             self._file = path.open("rb")
         except OSError as error:

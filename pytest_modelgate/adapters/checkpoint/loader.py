@@ -13,6 +13,7 @@ from pytest_modelgate.adapters.checkpoint.declared import (
     check_activation,
     choose,
     config_fields,
+    plain_dict,
     read_shape,
     text_or_none,
 )
@@ -134,4 +135,4 @@ def _contents(path: Path, where: str, trainer_packages: tuple[str, ...]) -> Mapp
     if not isinstance(contents, dict):
         problem = f"holds a {type(contents).__name__}, expected a dict with policy_state_dict"
         raise CheckpointError(where, problem, REMEDY)
-    return contents
+    return plain_dict(contents)
