@@ -126,9 +126,9 @@ def _cut(values: list[int], layout: str) -> list[int]:
 ODD_NAMES = (
     b"../evil.pt", b"/etc/evil.pt", b"C:/evil.pt", b"a\\b.pt", b"a//b.pt", b"./a", b"con.txt", b"nul",
     b"x\x1b[31m.txt", b"a\x00.pt", b"\xff\xfe", b"models/rl_symbols/uniusd_1hour.PT",
-    b"models/rl_symbols/\xef\xbc\xb5NIUSD_1Hour.pt", b"", b"/", b"..", b"a" * 5000, b"d/" * 40 + b"f", b"training_summary_20241227_211819.json/x", b"conftest.py",
-    b"x\n::error::y",
-    "e\u0301".encode(), "\u00e9".encode(), "\u202egpj.pt".encode(), b"models/rl_symbols/UNIUSD_1Hour.pt ", b"aux .pt",
+    b"models/rl_symbols/\xef\xbc\xb5NIUSD_1Hour.pt", b"", b"/", b"..", b"a" * 5000, b"d/" * 40 + b"f",
+    b"training_summary_20241227_211819.json/x", b"conftest.py", b"x\n::error::y", "e\u0301".encode(),
+    "\u00e9".encode(), "\u202egpj.pt".encode(), b"models/rl_symbols/UNIUSD_1Hour.pt ", b"aux .pt",
 )  # fmt: skip
 _small = st.integers(-70_000, 70_000) | st.sampled_from([0, 1, 2**16 - 1, 2**31, FULL_32, 2**63, 2**64 - 1])
 _bytes = st.binary(max_size=60) | st.sampled_from([b"PK\3\4", b"PK\5\6", b"PK\1\2" + b"\0" * 42, b"MZ" + b"\0" * 64])

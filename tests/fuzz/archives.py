@@ -3,6 +3,7 @@ one clear error is a fault.
 
     python tests/fuzz/archives.py --minutes 30 --seed 1
     python tests/fuzz/archives.py --replay FILE        # an input that a run has kept
+    python tests/fuzz/archives.py --costs              # what the most expensive inputs cost
 
 Inputs are drawn by hypothesis and read in processes of their own, with a limit to their memory, so that a crash, a hang
 or a blow-up of memory is a fault like any other. Those that fail are kept in the folder that --keep names.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import random
 import sys
 import time
@@ -110,6 +112,32 @@ def _run(minutes: float, seed: int, keep: Path) -> int:
     return 1 if faults else 0
 
 
+def _costs() -> int:
+    """Processor time and memory of the corpus, with what is costly as large as the caps allow."""
+    import resource
+
+    import hostile_corpus
+
+    hostile_corpus.SCALE[0], dear = 16, 0
+    for name, (read, build, _) in hostile_corpus.CORPUS.items():
+        receiver, sender = os.pipe()
+        child = os.fork()
+        if child == 0:
+            content = build()
+            before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+            read(content)
+            megabytes = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
+            os.write(sender, f"{time.process_time() - start:.2f} {megabytes}".encode())
+            os._exit(0)
+        os.close(sender)
+        with os.fdopen(receiver) as pipe:
+            seconds, _, megabytes_told = (pipe.read() or "inf inf").partition(" ")
+        os.waitpid(child, 0)
+        dear += float(seconds) > 5.0 or float(megabytes_told) > 1024
+        print(f"{name:20} {seconds:>6} s {megabytes_told:>5} MB", flush=True)
+    return 1 if dear else 0
+
+
 def main() -> int:
     """Fuzz, or replay; the exit status tells whether anything was at fault."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -117,7 +145,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, default=Path("fuzz-faults"), help="folder for inputs at fault")
     parser.add_argument("--replay", type=Path, help="read this one file")
+    parser.add_argument("--costs", action="store_true", help="measure the corpus instead")
     options = parser.parse_args()
+    if options.costs:
+        return _costs()
     if options.replay is None:
         return _run(options.minutes, options.seed, options.keep)
     kind = options.replay.name.partition("-")[0]
