@@ -13,7 +13,7 @@ from pytest_modelgate.core.metrics import Metrics
 from pytest_modelgate.core.quality import Quality
 from pytest_modelgate.core.spread import FoldResult
 from pytest_modelgate.core.track import Track
-from pytest_modelgate.errors import GateError
+from pytest_modelgate.errors import GateError, inert
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class WindowFailure:
         )
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.problem}. {self.remedy}."
+        return inert(f"{self.where}: {self.problem}. {self.remedy}.")
 
 
 Evidence = WindowEvidence | IntegrityEvidence | ChampionEvidence | WindowFailure
