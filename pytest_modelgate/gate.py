@@ -55,7 +55,7 @@ from pytest_modelgate.core.track import Track
 from pytest_modelgate.core.training_run import CheckpointRef, TrainedModel
 from pytest_modelgate.core.variants import Arena
 from pytest_modelgate.core.windows import Window, sample_of
-from pytest_modelgate.errors import ArchiveError, CheckpointError
+from pytest_modelgate.errors import ArchiveError, CheckpointError, SettingsError
 from pytest_modelgate.market_data import MarketSeries, load_series
 
 _MODELS_IN_MEMORY = 2
@@ -141,8 +141,11 @@ class Gate:
         known = self.store.read(model_id, window_name)
         if known is not None:
             return known
-        with self.store.claim(model_id, window_name):
-            return self.store.read(model_id, window_name) or self._gain(model_id, window_name)
+        try:
+            with self.store.claim(model_id, window_name):
+                return self.store.read(model_id, window_name) or self._gain(model_id, window_name)
+        except SettingsError as error:  # the claim cannot be written: what nobody can read later is no evidence
+            return WindowFailure.from_error(model_id, window_name, error)
 
     def known(self, model_id: str, window_name: str) -> Evidence | None:
         """Evidence of one window as far as it is there, evaluating nothing; None when there is none.
@@ -198,7 +201,7 @@ class Gate:
                 self.store.write(evidence, key)
         except Exception as error:  # noqa: BLE001 - whatever breaks one model must not keep its siblings from being judged
             evidence = WindowFailure.from_error(model_id, window_name, error)
-            self.store.write(evidence, key)
+            self.store.fail(evidence, key)
         return evidence
 
     def _key(self, plan: ModelPlan, window: Window) -> str:

@@ -6,6 +6,7 @@ A text holds one request with all its pages, as JSON: where it lies is the affai
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import threading
 from collections.abc import Iterator, Mapping
@@ -120,7 +121,7 @@ def listen(where: str, secrets: tuple[str, ...] = ()) -> Iterator[Recording]:
 
     tape, recording = _Tape(None), Recording()
     context = _recorder(tape).use_cassette(where, record_mode=RecordMode.ALL, record_on_exception=False)
-    with _one_at_a_time, context:
+    with _one_at_a_time, _silence(), context:
         yield recording
     if tape.text is None:
         raise MarketDataError(where, "nothing was asked of Alpaca, so nothing was recorded", "Report this")
@@ -129,6 +130,18 @@ def listen(where: str, secrets: tuple[str, ...] = ()) -> Iterator[Recording]:
         problem = "would have held one of your keys, so it was not written"
         raise MarketDataError(where, problem, "Revoke the key if it was sent to another host than Alpaca's")
     recording.text = tape.text
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep vcrpy from logging whole answers, headers and all, before anything is scrubbed."""
+    logger = logging.getLogger("vcr")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 class _Tape:

@@ -49,6 +49,8 @@ def pytest_configure(config: pytest.Config) -> None:
         if not hasattr(config, "workerinput"):
             check_device(config)
         run = start_run(config, read_settings(config, archive))
+        if run.controller and not config.option.collectonly:
+            run.claim_output()
     except GateError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[RUN] = run
@@ -61,8 +63,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
         config.pluginmanager.register(InternalItems(), "modelgate-internal-items")
     if run.controller:
+        from pytest_modelgate.plugin.endings import Endings
+
         config.stash[COMPLETENESS] = Completeness(config, run)
         config.pluginmanager.register(config.stash[COMPLETENESS], "modelgate-completeness")
+        config.pluginmanager.register(Endings(config, run), "modelgate-endings")
         add_report(config, run)
 
 

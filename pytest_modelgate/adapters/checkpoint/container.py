@@ -1,7 +1,7 @@
 """A .pt file as a zip of records, checked before torch sees it.
 
-torch itself checks neither checksums nor record names, and takes the first of two records of one name where Python
-takes the last.
+torch itself checks neither checksums nor record names, takes the first of two records of one name where Python takes
+the last, and finds the directory where the end record says, where Python looks in front of the end record.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import zipfile
 import zlib
 from pathlib import Path
 
+from pytest_modelgate.adapters.zip_layout import LayoutError, read_layout
 from pytest_modelgate.errors import CheckpointError
 
 REMEDY = "Save it again with torch.save and its defaults, and pack the archive anew"
 _MAX_PICKLE = 1 << 20  # the pickle holds names and numbers only; weights are records of their own
 _CHUNK = 1 << 20
+_MAX_RECORDS, _MAX_DIRECTORY = 20_000, 4 << 20  # one record per tensor, each with a name of few letters
 _RECORD = re.compile(
     r"data\.pkl|data/\d+|version|byteorder|\.format_version|\.storage_alignment|\.data/serialization_id"
 )
@@ -30,6 +32,11 @@ def read_pickle(path: Path, where: str) -> bytes:
     with path.open("rb") as file:
         if file.read(2) != b"PK":
             raise CheckpointError(where, "is not a zip, as torch.save has written since torch 1.6", REMEDY)
+        try:
+            read_layout(file, _MAX_RECORDS, _MAX_DIRECTORY)
+        except LayoutError as error:
+            problem = f"is a damaged zip: {f'record {error.member[:60]!a} ' if error.member else ''}{error.problem}"
+            raise CheckpointError(where, problem, REMEDY) from None
     try:
         with zipfile.ZipFile(path) as archive:
             return _checked(archive, where)

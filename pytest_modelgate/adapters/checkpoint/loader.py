@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from pytest_modelgate.adapters.checkpoint.declared import (
     check_activation,
     choose,
     config_fields,
+    plain_dict,
     read_shape,
     text_or_none,
 )
@@ -118,15 +120,19 @@ def load_checkpoint(
 
 
 def _contents(path: Path, where: str, trainer_packages: tuple[str, ...]) -> Mapping[str, object]:
-    names = trainer_classes(read_pickle(path, where), where, trainer_packages)
-    import torch
-
     try:
-        with torch.serialization.safe_globals([(StandIn, name) for name in names]):
-            contents = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the standard library and torch, whose words are not for our users
+            names = trainer_classes(read_pickle(path, where), where, trainer_packages)
+            import torch
+
+            with torch.serialization.safe_globals([(StandIn, name) for name in names]):
+                contents = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except CheckpointError:
+        raise
     except Exception:  # noqa: BLE001 - a bad file raises a dozen types, and torch's texts advise to load it unsafely
         raise CheckpointError(where, "cannot be read as a checkpoint of tensors and plain values", REMEDY) from None
     if not isinstance(contents, dict):
         problem = f"holds a {type(contents).__name__}, expected a dict with policy_state_dict"
         raise CheckpointError(where, problem, REMEDY)
-    return contents
+    return plain_dict(contents)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from pytest_modelgate.adapters.checkpoint.declared import plain_dict
 from pytest_modelgate.core.policy import Floats
 from pytest_modelgate.errors import CheckpointError
 
@@ -58,7 +59,7 @@ def _actor(state: object, where: str) -> Mapping[str, Any]:
     if not isinstance(state, dict) or not state or not all(isinstance(name, str) for name in state):
         raise CheckpointError(f"{where}, policy_state_dict", "is not a dict of named tensors", _TRAIN)
     plain: dict[str, Any] = {}
-    for name, tensor in state.items():
+    for name, tensor in plain_dict(state).items():
         short = name
         while short.startswith(_WRAPPERS):
             short = short.partition(".")[2]

@@ -6,6 +6,7 @@ import pickletools
 from typing import Self
 
 from pytest_modelgate.adapters.checkpoint.container import REMEDY
+from pytest_modelgate.adapters.checkpoint.keys import TupleSizes
 from pytest_modelgate.errors import CheckpointError
 
 # fmt: off
@@ -16,6 +17,7 @@ _OPCODES = frozenset({
     "SETITEMS", "STOP", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3",
 })
 # fmt: on
+_PROTOCOL = 2  # torch warns of any other, in words of its own
 _STORAGES = ("BFloat16", "Bool", "Byte", "Char", "Double", "Float", "Half", "Int", "Long", "Short")
 _GLOBALS = frozenset(
     {
@@ -37,12 +39,14 @@ def trainer_classes(pickled: bytes, where: str, packages: tuple[str, ...]) -> tu
     Raises:
         CheckpointError: the pickle asks for anything that a checkpoint does not need.
     """
-    found = set()
+    found, sizes = set(), TupleSizes()
     try:
         for opcode, argument, _ in pickletools.genops(pickled):
-            if opcode.name not in _OPCODES:
+            if opcode.name not in _OPCODES or (opcode.name == "PROTO" and argument != _PROTOCOL):
                 problem = f"its pickle uses {opcode.name}, which torch.save does not write by default"
                 raise CheckpointError(where, problem, REMEDY)
+            if not sizes.step(opcode.name, argument):
+                raise CheckpointError(where, "its pickle nests tuples beyond measure", REMEDY)
             if opcode.name == "GLOBAL":
                 name = str(argument).replace(" ", ".")
                 if name in _GLOBALS:
@@ -52,7 +56,7 @@ def trainer_classes(pickled: bytes, where: str, packages: tuple[str, ...]) -> tu
                     remedy = "Store plain values only; for a trainer of another name pass --gate-trainer-package"
                     raise CheckpointError(where, problem + " or ".join(packages), remedy)
                 found.add(name)
-    except (ValueError, EOFError, UnicodeDecodeError, IndexError):
+    except (ValueError, EOFError, LookupError):
         raise CheckpointError(where, "its pickle is damaged", REMEDY) from None
     return tuple(sorted(found))
 
