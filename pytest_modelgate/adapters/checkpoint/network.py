@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pytest_modelgate.adapters.checkpoint.container import Container
 from pytest_modelgate.adapters.checkpoint.values import StoredTensor
-from pytest_modelgate.core.policy import Floats
 from pytest_modelgate.errors import CheckpointError
 
 _WRAPPERS = ("_orig_mod.", "module.")  # torch.compile, DataParallel
@@ -20,8 +20,8 @@ _TRAIN = "Store the policy as linear layers with one activation between them, as
 
 def recover_layers(
     state: object, inputs: int, outputs: int, container: Container, where: str
-) -> tuple[list[Floats], list[Floats]]:
-    """Weights (out, in) and biases (out,) of the actor, in the order in which they apply.
+) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+    """Weights (out, in) and biases (out,) of the actor, in the order in which they apply; float32 or float64.
 
     The critic's parameters (``value`` or ``critic`` in a part of their name) are left out. All others must be pairs of
     weight and bias that lead from the observation to the actions, one after the other.
@@ -77,8 +77,8 @@ def _is_critics(name: str) -> bool:
     return any("value" in part or "critic" in part or part == "vf" for part in name.lower().split("."))
 
 
-def _array(tensor: object, where: str, dimensions: int, container: Container) -> Floats:
-    """A tensor's numbers in float64; mapped from the file where that is what they are there."""
+def _array(tensor: object, where: str, dimensions: int, container: Container) -> NDArray[Any]:
+    """A tensor's numbers, mapped from the file; what is narrower than float32 is copied and widened."""
     if not isinstance(tensor, StoredTensor):
         raise CheckpointError(where, "is not a dense tensor", _TRAIN)
     if len(tensor.shape) != dimensions or 0 in tensor.shape:
@@ -94,14 +94,15 @@ def _array(tensor: object, where: str, dimensions: int, container: Container) ->
     record = container.map_record(storage.key)
     if len(record) != storage.count * storage.itemsize:
         raise CheckpointError(where, "claims more values than the file holds", _TRAIN)
-    stored = np.frombuffer(record, _FLOATS[storage.kind], count, tensor.offset * storage.itemsize)
+    stored: NDArray[Any] = np.frombuffer(record, _FLOATS[storage.kind], count, tensor.offset * storage.itemsize)
     if storage.kind == "bfloat16":  # the upper half of a float32
         stored = (stored.astype("<u4") << 16).view("<f4")
+    elif storage.kind == "float16":
+        stored = stored.astype("<f4")
     if not math.isfinite(stored.min()) or not math.isfinite(stored.max()):
         raise CheckpointError(where, "holds a number that is not finite: training diverged", "Train the model again")
-    values: Floats = stored.astype(np.float64, copy=False).reshape(tensor.shape)
-    return values
+    return stored.reshape(tensor.shape)
 
 
-def _shape(array: Floats) -> str:
+def _shape(array: NDArray[Any]) -> str:
     return " x ".join(map(str, array.shape))
