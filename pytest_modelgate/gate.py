@@ -50,7 +50,8 @@ from pytest_modelgate.errors import ArchiveError, CheckpointError
 from pytest_modelgate.market_data import MarketSeries, load_series
 
 _MODELS_IN_MEMORY = 2
-_SERIES_IN_MEMORY = 16  # features of a year of hours are 4 MB; models of one symbol share them
+_SERIES_IN_MEMORY = 16  # features of a year of hours are 4 MB, its bars half a MB; models of one symbol share them
+_MARKETS_IN_MEMORY = 64
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Gate:
         """Keep what several windows and models share; policies are large, and judged one after the other."""
         self._prepare = lru_cache(maxsize=_MODELS_IN_MEMORY)(self._prepare_uncached)
         self._series = lru_cache(maxsize=_SERIES_IN_MEMORY)(self._series_uncached)
-        self._load = lru_cache(maxsize=None)(self._load_uncached)
+        self._load = lru_cache(maxsize=_MARKETS_IN_MEMORY)(self._load_uncached)
         self._model_key = lru_cache(maxsize=None)(self._model_key_uncached)
 
     @cached_property

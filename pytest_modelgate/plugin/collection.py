@@ -179,7 +179,8 @@ def label_and_sort(items: list[pytest.Item]) -> None:
     """
     staged, models = {}, dict[str, int]()
     for place, item in enumerate(items):
-        stage = next((stage for stage in STAGES if item.get_closest_marker(stage)), None)
+        marks = {mark.name for mark in item.iter_markers()}
+        stage = next((stage for stage in STAGES if stage in marks), None)
         case = case_of(item)
         if case is not None:
             item.user_properties.append(("model", case.model))
