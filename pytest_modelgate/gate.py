@@ -60,6 +60,8 @@ from pytest_modelgate.market_data import MarketSeries, load_series
 
 _MODELS_IN_MEMORY = 2
 _WORTH_A_GPU = 5e10  # weights times bars times models: a processor takes as long for them as CUDA takes to start
+_SERIES_IN_MEMORY = 16  # features of a year of hours are 4 MB, its bars half a MB; models of one symbol share them
+_MARKETS_IN_MEMORY = 64
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,8 @@ class Gate:
     def __post_init__(self) -> None:
         """Keep what several windows and models share; policies are large, and judged one after the other."""
         self._prepare = lru_cache(maxsize=_MODELS_IN_MEMORY)(self._prepare_uncached)
-        self._series = lru_cache(maxsize=None)(self._series_uncached)
-        self._load = lru_cache(maxsize=None)(self._load_uncached)
+        self._series = lru_cache(maxsize=_SERIES_IN_MEMORY)(self._series_uncached)
+        self._load = lru_cache(maxsize=_MARKETS_IN_MEMORY)(self._load_uncached)
         self._model_key = lru_cache(maxsize=None)(self._model_key_uncached)
 
     @cached_property
@@ -120,7 +122,7 @@ class Gate:
             if plan.model.checkpoint is None:
                 continue
             try:
-                sha256 = self.archive.checkpoint_sha256(plan.model.checkpoint)
+                sha256 = self._digest(plan.model.checkpoint)
             except ArchiveError:
                 continue  # it is INCOMPLETE, and says why when it is judged
             start, end = (moment.isoformat() for moment in (plan.folds[0].start, plan.folds[-1].end))
@@ -160,6 +162,8 @@ class Gate:
 
     def reusable(self, model_id: str, window_name: str) -> Evidence | None:
         """Valid evidence of one window that another run left; None when there is none, or nothing tells."""
+        if not self.store.has_other(model_id, window_name):
+            return None  # as in most runs; a key takes reading the checkpoint and the bars
         plan = self.plan.of(model_id)
         try:
             found = self.store.reusable(model_id, window_name, self._key(plan, plan.window(window_name)))
@@ -216,7 +220,7 @@ class Gate:
             plan,
             self.settings,
             self.profile,
-            checkpoint_sha256=self.archive.checkpoint_sha256(self._checkpoint(plan.model)),
+            checkpoint_sha256=self._digest(self._checkpoint(plan.model)),
             request=market_request(plan.model, self.settings, self.plan.as_of),
             bars=self.bars(model_id),
             code=code_version(),
@@ -228,6 +232,12 @@ class Gate:
             problem = f"the summary lists it, but there is no models/rl_symbols/{model.id}.pt"
             raise CheckpointError(where, problem, "Pack the checkpoint, or take the entry out of the summary")
         return model.checkpoint
+
+    def _digest(self, checkpoint: CheckpointRef) -> str:
+        """Digest of a checkpoint; it is copied on the way, to be read but once, where it is going to be evaluated."""
+        if self.settings.merge:
+            return self.archive.checkpoint_sha256(checkpoint)
+        return self.archive.checkpoint_file(checkpoint, self.scratch)[1]
 
     def _find_out(self, plan: ModelPlan, window: Window) -> Evidence:
         if window.name == CHAMPION:
@@ -286,12 +296,7 @@ class Gate:
         model = plan.model
         reference = self._checkpoint(model)
         where = f"checkpoint {reference.member}"
-        sha256 = self.archive.checkpoint_sha256(reference)
-        path = self.scratch / f"{sha256}.pt"
-        if not path.exists():  # another process of this run may have copied it
-            path, copied = self.archive.checkpoint_file(reference, self.scratch)
-            if copied != sha256:
-                raise CheckpointError(where, "changed while it was read", "Let the training run end, then start again")
+        path, sha256 = self.archive.checkpoint_file(reference, self.scratch)
         loaded = load_checkpoint(
             path,
             where=where,

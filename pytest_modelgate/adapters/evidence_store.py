@@ -52,7 +52,7 @@ class EvidenceStore:
         return self.root / self.run_id
 
     def write(self, evidence: Evidence, key: str = "") -> None:
-        """Put a record in place, atomically and durably.
+        """Put a record in place, atomically. It outlives its process; a loss of power costs the measuring of it.
 
         Args:
             key: what the evidence depends on (``core.evidence_key``); empty where that could not be found out.
@@ -64,7 +64,7 @@ class EvidenceStore:
         record = {"schema": SCHEMA, "sha256": hashlib.sha256(body.encode()).hexdigest(), "body": body}
         path = self.folder / _file_name(evidence.model, evidence.window)
         with _told(self.root):
-            write_atomically(path, (json.dumps(record) + "\n").encode())
+            write_atomically(path, (json.dumps(record) + "\n").encode(), durable=False)
 
     def fail(self, failure: WindowFailure, key: str = "") -> None:
         """Record a failure; where that cannot be written, nothing is on record: what was there no longer counts."""
@@ -106,6 +106,10 @@ class EvidenceStore:
     def has_others(self) -> bool:
         """Whether any other run left evidence that could be used again."""
         return bool(self._index) or any(path.parent != self.folder for path in self.root.glob("*/*.json"))
+
+    def has_other(self, model: str, window: str) -> bool:
+        """Whether any other run left a record of a window, whatever it says."""
+        return any(True for _ in self._elsewhere(_file_name(model, window)))
 
     @contextmanager
     def claim(self, model: str, window: str) -> Iterator[None]:

@@ -36,8 +36,15 @@ class Timeframe(StrEnum):
     @property
     def delta(self) -> pd.Timedelta:
         """The length of one bar."""
-        minutes = {"15Min": 15, "1Hour": 60, "4Hour": 240, "1Day": 1440}[self.value]
-        return pd.Timedelta(minutes=minutes)
+        return _DELTAS[self]
+
+
+_DELTAS = {
+    Timeframe.MIN_15: pd.Timedelta(minutes=15),
+    Timeframe.HOUR_1: pd.Timedelta(hours=1),
+    Timeframe.HOUR_4: pd.Timedelta(hours=4),
+    Timeframe.DAY_1: pd.Timedelta(days=1),
+}
 
 
 @dataclass(frozen=True, order=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 import pandas as pd
 
@@ -79,6 +80,7 @@ def walk_forward_windows(as_of: pd.Timestamp, timeframe: Timeframe, days: int, f
     return _split(as_of, timeframe, days, tuple(f"fold{number}of{folds}" for number in range(1, folds + 1)))
 
 
+@lru_cache(maxsize=64)  # the models of an archive share their windows
 def _split(as_of: pd.Timestamp, timeframe: Timeframe, days: int, names: tuple[str, ...]) -> tuple[Window, ...]:
     bars = days * (_DAY // timeframe.delta)
     if not names or bars < 2 * len(names):

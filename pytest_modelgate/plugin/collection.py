@@ -17,6 +17,7 @@ CASE = "gate_case"
 _CHAMPION = f"{SUITE}/test_champion.py"
 _INTEGRITY, PARITY = f"{SUITE}/test_integrity.py::", f"{SUITE}/test_integrity.py::test_parity["
 STAGES = ("gating", "backtest", "walk_forward", "integrity", "decision")
+_OF_ONE_POLICY = STAGES[1:-1]
 MARKERS = {
     "gating": "training metrics against the profile's thresholds",
     "backtest": "the sanity backtest of each model",
@@ -173,17 +174,21 @@ def case_of(item: pytest.Item) -> Case | None:
 def label_and_sort(items: list[pytest.Item]) -> None:
     """Note each test's model and stage for the reports, and run cheap and telling checks first.
 
-    The order is gating, backtest, folds, integrity, decisions; tests of other kinds keep their places.
+    The order is gating of all models, then model by model backtest, folds and integrity, for which its policy is
+    prepared once, then the decisions. Tests of other kinds keep their places.
     """
-    staged = {}
+    staged, models = {}, dict[str, int]()
     for place, item in enumerate(items):
-        stage = next((stage for stage in STAGES if item.get_closest_marker(stage)), None)
+        marks = {mark.name for mark in item.iter_markers()}
+        stage = next((stage for stage in STAGES if stage in marks), None)
         case = case_of(item)
         if case is not None:
             item.user_properties.append(("model", case.model))
         if stage is not None:
             item.user_properties.append(("stage", stage))
-            staged[place] = (STAGES.index(stage), item)
+            model = models.setdefault(case.model, len(models)) if case and stage in _OF_ONE_POLICY else 0
+            first, last = stage == STAGES[0], stage == STAGES[-1]
+            staged[place] = ((not first, last, model, STAGES.index(stage)), item)
     ordered = sorted(staged.values(), key=lambda entry: entry[0])
     for place, (_, item) in zip(staged, ordered, strict=True):
         items[place] = item

@@ -220,7 +220,8 @@ def start_run(config: pytest.Config, settings: Settings) -> GateRun:
         _ = gate.plan  # a missing as-of or a foreign reward scale is refused before anything is collected
         models = {plan.model.id for plan in gate.plan.models}
         check_models(settings.waivers, models, "--gate-waivers")
-        gate = replace(gate, ledger=_ledger(gate, shared, collect_only=config.option.collectonly))
+        ledger = _ledger(gate, shared, collect_only=config.option.collectonly)
+        gate = replace(gate, ledger=ledger) if ledger else gate  # a plan anew only where it differs
         run = GateRun(gate, shared is None, run_id, scratch, datetime.now(UTC))
         if shared:
             run.scheduled, run.refusal = bool(shared["scheduled"]), _refusal(gate, shared)

@@ -4,6 +4,8 @@ import io
 import json
 import stat
 import struct
+import subprocess
+import sys
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_modelgate.adapters.archive import Limits, ModelArtifact, open_archive, write_archive
+from pytest_modelgate.adapters.archive.zip_source import ZipSource
 from pytest_modelgate.core.training_run import METRICS, Declared, ParityProbe, TrainingRun, TrainingWindow
 from pytest_modelgate.errors import ArchiveError
 
@@ -109,7 +112,61 @@ def test_a_checkpoint_is_copied_under_the_name_of_its_digest(tmp_path: Path) -> 
     assert path == tmp_path / "scratch" / f"{sha256}.pt"
     assert path.read_bytes() == b"weights"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert [item.name for item in path.parent.iterdir()] == [path.name]
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert [item.name for item in path.parent.iterdir() if item.suffix not in (".lock", ".sha256")] == [path.name]
+
+
+def test_a_checkpoint_is_read_from_the_archive_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, scratch = pack(tmp_path), tmp_path / "scratch"
+    with open_archive(path) as archive, open_archive(path) as others:
+        reference = archive.run.models[0].checkpoint
+        assert reference is not None
+        first = archive.checkpoint_file(reference, scratch)
+        monkeypatch.setattr(ZipSource, "chunks", None)
+
+        assert archive.checkpoint_file(reference, scratch) == others.checkpoint_file(reference, scratch) == first
+
+
+_COPY = """
+import sys
+from pathlib import Path
+from pytest_modelgate.adapters.archive import open_archive, reader
+
+def capped(*arguments, real=reader._capped):
+    Path(sys.argv[2], "reading").open("a").write("once\\n")
+    yield from real(*arguments)
+
+with open_archive(Path(sys.argv[1])) as archive:
+    reader._capped = capped
+    for model in archive.run.models:
+        print(*archive.checkpoint_file(model.checkpoint, Path(sys.argv[2], "scratch")))
+"""
+
+
+def test_of_several_processes_one_copies_and_the_others_wait(tmp_path: Path) -> None:
+    path = pack(tmp_path)
+    start = [sys.executable, "-c", _COPY, str(path), str(tmp_path)]
+
+    running = [subprocess.Popen(start, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    told = {process.communicate(timeout=60)[0] for process in running}
+
+    assert [process.returncode for process in running] == [0, 0]
+    assert len(told) == 1
+    assert (tmp_path / "reading").read_text() == "once\n"
+
+
+def test_an_archive_written_to_since_it_was_opened_yields_no_checkpoint(tmp_path: Path) -> None:
+    path = pack(tmp_path)
+    with open_archive(path) as archive:
+        reference = archive.run.models[0].checkpoint
+        assert reference is not None
+        with path.open("ab") as file:
+            file.write(b"more")
+
+        with pytest.raises(ArchiveError, match="changed while it was read"):
+            archive.checkpoint_file(reference, tmp_path / "scratch")
+
+    assert not list((tmp_path / "scratch").glob("*.pt"))
 
 
 def test_a_model_without_entry_and_an_entry_without_model_are_both_listed(tmp_path: Path) -> None:
@@ -268,7 +325,7 @@ def test_a_damaged_checkpoint_is_noticed_when_it_is_read(tmp_path: Path) -> None
         with pytest.raises(ArchiveError, match="checksum"):
             archive.checkpoint_file(reference, tmp_path / "scratch")
 
-    assert list((tmp_path / "scratch").iterdir()) == []
+    assert [item.suffix for item in (tmp_path / "scratch").iterdir()] == [".lock"]
 
 
 def test_caps_hold_for_what_is_unpacked(tmp_path: Path) -> None:

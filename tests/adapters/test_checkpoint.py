@@ -1,8 +1,10 @@
 """Checkpoints as trainers write them are read; whatever could make the gate judge another function is refused."""
 
 import os
+import pickle
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 from checkpoints import GENERATIONS, Actor, contents, saved, trainers_config
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pytest_modelgate.adapters.checkpoint import LoadedCheckpoint, load_checkpoint
 from pytest_modelgate.core.training_run import Declared
@@ -273,3 +277,161 @@ def test_two_who_disagree_are_both_named(tmp_path: Path, option: dict[str, Any],
 
 def test_an_activation_the_gate_cannot_compute_is_refused(tmp_path: Path) -> None:
     refused(saved(tmp_path, contents(config={"activation": "gelu", "feature_set": "x"})), "'gelu' is unknown")
+
+
+def rewritten(path: Path, change: Callable[[str, bytes], bytes]) -> Path:
+    """The same records, changed, with checksums that are right again."""
+    with zipfile.ZipFile(path) as archive:
+        records = {info.filename: archive.read(info) for info in archive.infolist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in records.items():
+            archive.writestr(name, change(name, content))
+    return path
+
+
+def with_pickle(path: Path, pickled: bytes) -> Path:
+    return rewritten(path, lambda name, content: pickled if name.endswith("data.pkl") else content)
+
+
+def test_of_optimizer_and_critic_not_a_number_is_read(tmp_path: Path) -> None:
+    made = contents(hidden=(8, 4))
+    made["others"] = {"optimizer": made.pop("optimizer_state_dict"), "spare": torch.ones(1000, 1000)}
+    path = saved(tmp_path, made)
+    expected = load(path).policy
+    actor = sum(tensor.nbytes for name, tensor in made["policy_state_dict"].items() if "value" not in name)
+    kept = 0
+    with zipfile.ZipFile(path) as archive, path.open("r+b") as file:
+        for info in archive.infolist():
+            number = info.filename.rpartition("data/")[2]
+            if number.isdigit() and int(number) >= 6:  # behind three layers of two: the critic, then the optimizer
+                file.seek(info.header_offset + 28)
+                start = info.header_offset + 30 + len(info.filename) + int.from_bytes(file.read(2), "little")
+                file.seek(start)
+                file.write(b"\xff" * info.file_size)  # not a number anywhere, and no checksum is right
+            elif number.isdigit():
+                kept += info.file_size
+    assert kept == actor
+
+    read = load(path).policy
+
+    for ours, theirs in zip(read.weights, expected.weights, strict=True):
+        assert np.array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_numbers_are_those_that_torch_reads(tmp_path: Path, kind: torch.dtype) -> None:
+    made = contents()
+    made["policy_state_dict"] = {name: tensor.to(kind) for name, tensor in made["policy_state_dict"].items()}
+    path = saved(tmp_path, made)
+
+    read = load(path).policy
+
+    theirs = torch.load(path, weights_only=True)["policy_state_dict"]
+    names = ("trunk.0", "trunk.2", "policy_head")
+    for name, weight, bias in zip(names, read.weights, read.biases, strict=True):
+        assert weight.dtype == bias.dtype == (np.float64 if kind is torch.float64 else np.float32)
+        assert np.array_equal(weight, theirs[f"{name}.weight"].double().numpy())
+        assert np.array_equal(bias, theirs[f"{name}.bias"].double().numpy())
+
+
+def test_parts_of_one_storage_are_read_from_where_they_begin(tmp_path: Path) -> None:
+    made = contents()
+    flat = torch.arange(2000, dtype=torch.float32)
+    made["policy_state_dict"]["trunk.0.weight"] = torch.nn.Parameter(flat[7 : 7 + 8 * 159].reshape(8, 159))
+    made["policy_state_dict"]["trunk.0.bias"] = flat[3:11]
+
+    read = load(saved(tmp_path, made)).policy
+
+    assert np.array_equal(read.weights[0], np.arange(7, 7 + 8 * 159).reshape(8, 159))
+    assert np.array_equal(read.biases[0], np.arange(3, 11))
+
+
+def test_a_matrix_in_another_order_is_refused(tmp_path: Path) -> None:
+    made = contents()
+    made["policy_state_dict"]["trunk.0.weight"] = torch.ones(159, 8).t()
+
+    refused(saved(tmp_path, made), "claims more values")
+
+
+def test_a_missing_record_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path, contents())
+    with zipfile.ZipFile(path) as archive:
+        records = {info.filename: archive.read(info) for info in archive.infolist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in records.items():
+            if not name.endswith("/data/0"):
+                archive.writestr(name, content)
+
+    refused(path, "names a record data/0 that is missing")
+
+
+@pytest.mark.parametrize("more", [-4, 4])
+def test_a_record_of_another_size_is_refused(tmp_path: Path, more: int) -> None:
+    path = saved(tmp_path, contents())
+    rewritten(path, lambda name, content: (content + bytes(4))[: len(content) + more] if "/data/0" in name else content)
+
+    refused(path, "claims more values than the file holds")
+
+
+_TENSOR = b"ctorch._utils\n_rebuild_tensor_v2\n"
+_STORAGE = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x01tQ"
+_ORDERED = b"ccollections\nOrderedDict\n"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"}" + b")" + b"q\x01h\x01\x86" * 60 + b"Ns",  # 2 ** 60 values as a key
+        b"Nr\xff\xff\xff\x7f",
+        b"h\x05",
+        b"}(K\x01u",
+        b"NK\x01a",
+        b"}q\x01K\x01}b",
+        b"]}X\x01\0\0\0aK\x01sb",
+        _ORDERED + b")R}X\x04\0\0\0itemsK\x01sb",
+        _ORDERED + b"K\x01\x85R",
+        _ORDERED + b")\x81",
+        b"ctorch\nSize\n)\x81",
+        b"ctorch\nSize\nJ\xff\xff\xff\xff\x85\x85R",
+        b"ctorch\nFloatStorage\n)R",
+        b"K\x01)R",
+        _TENSOR + b")R",
+        _TENSOR + b"(" + _STORAGE + b"J\xff\xff\xff\xffK\x01\x85K\x01\x85\x89" + _ORDERED + b")RtR",
+        _TENSOR + b"(" + _STORAGE + b"K\0K\x01\x85K\x01\x85\x89" + _ORDERED + b")R}tR",
+        b"(K\x01tQ",
+        b"K\x01Q",
+        b"Na",
+        b"t",
+        b"(((",
+        b"",
+        b"NN",
+    ],
+)
+def test_a_pickle_that_describes_no_checkpoint_is_refused(tmp_path: Path, body: bytes) -> None:
+    path = with_pickle(saved(tmp_path, contents()), b"\x80\x02" + body + b".")
+
+    refused(path, "cannot be read|damaged|nests tuples|expected a dict")
+
+
+def test_what_refers_to_itself_does_no_harm(tmp_path: Path) -> None:
+    made: dict[str, object] = {}
+    made["policy_state_dict"] = made["config"] = made["model_version"] = made
+    path = with_pickle(saved(tmp_path, contents()), pickle.dumps(made, 2))
+
+    refused(path, "model_version: is a dict")
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_pickle_with_some_bytes_changed_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = saved(tmp_path_factory.getbasetemp(), contents(config=None))
+    with zipfile.ZipFile(path) as archive:
+        pickled = bytearray(archive.read("model/data.pkl"))
+    places = st.integers(0, len(pickled) - 1)
+    for place, byte in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), min_size=1, max_size=4)):
+        pickled[place] = byte
+
+    with suppress(CheckpointError):  # any other error is ours
+        load(with_pickle(path, bytes(pickled)), activation="tanh", feature_set="reference-v1")

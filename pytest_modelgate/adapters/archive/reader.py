@@ -11,17 +11,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from filelock import FileLock
+
 from pytest_modelgate.adapters.archive.folder_source import FolderSource
 from pytest_modelgate.adapters.archive.limits import DEFAULT_LIMITS, Limits
 from pytest_modelgate.adapters.archive.names import Roles, archive_stamp, find_roles, parse_stamp
 from pytest_modelgate.adapters.archive.summary import Entry, parse_summary
 from pytest_modelgate.adapters.archive.text import plain, shown
 from pytest_modelgate.adapters.archive.zip_source import ZipSource
+from pytest_modelgate.adapters.atomic import write_atomically
 from pytest_modelgate.core.bars import Instrument, Timeframe
 from pytest_modelgate.core.training_run import CheckpointRef, Declared, TrainedModel, TrainingRun
 from pytest_modelgate.errors import ArchiveError
 
 Source = ZipSource | FolderSource
+_BINARY: int = getattr(os, "O_BINARY", 0)
 _Key = tuple[Instrument, Timeframe]
 
 
@@ -68,28 +72,47 @@ class Archive:
         return self._member_digest(checkpoint.member)
 
     def checkpoint_file(self, checkpoint: CheckpointRef, folder: Path) -> tuple[Path, str]:
-        """Copy a checkpoint into a private folder, under the name of its sha256.
+        """A copy of a checkpoint in a private folder, under the name of its sha256; read from the archive only once.
+
+        Whoever asks first copies; processes that share the folder wait for it, and take what is there.
+
+        Args:
+            folder: copies from this archive alone; it need not exist.
 
         Returns:
             The copy and its sha256.
 
         Raises:
-            ArchiveError: the content is damaged or larger than allowed; nothing is left behind then.
+            ArchiveError: the content is damaged or larger than allowed, or the archive was written to in the meantime;
+                no copy is left behind then.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        name = hashlib.sha256(checkpoint.member.encode()).hexdigest()
+        note = folder / f"{name}.sha256"
+        if not note.exists():
+            with FileLock(folder / f"{name}.lock", mode=0o600):
+                if not note.exists():
+                    write_atomically(note, self._copy(checkpoint.member, folder).encode(), durable=False)
+        sha256 = note.read_text(encoding="ascii")
+        return folder / f"{sha256}.pt", sha256
+
+    def _copy(self, member: str, folder: Path) -> str:
+        """Copy a member to the name of its digest, and return that."""
         digest = hashlib.sha256()
         temporary = folder / f".{secrets.token_hex(8)}.tmp"
         try:
-            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                for piece in _capped(self._source, checkpoint.member, self._limits.model_bytes, self._where):
+            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600), "wb") as file:
+                for piece in _capped(self._source, member, self._limits.model_bytes, self._where):
                     digest.update(piece)
                     file.write(piece)
-            path = folder / f"{digest.hexdigest()}.pt"
-            temporary.replace(path)
+            if not self._source.is_unchanged():
+                where = f"{self._where}, member {plain(member)}"
+                raise ArchiveError(where, "changed while it was read", "Let the training run end, then start again")
+            temporary.replace(folder / f"{digest.hexdigest()}.pt")
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        return path, digest.hexdigest()
+        return digest.hexdigest()
 
     def close(self) -> None:
         """Release the file."""

@@ -36,8 +36,7 @@ class ZipSource:
         except OSError as error:
             raise ArchiveError(where, f"cannot be opened: {error.strerror}", "Check its permissions") from None
         self._where = where
-        facts = os.fstat(self._file.fileno())
-        self.stamp = f"{facts.st_dev}-{facts.st_ino}-{facts.st_size}-{facts.st_mtime_ns}"
+        self.stamp = self._stamp()
         try:
             self._spans = self._members(limits)
         except BaseException:
@@ -72,6 +71,10 @@ class ZipSource:
             digest.update(piece)
         return digest.hexdigest()
 
+    def is_unchanged(self) -> bool:
+        """Whether nobody has written to the file since it was opened, as far as its stamp tells."""
+        return self._stamp() == self.stamp
+
     def close(self) -> None:
         """Release the file."""
         self._file.close()
@@ -85,6 +88,10 @@ class ZipSource:
             raise ArchiveError(where, error.problem, _REMEDY) from None
         check_names((name for name, _ in members), self._where)
         return {name: span for name, span in members if not name.endswith("/")}
+
+    def _stamp(self) -> str:
+        facts = os.fstat(self._file.fileno())
+        return f"{facts.st_dev}-{facts.st_ino}-{facts.st_size}-{facts.st_mtime_ns}"
 
     def _packed(self, span: Span) -> Iterator[bytes]:
         at, end = span.start, span.start + span.packed

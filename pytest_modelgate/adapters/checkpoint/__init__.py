@@ -1,4 +1,4 @@
-"""From a .pt file to a policy, without running anything the file says."""
+"""From a .pt file to a policy, without running anything the file says, and without torch."""
 
 from pytest_modelgate.adapters.checkpoint.loader import CheckpointFacts, LoadedCheckpoint, load_checkpoint
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_modelgate.adapters.checkpoint.container import REMEDY, read_pickle
+from pytest_modelgate.adapters.checkpoint.container import REMEDY, Container, read_container
 from pytest_modelgate.adapters.checkpoint.declared import (
     activation_name,
     check_activation,
@@ -18,7 +17,8 @@ from pytest_modelgate.adapters.checkpoint.declared import (
     text_or_none,
 )
 from pytest_modelgate.adapters.checkpoint.network import recover_layers
-from pytest_modelgate.adapters.checkpoint.pickled import StandIn, trainer_classes
+from pytest_modelgate.adapters.checkpoint.pickled import trainer_classes
+from pytest_modelgate.adapters.checkpoint.values import PickleError, read_values
 from pytest_modelgate.core.policy import MlpPolicy
 from pytest_modelgate.core.training_run import Declared
 from pytest_modelgate.errors import CheckpointError
@@ -64,7 +64,7 @@ def load_checkpoint(
     declared: Declared,
     trainer_packages: tuple[str, ...],
 ) -> LoadedCheckpoint:
-    """Read a checkpoint; the optimizer's state is not touched.
+    """Read a checkpoint; of its tensors only the actor's.
 
     Args:
         path: a private copy that nobody else can change.
@@ -76,7 +76,8 @@ def load_checkpoint(
     Raises:
         CheckpointError: anything about it that could make the gate judge another function than was trained.
     """
-    contents = _contents(path, where, trainer_packages)
+    container = read_container(path, where)
+    contents = _contents(container, where, trainer_packages)
     shape = read_shape(contents, where)
     config = config_fields(contents.get("config"))
     activation = choose(
@@ -102,7 +103,7 @@ def load_checkpoint(
     )
     inputs = shape.n_features * shape.window
     state = contents.get("policy_state_dict")
-    weights, biases = recover_layers(state, inputs, shape.n_actions, path.stat().st_size, where)
+    weights, biases = recover_layers(state, inputs, shape.n_actions, container, where)
     n_market = shape.n_features - shape.n_account
     policy = MlpPolicy(weights, biases, activation, n_market, shape.n_account, shape.window)
     facts = CheckpointFacts(
@@ -119,18 +120,11 @@ def load_checkpoint(
     return LoadedCheckpoint(policy, facts)
 
 
-def _contents(path: Path, where: str, trainer_packages: tuple[str, ...]) -> Mapping[str, object]:
+def _contents(container: Container, where: str, trainer_packages: tuple[str, ...]) -> Mapping[str, object]:
+    classes = trainer_classes(container.pickled, where, trainer_packages)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the standard library and torch, whose words are not for our users
-            names = trainer_classes(read_pickle(path, where), where, trainer_packages)
-            import torch
-
-            with torch.serialization.safe_globals([(StandIn, name) for name in names]):
-                contents = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except CheckpointError:
-        raise
-    except Exception:  # noqa: BLE001 - a bad file raises a dozen types, and torch's texts advise to load it unsafely
+        contents = read_values(container.pickled, classes)
+    except PickleError:
         raise CheckpointError(where, "cannot be read as a checkpoint of tensors and plain values", REMEDY) from None
     if not isinstance(contents, dict):
         problem = f"holds a {type(contents).__name__}, expected a dict with policy_state_dict"

@@ -6,18 +6,23 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_modelgate.adapters.checkpoint.container import Container
 from pytest_modelgate.adapters.checkpoint.declared import plain_dict
-from pytest_modelgate.core.policy import Floats
+from pytest_modelgate.adapters.checkpoint.values import StoredTensor
 from pytest_modelgate.errors import CheckpointError
 
 _WRAPPERS = ("_orig_mod.", "module.")  # torch.compile, DataParallel
+_FLOATS = {"bfloat16": "<u2", "float16": "<f2", "float32": "<f4", "float64": "<f8"}
 _TRAIN = "Store the policy as linear layers with one activation between them, as PPO trainers do"
 
 
 def recover_layers(
-    state: object, inputs: int, outputs: int, largest: int, where: str
-) -> tuple[list[Floats], list[Floats]]:
-    """Weights (out, in) and biases (out,) of the actor, in the order in which they apply.
+    state: object, inputs: int, outputs: int, container: Container, where: str
+) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+    """Weights (out, in) and biases (out,) of the actor, in the order in which they apply; float32 or float64.
 
     The critic's parameters (``value`` or ``critic`` in a part of their name) are left out. All others must be pairs of
     weight and bias that lead from the observation to the actions, one after the other.
@@ -26,7 +31,7 @@ def recover_layers(
         state: the policy's state dict.
         inputs: length of an observation.
         outputs: number of actions.
-        largest: bytes of the file; no tensor can honestly claim more.
+        container: holds the tensors' numbers; only those of the actor are read.
 
     Raises:
         CheckpointError: a parameter is missing, left over, of another shape, or not finite.
@@ -40,8 +45,8 @@ def recover_layers(
         raise CheckpointError(f"{where}, policy_state_dict", f"{found}, expected pairs of weight and bias", _TRAIN)
     weights, biases, width = [], [], inputs
     for name in names:
-        weight = _array(actor[f"{name}.weight"], f"{where}, {ascii(name[:80])[1:-1]}.weight", 2, largest)
-        bias = _array(actor[f"{name}.bias"], f"{where}, {ascii(name[:80])[1:-1]}.bias", 1, largest)
+        weight = _array(actor[f"{name}.weight"], f"{where}, {ascii(name[:80])[1:-1]}.weight", 2, container)
+        bias = _array(actor[f"{name}.bias"], f"{where}, {ascii(name[:80])[1:-1]}.bias", 1, container)
         if weight.shape[1] != width or bias.shape[0] != weight.shape[0]:
             shapes = f"weight {_shape(weight)} and bias {_shape(bias)}"
             problem = f"has {shapes}, expected {width} inputs and as many biases as outputs"
@@ -73,26 +78,32 @@ def _is_critics(name: str) -> bool:
     return any("value" in part or "critic" in part or part == "vf" for part in name.lower().split("."))
 
 
-def _array(tensor: object, where: str, dimensions: int, largest: int) -> Floats:
-    """A copy in float64."""
-    import torch
-
-    if not isinstance(tensor, torch.Tensor) or tensor.layout is not torch.strided:
+def _array(tensor: object, where: str, dimensions: int, container: Container) -> NDArray[Any]:
+    """A tensor's numbers, mapped from the file; what is narrower than float32 is copied and widened."""
+    if not isinstance(tensor, StoredTensor):
         raise CheckpointError(where, "is not a dense tensor", _TRAIN)
-    if tensor.dim() != dimensions or 0 in tensor.shape:
+    if len(tensor.shape) != dimensions or 0 in tensor.shape:
         raise CheckpointError(where, f"has shape {list(tensor.shape)}, expected {dimensions} dimensions", _TRAIN)
-    size = tensor.numel() * tensor.element_size()
-    if not tensor.is_contiguous() or size > min(largest, tensor.untyped_storage().nbytes()):
+    storage, count = tensor.storage, math.prod(tensor.shape)
+    dense = tuple(math.prod(tensor.shape[axis + 1 :]) for axis in range(dimensions))
+    strides = zip(tensor.shape, tensor.strides, dense, strict=False)
+    contiguous = len(tensor.strides) == dimensions and all(size == 1 or own == step for size, own, step in strides)
+    if not contiguous or tensor.offset + count > storage.count:
         raise CheckpointError(where, "claims more values than the file holds", _TRAIN)
-    if not tensor.is_floating_point():
-        raise CheckpointError(where, f"holds {tensor.dtype}, expected floating-point numbers", _TRAIN)
-    values = tensor.detach().to(torch.float64)
-    low, high = (float(end) for end in values.aminmax())
-    if not (math.isfinite(low) and math.isfinite(high)):
+    if storage.kind not in _FLOATS:
+        raise CheckpointError(where, f"holds {storage.kind}, expected floating-point numbers", _TRAIN)
+    record = container.map_record(storage.key)
+    if len(record) != storage.count * storage.itemsize:
+        raise CheckpointError(where, "claims more values than the file holds", _TRAIN)
+    stored: NDArray[Any] = np.frombuffer(record, _FLOATS[storage.kind], count, tensor.offset * storage.itemsize)
+    if storage.kind == "bfloat16":  # the upper half of a float32
+        stored = (stored.astype("<u4") << 16).view("<f4")
+    elif storage.kind == "float16":
+        stored = stored.astype("<f4")
+    if not math.isfinite(stored.min()) or not math.isfinite(stored.max()):
         raise CheckpointError(where, "holds a number that is not finite: training diverged", "Train the model again")
-    array: Floats = values.contiguous().numpy()
-    return array
+    return stored.reshape(tensor.shape)
 
 
-def _shape(array: Floats) -> str:
+def _shape(array: NDArray[Any]) -> str:
     return " x ".join(map(str, array.shape))

@@ -1,0 +1,66 @@
+"""Whole runs of pytest as other processes, and what they cost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+_OURS = ("pytest_modelgate.plugin", "pytest_html.plugin", "pytest_metadata.plugin", "xdist.plugin")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one process and the children it waited for.
+
+    Attributes:
+        wall, cpu: seconds.
+        peak: most memory that one of the processes had at a time, MB.
+        text: what it printed.
+        report: folder of the gate's results, where it was the gate.
+    """
+
+    wall: float
+    cpu: float
+    peak: float
+    text: str
+    report: Path = Path()
+
+
+def python(folder: Path, *arguments: str) -> Cost:
+    """Run Python in a folder; other people's plugins are not loaded."""
+    environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    log = folder / "output.txt"
+    with log.open("w") as file:
+        begun = time.perf_counter()
+        process = subprocess.Popen([sys.executable, *arguments], cwd=folder, env=environment, stdout=file, stderr=file)
+        _, status, used = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - begun
+    process.returncode = os.waitstatus_to_exitcode(status)
+    text = log.read_text()
+    if process.returncode not in (0, 1):
+        raise RuntimeError((text.strip().splitlines() or ["no output"])[-1])
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
+    return Cost(wall, used.ru_utime + used.ru_stime, used.ru_maxrss * unit / 2**20, text)
+
+
+def bare(folder: Path, tests: int, imports: str = "", *options: str) -> Cost:
+    """Plain pytest on so many empty tests, importing so much."""
+    body = f"{imports}\nimport pytest\n\n@pytest.mark.parametrize('n', range({tests}))\ndef test_nothing(n): pass\n"
+    (folder / "test_bare.py").write_text(body)
+    return python(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_bare.py", *options)
+
+
+def gate(folder: Path, archive: Path, *options: str, cassettes: Path = ROOT / "cassettes") -> Cost:
+    """The gate on an archive; nothing of an earlier run is used again."""
+    report = Path(tempfile.mkdtemp(prefix="report", dir=folder))
+    plugins = [word for name in _OURS for word in ("-p", name)]
+    chosen: Sequence[str] = (f"--gate-output={report}", f"--gate-cassettes={cassettes}", *options)
+    command = ("-m", "pytest", f"--model-archive={archive}", "-q", "-p", "no:cacheprovider", *plugins, *chosen)
+    return replace(python(folder, *command), report=report)

@@ -1,0 +1,67 @@
+"""A row of the table: what was measured, against what, and how far from the least that it could take."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import TypedDict
+
+
+class Row(TypedDict):
+    """What ``bench.json`` holds; None where there is nothing to say.
+
+    ``ratio`` is opponent / ours, ``distance`` ours / bound: more is better there, 1 is perfect here.
+    """
+
+    name: str
+    unit: str
+    ours: float | None
+    opponent: float | None
+    ratio: float | None
+    bound: float | None
+    distance: float | None
+    note: str
+
+
+def make_row(
+    name: str, unit: str, ours: float, *, opponent: float | None = None, bound: float | None = None, note: str = ""
+) -> Row:
+    """A measured row; ratio and distance follow from the rest."""
+    return {
+        "name": name,
+        "unit": unit,
+        "ours": ours,
+        "opponent": opponent,
+        "ratio": None if opponent is None else opponent / ours,
+        "bound": bound,
+        "distance": None if bound is None else ours / bound,
+        "note": note,
+    }
+
+
+def not_measured(name: str, why: str) -> Row:
+    """A row that says why it is empty."""
+    return {
+        "name": name,
+        "unit": "",
+        "ours": None,
+        "opponent": None,
+        "ratio": None,
+        "bound": None,
+        "distance": None,
+        "note": f"not measured: {why}",
+    }
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long it takes, by the wall clock."""
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def medians(rounds: int, *works: Callable[[], object]) -> list[float]:
+    """Median seconds of each; they take turns, so that whatever disturbs the machine disturbs all of them."""
+    taken = [[seconds(work) for work in works] for _ in range(rounds)]
+    return [statistics.median(column) for column in zip(*taken, strict=True)]

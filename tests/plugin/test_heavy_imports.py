@@ -1,0 +1,60 @@
+"""What is heavy is imported by whoever needs it: not to collect, and not by the process that only hands out work."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from model_factory import APPROVED
+
+from pytest_modelgate import ModelArtifact, write_archive
+
+HEAVY = ("alpaca", "exchange_calendars", "matplotlib", "requests", "scipy", "torch", "vcr")
+PROBE = f"""
+import json, os, sys
+
+def note(what):
+    with open("imported", "a") as file:
+        file.write(json.dumps([what, sorted(set({HEAVY!r}) & set(sys.modules))]) + "\\n")
+
+def pytest_collection_finish(session):
+    note("collected" if len(session.items) > 4 else "lost some")
+
+def pytest_unconfigure(config):
+    note("worker" if hasattr(config, "workerinput") else "controller")
+"""
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its checkpoint is none: who reads it finds out, and who collects does not."""
+    path = tmp_path_factory.mktemp("archives") / "Alpaca_trading_trained_20241227_211819.zip"
+    from datetime import UTC, datetime
+
+    model = ModelArtifact(symbol="UNIUSD", timeframe="1Hour", checkpoint=b"nothing", history=APPROVED)
+    return write_archive(path, [model], trained_at=datetime(2024, 12, 27, 21, 18, 19, tzinfo=UTC))
+
+
+def imported(folder: Path, archive: Path, *options: str) -> list[Any]:
+    (folder / "probe.py").write_text(PROBE)
+    arguments = [f"--model-archive={archive}", "-p", "probe", "-p", "no:randomly", "-p", "no:cacheprovider", *options]
+    environment = os.environ | {"PYTHONPATH": str(folder)}
+    command = [sys.executable, "-m", "pytest", *arguments]
+    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert run.returncode in (0, 1), run.stdout + run.stderr
+    return [json.loads(line) for line in (folder / "imported").read_text().splitlines()]
+
+
+def test_collecting_imports_nothing_heavy(archive: Path, tmp_path: Path) -> None:
+    assert imported(tmp_path, archive, "-n0", "--collect-only") == [["collected", []], ["controller", []]]
+
+
+def test_neither_controller_nor_workers_import_what_they_do_not_use(archive: Path, tmp_path: Path) -> None:
+    found = imported(tmp_path, archive, "-n1", "-m", "gating")
+
+    assert sorted(map(str, found)) == ["['collected', []]", "['controller', []]", "['worker', []]"]
