@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from pytest_modelgate.adapters.atomic import write_atomically
 from pytest_modelgate.core.evidence import Evidence, WindowFailure
 
-SCHEMA = "modelgate.evidence/2"
+SCHEMA = "modelgate.evidence/3"
 LOCKS = "locks"
 
 

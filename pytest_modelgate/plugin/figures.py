@@ -20,15 +20,52 @@ _SHORT = {
     "delay": "one bar later",
     "noise": "noise",
 }
+_CAPS = {
+    "gating": "training",
+    "backtest": "backtest",
+    "folds": "too few folds",
+    "return": "no profit",
+    "lucky_fold": "one lucky fold",
+    "champion": "champion",
+}
 
 
 def plain(text: str) -> str:
-    """Text for any terminal: ASCII, and nothing that could move its cursor."""
+    """Text for any terminal: ASCII, nothing that could move its cursor, nothing that GitHub takes for a command.
+
+    A runner obeys ``::name::`` at the start of a line, white space apart, and ``##[name]`` anywhere in it.
+    """
     return (
         "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
         .encode("ascii", "backslashreplace")
         .decode("ascii")
+        .replace("::", ":\\x3a")
+        .replace("##[", "#\\x23[")
     )
+
+
+def number(value: float) -> str:
+    """A figure in few characters; a dash where it is undefined."""
+    return "-" if math.isnan(value) else f"{value:.4g}"
+
+
+def held_back_by(judgement: Judgement) -> tuple[str, ...]:
+    """What keeps the decision from being better, in a word or two each, the table apart; empty when nothing does."""
+    decision = judgement.decision
+    if decision is None:
+        return ("no evidence",)
+    table = decision.table is not None and decision.table == decision.decision
+    found = ["folds"] if table and decision.decision.name != "LIVE" else []
+    binding = [cap for cap in decision.caps if cap.level == decision.decision]
+    found += [_CAPS[cap.check] for cap in binding if cap.check]
+    rest = sum(not cap.check for cap in binding)
+    failed = [check.name for check in judgement.checks if check.status == "fail"]
+    if rest and decision.decision.name == "RETRAIN":
+        return (*found, *failed)
+    missing = [_SHORT[proof.name] for proof in judgement.proofs if not proof.shown]
+    if rest and decision.decision.name == "PAPER":
+        return (*found, *missing)
+    return tuple(found) or (("training",) if decision.decision.name == "DROP" else ())
 
 
 def backtest_text(judgement: Judgement) -> str:

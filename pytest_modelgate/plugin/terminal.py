@@ -53,7 +53,9 @@ def header(config: pytest.Config, run: GateRun) -> list[str]:
         f"{settings.folds} folds over {settings.walk_forward_days} days; "
         f"{recording}{plain(str(settings.cassettes))}; account {settings.account}; device cpu"
     )
-    lines = [asked, basis, f"model gate: {_known(run)}", *hold_out_lines(run)]
+    lines = [asked, basis, f"model gate: {_known(run)}"]
+    if text := hold_out_text(run):
+        lines.append(f"model gate: {text}")
     if is_distributed(config) and not config.option.collectonly:
         lines.append(f"model gate: {describe(config)}")
     return lines
@@ -85,19 +87,19 @@ def begin(config: pytest.Config, run: GateRun) -> None:
         raise pytest.UsageError(str(error)) from None
 
 
-def hold_out_lines(run: GateRun) -> list[str]:
-    """Say when no fold is out-of-sample, and what would change that; nothing otherwise."""
+def hold_out_text(run: GateRun) -> str:
+    """Say when no fold is out-of-sample, and what would change that; empty otherwise."""
     from pytest_modelgate.core.hold_out import advise
 
     advice = advise(run.gate.plan, run.settings)
     if advice is None:
-        return []
+        return ""
     live = "LIVE is out of reach" if run.settings.decision == "proven" else "the folds prove nothing about new data"
     held = f"a trainer that holds out the last {advice.days} days can prove its models at once"
     if advice.provable_from is None:
-        return [f"model gate: no training window is declared: no fold is known to be out-of-sample, {live}; {held}"]
+        return f"no training window is declared: no fold is known to be out-of-sample, {live}; {held}"
     since = f"this archive could prove itself as of {advice.provable_from:%Y-%m-%d}"
-    return [f"model gate: no fold is out-of-sample, so {live}; {since}, {held}"]
+    return f"no fold is out-of-sample, so {live}; {since}, {held}"
 
 
 def write_closing_table(reporter: pytest.TerminalReporter, run: GateRun) -> None:
