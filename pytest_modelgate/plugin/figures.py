@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import math
+import os
+import shlex
+import sys
 from collections import Counter
+from collections.abc import Sequence
+from subprocess import list2cmdline
 from typing import TYPE_CHECKING
+
+import pytest
 
 if TYPE_CHECKING:  # pulls in pandas, which a run without an archive must not pay for
     from pytest_modelgate.core.context import Context
@@ -19,6 +26,13 @@ _SHORT = {
     "trades": "trades",
     "delay": "one bar later",
     "noise": "noise",
+}
+WORDS = {
+    "INCOMPLETE": "could not be judged",
+    "DROP": "do not use it",
+    "RETRAIN": "train it again",
+    "PAPER": "trade it on paper only",
+    "LIVE": "it may trade real money",
 }
 _CAPS = {
     "gating": "training",
@@ -42,6 +56,26 @@ def plain(text: str) -> str:
         .replace("::", ":\\x3a")
         .replace("##[", "#\\x23[")
     )
+
+
+def worst_first(judgements: Sequence[Judgement]) -> list[Judgement]:
+    """What could not be judged, then from DROP to LIVE; by name among equals."""
+    order = list(WORDS)
+    return sorted(judgements, key=lambda judgement: (order.index(judgement.word), judgement.plan.model.id))
+
+
+def tally(judgements: Sequence[Judgement]) -> str:
+    """How many models ended in what: ``1 DROP, 2 PAPER``."""
+    counts = Counter(judgement.word for judgement in judgements)
+    return ", ".join(f"{counts[word]} {word}" for word in WORDS if counts[word])
+
+
+def command_line(config: pytest.Config) -> str:
+    """The command that this run was started with, as a shell takes it."""
+    words = ["pytest", *map(str, config.invocation_params.args)]
+    command = list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
+    added = os.environ.get("PYTEST_ADDOPTS")
+    return command + (f"  (PYTEST_ADDOPTS: {added})" if added else "")
 
 
 def number(value: float) -> str:

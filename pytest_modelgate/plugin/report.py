@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import math
-import os
-import shlex
-import sys
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from subprocess import list2cmdline
 from typing import Any
 
 import pytest
@@ -21,25 +16,22 @@ from pytest_modelgate.core.evidence import WindowEvidence
 from pytest_modelgate.core.judgement import Judgement
 from pytest_modelgate.core.robustness import MULTIPLES
 from pytest_modelgate.plugin.figures import (
+    WORDS,
     backtest_text,
     champion_text,
+    command_line,
     held_back_by,
     number,
     proof_text,
     record_text,
     spread_text,
+    tally,
+    worst_first,
 )
 from pytest_modelgate.plugin.report_pictures import pictures_of, spark
 from pytest_modelgate.plugin.run import GateRun
 from pytest_modelgate.plugin.terminal import hold_out_text
 
-WORDS = {
-    "INCOMPLETE": "could not be judged",
-    "DROP": "do not use it",
-    "RETRAIN": "train it again",
-    "PAPER": "trade it on paper only",
-    "LIVE": "it may trade real money",
-}
 _REASONS = 3
 
 
@@ -51,26 +43,6 @@ class Row:
     period: str
     sample: str
     cells: tuple[str, ...]
-
-
-def worst_first(judgements: Sequence[Judgement]) -> list[Judgement]:
-    """What could not be judged, then from DROP to LIVE; by name among equals."""
-    order = list(WORDS)
-    return sorted(judgements, key=lambda judgement: (order.index(judgement.word), judgement.plan.model.id))
-
-
-def tally(judgements: Sequence[Judgement]) -> str:
-    """How many models ended in what: ``1 DROP, 2 PAPER``."""
-    counts = Counter(judgement.word for judgement in judgements)
-    return ", ".join(f"{counts[word]} {word}" for word in WORDS if counts[word])
-
-
-def command_line(config: pytest.Config) -> str:
-    """The command that this run was started with, as a shell takes it."""
-    words = ["pytest", *map(str, config.invocation_params.args)]
-    command = list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
-    added = os.environ.get("PYTEST_ADDOPTS")
-    return command + (f"  (PYTEST_ADDOPTS: {added})" if added else "")
 
 
 def render(config: pytest.Config, run: GateRun) -> str:
