@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-_MARKUP = re.compile(r"[\\`*_{}\[\]()<>#+!|~&@$^=]|(?<=\w):(?=//)|(?<=\bwww)\.")
+_MARKUP = re.compile(r"[\\`*_{}\[\]<>#|~&@$!]|(?<=\w):(?=//)|(?<=\bwww)\.")
+_START = re.compile(r"^[-+=](?=\s|$)|(?<=^\d)[.)]")  # would begin a list, or underline a title
 _MOST_SUMMARY = 900_000  # bytes; GitHub refuses a step's summary above 1 MiB
 
 
 def markdown(text: str) -> str:
     """Text in a paragraph, a list or a cell: no emphasis, link, image, HTML or mention comes of it."""
-    flat = " ".join(text.split())
-    escaped = _MARKUP.sub(lambda match: f"\\{match[0]}", flat)
-    return re.sub(r"^(?=[-=>])|^(\d+)(?=[.)])", lambda match: f"{match[1] or ''}\\", escaped)
+    escaped = _MARKUP.sub(_behind_backslash, " ".join(text.split()))
+    return _START.sub(_behind_backslash, escaped)
 
 
 def code(text: str) -> str:
@@ -45,6 +45,10 @@ def append_step_summary(environment: Mapping[str, str], text: str) -> None:
             file.write(cut + ("" if cut == text else "\n\n(cut: summary.md has it all)") + "\n")
     except OSError:
         return  # a summary is a courtesy: the verdict stands in its file
+
+
+def _behind_backslash(match: re.Match[str]) -> str:
+    return f"\\{match[0]}"
 
 
 def _data(text: str) -> str:

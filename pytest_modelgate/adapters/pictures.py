@@ -33,7 +33,7 @@ COLOURS = {
 }
 _SHADES = {"out-of-sample": "out", "in-sample": "in"}
 SAMPLES = {"out-of-sample": "out", "in-sample": "in", "gap": "gap", "unknown": "?"}
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.size": 12.0,
     "text.color": COLOURS["ink"],
@@ -47,7 +47,6 @@ _STYLE = {
     "xtick.labelcolor": COLOURS["ink"],
     "ytick.labelcolor": COLOURS["ink"],
     "figure.facecolor": "none",
-    "lines.linewidth": 1.4,
     "lines.solid_joinstyle": "round",
     "path.simplify": True,
 }
@@ -70,8 +69,8 @@ class Pictures:
         thin = growth.thinned(_MOST_POINTS)
         days = thin.times / _DAY
         with _empty(self._growth) as (figure, (upper, lower)):
-            _plot(upper, days, 100 * thin.market, color=COLOURS["market"], linestyle=(0, (4, 2)))
-            _plot(upper, days, 100 * thin.model, color=COLOURS["model"])
+            _plot(upper, days, 100 * thin.market, "market", dashed=True)
+            _plot(upper, days, 100 * thin.model, "model")
             upper.axhline(0.0, color=COLOURS["grid"], linewidth=0.8)
             lower.fill_between(days, -100 * thin.drawdown, 0.0, color=COLOURS["bad"], alpha=0.45, linewidth=0)
             _across(upper, days[0], days[-1])
@@ -101,13 +100,14 @@ class Pictures:
         """
         with _empty(self._training) as (figure, panels):
             for number, (axes, (metric, values)) in enumerate(zip(panels, history.items(), strict=False)):
-                steps = np.arange(1, len(values) + 1)
+                steps = np.arange(1.0, len(values) + 1)
                 finite = np.clip(np.where(np.isfinite(values), values, np.nan), -_BOUND, _BOUND)
                 kept = _thin(finite, _MOST_POINTS // 2)
-                _plot(axes, steps[kept], finite[kept], color=COLOURS["model"])
+                _plot(axes, steps[kept], finite[kept], "model")
                 axes.plot(steps[-1:], finite[-1:], "o", color=COLOURS["model"], markersize=4)
-                for limit, dashes in zip(limits[metric], ((0, ()), (0, (3, 2))), strict=True):
-                    axes.axhline(limit, color=COLOURS["good" if not dashes[1] else "bad"], linestyle=dashes, linewidth=1)
+                approved, review = limits[metric]
+                axes.axhline(approved, color=COLOURS["good"], linewidth=1)
+                axes.axhline(review, color=COLOURS["bad"], linewidth=1, linestyle=(0, (3, 2)))
                 if number == 0 and np.isfinite(finite).any():
                     peak = int(np.nanargmax(finite))
                     axes.plot([peak + 1], [finite[peak]], "o", markersize=8, fillstyle="none", color=COLOURS["ink"])
@@ -123,7 +123,7 @@ class Pictures:
         """The close of every bar, with entries and exits of round trips, and a band below for the time between."""
         days = prices.times / _DAY
         with _empty(self._prices) as (figure, (axes,)):
-            _plot(axes, days, prices.close, color=COLOURS["market"], linewidth=1.1)
+            _plot(axes, days, prices.close, "market", width=1.1)
             for side, mark, colour in ((1, "^", "good"), (-1, "v", "bad")):
                 trips = [trip for trip in prices.trips if trip.side == side]
                 bands = [(days[trip.entered], days[trip.left] - days[trip.entered]) for trip in trips]
@@ -240,14 +240,15 @@ def _canvas(width: int, height: int, *places: tuple[float, float, float, float])
 def _svg(figure: Figure, name: str, alt: str) -> str:
     text = io.StringIO()
     canvas: Any = figure.canvas
-    mpl.rcParams["svg.hashsalt"] = name  # ids are digests: alike in every run, and unique in a page
+    mpl.rcParams["svg.hashsalt"] = f"modelgate-{name}"  # ids are digests: alike in every run, and unique in a page
     canvas.print_svg(text, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     variables = {colour: f"var(--mg-{variable})" for variable, colour in COLOURS.items()}
     return tidy(text.getvalue(), variables, alt)
 
 
-def _plot(axes: Axes, x: Floats, y: Floats, **how: Any) -> None:
-    axes.plot(x, np.clip(y, -_BOUND, _BOUND), **how)
+def _plot(axes: Axes, x: Floats, y: Floats, colour: str, *, dashed: bool = False, width: float = 1.4) -> None:
+    style = (0, (4, 2)) if dashed else "-"
+    axes.plot(x, np.clip(y, -_BOUND, _BOUND), color=COLOURS[colour], linestyle=style, linewidth=width)
 
 
 def _thin(values: Floats, most: int) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from xml.etree import ElementTree as ET
 
 _LINK = "{http://www.w3.org/1999/xlink}href"
@@ -23,21 +23,7 @@ def tidy(text: str, colours: Mapping[str, str], alt: str) -> str:
     root = ET.fromstring(text)  # noqa: S314 - made by the plotting library, a moment ago
     used = set(re.findall(r"url\(#([^)]+)\)", text)) | {link[1:] for item in root.iter() if (link := item.get(_LINK))}
     for item in root.iter():
-        item.tag = item.tag.rpartition("}")[2]
-        if item.get("id") not in used:
-            item.attrib.pop("id", None)
-        if link := item.attrib.pop(_LINK, None):
-            item.set("href", link)
-        for name in _GEOMETRY:
-            if value := item.get(name):
-                item.set(name, _NUMBER.sub(_rounded, value).replace("\n", " ").strip())
-        if item.get("transform", "").startswith("rotate(-0 "):
-            item.attrib.pop("transform")
-        if style := item.get("style"):
-            item.set("style", _styled(style, colours))
-        if item.tag != "text" and item.text and not item.text.strip():
-            item.text = None
-        item.tail = None
+        _tidy_one(item, used, colours)
     for group in root.iter("g"):
         styles = {item.get("style") for item in group}
         if len(group) > 1 and len(styles) == 1 and all(item.tag == "use" for item in group):
@@ -48,6 +34,24 @@ def tidy(text: str, colours: Mapping[str, str], alt: str) -> str:
     root.attrib.clear()
     root.attrib.update({"viewBox": view, "role": "img", "aria-label": alt})
     return ET.tostring(root, encoding="unicode")
+
+
+def _tidy_one(item: ET.Element, used: Collection[str], colours: Mapping[str, str]) -> None:
+    item.tag = item.tag.rpartition("}")[2]
+    if item.get("id") not in used:
+        item.attrib.pop("id", None)
+    if link := item.attrib.pop(_LINK, None):
+        item.set("href", link)
+    if item.get("transform", "").startswith("rotate(-0 "):
+        item.attrib.pop("transform")
+    for name in _GEOMETRY:
+        if value := item.get(name):
+            item.set(name, _NUMBER.sub(_rounded, value).replace("\n", " ").strip())
+    if style := item.get("style"):
+        item.set("style", _styled(style, colours))
+    if item.tag != "text" and item.text and not item.text.strip():
+        item.text = None
+    item.tail = None
 
 
 def _rounded(match: re.Match[str]) -> str:

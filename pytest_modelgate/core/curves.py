@@ -62,7 +62,12 @@ class Growth:
         ends = np.unique(np.linspace(0, len(self.times) - 1, most).round().astype(np.int64))
         starts = np.concatenate([[0], ends[:-1] + 1])
         return [
-            (int(self.times[end]), float(self.model[end]), float(self.market[end]), float(self.drawdown[a:end + 1].max()))
+            (
+                int(self.times[end]),
+                float(self.model[end]),
+                float(self.market[end]),
+                float(self.drawdown[a : end + 1].max()),
+            )
             for a, end in zip(starts.tolist(), ends.tolist(), strict=True)
         ]
 

@@ -22,15 +22,15 @@ from pytest_modelgate.plugin.figures import (
     samples_text,
     spread_text,
 )
-from pytest_modelgate.plugin.summary import annotations
+from pytest_modelgate.plugin.summary import annotate
 
 if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must not pay for
     from pytest_modelgate.core.judgement import Judgement
     from pytest_modelgate.plugin.run import GateRun
 
 _COLUMNS = ("model", "decision", "table", "training", "backtest", "folds", "spread", "capped by")
-_LEAST_WANTED = ("capped by", "spread", "backtest", "table", "training", "folds")  # on a narrow terminal
-_WIDTH, _NARROW = 100, 20
+_LEAST_WANTED = ("spread", "capped by", "backtest", "table", "training", "folds")  # on a narrow terminal
+_WIDTH, _NARROW, _ROOM = 100, 20, 16
 _MODEL, _WORD = 0, 1
 _DETAILS = (champion_text, samples_text, proofs_text, checks_text, robustness_text, context_text)
 _MARKUP: dict[str, dict[str, bool]] = {
@@ -66,7 +66,7 @@ def write_closing(reporter: pytest.TerminalReporter, run: GateRun) -> None:
     reporter.line(f"verdict: {plain(str(run.verdict_path))} ({state})")
     if run.report_path:
         reporter.line(f"report:  {plain(str(run.report_path))}")
-    for line in annotations(run, os.environ):
+    for line in annotate(run, os.environ):
         reporter.line(line)
 
 
@@ -82,8 +82,8 @@ def lay_out(rows: Sequence[Sequence[str]], width: int) -> list[str]:
         lines = [[_COLUMNS[column] for column in kept], *([row[column] for column in kept] for row in texts)]
         widths = [max(len(line[place]) for line in lines) for place in range(len(kept))]
         room = width - sum(widths[:-1]) - 2 * (len(kept) - 1)
-        last = _COLUMNS[kept[-1]]
-        if room >= (len(last) if last == _COLUMNS[-1] else widths[-1]):
+        cuttable = kept[-1] == len(_COLUMNS) - 1
+        if room >= (min(widths[-1], _ROOM) if cuttable else widths[-1]):
             return [
                 "  ".join([*(cell.ljust(w) for cell, w in zip(line, widths[:-1], strict=False)), _cut(line[-1], room)])
                 for line in lines
@@ -102,16 +102,20 @@ def _warnings(run: GateRun) -> list[str]:
     found = []
     seen = [judgement.plan.model.id for judgement in run.judgements if judgement.folds_not_out_of_sample]
     if seen:
-        found.append(f"warning: folds that are not shown to be out-of-sample count in the decision on {', '.join(seen)}")
-    for series in run.verdict.market_data:
-        for finding in series.quality.warnings:
-            found.append(f"warning: market data of {series.symbol} {series.timeframe}: {finding}")
+        found.append(
+            f"warning: folds that are not shown to be out-of-sample count in the decision on {', '.join(seen)}"
+        )
+    found += [
+        f"warning: market data of {series.symbol} {series.timeframe}: {finding}"
+        for series in run.verdict.market_data
+        for finding in series.quality.warnings
+    ]
     return [*found, *(f"{waiver.check} of {waiver.model}: {waiver}" for waiver in run.settings.waivers)]
 
 
 def _write(reporter: pytest.TerminalReporter, text: str, width: int, indent: str = "", **markup: bool) -> None:
     """Wrapped; a line that goes on is indented by four, so that no word of it begins a line of its own."""
-    further = "    " if not indent else indent
+    further = indent or "    "
     for line in textwrap.wrap(plain(text), width, initial_indent=indent, subsequent_indent=further):
         reporter.line(line, **markup)
 

@@ -41,6 +41,10 @@ _CAPS = {
     "return": "no profit",
     "lucky_fold": "one lucky fold",
     "champion": "champion",
+    "out_of_sample": "unseen data",
+    "sharpe": "Sharpe",
+    "costs": "costs",
+    "timing": "timing",
 }
 
 
@@ -96,7 +100,7 @@ def held_back_by(judgement: Judgement) -> tuple[str, ...]:
     failed = [check.name for check in judgement.checks if check.status == "fail"]
     if rest and decision.decision.name == "RETRAIN":
         return (*found, *failed)
-    missing = [_SHORT[proof.name] for proof in judgement.proofs if not proof.shown]
+    missing = [_CAPS.get(proof.name, _SHORT[proof.name]) for proof in judgement.proofs if not proof.shown]
     if rest and decision.decision.name == "PAPER":
         return (*found, *missing)
     return tuple(found) or (("training",) if decision.decision.name == "DROP" else ())

@@ -82,4 +82,3 @@ class _HtmlReport:
         rows = {nodeid: tests[nodeid] for nodeid in ordered}
         tests.clear()
         tests.update(rows)
-

@@ -21,7 +21,7 @@ def facts(fixtures: Mapping[str, Any]) -> list[tuple[str, str]]:
     from pytest_modelgate.core.sanity import Sanity
 
     found: list[tuple[str, str]] = []
-    metric = fixtures.get("metric")
+    metric = str(fixtures.get("metric"))
     for value in fixtures.values():
         if isinstance(value, Gating) and metric in value.metrics:
             found += [("metric", metric), ("value", _figure(value.metrics[metric])), ("band", f"{value.bands[metric]}")]
@@ -49,7 +49,12 @@ def _window(evidence: WindowEvidence) -> list[tuple[str, str]]:
         "win_rate": metrics.win_rate,
         "profit_factor": metrics.profit_factor,
     }
-    period = [("window", evidence.window), ("start", evidence.start), ("end", evidence.end), ("sample", evidence.sample)]
+    period = [
+        ("window", evidence.window),
+        ("start", evidence.start),
+        ("end", evidence.end),
+        ("sample", evidence.sample),
+    ]
     return [*period, *((name, _figure(value)) for name, value in figures.items())]
 
 

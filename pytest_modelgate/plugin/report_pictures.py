@@ -49,9 +49,7 @@ class Picture:
 
 def spark(judgement: Judgement, draw: Pictures) -> Markup:
     """The folds of a model at a glance; empty when none was measured."""
-    returns = [
-        fold.metrics.total_return if isinstance(fold, WindowEvidence) else None for fold in judgement.folds
-    ]
+    returns = [fold.metrics.total_return if isinstance(fold, WindowEvidence) else None for fold in judgement.folds]
     if not any(value is not None for value in returns):
         return Markup()
     told = ", ".join("not measured" if value is None else percent(value) for value in returns)
@@ -75,9 +73,7 @@ def pictures_of(judgement: Judgement, profile: Profile, draw: Pictures) -> list[
     return found
 
 
-def _growth(
-    judgement: Judgement, windows: Sequence[WindowEvidence], title: str, name: str, draw: Pictures
-) -> Picture:
+def _growth(judgement: Judgement, windows: Sequence[WindowEvidence], title: str, name: str, draw: Pictures) -> Picture:
     found = growth(windows)
     parts = [f"{name} {place} {window.sample}" for place, window in enumerate(windows, start=1)]
     alt = (
@@ -106,7 +102,7 @@ def _prices(judgement: Judgement, window: WindowEvidence, draw: Pictures) -> Pic
     won = sum(trip.change > 0.0 for trip in found.trips)
     alt = (
         f"Price of {judgement.plan.model.instrument.symbol} over the backtest{cut}: from {found.close[0]:,.6g} to "
-        f"{found.close[-1]:,.6g} USD, with {len(found.trips)} round trips, {won} of them on the right side of the price."
+        f"{found.close[-1]:,.6g} USD, with {len(found.trips)} round trips, {won} of them on the right side of it."
     )
     svg = _drawn(lambda: draw.prices(found, f"{judgement.plan.model.id}-prices", alt))
     rows = [
@@ -151,7 +147,8 @@ def _costs(judgement: Judgement, draw: Pictures) -> Picture:
 
 def _training(judgement: Judgement, profile: Profile, draw: Pictures) -> Picture:
     model, gating = judgement.plan.model, judgement.plan.gating
-    assert model.history and gating
+    assert model.history
+    assert gating
     history = {metric: model.history[metric] for metric in METRICS}
     limits = {metric: (getattr(profile.approved, metric), getattr(profile.review, metric)) for metric in METRICS}
     fitness = [value if math.isfinite(value) else -math.inf for value in history["fitness_score"]]
@@ -170,11 +167,11 @@ def _training(judgement: Judgement, profile: Profile, draw: Pictures) -> Picture
     count = len(fitness)
     shown = sorted({peak - 1, *(round(step * (count - 1) / max(1, _ROWS - 1)) for step in range(_ROWS))})
     rows = [(str(row + 1), *(number(values[row]) for values in history.values())) for row in shown]
-    keys = (("model", "validation"), ("approved", "APPROVED needs"), ("review", "REVIEW needs"), ("peak", "peak"))
-    keys += (("advice", "recommended checkpoint"),) if advice else ()
+    keys = [("model", "validation"), ("approved", "APPROVED needs"), ("review", "REVIEW needs"), ("peak", "peak")]
+    keys += [("advice", "recommended checkpoint")] if advice else []
     note = f"{len(shown)} of {count} validations." if len(shown) < count else ""
     columns = ("validation", *(metric.replace("_", " ") for metric in history))
-    return Picture("Training: validation history", keys, svg, alt, columns, rows, note)
+    return Picture("Training: validation history", tuple(keys), svg, alt, columns, rows, note)
 
 
 def _drawn(draw: Callable[[], str]) -> Markup:

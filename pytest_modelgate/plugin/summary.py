@@ -46,7 +46,10 @@ def summary(config: pytest.Config, run: GateRun) -> str:
         state = f"**The verdict is not complete, nothing may be promoted:** {markdown(verdict.complete)}"
     lines += [f"**{count} model{'s' if count != 1 else ''}: {tally(judgements)}.** {state}", ""]
     if seen := [item.plan.model.id for item in judgements if item.folds_not_out_of_sample]:
-        lines += [f"> **In-sample warning:** folds of {', '.join(seen)} are not shown to lie after the training data.", ""]
+        lines += [
+            f"> **In-sample warning:** folds of {', '.join(seen)} are not shown to lie after the training data.",
+            "",
+        ]
     for waiver in run.settings.waivers:
         lines += [f"> **Waived:** {markdown(f'{waiver.check} of {waiver.model}, {waiver}')}", ""]
     lines += [*table(_COLUMNS, [_row(judgement) for judgement in judgements]), ""]
@@ -56,15 +59,17 @@ def summary(config: pytest.Config, run: GateRun) -> str:
         lines += [f"- {markdown(warning)}" for warning in judgement.warnings]
         lines += [""]
     lines += [
-        f"Archive sha256 {code(verdict.archive.sha256)}; profile {code(verdict.profile.name)}; as of "
-        f"{run.gate.plan.as_of:%Y-%m-%d %H:%M} UTC; verdict {code(verdict.digest)}.",
+        (
+            f"Archive sha256 {code(verdict.archive.sha256)}; profile {code(verdict.profile.name)}; as of "
+            f"{run.gate.plan.as_of:%Y-%m-%d %H:%M} UTC; verdict {code(verdict.digest)}."
+        ),
         "",
         f"To reproduce: {code(plain(command_line(config)))}",
     ]
     return "\n".join(lines) + "\n"
 
 
-def annotations(run: GateRun, environment: Mapping[str, str]) -> list[str]:
+def annotate(run: GateRun, environment: Mapping[str, str]) -> list[str]:
     """An error for every model that is blocked and a warning for every other that needs a look; elsewhere nothing."""
     if environment.get("GITHUB_ACTIONS") != "true" or run.settings.shard:
         return []
@@ -100,7 +105,7 @@ def _row(judgement: Judgement) -> tuple[str, ...]:
         f"**{judgement.word}**",
         table_word,
         gating.classification.value if gating else "-",
-        markdown(backtest_text(judgement)),
+        backtest_text(judgement),
         folds_text(judgement),
         spread_text(judgement),
         ", ".join(held_back_by(judgement)) or "-",
