@@ -7,11 +7,12 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 REQUIRED = "MODELGATE_BROWSER_REQUIRED"
 _NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
@@ -55,7 +56,12 @@ def opened(
     page.on("console", lambda message: watched.console.append(f"{message.type}: {message.text}"))
     page.on("pageerror", lambda error: watched.console.append(f"error: {error}"))
     page.on("request", lambda request: watched.requests.append(request.url))
-    page.on("dialog", lambda dialog: (watched.dialogs.append(dialog.message), dialog.dismiss()))
+    page.on("dialog", partial(_dismiss, watched))
     page.goto(file.as_uri())
     yield watched
     context.close()
+
+
+def _dismiss(watched: Watched, dialog: Dialog) -> None:
+    watched.dialogs.append(dialog.message)
+    dialog.dismiss()

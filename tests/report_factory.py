@@ -52,16 +52,16 @@ def plan_of(symbol: str, history: dict[str, tuple[float, ...]] | None = None) ->
 def window_evidence(
     model: str, window: Window, *, drift: float, sample: str = "out-of-sample", held: Sequence[float] | None = None
 ) -> WindowEvidence:
-    """Hourly bars of a window, one position of 30 hours in every 50 by default; the model earns ``drift`` a bar in it."""
+    """Hourly bars, by default with a position in 30 of every 50 of them, in which the market earns ``drift`` a bar."""
     bars = int((window.end - window.start) / pd.Timedelta(hours=1))
     chance = np.random.default_rng(int(hashlib.sha256(f"{model}{window.name}".encode()).hexdigest()[:8], 16))
-    inside = np.arange(bars) % 50 < 30 if held is None else np.zeros(bars)
-    position = 0.3 * inside if held is None else np.array(held)
-    move = chance.normal(0.0, 0.004, bars) + drift * np.sign(position)
+    pattern = 0.3 * (np.arange(bars) % 50 < 30) if held is None else held
+    position = np.array(pattern, dtype=np.float64)
+    move = np.asarray(chance.normal(0.0, 0.004, bars) + drift * np.sign(position), dtype=np.float64)
     costs = 0.0005 * np.abs(np.diff(np.sign(position), prepend=0.0))
     zeros = np.zeros(bars)
     carried = np.concatenate([[0.0], position[:-1]])
-    returns = position * move - 2 * costs
+    returns = np.asarray(position * move - 2 * costs, dtype=np.float64)
     track = Track(returns, carried, position, zeros, move, costs, costs)
     equity = 100_000.0 * np.concatenate([[1.0], np.cumprod(1.0 + returns)])
     sharpe = float(returns.mean() / returns.std(ddof=1)) if returns.any() else float("nan")

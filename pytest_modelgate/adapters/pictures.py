@@ -51,7 +51,7 @@ _STYLE: dict[Any, Any] = {
     "path.simplify": True,
 }
 _BOUND = 1e9  # what diverged further is drawn there
-_MOST_POINTS = 320
+_MOST_POINTS = 240
 _MOST_LABELS = 8  # of more windows only the numbers find room
 _DAY = 86_400
 

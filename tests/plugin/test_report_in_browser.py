@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Literal
 from xml.etree import ElementTree as ET
 
@@ -98,7 +97,7 @@ def test_every_picture_has_its_figures_as_a_table(page: Watched) -> None:
 
     assert figures.count() == 11
     rows = "all => all.map(figure => figure.querySelectorAll('details tbody tr').length)"
-    assert min(figures.evaluate_all(rows)) >= 4
+    assert min(figures.evaluate_all(rows)) >= 2
     figures.first.locator("summary").click()
     assert figures.first.locator("details tbody tr").first.is_visible()
 
