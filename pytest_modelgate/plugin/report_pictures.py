@@ -142,7 +142,7 @@ def _costs(judgement: Judgement, draw: Pictures) -> Picture:
         for line in (surface[start : start + width] for start in range(0, len(surface), width))
     ]
     columns = ("", *(f"slippage x{multiple:g}" for multiple in MULTIPLES))
-    return Picture(f"Costs: return of the folds, nothing left at x{left}", (), svg, alt, columns, rows)
+    return Picture(f"Costs: return of the folds; x{left} of them leave nothing", (), svg, alt, columns, rows)
 
 
 def _training(judgement: Judgement, profile: Profile, draw: Pictures) -> Picture:
