@@ -109,6 +109,7 @@ def _model(judgement: Judgement) -> dict[str, Any]:
         "backtest": backtest_text(judgement),
         "decision": decision,
         "spread": spread_text(judgement),
+        "drawdown": _deepest(judgement),
         "rows": _rows(judgement),
         "checkpoint": judgement.measured[0].checkpoint if judgement.measured else None,
         "member": plan.model.checkpoint.member if plan.model.checkpoint else "",
@@ -119,6 +120,11 @@ def _model(judgement: Judgement) -> dict[str, Any]:
         "record": record_text(judgement.context) if judgement.context else "",
         "proofs": [(proof, proof_text(proof)) for proof in judgement.proofs],
     }
+
+
+def _deepest(judgement: Judgement) -> str:
+    found = [fold.metrics.max_drawdown for fold in judgement.folds if isinstance(fold, WindowEvidence)]
+    return f"{max(found):.1%}" if found else "-"
 
 
 def _rows(judgement: Judgement) -> list[Row]:
