@@ -263,6 +263,8 @@ class Gate:
             bars=BarFigures.of(track_window(subject, window, trajectory)),
             delayed=FoldResult.of(measure(delayed, subject.bars_per_year)),
             refused=dict(trajectory.refused),
+            times=tuple(trajectory.index.as_unit("s").asi8.tolist()),
+            first_open=float(subject.series.bars.frame["open"].loc[trajectory.index[0]]),
         )
 
     def _examine(self, plan: ModelPlan, window: Window) -> IntegrityEvidence:

@@ -92,6 +92,8 @@ class WindowEvidence:
         bars: what was held and earned at every bar.
         delayed: what the window shows had every order come one bar later.
         refused: orders the account refused, by reason.
+        times: start of every bar, seconds since 1970 UTC.
+        first_open: USD, open of the first bar; with ``bars`` it gives every price.
     """
 
     model: str
@@ -106,6 +108,8 @@ class WindowEvidence:
     bars: BarFigures
     delayed: FoldResult
     refused: Mapping[str, int]
+    times: tuple[int, ...]
+    first_open: float
 
 
 @dataclass(frozen=True)
