@@ -12,6 +12,7 @@ import argparse
 import json
 import math
 import statistics
+import sys
 import tempfile
 import time
 import warnings
@@ -21,10 +22,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+
 from marketsim.generator import SeriesSpec, generate
 from marketsim.server import serve
 
 from pytest_modelgate.adapters import cassette_files, cassettes
+from pytest_modelgate.adapters.alpaca_transport import RecordedAdapter
 from pytest_modelgate.core.bars import COLUMNS, Instrument, Timeframe
 from pytest_modelgate.core.market import MarketRequest
 from pytest_modelgate.market_data import replay_bars
@@ -101,10 +106,10 @@ def frame_of_models(request: MarketRequest, folder: Path) -> pd.DataFrame:
             sort=Sort.ASC,
         )
         text = cassette_files.read_cassette(folder, cassette_files.path_of(request))
-        with cassettes.play(text, "benchmark", ""):
-            answer: Any = CryptoHistoricalDataClient().get_crypto_bars(
-                question
-            )  # a dict only where raw data is asked for
+        client = CryptoHistoricalDataClient()
+        with cassettes.play(text, "benchmark", "") as player:
+            client._session.mount("https://", RecordedAdapter(player.answer))  # noqa: SLF001 - there is no public way
+            answer: Any = client.get_crypto_bars(question)  # a dict only where raw data is asked for
             frame: pd.DataFrame = answer.df
     return frame
 

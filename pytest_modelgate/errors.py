@@ -7,6 +7,14 @@ command line turn them into what pytest or a shell shows.
 from __future__ import annotations
 
 
+def inert(text: str) -> str:
+    """Text in which GitHub's runner finds no workflow command, wherever a line is broken.
+
+    It takes ``::name::`` at the start of any line of output for one, and ``##[name]`` anywhere in it.
+    """
+    return text.replace("::", ": :").replace("##[", "## [")
+
+
 class GateError(Exception):
     """A problem the user can act on, told in one sentence per part.
 
@@ -23,7 +31,7 @@ class GateError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.problem}. {self.remedy}."
+        return inert(f"{self.where}: {self.problem}. {self.remedy}.")
 
 
 class ArchiveError(GateError):

@@ -15,10 +15,19 @@ from pytest_modelgate.adapters.checkpoint import load_checkpoint
 from pytest_modelgate.adapters.code_version import code_version, feature_set_version
 from pytest_modelgate.adapters.evidence_store import EvidenceStore
 from pytest_modelgate.adapters.ledger import LedgerState, Trial, record_trials
+from pytest_modelgate.adapters.torch_device import TorchDevice, cuda_problem
 from pytest_modelgate.champions import Champions
 from pytest_modelgate.core.bars import Bars, Timeframe
 from pytest_modelgate.core.champion import compare
-from pytest_modelgate.core.evaluation import FeatureSeries, Subject, compute_features, evaluate, replay, track_window
+from pytest_modelgate.core.evaluation import (
+    FeatureSeries,
+    Subject,
+    compute_features,
+    evaluate,
+    evaluate_all,
+    replay,
+    track_window,
+)
 from pytest_modelgate.core.evidence import (
     BarFigures,
     ChampionEvidence,
@@ -37,7 +46,7 @@ from pytest_modelgate.core.market import MarketRequest
 from pytest_modelgate.core.metrics import measure
 from pytest_modelgate.core.parity import check_parity
 from pytest_modelgate.core.plan import CHAMPION, INTEGRITY, ModelPlan, Plan, WindowId, make_plan, market_request
-from pytest_modelgate.core.policy import HOLD
+from pytest_modelgate.core.policy import HOLD, MlpPolicy
 from pytest_modelgate.core.profiles import Profile
 from pytest_modelgate.core.reference_features import REFERENCE
 from pytest_modelgate.core.settings import Settings
@@ -46,12 +55,13 @@ from pytest_modelgate.core.track import Track
 from pytest_modelgate.core.training_run import CheckpointRef, TrainedModel
 from pytest_modelgate.core.variants import Arena
 from pytest_modelgate.core.windows import Window, sample_of
-from pytest_modelgate.errors import ArchiveError, CheckpointError
+from pytest_modelgate.errors import ArchiveError, CheckpointError, SettingsError
 from pytest_modelgate.market_data import MarketSeries, load_series
 
 _MODELS_IN_MEMORY = 2
 _SERIES_IN_MEMORY = 16  # features of a year of hours are 4 MB, its bars half a MB; models of one symbol share them
 _MARKETS_IN_MEMORY = 64
+_WORTH_A_GPU = 5e10  # weights times bars times models: a processor takes as long for them as CUDA takes to start
 
 
 @dataclass(frozen=True)
@@ -133,8 +143,11 @@ class Gate:
         known = self.store.read(model_id, window_name)
         if known is not None:
             return known
-        with self.store.claim(model_id, window_name):
-            return self.store.read(model_id, window_name) or self._gain(model_id, window_name)
+        try:
+            with self.store.claim(model_id, window_name):
+                return self.store.read(model_id, window_name) or self._gain(model_id, window_name)
+        except SettingsError as error:  # the claim cannot be written: what nobody can read later is no evidence
+            return WindowFailure.from_error(model_id, window_name, error)
 
     def known(self, model_id: str, window_name: str) -> Evidence | None:
         """Evidence of one window as far as it is there, evaluating nothing; None when there is none.
@@ -192,7 +205,7 @@ class Gate:
                 self.store.write(evidence, key)
         except Exception as error:  # noqa: BLE001 - whatever breaks one model must not keep its siblings from being judged
             evidence = WindowFailure.from_error(model_id, window_name, error)
-            self.store.write(evidence, key)
+            self.store.fail(evidence, key)
         return evidence
 
     def _key(self, plan: ModelPlan, window: Window) -> str:
@@ -269,13 +282,14 @@ class Gate:
         else:
             policy, name = champion.load(self.settings)
             series = self._series(self._market(plan), self._feature_set(name, f"deployed {champion.file.name}"))
-            theirs = self._tracks(Subject(policy, series, own.rules), plan)
+            theirs = self._tracks(Subject(policy, series, own.rules, tuple(plan.folds), own.device), plan)
         comparison = compare(theirs, self._tracks(own, plan), champion.sha256)
         return ChampionEvidence(plan.model.id, window.name, comparison)
 
     def _tracks(self, subject: Subject, plan: ModelPlan) -> list[Track]:
         account, capital = self.settings.account, self.settings.capital
-        return [track_window(subject, fold, evaluate(subject, fold, account, capital)[0]) for fold in plan.folds]
+        traded = zip(plan.folds, evaluate_all(subject, plan.folds, account, capital), strict=True)
+        return [track_window(subject, fold, trajectory) for fold, (trajectory, _) in traded]
 
     def _prepare_uncached(self, model_id: str) -> _Prepared:
         plan = self.plan.of(model_id)
@@ -323,7 +337,22 @@ class Gate:
             quality=loaded_series.quality,
         )
         rules = self.profile.trading_rules(model.instrument.asset_class)
-        return _Prepared(Subject(loaded.policy, series, rules), checkpoint, market)
+        subject = Subject(loaded.policy, series, rules, (plan.backtest, *plan.folds), self._device(loaded.policy, plan))
+        return _Prepared(subject, checkpoint, market)
+
+    def _device(self, policy: MlpPolicy, plan: ModelPlan) -> TorchDevice | None:
+        """The GPU, if it is asked for, works, and is worth it; None means this processor."""
+        if self.settings.device == "cpu":
+            return None
+        if self.settings.device == "auto":
+            bars = (plan.folds[-1].end - plan.folds[0].start) / plan.model.timeframe.delta
+            if len(self.plan.models) * bars * sum(weight.size for weight in policy.weights) < _WORTH_A_GPU:
+                return None
+        return self._cuda
+
+    @cached_property
+    def _cuda(self) -> TorchDevice | None:
+        return None if cuda_problem() else TorchDevice("cuda")
 
     def _feature_set(self, name: str, where: str) -> FeatureSet:
         known = self.feature_sets()

@@ -133,8 +133,8 @@ def replay_text(request: MarketRequest, text: str, where: str, record_command: s
         MarketDataError: the recording is damaged, or another request was recorded.
     """
     remedy = f"Restore it from version control, or record it again: {record_command}"
-    with cassettes.play(text, where, remedy):
-        return alpaca.fetch_bars(request, credentials=None)
+    with cassettes.play(text, where, remedy) as player:
+        return alpaca.fetch_bars(request, credentials=None, reply=player.answer)
 
 
 def _joined(request: MarketRequest, spans: Sequence[Span], parts: Sequence[Bars]) -> Bars:

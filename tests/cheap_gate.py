@@ -6,8 +6,9 @@ to which fold stands in a JSON file that the environment variable names:
     {"log": FILE, "sleep": {"WAVUSD_1Hour.fold1of5": 0.2}, "mishap": {"WAVUSD_1Hour.fold2of5": "kill"}}
 
 The log gets one line per evaluation, ``clock`` the time when each begins. Mishaps strike while a fold is evaluated:
-``kill``, ``exit``, ``raise``, ``interrupt``, ``kill once``; or in its test: ``setup`` and ``setup once`` raise before
-it, ``body`` ends the process after it got its evidence. ``shuffle`` is the seed of a random order of all tests.
+``kill``, ``exit``, ``raise``, ``interrupt``, ``kill once``, ``memory``, ``gpu``; or in its test: ``setup`` and
+``setup once`` raise before it, ``body`` ends the process after it got its evidence. ``shuffle`` is the seed of a random
+order of all tests.
 """
 
 from __future__ import annotations
@@ -76,6 +77,10 @@ def _replay(request: MarketRequest, *_: object) -> Bars:
     return Bars(request.instrument, request.timeframe, frame)
 
 
+class AcceleratorError(RuntimeError):
+    """What torch raises when a GPU is lost."""
+
+
 def _strike(mishap: str | None) -> None:
     if mishap == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
@@ -85,6 +90,10 @@ def _strike(mishap: str | None) -> None:
         raise RuntimeError("a mishap")
     if mishap == "interrupt":
         pytest.fail("out of time")  # what pytest-timeout does
+    if mishap == "memory":
+        raise MemoryError
+    if mishap == "gpu":
+        raise AcceleratorError("CUDA error: unspecified launch failure\nCompile with `TORCH_USE_CUDA_DSA`")
 
 
 def pytest_addoption() -> None:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -17,13 +18,15 @@ from pytest_modelgate.core.market import MarketRequest
 from pytest_modelgate.errors import GateError, MarketDataError, SettingsError
 
 if TYPE_CHECKING:  # pulls in requests, which a run that replays nothing must not pay for
-    from pytest_modelgate.adapters.alpaca_transport import Travel
+    from requests.adapters import BaseAdapter
+
+    from pytest_modelgate.adapters.alpaca_transport import Answer, Travel
 
 __all__ = ["DATA_URL", "KEYS_FILE", "Credentials", "fetch_bars", "read_credentials"]
 
 DATA_URL = "APCA_API_DATA_URL"
 _Word = TypeVar("_Word", bound=Enum)
-_FIELDS = ("o", "h", "l", "c", "v")
+_FIGURES = itemgetter("o", "h", "l", "c", "v")
 _KEYS = f"Check {KEYS_FILE}, or {KEY_ID} and {SECRET_KEY}"
 _ADVICE = {
     400: ("refused the request as malformed", "Check the symbol, the feed and the adjustment"),
@@ -46,6 +49,7 @@ def fetch_bars(
     credentials: Credentials | None,
     data_url: str | None = None,
     travel: Travel | None = None,
+    reply: Answer | None = None,
 ) -> Bars:
     """All bars of a request, every page of them.
 
@@ -53,6 +57,7 @@ def fetch_bars(
         credentials: crypto is served without; for stocks None sends placeholders, which only a cassette accepts.
         data_url: another host that speaks Alpaca's wire; None is Alpaca's own.
         travel: how to ask; by default once, and as fast as answers come.
+        reply: answers instead of the network, as a recording does.
 
     Raises:
         MarketDataError: the service refused, did not answer, or answered with something else than the bars asked for.
@@ -61,11 +66,12 @@ def fetch_bars(
     from alpaca.common.exceptions import APIError
     from requests import exceptions as broken
 
-    from pytest_modelgate.adapters.alpaca_transport import RepeatedPageError, Travel
+    from pytest_modelgate.adapters.alpaca_transport import PatientAdapter, RecordedAdapter, RepeatedPageError, Travel
 
     where = f"market data of {request}"
     travel = travel or Travel()
-    ask = _question(request, credentials, data_url, travel)
+    adapter = RecordedAdapter(reply) if reply else PatientAdapter(travel)
+    ask = _question(request, credentials, data_url, adapter, trusting=travel.pace is not None)
     try:
         answer = ask()
     except APIError as error:
@@ -107,7 +113,12 @@ def _refused(where: str, error: Any, credentials: Credentials | None) -> GateErr
 
 
 def _question(
-    request: MarketRequest, credentials: Credentials | None, data_url: str | None, travel: Travel
+    request: MarketRequest,
+    credentials: Credentials | None,
+    data_url: str | None,
+    adapter: BaseAdapter,
+    *,
+    trusting: bool,
 ) -> Callable[[], Any]:
     """The call that fetches all pages as Alpaca's JSON, per symbol; its arguments are checked and bound."""
     with warnings.catch_warnings():
@@ -137,13 +148,13 @@ def _question(
     if request.instrument.asset_class is AssetClass.CRYPTO:
         pair = (credentials.key, credentials.secret) if credentials else (None, None)
         crypto = CryptoHistoricalDataClient(*pair, **options)
-        _prepare(crypto, travel)
+        _prepare(crypto, adapter, trusting=trusting)
         return partial(crypto.get_crypto_bars, CryptoBarsRequest(**window))
     feed = _one_of(DataFeed, request.feed, "feed")
     adjustment = _one_of(Adjustment, request.adjustment, "adjustment")
     pair = (credentials.key, credentials.secret) if credentials else ("replay", "replay")
     stocks = StockHistoricalDataClient(*pair, **options)
-    _prepare(stocks, travel)
+    _prepare(stocks, adapter, trusting=trusting)
     return partial(stocks.get_stock_bars, StockBarsRequest(**window, feed=feed, adjustment=adjustment))
 
 
@@ -155,20 +166,22 @@ def _one_of(words: type[_Word], word: str, what: str) -> _Word:
         raise SettingsError(what, problem, f"Choose one with --gate-{what}, or --{what} when recording") from None
 
 
-def _prepare(client: Any, travel: Travel) -> None:  # noqa: ANN401 - either of two clients
-    """Set up what the client offers no public way to."""
-    from pytest_modelgate.adapters.alpaca_transport import PatientAdapter
+def _prepare(client: Any, adapter: BaseAdapter, *, trusting: bool) -> None:  # noqa: ANN401 - either of two clients
+    """Set up what the client offers no public way to.
 
+    Args:
+        trusting: whether the environment's proxies count.
+    """
     client._retry = 0  # noqa: SLF001 - it would retry 429 and 504 only, after 3 s whatever their headers say
     session = client._session  # noqa: SLF001 - alpaca-py offers no public way
     for scheme in ("http://", "https://"):
-        session.mount(scheme, PatientAdapter(travel))
-    # Newer Pythons would ask for zstd too, which vcrpy cannot decode; it copies all headers several times a page.
+        session.mount(scheme, adapter)
+    # Newer Pythons would ask for zstd too, which vcrpy cannot decode.
     session.headers.clear()
     session.headers["Accept-Encoding"] = "gzip"
-    # A .netrc would replace the keys, and is looked up for every page; a proxy matters only where something is fetched.
-    session.trust_env = travel.pace is not None
-    if session.trust_env:
+    # A .netrc would replace the keys, and is looked up for every page.
+    session.trust_env = trusting
+    if trusting:
         session.auth = _as_it_is
 
 
@@ -183,7 +196,7 @@ def _to_bars(request: MarketRequest, rows: Sequence[Mapping[str, Any]], where: s
         raise MarketDataError(where, problem, "Check the spelling of the symbol and the dates")
     try:
         # Straight from JSON: Alpaca's own models take twenty times as long and refuse bars without n or vw.
-        values = np.array([[row[name] for name in _FIELDS] for row in rows])
+        values = np.array([_FIGURES(row) for row in rows])
         times = np.array([row["t"] for row in rows])
         index = pd.DatetimeIndex(pd.to_datetime(times.astype(str), utc=True, format="ISO8601")).as_unit("ns")
     except (KeyError, TypeError, ValueError):

@@ -26,12 +26,26 @@ _NAMES = (_KEY_NAMES, _SECRET_NAMES)
 _KEYS_REMEDY = "Write APCA_API_KEY_ID=... and APCA_API_SECRET_KEY=..., the same as JSON, or key and secret on two lines"
 
 
+class _Hidden(str):
+    """Text that travels as any other, but that nobody reads in a traceback's locals."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<hidden>"
+
+
 @dataclass(frozen=True)
 class Credentials:
-    """A key pair of Alpaca; its representation shows neither."""
+    """A key pair of Alpaca; no representation of it, nor of either text, shows them."""
 
     key: str = field(repr=False)
     secret: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Hide what is handed on to clients, too, whose headers stand in many a local variable."""
+        object.__setattr__(self, "key", _Hidden(self.key))
+        object.__setattr__(self, "secret", _Hidden(self.secret))
 
 
 def read_credentials(environ: Mapping[str, str]) -> Credentials | None:

@@ -6,14 +6,17 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import requests
 from filelock import FileLock
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.exceptions import ChunkedEncodingError, ConnectionError, ContentDecodingError, Timeout  # noqa: A004 - theirs
 
+# Method and address to status, headers and body.
+Answer = Callable[[str, str], tuple[int, Mapping[str, list[str]], bytes]]
 PASSING = frozenset((429, 500, 502, 503, 504))  # what may be better in a moment
 _BROKE_OFF = (Timeout, ConnectionError, ChunkedEncodingError, ContentDecodingError)
 _NO_BARS = ("", "")
@@ -71,11 +74,10 @@ class Travel:
 
     Attributes:
         timeout_s: seconds to wait for the service to answer, per try.
-        pace: whose turn it is; None when nothing has to wait, as in replay.
+        pace: whose turn it is; None when nothing has to wait.
         tries: how often a page is asked for before it is given up.
         tell: is told of every wait, in a sentence.
-        page: is told the starts of the first and the last bar of every page (ISO 8601), for progress; nobody is in
-            replay.
+        page: is told the starts of the first and the last bar of every page (ISO 8601), for progress.
     """
 
     timeout_s: float = 30.0
@@ -83,6 +85,27 @@ class Travel:
     tries: int = 1
     tell: Callable[[str], None] = lambda _: None
     page: Callable[[str, str], None] | None = None
+
+
+class RecordedAdapter(BaseAdapter):
+    """Lets a recording answer: no connection, no waiting, no second try."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self._answer = answer
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:  # noqa: ANN401
+        """The recorded response; what ``answer`` raises is passed on."""
+        response = requests.Response()
+        response.request, response.url = request, request.url or ""
+        response.status_code, headers, body = self._answer(request.method or "", response.url)
+        response.headers.update({name: ", ".join(values) for name, values in headers.items()})
+        response.raw = BytesIO(body)
+        response.encoding = "utf-8"  # as JSON is (RFC 8259); guessing it would take longer than parsing it
+        return response
+
+    def close(self) -> None:
+        """There is nothing to close."""
 
 
 class PatientAdapter(HTTPAdapter):
@@ -104,14 +127,13 @@ class PatientAdapter(HTTPAdapter):
             raise RepeatedPageError
         self._asked.add(request.url)
         options["timeout"] = self._travel.timeout_s
-        looks = self._travel.tries > 1 or self._travel.page  # in replay there is nothing to look for in an answer
         for number in range(self._travel.tries):
             wait_s, last_try = 2.0**number, number + 1 == self._travel.tries
             if self._travel.pace:
                 self._travel.pace.wait()
             try:
                 response = super().send(request, *args, **options)
-                ends = _ends(response) if looks else _NO_BARS  # a body that breaks off shows here
+                ends = _ends(response)  # a body that breaks off shows here
             except _BROKE_OFF as error:
                 if last_try:
                     raise

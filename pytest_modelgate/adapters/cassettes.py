@@ -6,11 +6,11 @@ A text holds one request with all its pages, as JSON: where it lies is the affai
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from functools import lru_cache
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
@@ -27,9 +27,63 @@ _SHORTEST_KEY = 8  # Alpaca's have 20 letters and more; what is shorter stands i
 _one_at_a_time = threading.RLock()
 
 
+class Player:
+    """Answers requests from a recording, each page once: vcrpy's cassette without its detour through HTTP libraries.
+
+    Patched libraries would turn each page into an HTTP message and take it apart again, which takes as long as all the
+    rest of a replay.
+    """
+
+    def __init__(self, text: str, where: str, remedy: str) -> None:
+        """See ``play``."""
+        from vcr.cassette import Cassette
+        from vcr.record_mode import RecordMode
+
+        self._where, self._remedy = where, remedy
+        try:
+            self._cassette = Cassette.load(
+                path=where,
+                persister=_Tape(text),
+                serializer=_CompactJson,
+                record_mode=RecordMode.NONE,
+                match_on=(_same_question,),
+            )
+        except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
+            raise MarketDataError(where, "is not a recording of vcrpy", remedy) from None
+
+    def answer(self, method: str, uri: str) -> tuple[int, dict[str, list[str]], bytes]:
+        """Status, headers and body of the page that a request asks for.
+
+        Raises:
+            MarketDataError: the recording does not hold it, or it was played before.
+        """
+        from vcr.errors import UnhandledHTTPRequestError
+        from vcr.request import Request
+
+        asked = _spell(uri)
+        try:
+            response = self._cassette.play_response(Request(method, asked, None, {}))
+        except UnhandledHTTPRequestError:
+            raise MarketDataError(self._where, f"does not hold {method} {asked}", self._remedy) from None
+        try:
+            return int(response["status"]["code"]), dict(response["headers"]), bytes(response["body"]["string"])
+        except (KeyError, TypeError, ValueError):
+            raise MarketDataError(self._where, "is not a recording of vcrpy", self._remedy) from None
+
+    def check_all_played(self) -> None:
+        """Every recorded page must have been asked for.
+
+        Raises:
+            MarketDataError: one was not.
+        """
+        if not self._cassette.all_played:
+            problem = f"only {self._cassette.play_count} of its {len(self._cassette)} pages were asked for"
+            raise MarketDataError(self._where, problem, self._remedy)
+
+
 @contextmanager
-def play(text: str, where: str, remedy: str) -> Iterator[None]:
-    """Answer HTTP requests from a recording; sockets are closed meanwhile, and every recorded page must be asked for.
+def play(text: str, where: str, remedy: str) -> Iterator[Player]:
+    """Answer from a recording; sockets are closed meanwhile, and every recorded page must be asked for.
 
     Args:
         text: what ``listen`` recorded.
@@ -39,24 +93,10 @@ def play(text: str, where: str, remedy: str) -> Iterator[None]:
     Raises:
         MarketDataError: the recording is damaged, or holds another request or more than was asked for.
     """
-    from vcr.errors import CannotOverwriteExistingCassetteException
-    from vcr.record_mode import RecordMode
-
-    recorder = _recorder(_Tape(text))
-    with _one_at_a_time, ExitStack() as contexts:
-        contexts.enter_context(_no_network(where))
-        try:
-            cassette = contexts.enter_context(recorder.use_cassette(where, record_mode=RecordMode.NONE))
-        except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
-            raise MarketDataError(where, "is not a recording of vcrpy", remedy) from None
-        try:
-            yield
-        except CannotOverwriteExistingCassetteException as error:
-            asked = f"{error.failed_request.method} {_spell(error.failed_request.uri)}"
-            raise MarketDataError(where, f"does not hold {asked}", remedy) from None
-        if not cassette.all_played:
-            problem = f"only {cassette.play_count} of its {len(cassette)} pages were asked for"
-            raise MarketDataError(where, problem, remedy)
+    player = Player(text, where, remedy)
+    with _one_at_a_time, _no_network(where):
+        yield player
+    player.check_all_played()
 
 
 class Recording:
@@ -81,7 +121,7 @@ def listen(where: str, secrets: tuple[str, ...] = ()) -> Iterator[Recording]:
 
     tape, recording = _Tape(None), Recording()
     context = _recorder(tape).use_cassette(where, record_mode=RecordMode.ALL, record_on_exception=False)
-    with _one_at_a_time, context:
+    with _one_at_a_time, _silence(), context:
         yield recording
     if tape.text is None:
         raise MarketDataError(where, "nothing was asked of Alpaca, so nothing was recorded", "Report this")
@@ -90,6 +130,18 @@ def listen(where: str, secrets: tuple[str, ...] = ()) -> Iterator[Recording]:
         problem = "would have held one of your keys, so it was not written"
         raise MarketDataError(where, problem, "Revoke the key if it was sent to another host than Alpaca's")
     recording.text = tape.text
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep vcrpy from logging whole answers, headers and all, before anything is scrubbed."""
+    logger = logging.getLogger("vcr")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 class _Tape:
@@ -131,8 +183,7 @@ def _recorder(tape: _Tape) -> Any:  # noqa: ANN401 - vcrpy publishes no types
         serializer="compact",
         match_on=("question",),
         before_record_request=_scrub_request,
-        # vcrpy scrubs what it loads, too: of a recording all that is left to do is take each page as it is.
-        before_record_response=_scrub_response if tape.text is None else None,
+        before_record_response=_scrub_response,
         decode_compressed_response=True,
     )
     recorder.register_serializer("compact", _CompactJson)
@@ -143,9 +194,7 @@ def _recorder(tape: _Tape) -> Any:  # noqa: ANN401 - vcrpy publishes no types
 
 def _scrub_request(request: Any) -> Any:  # noqa: ANN401 - vcrpy publishes no types
     """No header and no body is kept, and of the address what ``_spell`` leaves."""
-    spelled = _spell(request.uri)
-    if spelled != request.uri:  # vcrpy takes an address apart whenever it is set
-        request.uri = spelled
+    request.uri = _spell(request.uri)
     request.headers = {}
     request.body = None
     return request
@@ -160,14 +209,12 @@ def _same_question(asked: Any, recorded: Any) -> bool:  # noqa: ANN401 - vcrpy p
     return bool(asked.uri == recorded.uri and asked.method == recorded.method)
 
 
-@lru_cache(maxsize=1024)  # vcrpy asks for each page's address about four times
 def _spell(uri: str) -> str:
     """Alpaca's host whatever host was asked, and of the parameters Alpaca's own.
 
     They are sorted: their order is the client's affair and may change with its version.
     """
     parts = urlsplit(uri)
-    # As text: taking a query apart and putting it together again takes a quarter of a replay.
     known = sorted(pair for pair in parts.query.split("&") if pair.partition("=")[0] in _PARAMETERS)
     return urlunsplit(("https", HOST, parts.path, "&".join(known), ""))
 

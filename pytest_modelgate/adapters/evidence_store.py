@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pytest_modelgate.adapters.atomic import write_atomically
 from pytest_modelgate.core.evidence import Evidence, WindowFailure
+from pytest_modelgate.errors import SettingsError
 
 SCHEMA = "modelgate.evidence/2"
 LOCKS = "locks"
@@ -55,11 +56,23 @@ class EvidenceStore:
 
         Args:
             key: what the evidence depends on (``core.evidence_key``); empty where that could not be found out.
+
+        Raises:
+            SettingsError: it cannot be written; a record that was there is as it was.
         """
         body = _Body(key=key, evidence=evidence).model_dump_json()
         record = {"schema": SCHEMA, "sha256": hashlib.sha256(body.encode()).hexdigest(), "body": body}
         path = self.folder / _file_name(evidence.model, evidence.window)
-        write_atomically(path, (json.dumps(record) + "\n").encode(), durable=False)
+        with _told(self.root):
+            write_atomically(path, (json.dumps(record) + "\n").encode(), durable=False)
+
+    def fail(self, failure: WindowFailure, key: str = "") -> None:
+        """Record a failure; where that cannot be written, nothing is on record: what was there no longer counts."""
+        try:
+            self.write(failure, key)
+        except SettingsError:
+            with suppress(OSError):  # then the verdict cannot be written either, and says that the run has not finished
+                (self.folder / _file_name(failure.model, failure.window)).unlink(missing_ok=True)
 
     def read(self, model: str, window: str) -> Evidence | None:
         """This run's record of a window; None when there is none.
@@ -104,23 +117,30 @@ class EvidenceStore:
 
         A claim within a claim of the same process is part of it. A claim that a process took to its grave goes on
         record as a failure.
+
+        Raises:
+            SettingsError: the claim cannot be written.
         """
         name = f"{model}.{window}"
         if name in self._claimed:
             yield
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        attempt = self.folder / f"{name}.attempt"
-        with FileLock(self.folder / f"{name}.lock"):
+        attempt, lock = self.folder / f"{name}.attempt", FileLock(self.folder / f"{name}.lock")
+        with _told(self.root):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        try:
             if attempt.exists():
-                self.write(_crash(model, window))
-            attempt.touch()
+                self.fail(_crash(model, window))
+            with _told(self.root):
+                attempt.touch()
             self._claimed.add(name)
-            try:
-                yield
-            finally:
-                self._claimed.discard(name)
+            yield
+        finally:
+            self._claimed.discard(name)
+            with suppress(OSError):  # a claim that stays behind is taken for a crash
                 attempt.unlink(missing_ok=True)
+            lock.release()
 
     def forget(self, model: str, window: str) -> None:
         """Take back that a window failed or crashed in this run: its test is run again. Valid evidence stays."""
@@ -150,6 +170,8 @@ class EvidenceStore:
                 return attempt.exists()  # or else its process has just let go of it
         except Timeout:
             return False
+        except OSError:
+            return True  # nobody can tell
 
     def _elsewhere(self, name: str) -> Iterator[Path]:
         """Records of a window in other runs' folders."""
@@ -166,6 +188,16 @@ class EvidenceStore:
                 if path.parent != self.folder:
                     found.setdefault(path.name, []).append(path)
         return found
+
+
+@contextmanager
+def _told(root: Path) -> Iterator[None]:
+    """Say in a sentence why nothing can be written."""
+    try:
+        yield
+    except OSError as error:
+        problem = f"evidence cannot be written to {root}: {error.strerror}"
+        raise SettingsError("--gate-output", problem, "Make room, or name a folder that can be written") from None
 
 
 def _file_name(model: str, window: str) -> str:

@@ -35,6 +35,7 @@ from pytest_modelgate.core.plan import Plan
 from pytest_modelgate.core.profiles import Profile
 from pytest_modelgate.core.robustness import Robustness
 from pytest_modelgate.core.settings import Settings
+from pytest_modelgate.errors import SettingsError
 
 
 def make_verdict(
@@ -100,8 +101,16 @@ def verdict_bytes(verdict: Verdict) -> bytes:
 
 
 def write_verdict(path: Path, verdict: Verdict) -> None:
-    """Replace the file in one step; a reader sees the old verdict or the new one."""
-    write_atomically(path, verdict_bytes(verdict))
+    """Replace the file in one step; a reader sees the old verdict or the new one.
+
+    Raises:
+        SettingsError: it cannot be written; the old one is as it was.
+    """
+    try:
+        write_atomically(path, verdict_bytes(verdict))
+    except OSError as error:
+        problem = f"{path} cannot be written: {error.strerror}"
+        raise SettingsError("--gate-output", problem, "Make room, or name a folder that can be written") from None
 
 
 def json_schema() -> str:

@@ -141,14 +141,26 @@ class Bars:
         assert isinstance(index, pd.DatetimeIndex)
         return index
 
+    @cached_property
+    def quotes(self) -> tuple[list[float], list[float], list[pd.Timestamp]]:
+        """Opens, closes and bar starts as a simulation wants them; made once, for it may be run many times."""
+        return self.frame["open"].tolist(), self.frame["close"].tolist(), list(self.index)
+
     def positions(self, start: pd.Timestamp, end: pd.Timestamp) -> slice:
         """Row range of the bars that start at or after ``start`` and before ``end``."""
         first, last = self.index.searchsorted([start, end])
         return slice(int(first), int(last))
 
     def rows(self, where: slice) -> Bars:
-        """The bars of a row range."""
-        return Bars(self.instrument, self.timeframe, self.frame.iloc[where])
+        """The bars of a row range; the same object for the same range."""
+        key = (where.start, where.stop)
+        if key not in self._parts:
+            self._parts[key] = Bars(self.instrument, self.timeframe, self.frame.iloc[where])
+        return self._parts[key]
+
+    @cached_property
+    def _parts(self) -> dict[tuple[int, int], Bars]:
+        return {}
 
     @cached_property
     def sha256(self) -> str:

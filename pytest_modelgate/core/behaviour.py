@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from pytest_modelgate.core.account import BELOW_MINIMUM, SHORT_NOT_ALLOWED, Trade, TradingRules
+from pytest_modelgate.core.account import BELOW_MINIMUM, SHORT_NOT_ALLOWED, Fill, TradingRules
 from pytest_modelgate.core.bars import AssetClass
 from pytest_modelgate.core.checks import Check
-from pytest_modelgate.core.policy import ACTIONS, HOLD
+from pytest_modelgate.core.policy import ACTIONS, HOLD, Floats
 from pytest_modelgate.core.profiles import IntegrityLimits
 from pytest_modelgate.core.simulation import Trajectory
 from pytest_modelgate.core.track import Track
@@ -70,9 +70,9 @@ def check_accounting(trajectories: Sequence[Trajectory]) -> Check:
             np.abs(trajectory.equity[1:] - trajectory.cash - trajectory.position_value),
             np.abs(trajectory.cash - cash),
             np.abs([math.fsum(trade.pnl for trade in trajectory.trades) - (float(trajectory.equity[-1]) - capital)]),
-            np.array([abs(_cash_change(trajectory, trade) - trade.pnl) for trade in trajectory.trades]),
+            _trade_gaps(trajectory),
         ]
-        worst = max(worst, *(float(gap.max(initial=0.0)) / scale for gap in gaps))
+        worst = float(np.max([worst, *(gap.max(initial=0.0) / scale for gap in gaps)]))  # unlike max, keeps a NaN
         bars, trips = bars + len(trajectory.index), trips + len(trajectory.trades)
     figures = {"worst_relative_error": worst, "bars": float(bars), "round_trips": float(trips)}
     if not worst <= _EXACT:
@@ -85,20 +85,28 @@ def check_accounting(trajectories: Sequence[Trajectory]) -> Check:
     return Check("accounting", "pass", sentence, figures)
 
 
-def _cash_change(trajectory: Trajectory, trade: Trade) -> float:
-    """Cash of all fills of a trade; neighbours that share a bar are told apart by the position."""
-    held, flow, total, inside = 0.0, 0.0, math.nan, False
-    for fill in trajectory.fills:
+def _round_trips(fills: Sequence[Fill]) -> list[tuple[pd.Timestamp, pd.Timestamp, float]]:
+    """First and last fill of every way from flat to flat, and the cash that all its fills brought in, USD."""
+    trips, held, flow, opened = [], 0.0, 0.0, None
+    for fill in fills:
         if held == 0.0:
-            inside, flow = fill.time == trade.entry_time, 0.0
+            opened, flow = fill.time, 0.0
         signed = fill.quantity if fill.side == "buy" else -fill.quantity
         flow -= signed * fill.price + fill.fee
         before, held = held, held + signed
         if abs(held) <= _EXACT * max(abs(before), abs(signed)):
             held = 0.0
-            if inside and fill.time == trade.exit_time:
-                total = flow
-    return total
+            trips.append((opened or fill.time, fill.time, flow))
+    return trips
+
+
+def _trade_gaps(trajectory: Trajectory) -> Floats:
+    """How far the P&L of every trade is from the cash of its fills, USD; inf where the fills make other trades."""
+    trips = _round_trips(trajectory.fills)
+    found = [(trade.entry_time, trade.exit_time) for trade in trajectory.trades]
+    if [trip[:2] for trip in trips] != found:
+        return np.array([math.inf])
+    return np.array([abs(flow - trade.pnl) for (_, _, flow), trade in zip(trips, trajectory.trades, strict=True)])
 
 
 def check_feasibility(trajectories: Sequence[Trajectory], asset_class: AssetClass, rules: TradingRules) -> Check:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from pytest_modelgate.core.account import Account, TradingRules, account_features
 from pytest_modelgate.core.bars import Bars
 from pytest_modelgate.core.features import FeatureSet
+from pytest_modelgate.core.inference import Device, Observed, decide_all
 from pytest_modelgate.core.metrics import Metrics, bars_per_year, measure
-from pytest_modelgate.core.policy import HOLD, NEUTRAL_ACCOUNT, Floats, MlpPolicy, Policy, greedy
+from pytest_modelgate.core.policy import HOLD, NEUTRAL_ACCOUNT, Actions, Floats, MlpPolicy, Policy, greedy
 from pytest_modelgate.core.settings import AccountMode
-from pytest_modelgate.core.simulation import Decide, Trajectory, simulate
+from pytest_modelgate.core.simulation import Trajectory, simulate, simulate_lanes
 from pytest_modelgate.core.track import Track, track_of
 from pytest_modelgate.core.windows import Window
 from pytest_modelgate.errors import CheckpointError, MarketDataError
@@ -56,11 +58,18 @@ def compute_features(bars: Bars, feature_set: FeatureSet) -> FeatureSeries:
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A model made ready to be judged: its policy, the features it sees, the rules it trades under."""
+    """A model made ready to be judged: its policy, the features it sees, the rules it trades under.
+
+    Attributes:
+        judged: windows whose actions are found together, as soon as those of one of them are asked for.
+        device: evaluates the policy for many bars at once; None means this processor.
+    """
 
     policy: Policy
     series: FeatureSeries
     rules: TradingRules
+    judged: tuple[Window, ...] = ()
+    device: Device | None = None
 
     def __post_init__(self) -> None:
         """Refuse a policy that was trained on another number of features.
@@ -79,6 +88,43 @@ class Subject:
         bars = self.series.bars
         return bars_per_year(bars.index, bars.timeframe, bars.instrument.asset_class)
 
+    @property
+    def history(self) -> int:
+        """Bars that the features and the first observation need."""
+        return self.series.warmup + self.policy.window - 1
+
+    @cached_property
+    def _decided(self) -> Actions:
+        """What was decided at every bar so far, with neutral account features; -1 where nobody asked."""
+        return np.full(len(self.series.bars), -1, dtype=np.int64)
+
+    def neutral_actions(self, rows: slice) -> Actions:
+        """What the policy decides at the bars of a range, with neutral account features; each is found once.
+
+        Args:
+            rows: of the series, none before ``history``.
+
+        Raises:
+            CheckpointError: a feature, weight, layer or logit is not finite.
+        """
+        if (self._decided[rows] < 0).any():
+            bars = self.series.bars
+            ranges = [rows, *(bars.positions(window.start, window.end) for window in self.judged)]
+            first = max(self.history, min(part.start for part in ranges))
+            whole = slice(first, max(part.stop for part in ranges))
+            self._decided[whole] = self.decide(self.policy, [self.series.matrix], whole)[0]
+        return self._decided[rows]
+
+    def decide(self, policy: Policy, matrices: Sequence[Floats], rows: slice) -> list[Actions]:
+        """What some policy decides at the bars of a range, with neutral account features.
+
+        Args:
+            matrices: features of the whole series (bars, features), and of what else it is shown.
+        """
+        neutral = np.array(NEUTRAL_ACCOUNT[: policy.n_account])
+        observed = [matrix[rows.start - policy.window + 1 : rows.stop] for matrix in matrices]
+        return decide_all(policy, observed, neutral, self.device)
+
 
 def evaluate(subject: Subject, window: Window, account: AccountMode, capital: float) -> tuple[Trajectory, Metrics]:
     """Trade one window from flat, by the policy's greedy actions.
@@ -89,13 +135,25 @@ def evaluate(subject: Subject, window: Window, account: AccountMode, capital: fl
 
     Raises:
         MarketDataError: too few bars in the window, or before it for the first observation.
+        CheckpointError: a feature, weight, layer or logit is not finite.
     """
-    series, policy = subject.series, subject.policy
-    rows = usable_rows(subject, window)
-    observed = series.matrix[rows.start - policy.window + 1 : rows.stop]
-    decide = _decide_neutral(policy, observed) if account == "neutral" else _decide_tracked(policy, observed)
-    trajectory = simulate(series.bars.rows(rows), decide, policy.n_actions, subject.rules, capital)
-    return trajectory, measure(trajectory, subject.bars_per_year)
+    return evaluate_all(subject, [window], account, capital)[0]
+
+
+def evaluate_all(
+    subject: Subject, windows: Sequence[Window], account: AccountMode, capital: float
+) -> list[tuple[Trajectory, Metrics]]:
+    """Trade several windows, each from flat; with a tracked account side by side, as lanes of one batch.
+
+    Raises:
+        MarketDataError, CheckpointError: as ``evaluate``, of any of them.
+    """
+    ranges = [usable_rows(subject, window) for window in windows]
+    if account == "neutral" or subject.policy.n_account == 0:
+        traded = [_neutral(subject, rows, capital) for rows in ranges]
+    else:
+        traded = _tracked(subject, ranges, capital)
+    return [(trajectory, measure(trajectory, subject.bars_per_year)) for trajectory in traded]
 
 
 def usable_rows(subject: Subject, window: Window) -> slice:
@@ -104,15 +162,14 @@ def usable_rows(subject: Subject, window: Window) -> slice:
     Raises:
         MarketDataError: fewer than two, or too few before them for the first observation.
     """
-    series, policy = subject.series, subject.policy
+    series = subject.series
     rows = series.bars.positions(window.start, window.end)
     where = f"{series.bars.instrument.symbol} {series.bars.timeframe}, {window.name} from {window.start}"
-    needed = series.warmup + policy.window - 1
     if rows.stop - rows.start < 2:
         problem = f"{rows.stop - rows.start} bars up to {window.end}, expected at least 2"
         raise MarketDataError(where, problem, "Ask for longer windows, or record the market data again")
-    if rows.start < needed:
-        problem = f"{rows.start} bars before it, the features and the first observation need {needed}"
+    if rows.start < subject.history:
+        problem = f"{rows.start} bars before it, the features and the first observation need {subject.history}"
         raise MarketDataError(where, problem, "Ask for fewer --gate-walk-forward-days, or record a longer history")
     return rows
 
@@ -133,20 +190,29 @@ def track_window(subject: Subject, window: Window, trajectory: Trajectory) -> Tr
     return track_of(trajectory, bars.rows(rows), float(before), subject.rules)
 
 
-def _decide_neutral(policy: Policy, observed: Floats) -> Decide:
+def _neutral(subject: Subject, rows: slice, capital: float) -> Trajectory:
     """All actions at once, since no observation depends on the account."""
-    neutral = np.array(NEUTRAL_ACCOUNT[: policy.n_account])
-    actions: list[int] = greedy(policy.logits(observed, neutral)).tolist()
-    return lambda row, _: actions[row]
+    actions: list[int] = subject.neutral_actions(rows).tolist()
+    bars = subject.series.bars.rows(rows)
+    return simulate(bars, lambda row, _: actions[row], subject.policy.n_actions, subject.rules, capital)
 
 
-def _decide_tracked(policy: Policy, observed: Floats) -> Decide:
-    seen = policy.first_layer(observed) if isinstance(policy, MlpPolicy) else None  # all bars at once
+def _tracked(subject: Subject, ranges: Sequence[slice], capital: float) -> list[Trajectory]:
+    """Bar by bar, since what a policy sees of the account depends on what it did; the market's share at once."""
+    policy, series = subject.policy, subject.series
+    first = min(rows.start for rows in ranges)
+    observed = series.matrix[first - policy.window + 1 : max(rows.stop for rows in ranges)]
+    starts = [rows.start - first for rows in ranges]
+    seen = Observed(policy, observed, subject.device) if isinstance(policy, MlpPolicy) else None
 
-    def decide(row: int, account: Account) -> int:
-        tracked = np.array(account_features(account)[: policy.n_account])
-        if seen is not None and isinstance(policy, MlpPolicy):
-            return int(greedy(policy.finish(seen[row : row + 1], tracked))[0])
-        return int(greedy(policy.logits(observed[row : row + policy.window], tracked))[0])
+    def choose(lanes: Sequence[int], rows: Sequence[int], accounts: Sequence[Account]) -> list[int]:
+        features = np.array([account_features(account)[: policy.n_account] for account in accounts])
+        at = np.array([starts[lane] + row for lane, row in zip(lanes, rows, strict=True)])
+        if seen:
+            actions: list[int] = seen.decide(at, features).tolist()
+            return actions
+        pairs = zip(at.tolist(), features, strict=True)
+        return [int(greedy(policy.logits(observed[row : row + policy.window], known))[0]) for row, known in pairs]
 
-    return decide
+    bars = [series.bars.rows(rows) for rows in ranges]
+    return simulate_lanes(bars, choose, policy.n_actions, subject.rules, capital)

@@ -13,7 +13,7 @@ from pytest_modelgate.core.metrics import Metrics
 from pytest_modelgate.core.quality import Quality
 from pytest_modelgate.core.spread import FoldResult
 from pytest_modelgate.core.track import Track
-from pytest_modelgate.errors import GateError
+from pytest_modelgate.errors import GateError, inert
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,16 @@ class ChampionEvidence:
     comparison: Comparison
 
 
+_OURS = "This is a fault of the gate: report it with the archive and the options used"
+_MEMORY = "Run again what failed with --lf, with fewer workers (-n) or where there is more memory"
+_GPU = "Run again what failed with --lf; if it happens again, leave the GPU alone with --gate-device cpu"
+_MACHINE = {  # what the machine did, by the type of error that tells of it
+    "MemoryError": ("there was not enough memory to evaluate it", _MEMORY),
+    "OutOfMemoryError": ("the GPU had not enough memory to evaluate it", _MEMORY),
+    "AcceleratorError": ("the GPU failed while it was evaluated", _GPU),
+}
+
+
 @dataclass(frozen=True)
 class WindowFailure:
     """Why one window could not be evaluated; the model is INCOMPLETE."""
@@ -142,8 +152,10 @@ class WindowFailure:
         """Record an error; one that is not ours is named by its type, so that no text of a stranger is passed on."""
         if isinstance(error, GateError):
             return cls(model, window, error.where, error.problem, error.remedy)
-        problem = f"the evaluation crashed with {type(error).__name__}"
-        remedy = "This is a fault of the gate: report it with the archive and the options used"
+        crash = f"the evaluation crashed with {type(error).__name__}"
+        problem, remedy = _MACHINE.get(type(error).__name__, (crash, _OURS))
+        if isinstance(error, OSError) and error.errno is not None:
+            problem, remedy = f"the evaluation could not go on: {error.strerror}", "See to it, then run the gate again"
         return cls(model, window, f"{model} {window}", problem, remedy)
 
     @classmethod
@@ -155,7 +167,7 @@ class WindowFailure:
         )
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.problem}. {self.remedy}."
+        return inert(f"{self.where}: {self.problem}. {self.remedy}.")
 
 
 Evidence = WindowEvidence | IntegrityEvidence | ChampionEvidence | WindowFailure

@@ -11,10 +11,10 @@ from pytest_modelgate.core.checks import NoiseDraw
 from pytest_modelgate.core.evaluation import compute_features
 from pytest_modelgate.core.features import FeatureSet
 from pytest_modelgate.core.metrics import measure
-from pytest_modelgate.core.policy import Floats, MlpPolicy, Policy
+from pytest_modelgate.core.policy import Actions, Floats, MlpPolicy
 from pytest_modelgate.core.profiles import RobustnessLimits
 from pytest_modelgate.core.spread import FoldResult
-from pytest_modelgate.core.variants import Actions, Arena, noisy, seeded
+from pytest_modelgate.core.variants import Arena, noisy, seeded
 
 _DRAWS = 2  # of either kind
 
@@ -29,11 +29,12 @@ def draw_noise(
         sha256: of the checkpoint; seeds the noise.
     """
     policy, chance = arena.subject.policy, seeded(sha256, "noise")
-    seen = _noisy_features(arena, feature_set, limits.price_noise, chance)
-    found = [_draw("prices", arena, actions, policy, matrix) for matrix in seen]
+    seen = [*_noisy_features(arena, feature_set, limits.price_noise, chance)]
+    found = [_draw("prices", arena, actions, changed) for changed in arena.actions_on(seen)]
     if isinstance(policy, MlpPolicy):
-        relatives = [noisy(policy, chance, limits.weight_noise) for _ in range(_DRAWS)]
-        found += [_draw("weights", arena, actions, relative, None) for relative in relatives]
+        for _ in range(_DRAWS):
+            relative = noisy(policy, chance, limits.weight_noise)
+            found.append(_draw("weights", arena, actions, arena.actions(relative)))
     return tuple(found)
 
 
@@ -53,10 +54,7 @@ def _noisy_features(
         yield matrix
 
 
-def _draw(
-    kind: Literal["prices", "weights"], arena: Arena, actions: Actions, policy: Policy, matrix: Floats | None
-) -> NoiseDraw:
-    changed = arena.actions(policy, matrix)
+def _draw(kind: Literal["prices", "weights"], arena: Arena, actions: Actions, changed: Actions) -> NoiseDraw:
     per_year = arena.subject.bars_per_year
     folds = tuple(FoldResult.of(measure(trajectory, per_year)) for trajectory in arena.trade(changed))
     return NoiseDraw(kind, float(np.mean(changed != actions)), folds)

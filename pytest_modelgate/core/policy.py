@@ -1,10 +1,11 @@
-"""Policies: observations to actions, in float64 and without torch."""
+"""Policies: observations to actions, without torch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from pytest_modelgate.errors import CheckpointError
 
 Floats = NDArray[np.float64]
+Actions = NDArray[np.int64]
+Weights = NDArray[np.float64] | NDArray[np.float32]
 
 ACTIVATIONS = ("tanh", "relu", "elu")
 ACTIONS = {
@@ -67,17 +70,17 @@ class Policy(Protocol):
 class MlpPolicy:
     """A multilayer perceptron over the flattened observation.
 
-    The first layer is linear in the observation, so it is applied row by row of the window: a sum of ``window`` small
-    products over the whole series plus the account's share. The (bars, obs_dim) matrix of observations never exists.
+    Its actions are those of ``reference.reference_logits``; ``inference`` finds them without evaluating that at every
+    bar.
 
     Attributes:
-        weights: per layer (out, in), float64.
-        biases: per layer (out,), float64.
+        weights: per layer (out, in), float64, or float32 as checkpoints hold them.
+        biases: per layer (out,).
         activation: applied between layers; one of ACTIVATIONS.
     """
 
-    weights: Sequence[Floats]
-    biases: Sequence[Floats]
+    weights: Sequence[Weights]
+    biases: Sequence[Weights]
     activation: str
     n_market: int
     n_account: int
@@ -93,32 +96,28 @@ class MlpPolicy:
         """Size of the last layer."""
         return int(self.weights[-1].shape[0])
 
+    @cached_property
+    def rows(self) -> Weights:
+        """The first layer's weights by row of the window: (width, window, n_market + n_account)."""
+        return self.weights[0].reshape(-1, self.window, self.n_market + self.n_account)
+
+    @cached_property
+    def account_weights(self) -> Floats:
+        """(width, n_account): the first layer's weights of the account features, which are alike in all rows."""
+        total: Floats = self.rows[:, :, self.n_market :].sum(axis=1, dtype=np.float64)
+        return total
+
     def logits(self, market: Floats, account: Floats) -> Floats:
-        """See Policy.logits.
+        """See Policy.logits. What decides is ``inference.decide``; this is for looking at.
 
         Raises:
             CheckpointError: a logit is not finite.
         """
-        return self.finish(self.first_layer(market), account)
-
-    def first_layer(self, market: Floats) -> Floats:
-        """What every window of a feature series adds to the first layer: (bars - window + 1, width)."""
         count = max(0, len(market) - self.window + 1)
-        first = self.weights[0].reshape(-1, self.window, self.n_market + self.n_account)
-        hidden = np.zeros((count, len(first)))
+        hidden = np.zeros((count, len(self.weights[0])))
         for lag in range(self.window if count else 0):
-            hidden += market[lag : lag + count] @ first[:, lag, : self.n_market].T
-        return hidden
-
-    def finish(self, hidden: Floats, account: Floats) -> Floats:
-        """Logits of rows of ``first_layer``, account features (n_account,) added.
-
-        Raises:
-            CheckpointError: a logit is not finite.
-        """
-        first = self.weights[0].reshape(-1, self.window, self.n_market + self.n_account)
-        share = first[:, :, self.n_market :].sum(axis=1) @ account
-        return self._remaining_layers(hidden + (self.biases[0] + share))
+            hidden += market[lag : lag + count] @ self.rows[:, lag, : self.n_market].T
+        return self._remaining_layers(hidden + (self.biases[0] + self.account_weights @ account))
 
     def logits_of(self, observations: Floats) -> Floats:
         """Logits of flat observations (n, obs_dim), in the plain way.
@@ -130,25 +129,41 @@ class MlpPolicy:
 
     def _remaining_layers(self, hidden: Floats) -> Floats:
         for weight, bias in zip(self.weights[1:], self.biases[1:], strict=True):
-            hidden = _activate(self.activation, hidden) @ weight.T + bias
+            hidden = activate(self.activation, hidden) @ weight.T + bias
         if not np.isfinite(hidden).all():
             raise CheckpointError("policy", "produced a logit that is not finite", "Train the model again")
         return hidden
 
 
-def greedy(logits: Floats) -> NDArray[np.int64]:
+def greedy(logits: Floats) -> Actions:
     """The action of each row: the largest logit, the lowest index on ties."""
-    actions: NDArray[np.int64] = np.argmax(logits, axis=-1).astype(np.int64)
+    actions: Actions = np.argmax(logits, axis=-1).astype(np.int64)
     return actions
 
 
-def _activate(name: str, values: Floats) -> Floats:
+def check_activation(name: str) -> None:
+    """Refuse an activation that is unknown.
+
+    Raises:
+        CheckpointError: it is not one of ACTIVATIONS.
+    """
+    if name not in ACTIVATIONS:
+        problem = f"{name!r} is unknown, expected one of {', '.join(ACTIVATIONS)}"
+        raise CheckpointError("activation", problem, "Name it with --gate-activation")
+
+
+def activate(name: str, values: NDArray[Any]) -> NDArray[Any]:
+    """Apply an activation in the precision of the values, as fast as numpy does it.
+
+    Raises:
+        CheckpointError: it is not one of ACTIVATIONS.
+    """
+    check_activation(name)
+    found: NDArray[Any]
     if name == "tanh":
-        return np.tanh(values)
-    if name == "relu":
-        return np.maximum(values, 0.0)
-    if name == "elu":
-        return np.where(values > 0, values, np.expm1(np.minimum(values, 0.0)))
-    raise CheckpointError(
-        "activation", f"{name!r} is unknown, expected one of {', '.join(ACTIVATIONS)}", "Name it with --gate-activation"
-    )
+        found = np.tanh(values)
+    elif name == "relu":
+        found = np.maximum(values, 0)
+    else:
+        found = np.where(values > 0, values, np.expm1(np.minimum(values, 0)))
+    return found

@@ -17,6 +17,7 @@ DecisionRule = Literal["proven", "table"]
 AccountMode = Literal["neutral", "tracked"]
 Sessions = Literal["regular", "extended"]
 RecordMode = Literal["none", "once", "new_episodes", "all"]
+DeviceChoice = Literal["auto", "cpu", "cuda"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Settings:
         feature_set, activation: None means what the checkpoint or the summary declares.
         decision: whether LIVE needs the statistical proofs.
         account: how account features are fed to the policy.
+        device: where policies are evaluated; ``auto`` takes a GPU when there is one and enough to do. No result depends
+            on it.
         sessions, feed, adjustment: which stock bars are used.
         trainer_packages: whose config classes get inert stand-ins in a checkpoint.
         ledger: file of all models ever tried; None keeps none.
@@ -76,6 +79,7 @@ class Settings:
     activation: str | None = None
     decision: DecisionRule = "proven"
     account: AccountMode = "neutral"
+    device: DeviceChoice = "cpu"
     sessions: Sessions = "regular"
     feed: str = "sip"
     adjustment: str = "all"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from pytest_modelgate.core.policy import ACTIONS, HOLD, Floats
 from pytest_modelgate.errors import CheckpointError, MarketDataError
 
 Decide = Callable[[int, Account], int]
+DecideLanes = Callable[[Sequence[int], Sequence[int], Sequence[Account]], Sequence[int]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +61,48 @@ def simulate(bars: Bars, decide: Decide, n_actions: int, rules: TradingRules, ca
         CheckpointError: the action space, or an action, is unknown.
         SettingsError: the capital is not a positive number.
     """
+    run = _trade(bars, n_actions, rules, capital)
+    try:
+        row, account = next(run)
+        while True:
+            row, account = run.send(decide(row, account))
+    except StopIteration as end:
+        trajectory: Trajectory = end.value
+        return trajectory
+
+
+def simulate_lanes(
+    series: Sequence[Bars], decide: DecideLanes, n_actions: int, rules: TradingRules, capital: float
+) -> list[Trajectory]:
+    """Trade several windows side by side, each as ``simulate`` would.
+
+    Args:
+        series: the bars of each window.
+        decide: lanes that are to act, the row of each, and the account of each, to the action of each.
+
+    Raises:
+        MarketDataError, CheckpointError, SettingsError: as ``simulate``.
+    """
+    runs = [_trade(bars, n_actions, rules, capital) for bars in series]
+    ended: dict[int, Trajectory] = {}
+    waiting: dict[int, tuple[int, Account]] = {}
+    actions: dict[int, int | None] = dict.fromkeys(range(len(runs)))
+    while len(ended) < len(runs):
+        waiting.clear()
+        for lane, action in actions.items():
+            try:
+                waiting[lane] = next(runs[lane]) if action is None else runs[lane].send(action)
+            except StopIteration as end:
+                ended[lane] = end.value
+        rows, accounts = [row for row, _ in waiting.values()], [account for _, account in waiting.values()]
+        actions = dict(zip(waiting, decide([*waiting], rows, accounts), strict=True)) if waiting else {}
+    return [ended[lane] for lane in range(len(runs))]
+
+
+def _trade(
+    bars: Bars, n_actions: int, rules: TradingRules, capital: float
+) -> Generator[tuple[int, Account], int, Trajectory]:
+    """One window: gives row and account, takes the action, returns the trajectory."""
     if len(bars) == 0:
         raise MarketDataError(
             f"bars of {bars.instrument.symbol} {bars.timeframe}",
@@ -67,17 +110,16 @@ def simulate(bars: Bars, decide: Decide, n_actions: int, rules: TradingRules, ca
             "Record a longer cassette with `modelgate record`",
         )
     sizes = _signed_sizes(n_actions)
-    opens: list[float] = bars.frame["open"].tolist()
-    closes: list[float] = bars.frame["close"].tolist()
-    times: list[pd.Timestamp] = list(bars.index)
+    opens, closes, times = bars.quotes
     last = len(times) - 1
     account = Account(rules, float(capital))
     equity, cash, values, quantity, actions = [account.capital], [], [], [], []
     order = 0.0
     for row, close in enumerate(closes):
-        account.fill(order, opens[row], times[row])
+        if order != 0.0:
+            account.fill(order, opens[row], times[row])
         quantity.append(account.quantity)
-        if row == last:
+        if row == last and account.quantity != 0.0:
             account.fill(-account.quantity, close, times[row])
         account.mark(close)
         equity.append(account.equity)
@@ -85,7 +127,7 @@ def simulate(bars: Bars, decide: Decide, n_actions: int, rules: TradingRules, ca
         values.append(account.position_value)
         if row == last:
             break
-        action = HOLD if account.ruined else decide(row, account)
+        action = HOLD if account.ruined else (yield row, account)
         if not 0 <= action < n_actions:
             raise CheckpointError(
                 "policy", f"chose action {action}, expected 0 to {n_actions - 1}", "Correct its loader"

@@ -7,15 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_modelgate.core.evaluation import Subject, replay, track_window, usable_rows
-from pytest_modelgate.core.policy import NEUTRAL_ACCOUNT, Floats, MlpPolicy, Policy, greedy
+from pytest_modelgate.core.policy import Actions, Floats, MlpPolicy, Policy
 from pytest_modelgate.core.simulation import Trajectory
 from pytest_modelgate.core.track import Track, pool
 from pytest_modelgate.core.windows import Window
-
-Actions = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,15 +35,16 @@ class Arena:
         whole = Window("walk-forward", self.folds[0].start, self.folds[-1].end)
         return usable_rows(self.subject, whole)
 
-    def actions(self, policy: Policy, matrix: Floats | None = None) -> Actions:
-        """What a policy decides at every bar of the folds, with neutral account features.
+    def actions(self, policy: Policy) -> Actions:
+        """What a policy decides at every bar of the folds, with neutral account features."""
+        subject = self.subject
+        if policy is subject.policy:
+            return subject.neutral_actions(self.rows)
+        return subject.decide(policy, [subject.series.matrix], self.rows)[0]
 
-        Args:
-            matrix: (bars, features) of the whole series; the subject's own by default.
-        """
-        rows, seen = self.rows, self.subject.series.matrix if matrix is None else matrix
-        neutral = np.array(NEUTRAL_ACCOUNT[: policy.n_account])
-        return greedy(policy.logits(seen[rows.start - policy.window + 1 : rows.stop], neutral))
+    def actions_on(self, matrices: Sequence[Floats]) -> list[Actions]:
+        """What the model itself decides, shown other features (bars, features) of the whole series."""
+        return self.subject.decide(self.subject.policy, matrices, self.rows)
 
     def trade(self, actions: Actions) -> tuple[Trajectory, ...]:
         """Every fold by actions decided for every bar of all folds."""
@@ -70,13 +68,14 @@ def seeded(*parts: str) -> np.random.Generator:
 
 
 def shuffled(policy: MlpPolicy, chance: np.random.Generator) -> MlpPolicy:
-    """The same weights, each layer's in another order."""
-    return replace(policy, weights=[chance.permuted(weight.ravel()).reshape(weight.shape) for weight in policy.weights])
+    """The same weights, those of every unit in another order."""
+    return replace(policy, weights=[chance.permuted(weight, axis=1) for weight in policy.weights])
 
 
 def noisy(policy: MlpPolicy, chance: np.random.Generator, size: float) -> MlpPolicy:
     """Every weight changed by about a fraction of itself."""
-    changed = [weight * (1.0 + size * chance.standard_normal(weight.shape)) for weight in policy.weights]
+    sizes = [chance.standard_normal(weight.shape, dtype=np.float32) for weight in policy.weights]
+    changed = [weight * (1.0 + size * part) for weight, part in zip(policy.weights, sizes, strict=True)]
     return replace(policy, weights=changed)
 
 

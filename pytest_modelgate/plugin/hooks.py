@@ -11,7 +11,7 @@ import pytest
 from pytest_modelgate.plugin import collection, hookspecs
 from pytest_modelgate.plugin.completeness import Completeness
 from pytest_modelgate.plugin.options import add_options, archive_path, check_configuration_was_read, read_settings
-from pytest_modelgate.plugin.placement import auto_workers, check_distribution, equip
+from pytest_modelgate.plugin.placement import auto_workers, check_device, check_distribution, equip
 from pytest_modelgate.plugin.state import COMPLETENESS, RUN
 from pytest_modelgate.plugin.window_tests import WindowTests
 
@@ -46,7 +46,11 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         check_configuration_was_read(config)
         check_distribution(config)
+        if not hasattr(config, "workerinput"):
+            check_device(config)
         run = start_run(config, read_settings(config, archive))
+        if run.controller and not config.option.collectonly:
+            run.claim_output()
     except GateError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[RUN] = run
@@ -59,8 +63,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
         config.pluginmanager.register(InternalItems(), "modelgate-internal-items")
     if run.controller:
+        from pytest_modelgate.plugin.endings import Endings
+
         config.stash[COMPLETENESS] = Completeness(config, run)
         config.pluginmanager.register(config.stash[COMPLETENESS], "modelgate-completeness")
+        config.pluginmanager.register(Endings(config, run), "modelgate-endings")
         add_report(config, run)
 
 

@@ -64,7 +64,7 @@ class HiddenFold(InternalItem):
         try:
             gate.evidence(*self.window)
         except pytest.fail.Exception:
-            gate.store.write(WindowFailure.of_test(*self.window))
+            gate.store.fail(WindowFailure.of_test(*self.window))
 
 
 class InternalItems:

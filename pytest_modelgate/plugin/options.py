@@ -60,7 +60,7 @@ _OPTIONS = (
     _Option("--gate-activation", str, None, "activation (default: what the checkpoint declares)", metavar="NAME"),
     _Option("--gate-decision", str, "proven", "whether LIVE needs the statistical proofs", ("proven", "table")),
     _Option("--gate-account", str, "neutral", "how account features are fed", ("neutral", "tracked")),
-    _Option("--gate-device", str, "auto", "where policies run; this version computes on the CPU", ("auto", "cpu")),
+    _Option("--gate-device", str, "auto", "where policies run; results are the same", ("auto", "cpu", "cuda")),
     _Option("--gate-sessions", str, "regular", "stock sessions", ("regular", "extended")),
     _Option("--gate-feed", str, "sip", "Alpaca's stock feed", metavar="FEED"),
     _Option("--gate-adjustment", str, "all", "price adjustment of stocks", ("raw", "split", "dividend", "all")),
@@ -160,6 +160,7 @@ def read_settings(config: pytest.Config, archive: Path) -> Settings:
         activation=values["gate_activation"],
         decision=values["gate_decision"],
         account=values["gate_account"],
+        device=values["gate_device"],
         sessions=values["gate_sessions"],
         feed=values["gate_feed"],
         adjustment=values["gate_adjustment"],
@@ -214,10 +215,9 @@ def placement_limits(config: pytest.Config) -> tuple[int | None, int | None]:
     return limits[0], limits[1]
 
 
-def wants_gpus(config: pytest.Config) -> bool:
-    """Whether workers may be placed on GPUs."""
-    device = next(option for option in _OPTIONS if option.key == "gate_device")
-    return _value(config, device) != "cpu"
+def device_choice(config: pytest.Config) -> str:
+    """Where policies run: ``auto``, ``cpu`` or ``cuda``."""
+    return str(_value(config, next(option for option in _OPTIONS if option.key == "gate_device")))
 
 
 def _value(config: pytest.Config, option: _Option) -> str | int | float | None:

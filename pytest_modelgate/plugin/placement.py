@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from importlib import metadata
 from typing import Any
 
 import pytest
 
 from pytest_modelgate.adapters.devices import Device, count_workers, list_devices, place
 from pytest_modelgate.plugin.figures import plain
-from pytest_modelgate.plugin.options import placement_limits, wants_gpus
+from pytest_modelgate.plugin.options import device_choice, placement_limits
 from pytest_modelgate.plugin.state import DEVICES
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -47,10 +48,44 @@ def check_distribution(config: pytest.Config) -> None:
         raise SettingsError(f"--dist {mode}", _BROKEN[mode], "Leave it out, or use --dist load or --dist worksteal")
 
 
+def check_device(config: pytest.Config) -> None:
+    """Refuse to compute on a GPU where there is none.
+
+    Raises:
+        SettingsError: it was asked for.
+    """
+    from pytest_modelgate.errors import SettingsError
+
+    problem = _why_not_cuda(config)
+    if device_choice(config) == "cuda" and problem:
+        raise SettingsError("--gate-device cuda", problem, "Use auto or cpu: the results are the same, only slower")
+
+
+def describe_device(config: pytest.Config) -> str:
+    """Where policies are evaluated, and why not on a GPU, for the header."""
+    choice = device_choice(config)
+    if choice == "cpu":
+        return "device cpu"
+    if problem := _why_not_cuda(config):
+        return f"device cpu, since {problem}"
+    names = ", ".join(sorted({plain(device.name) for device in found_devices(config)}))
+    return (
+        f"device cuda ({names})" if choice == "cuda" else f"device cuda ({names}) where there is enough to do, or cpu"
+    )
+
+
+def _why_not_cuda(config: pytest.Config) -> str:
+    """What speaks against a GPU as far as can be told without loading torch; empty when nothing does."""
+    if not found_devices(config):
+        return "no GPU was found"
+    version = metadata.version("torch")
+    return f"torch {version} is built without CUDA" if version.endswith("+cpu") else ""
+
+
 def found_devices(config: pytest.Config) -> tuple[Device, ...]:
     """The GPUs that workers may use; looked for once."""
     if DEVICES not in config.stash:
-        config.stash[DEVICES] = list_devices(os.environ) if wants_gpus(config) else ()
+        config.stash[DEVICES] = list_devices(os.environ) if device_choice(config) != "cpu" else ()
     return config.stash[DEVICES]
 
 

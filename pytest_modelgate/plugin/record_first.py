@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from pytest_modelgate.core.plan import market_request
-from pytest_modelgate.errors import GateError
+from pytest_modelgate.errors import GateError, MarketDataError
 from pytest_modelgate.gate import Gate
 from pytest_modelgate.recording import Recorder, estimate, record_each
 
@@ -19,8 +19,27 @@ def record_first(gate: Gate, say: Callable[[str], None]) -> None:
 
     Raises:
         SettingsError: market data cannot be recorded with these keys or options.
-        MarketDataError: the manifest of the cassettes is unusable.
+        MarketDataError: the manifest of the cassettes is unusable, or recording crashed.
     """
+    trouble: BaseException
+    try:
+        _record(gate, say)
+    except GateError:
+        raise
+    except KeyboardInterrupt:
+        trouble = KeyboardInterrupt("interrupted while market data was recorded")
+    except Exception as error:  # noqa: BLE001 - whatever a client's library raises
+        problem, remedy = (
+            f"crashed with {type(error).__name__}",
+            "Report this, with the versions of alpaca-py and vcrpy",
+        )
+        trouble = MarketDataError("recording market data", problem, remedy)
+    else:
+        return
+    raise trouble  # with none of the frames in which it came about: they hold keys, and --showlocals would print them
+
+
+def _record(gate: Gate, say: Callable[[str], None]) -> None:
     plan, settings = gate.plan, gate.settings
     if settings.record_mode == "none" or settings.merge:
         return

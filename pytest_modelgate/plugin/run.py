@@ -55,6 +55,7 @@ class GateRun:
         report_path: where the HTML report is written, None when there is none.
         judgements: of every model, as of the last verdict written.
         reusable: windows whose evidence earlier runs left.
+        unwritten: why something could not be written at the end; empty when all was.
     """
 
     gate: Gate
@@ -67,6 +68,7 @@ class GateRun:
     report_path: Path | None = None
     judgements: tuple[Judgement, ...] = field(default=(), init=False)
     reusable: frozenset[WindowId] = field(default=frozenset(), init=False)
+    unwritten: str = field(default="", init=False)
     _in_use: BaseFileLock | None = field(default=None, init=False)
     _verdict: Verdict | None = field(default=None, init=False)
 
@@ -111,6 +113,18 @@ class GateRun:
             **({"judged_on": self.settings.judged_on.isoformat()} if self.settings.judged_on else {}),
         }
 
+    def claim_output(self) -> None:
+        """Make the folder of the results, before others look for it.
+
+        Raises:
+            SettingsError: it cannot be made.
+        """
+        try:
+            self.settings.output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            problem = f"{self.settings.output} cannot be made: {error.strerror}"
+            raise SettingsError("--gate-output", problem, "Name a folder that can be written") from None
+
     def begin(self, say: Callable[[str], None]) -> None:
         """Put an incomplete verdict in place, so that an earlier one cannot be mistaken for this run's; then record.
 
@@ -118,7 +132,8 @@ class GateRun:
             say: is given lines about what is recorded.
 
         Raises:
-            SettingsError: evidence cannot be written, or market data not recorded with these keys or options.
+            SettingsError: evidence or verdict cannot be written, or market data not recorded with these keys or
+                options.
             MarketDataError: the manifest of the cassettes is unusable.
         """
         self._in_use = open_folder(self.settings.output / EVIDENCE, self.run_id)
@@ -142,10 +157,13 @@ class GateRun:
         return lay_out(nodeids, plan), make_units(nodeids, plan, self.reusable)
 
     def finish(self) -> None:
-        """Derive the verdict from evidence, measuring nothing."""
+        """Derive the verdict from evidence, measuring nothing; one that cannot be written leaves an incomplete one."""
         shard = self.settings.shard
         unfinished = f"this was shard {shard}: run the others, and merge their evidence" if shard else ""
-        self._judge_and_write(unfinished, self.gate.known)
+        try:
+            self._judge_and_write(unfinished, self.gate.known)
+        except SettingsError as error:
+            self.unwritten = str(error)
 
     def close(self) -> None:
         """Release the archive and the copies of its checkpoints."""
@@ -158,7 +176,7 @@ class GateRun:
     def _judge_and_write(self, unfinished: str, find: Callable[[str, str], Evidence | None]) -> None:
         gate = self.gate
         self.judgements = tuple(gate.judge(plan.model.id, find) for plan in gate.plan.models)
-        self._verdict = make_verdict(
+        verdict = make_verdict(
             archive_sha256=gate.archive.sha256(),
             plan=gate.plan,
             settings=self.settings,
@@ -169,7 +187,8 @@ class GateRun:
             unfinished=unfinished,
             run=self._facts(),
         )
-        write_verdict(self.verdict_path, self._verdict)
+        write_verdict(self.verdict_path, verdict)
+        self._verdict = verdict
 
     def _facts(self) -> dict[str, str]:
         return {
@@ -178,7 +197,7 @@ class GateRun:
             "written": datetime.now(UTC).isoformat(timespec="seconds"),
             "python": sys.version.split()[0],
             "platform": sys.platform,
-            "device": "cpu",
+            "device": self.settings.device,
         }
 
 

@@ -19,7 +19,7 @@ from pytest_modelgate.plugin.figures import (
     samples_text,
     spread_text,
 )
-from pytest_modelgate.plugin.placement import describe, is_distributed
+from pytest_modelgate.plugin.placement import describe, describe_device, is_distributed
 
 if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must not pay for
     from pytest_modelgate.core.judgement import Judgement
@@ -51,7 +51,7 @@ def header(config: pytest.Config, run: GateRun) -> list[str]:
     basis = (
         f"model gate: as of {gate.plan.as_of:%Y-%m-%d %H:%M} UTC; backtest {settings.backtest_days} days, "
         f"{settings.folds} folds over {settings.walk_forward_days} days; "
-        f"{recording}{plain(str(settings.cassettes))}; account {settings.account}; device cpu"
+        f"{recording}{plain(str(settings.cassettes))}; account {settings.account}; {describe_device(config)}"
     )
     lines = [asked, basis, f"model gate: {_known(run)}", *hold_out_lines(run)]
     if is_distributed(config) and not config.option.collectonly:

@@ -329,7 +329,7 @@ def test_a_damaged_checkpoint_is_noticed_when_it_is_read(tmp_path: Path) -> None
 
 
 def test_caps_hold_for_what_is_unpacked(tmp_path: Path) -> None:
-    refused(pack(tmp_path), "more than", limits=Limits(summary_bytes=20))
+    refused(pack(tmp_path), "bytes, expected at most 20", limits=Limits(summary_bytes=20))
 
 
 def test_a_link_in_a_folder_is_refused(tmp_path: Path) -> None:

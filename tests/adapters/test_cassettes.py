@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import requests
 from market_factory import random_walk, request_for, series_key
 from marketsim.server import MarketServer, serve
 
@@ -38,8 +37,8 @@ def record(market: MarketServer, data_url: str = "") -> str:
 
 
 def replay(text: str, request: MarketRequest = REQUEST) -> Bars:
-    with cassettes.play(text, WHERE, REMEDY):
-        return fetch_bars(request, credentials=None)
+    with cassettes.play(text, WHERE, REMEDY) as player:
+        return fetch_bars(request, credentials=None, reply=player.answer)
 
 
 def interactions(text: str) -> list[dict[str, Any]]:
@@ -167,8 +166,19 @@ def test_another_method_is_not_answered(market: MarketServer) -> None:
     text = record(market)
     address = interactions(text)[0]["request"]["uri"]
 
-    with pytest.raises(MarketDataError, match="does not hold POST"), cassettes.play(text, WHERE, REMEDY):
-        requests.post(address, timeout=1)
+    with pytest.raises(MarketDataError, match="does not hold POST"), cassettes.play(text, WHERE, REMEDY) as player:
+        player.answer("POST", address)
+
+
+def test_a_page_is_played_once(market: MarketServer) -> None:
+    text = record(market)
+    address = interactions(text)[0]["request"]["uri"]
+
+    player = cassettes.Player(text, WHERE, REMEDY)
+    assert player.answer("GET", address)[0] == 200
+
+    with pytest.raises(MarketDataError, match="does not hold GET"):
+        player.answer("GET", address)
 
 
 @pytest.mark.parametrize(

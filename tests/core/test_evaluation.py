@@ -1,5 +1,6 @@
 """One window, against the slow and obvious way: at every bar, what was known at its close, and nothing else."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -8,10 +9,12 @@ import pandas as pd
 import pytest
 from market_factory import hourly_bars, random_walk
 
+from pytest_modelgate.core import evaluation
 from pytest_modelgate.core.account import Account, TradingRules, account_features
-from pytest_modelgate.core.evaluation import FeatureSeries, Subject, compute_features, evaluate
+from pytest_modelgate.core.evaluation import FeatureSeries, Subject, compute_features, evaluate, evaluate_all
 from pytest_modelgate.core.features import FeatureSet
-from pytest_modelgate.core.policy import NEUTRAL_ACCOUNT, Floats, MlpPolicy
+from pytest_modelgate.core.inference import Device, decide_all
+from pytest_modelgate.core.policy import NEUTRAL_ACCOUNT, Actions, Floats, MlpPolicy, Policy
 from pytest_modelgate.core.simulation import simulate
 from pytest_modelgate.core.windows import Window
 from pytest_modelgate.errors import CheckpointError, MarketDataError
@@ -61,6 +64,57 @@ def test_every_action_rests_on_the_window_that_ends_with_its_bar(
     assert trajectory.equity.tolist() == expected.equity.tolist()
     assert metrics.bars == 48
     assert len(set(trajectory.actions.tolist())) > 1
+
+
+FOLDS = [
+    Window(f"fold{n}of3", pd.Timestamp(start), pd.Timestamp(end))
+    for n, (start, end) in enumerate(
+        [
+            ("2024-01-02T00:00Z", "2024-01-03T12:00Z"),
+            ("2024-01-03T00:00Z", "2024-01-05T00:00Z"),
+            ("2024-01-01T12:00Z", "2024-01-01T15:00Z"),
+        ],
+        start=1,
+    )
+]
+
+
+@pytest.mark.parametrize("n_account", [0, 6])
+@pytest.mark.parametrize("account", ["neutral", "tracked"])
+def test_windows_side_by_side_are_as_each_by_itself(n_account: int, account: Literal["neutral", "tracked"]) -> None:
+    together = evaluate_all(subject(n_account), FOLDS, account, 10_000.0)
+
+    for fold, (trajectory, metrics) in zip(FOLDS, together, strict=True):
+        alone, expected = evaluate(subject(n_account), fold, account, 10_000.0)
+        assert trajectory.actions.tolist() == alone.actions.tolist()
+        assert trajectory.equity.tolist() == alone.equity.tolist()
+        assert trajectory.fills == alone.fills
+        assert repr(metrics) == repr(expected)  # some are NaN
+
+
+def test_what_several_windows_share_is_decided_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def counted(policy: Policy, series: Sequence[Floats], account: Floats, device: Device | None) -> list[Actions]:
+        asked.extend(len(market) for market in series)
+        return decide_all(policy, series, account, device)
+
+    monkeypatch.setattr(evaluation, "decide_all", counted)
+    made = replace(subject(3), judged=tuple(FOLDS))
+    found = [evaluate(made, fold, "neutral", 10_000.0)[0].actions.tolist() for fold in FOLDS]
+
+    assert asked == [96 - 12 + 3]  # from the first bar of any of them to the last of all, and the first window
+    assert found == [evaluate(subject(3), fold, "neutral", 10_000.0)[0].actions.tolist() for fold in FOLDS]
+
+
+def test_a_window_without_enough_history_spoils_no_other() -> None:
+    early = replace(WINDOW, start=pd.Timestamp("2024-01-01T02:00Z"))
+    made = replace(subject(0), judged=(early, WINDOW))
+
+    expected, _ = evaluate(subject(0), WINDOW, "neutral", 10_000.0)
+    assert evaluate(made, WINDOW, "neutral", 10_000.0)[0].actions.tolist() == expected.actions.tolist()
+    with pytest.raises(MarketDataError, match="2 bars before it"):
+        evaluate(made, early, "neutral", 10_000.0)
 
 
 @pytest.mark.parametrize("last", [30, 47, 60])

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import model_factory
@@ -14,17 +16,26 @@ WORSE = model("WAVUSD", model_factory.APPROVED, model_factory.follow("momentum_2
     "policy_head.weight": -model_factory.follow("momentum_24")["policy_head.weight"]})  # fmt: skip
 
 
-@pytest.fixture
-def deployed(run_gate: RunGate, tmp_path: Path) -> Path:
-    """A folder in which the good model was promoted, and its run beside it."""
-    archive = pack(tmp_path / "champion", GOOD)
-    result = run_gate(archive, "--gate-output=champion", "--gate-decision=table")
-    verdict = result.output.parent / "champion/verdict.json"
-    folder = tmp_path / "deployed"
-    arguments = ["promote", str(verdict), "--archive", str(archive), "--to", str(folder), "--minimum", "paper"]
+@pytest.fixture(scope="module")
+def promoted(market_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``deployed``, in which the good model was promoted, and ``run``, what its run left."""
+    folder = tmp_path_factory.mktemp("champion")
+    archive = pack(folder, GOOD)
+    options = ["--gate-output=run", "--gate-decision=table", f"--gate-cassettes={market_folder}"]
+    command = [sys.executable, "-m", "pytest", "-p", "no:randomly", f"--model-archive={archive}", *options]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    verdict, target = folder / "run/verdict.json", folder / "deployed"
+    arguments = ["promote", str(verdict), "--archive", str(archive), "--to", str(target), "--minimum", "paper"]
     assert main(arguments) == 0
-    shutil.copytree(verdict.parent, tmp_path / "run")
     return folder
+
+
+@pytest.fixture
+def deployed(promoted: Path, tmp_path: Path) -> Path:
+    """A deployed folder of one's own, and the run that it came from beside it."""
+    for name in ("deployed", "run"):
+        shutil.copytree(promoted / name, tmp_path / name, symlinks=True)
+    return tmp_path / "deployed"
 
 
 def test_a_worse_model_is_capped_at_paper(run_gate: RunGate, tmp_path: Path, deployed: Path) -> None:
@@ -41,11 +52,12 @@ def test_a_worse_model_is_capped_at_paper(run_gate: RunGate, tmp_path: Path, dep
     assert result.verdict["settings"]["champion"] == record["digest"]
 
 
-@pytest.mark.parametrize("place", ["deployed", "run/verdict.json"])
+@pytest.mark.parametrize(("place", "workers"), [("deployed", 2), ("run/verdict.json", 0)])
 def test_the_deployed_model_itself_is_equal_by_folder_and_by_verdict(
-    run_gate: RunGate, tmp_path: Path, deployed: Path, place: str
+    run_gate: RunGate, tmp_path: Path, deployed: Path, place: str, workers: int
 ) -> None:
-    result = run_gate(pack(tmp_path, GOOD), f"--gate-champion={deployed.parent / place}", "-n", "2", subprocess=True)
+    champion = f"--gate-champion={deployed.parent / place}"
+    result = run_gate(pack(tmp_path, GOOD), champion, f"-n{workers}", subprocess=bool(workers))
 
     (found,) = result.verdict["models"]
     assert found["champion"]["outcome"] == "equal"

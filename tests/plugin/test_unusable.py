@@ -105,7 +105,8 @@ def test_an_unknown_symbol(run_gate: RunGate, tmp_path: Path) -> None:
         ("--gate-capital=0", "--gate-capital"),
         ("--gate-capital=nan", "--gate-capital"),
         ("--gate-profile=2.3", "reward_scale"),
-        ("--gate-device=cuda", "--gate-device"),
+        ("--gate-device=cuda", "--gate-device cuda: no GPU was found. Use auto or cpu"),
+        ("--gate-device=gpu", "--gate-device"),
     ],
 )
 def test_an_option_that_cannot_be_used(run_gate: RunGate, tmp_path: Path, option: str, told: str) -> None:

@@ -15,17 +15,6 @@ ONCE = Counter(f"{model}.{window}" for model in (RND, WAV) for window in WINDOWS
 KILLED = f"{WAV}.fold2of5"
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
-def test_any_number_of_workers_gives_one_digest_and_evaluates_each_window_once(
-    cheap: Cheap, reference: CheapRun, workers: int
-) -> None:
-    run = cheap(f"-n{workers}")
-
-    assert (run.digest, run.outcomes) == (reference.digest, reference.outcomes)
-    assert Counter(run.evaluations) == Counter(reference.evaluations) == ONCE
-    assert run.verdict["complete"] is True
-
-
 def assert_only_wav_is_incomplete(run: CheapRun) -> None:
     assert run.ret == 1
     assert run.decisions == {WAV: "INCOMPLETE", RND: "DROP", BAD: "DROP"}

@@ -1,6 +1,6 @@
 """Archives of training runs: read in place, verified, and written.
 
-``names`` knows which member plays which part, ``zip_layout``, ``zip_source`` and ``folder_source`` read bytes,
+``names`` knows which member plays which part, ``zip_source`` and ``folder_source`` read bytes,
 ``strict_json``, ``schema`` and ``summary`` read the training summary, ``reader`` puts them together, ``writer`` is
 the way back.
 """

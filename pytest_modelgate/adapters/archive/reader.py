@@ -188,11 +188,8 @@ def _model(key: _Key, entries: dict[_Key, Entry], roles: Roles, source: Source) 
 
 
 def _capped(source: Source, name: str, most: int, where: str) -> Iterator[bytes]:
-    """A member's content, as long as it stays within what is allowed, whatever its header says."""
-    size = 0
-    for piece in source.chunks(name):
-        size += len(piece)
-        if size > most:
-            problem = f"holds more than {most} bytes"
-            raise ArchiveError(f"{where}, member {plain(name)}", problem, "Leave out what the gate does not need")
-        yield piece
+    """A member's content, if that stays within what is allowed; no source gives more of it than it announces."""
+    if source.sizes[name] > most:
+        problem = f"holds {source.sizes[name]} bytes, expected at most {most}"
+        raise ArchiveError(f"{where}, member {plain(name)}", problem, "Leave out what the gate does not need")
+    yield from source.chunks(name)

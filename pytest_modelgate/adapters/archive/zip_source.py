@@ -9,12 +9,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pytest_modelgate.adapters.archive.limits import Limits
-from pytest_modelgate.adapters.archive.names import is_clutter
+from pytest_modelgate.adapters.archive.names import check_names, is_clutter
 from pytest_modelgate.adapters.archive.text import plain
-from pytest_modelgate.adapters.archive.zip_layout import Span, read_layout
+from pytest_modelgate.adapters.zip_layout import LayoutError, Span, read_layout
 from pytest_modelgate.errors import ArchiveError
 
 _CHUNK = 1024 * 1024
+_REMEDY = "Copy it again; if that does not help, zip the training run anew, or use pytest_modelgate.write_archive"
 
 
 class ZipSource:
@@ -26,6 +27,10 @@ class ZipSource:
     """
 
     def __init__(self, path: Path, where: str, limits: Limits) -> None:
+        if not path.is_file():  # opening a pipe would wait for somebody to write into it
+            raise ArchiveError(
+                where, "is neither a file nor a folder", "Name the zip, or the folder it was extracted to"
+            )
         try:
             self._file = path.open("rb")
         except OSError as error:
@@ -33,7 +38,7 @@ class ZipSource:
         self._where = where
         self.stamp = self._stamp()
         try:
-            self._spans = read_layout(self._file, where, limits)
+            self._spans = self._members(limits)
         except BaseException:
             self._file.close()
             raise
@@ -77,6 +82,16 @@ class ZipSource:
     def _stamp(self) -> str:
         facts = os.fstat(self._file.fileno())
         return f"{facts.st_dev}-{facts.st_ino}-{facts.st_size}-{facts.st_mtime_ns}"
+
+    def _members(self, limits: Limits) -> dict[str, Span]:
+        """Where the files lie, by names that mean the same everywhere."""
+        try:
+            members = read_layout(self._file, limits.entries, limits.directory_bytes)
+        except LayoutError as error:
+            where = f"{self._where}, member {plain(error.member)}" if error.member else self._where
+            raise ArchiveError(where, error.problem, _REMEDY) from None
+        check_names((name for name, _ in members), self._where)
+        return {name: span for name, span in members if not name.endswith("/")}
 
     def _packed(self, span: Span) -> Iterator[bytes]:
         at, end = span.start, span.start + span.packed

@@ -69,9 +69,7 @@ def read_shape(contents: Mapping[str, object], where: str) -> Shape:
 
 def config_fields(config: object) -> Mapping[object, object]:
     """The fields of a config, whatever stands in for it."""
-    if isinstance(config, dict):
-        return config
-    fields = getattr(config, "fields", {})
+    fields = config if isinstance(config, dict) else getattr(config, "fields", {})
     return fields if isinstance(fields, dict) else {}
 
 

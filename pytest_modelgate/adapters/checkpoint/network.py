@@ -91,7 +91,7 @@ def _array(tensor: object, where: str, dimensions: int, container: Container) ->
         raise CheckpointError(where, "claims more values than the file holds", _TRAIN)
     if storage.kind not in _FLOATS:
         raise CheckpointError(where, f"holds {storage.kind}, expected floating-point numbers", _TRAIN)
-    record = container.map_record(storage.key)
+    record = container.map_record(f"data/{storage.key}")
     if len(record) != storage.count * storage.itemsize:
         raise CheckpointError(where, "claims more values than the file holds", _TRAIN)
     stored: NDArray[Any] = np.frombuffer(record, _FLOATS[storage.kind], count, tensor.offset * storage.itemsize)

@@ -16,6 +16,7 @@ _OPCODES = frozenset({
     "SETITEMS", "STOP", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3",
 })
 # fmt: on
+_PROTOCOL = 2  # torch warns of any other, in words of its own
 _STORAGES = ("BFloat16", "Bool", "Byte", "Char", "Double", "Float", "Half", "Int", "Long", "Short")
 _GLOBALS = frozenset(
     {
@@ -40,7 +41,7 @@ def trainer_classes(pickled: bytes, where: str, packages: tuple[str, ...]) -> tu
     found = set()
     try:
         for opcode, argument, _ in pickletools.genops(pickled):
-            if opcode.name not in _OPCODES:
+            if opcode.name not in _OPCODES or (opcode.name == "PROTO" and argument != _PROTOCOL):
                 problem = f"its pickle uses {opcode.name}, which torch.save does not write by default"
                 raise CheckpointError(where, problem, REMEDY)
             if opcode.name == "GLOBAL":
@@ -52,7 +53,7 @@ def trainer_classes(pickled: bytes, where: str, packages: tuple[str, ...]) -> tu
                     remedy = "Store plain values only; for a trainer of another name pass --gate-trainer-package"
                     raise CheckpointError(where, problem + " or ".join(packages), remedy)
                 found.add(name)
-    except (ValueError, EOFError, UnicodeDecodeError, IndexError):
+    except (ValueError, EOFError, LookupError):
         raise CheckpointError(where, "its pickle is damaged", REMEDY) from None
     return tuple(sorted(found))
 

@@ -17,11 +17,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import BinaryIO
 
-from pytest_modelgate.adapters.archive.limits import Limits
-from pytest_modelgate.adapters.archive.names import check_names
-from pytest_modelgate.adapters.archive.text import plain
-from pytest_modelgate.errors import ArchiveError
-
 _LOCAL = struct.Struct("<4s5H3L2H")
 _END = struct.Struct("<4s4H2LH")
 _END_64 = struct.Struct("<4sQ2H2L4Q")
@@ -32,8 +27,6 @@ _ENCRYPTED, _DESCRIPTOR, _STRONG, _UTF_8, _MASKED = 0x1, 0x8, 0x40, 0x800, 0x200
 _HARMLESS = 0x6 | _DESCRIPTOR | _UTF_8  # 0x6: how hard the packer tried
 _ZIP_64, _UNICODE_PATH = 0x1, 0x7075  # extra fields
 _REPARSE_POINT = 0x400
-
-_REMEDY = "Zip the training run again with an ordinary tool, or use pytest_modelgate.write_archive"
 
 
 @dataclass(frozen=True)
@@ -47,71 +40,77 @@ class Span:
     deflated: bool
 
 
-def read_layout(file: BinaryIO, where: str, limits: Limits) -> dict[str, Span]:
-    """The files in a zip, by name.
+class LayoutError(Exception):
+    """A zip that has no one reading.
+
+    Attributes:
+        problem: what was found, and what was expected.
+        member: whose fault it is, as the directory names it; empty when it is the whole zip's.
+    """
+
+    def __init__(self, problem: str, member: str = "") -> None:
+        super().__init__(problem)
+        self.problem, self.member = problem, member
+
+
+def read_layout(file: BinaryIO, most_entries: int, most_bytes: int) -> list[tuple[str, Span]]:
+    """Members by name, folders with a slash at the end, in the order in which they lie in the zip.
 
     Args:
         file: the zip, seekable.
-        where: the archive, for messages.
+        most_entries: that its directory may list.
+        most_bytes: that its directory may take.
 
     Raises:
-        ArchiveError: not a zip, damaged, ambiguous, too large, or with a member that is neither file nor folder,
+        LayoutError: not a zip, damaged, ambiguous, too large, or with a member that is neither file nor folder,
             encrypted, or packed other than by deflate.
     """
-    directory, end, count = _find_directory(file, where)
-    if count > limits.entries or end - directory > limits.directory_bytes:
-        problem = f"lists {count} entries in {end - directory} bytes"
-        expected = f"expected at most {limits.entries} in {limits.directory_bytes}"
-        raise ArchiveError(where, f"{problem}, {expected}", "Leave out of the zip what is not part of the training run")
+    directory, end, count = _find_directory(file)
+    if count > most_entries or end - directory > most_bytes:
+        found = f"lists {count} entries in {end - directory} bytes"
+        raise LayoutError(f"{found}, expected at most {most_entries} in {most_bytes}")
     try:
         infos = zipfile.ZipFile(file).infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error):
-        raise ArchiveError(where, "its directory is damaged", _REMEDY) from None
+        raise LayoutError("its directory is damaged") from None
     if len(infos) != count:
-        raise ArchiveError(where, f"its directory lists {len(infos)} entries, but announces {count}", _REMEDY)
+        raise LayoutError(f"its directory lists {len(infos)} entries, but announces {count}")
     for info in infos:
         if flaw := _flaw(info):
-            raise ArchiveError(f"{where}, member {plain(info.orig_filename)}", flaw, _REMEDY)
-    check_names((info.orig_filename for info in infos), where)
+            raise LayoutError(flaw, info.orig_filename)
     infos.sort(key=lambda info: info.header_offset)
-    spans = {}
     starts = [info.header_offset for info in infos]
     if [*starts, directory][0] != 0:
-        raise ArchiveError(where, "has data in front of its first member", _REMEDY)
+        raise LayoutError("has data in front of its first member")
+    members = []
     for info, (_, following) in zip(infos, pairwise([*starts, directory]), strict=True):
         try:
-            span = _span(file, info, following)
-        except _DisagreementError as error:
-            raise ArchiveError(f"{where}, member {plain(info.orig_filename)}", str(error), _REMEDY) from None
-        if not info.orig_filename.endswith("/"):
-            spans[info.orig_filename] = span
-    return spans
+            members.append((info.orig_filename, _span(file, info, following)))
+        except LayoutError as error:
+            raise LayoutError(error.problem, info.orig_filename) from None
+    return members
 
 
-class _DisagreementError(Exception):
-    """Two readings of one member."""
-
-
-def _find_directory(file: BinaryIO, where: str) -> tuple[int, int, int]:
+def _find_directory(file: BinaryIO) -> tuple[int, int, int]:
     """Start and end of the central directory, and how many entries it announces."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     if file.read(2) != b"PK":
-        raise ArchiveError(where, "is not a zip file", "Name the zip, or the folder it was extracted to")
+        raise LayoutError("is not a zip file")
     tail_start = max(0, size - _END.size - _MAX_COMMENT)
     file.seek(tail_start)
     tail = file.read()
     at = tail.rfind(b"PK\5\6")
     if at < 0 or at + _END.size > len(tail):
-        raise ArchiveError(where, "is cut off: a zip's end record is missing", "Copy or download it again")
+        raise LayoutError("is cut off: a zip's end record is missing")
     _, disk, first_disk, here, count, length, start, comment = _END.unpack_from(tail, at)
     if at + _END.size + comment != len(tail):
-        raise ArchiveError(where, "has data behind its end, or its comment hides another end", _REMEDY)
+        raise LayoutError("has data behind its end, or its comment hides another end")
     end = tail_start + at
     if tail[max(0, at - _LOCATOR_64.size) :].startswith(b"PK\6\7"):
         end -= _LOCATOR_64.size + _END_64.size
         if end < 0:
-            raise ArchiveError(where, "is cut off: part of its end record is missing", "Copy or download it again")
+            raise LayoutError("is cut off: part of its end record is missing")
         file.seek(end)
         record = file.read(_END_64.size + _LOCATOR_64.size)
         narrow = (here, count, length, start)
@@ -124,11 +123,11 @@ def _find_directory(file: BinaryIO, where: str) -> tuple[int, int, int]:
         )
         _, locator_disk, offset, disks = _LOCATOR_64.unpack_from(record, _END_64.size)
         if magic != b"PK\6\6" or rest != _END_64.size - 12 or (locator_disk, offset, disks) != (0, end, 1) or not fits:
-            raise ArchiveError(where, "its two end records disagree", _REMEDY)
+            raise LayoutError("its two end records disagree")
     if (disk, first_disk, here) != (0, 0, count):
-        raise ArchiveError(where, "is one part of several", "Join the parts into one zip")
+        raise LayoutError("is one part of several")
     if start + length != end:
-        raise ArchiveError(where, "its directory does not lie where its end record says", _REMEDY)
+        raise LayoutError("its directory does not lie where its end record says")
     return start, end, count
 
 
@@ -158,14 +157,14 @@ def _span(file: BinaryIO, info: zipfile.ZipInfo, following: int) -> Span:
     file.seek(info.header_offset)
     header = file.read(_LOCAL.size)
     if len(header) < _LOCAL.size or not header.startswith(b"PK\3\4"):
-        raise _DisagreementError("does not lie where the directory says")
+        raise LayoutError("does not lie where the directory says")
     _, _, flags, method, _, _, crc, packed, size, name_length, extra_length = _LOCAL.unpack(header)
     name, extra = file.read(name_length), file.read(extra_length)
     if name != info.orig_filename.encode("utf-8" if info.flag_bits & _UTF_8 else "cp437"):
-        raise _DisagreementError("bears another name in its own header")
+        raise LayoutError("bears another name in its own header")
     fields = list(_extra_fields(extra))
     if info.orig_filename.isascii() and any(kind == _UNICODE_PATH for kind, _ in fields):
-        raise _DisagreementError("bears a second name in its own header")
+        raise LayoutError("bears a second name in its own header")
     wide = next((body for kind, body in fields if kind == _ZIP_64), b"")
     if size == packed == _FULL_32 and len(wide) >= 16:
         size, packed = struct.unpack_from("<2Q", wide)  # a local header widens both or none (APPNOTE 4.5.3)
@@ -173,7 +172,7 @@ def _span(file: BinaryIO, info: zipfile.ZipInfo, following: int) -> Span:
     streamed = bool(info.flag_bits & _DESCRIPTOR)
     agrees = all(here == there or (streamed and here == 0) for here, there in zip(told, known, strict=True))
     if (flags ^ info.flag_bits) & ~0x6 or method != info.compress_type or not agrees:
-        raise _DisagreementError("its own header and the directory disagree")
+        raise LayoutError("its own header and the directory disagree")
     start = info.header_offset + _LOCAL.size + name_length + extra_length
     end = start + info.compress_size
     if streamed and end <= following and (end != following or info.compress_size):
@@ -183,7 +182,7 @@ def _span(file: BinaryIO, info: zipfile.ZipInfo, following: int) -> Span:
         problem = (
             "overlaps what follows" if end > following else f"leaves {following - end} bytes behind it unexplained"
         )
-        raise _DisagreementError(problem)
+        raise LayoutError(problem)
     return Span(start, info.compress_size, info.file_size, info.CRC, method == zipfile.ZIP_DEFLATED)
 
 
@@ -192,7 +191,7 @@ def _descriptor_length(raw: bytes, known: tuple[int, int, int]) -> int:
     body = raw.removeprefix(b"PK\7\x08") if len(raw) in (16, 24) else raw
     layout = {12: "<3L", 20: "<LQQ"}.get(len(body))
     if layout is None or struct.unpack(layout, body) != known:
-        raise _DisagreementError("its data descriptor and the directory disagree")
+        raise LayoutError("its data descriptor and the directory disagree")
     return len(raw)
 
 

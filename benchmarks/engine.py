@@ -1,0 +1,218 @@
+"""The engine against the straightforward way, and against what the arithmetic alone takes.
+
+    python benchmarks/engine.py
+
+One thread, medians, everything of a row in the same process, in seconds of processor time: what others do on the
+machine at the same time is left out. The straightforward way computes the features anew at every bar, from as many bars
+as they need, and then makes one forward pass in float32; it is timed on some bars and scaled. A bound is what those
+matrix products take that cannot be avoided, at the speed this machine shows for large ones.
+"""
+
+from __future__ import annotations
+
+import os
+
+for _name in ("MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pytest_modelgate.adapters.profile_files import load_profile
+from pytest_modelgate.core.account import TradingRules
+from pytest_modelgate.core.bars import COLUMNS, Bars, Instrument, Timeframe
+from pytest_modelgate.core.convolution import plan
+from pytest_modelgate.core.evaluation import Subject, compute_features, evaluate, evaluate_all
+from pytest_modelgate.core.examination import examine
+from pytest_modelgate.core.policy import NEUTRAL_ACCOUNT, MlpPolicy
+from pytest_modelgate.core.reference_features import REFERENCE, WARMUP
+from pytest_modelgate.core.settings import AccountMode
+from pytest_modelgate.core.simulation import simulate
+from pytest_modelgate.core.variants import Arena
+from pytest_modelgate.core.windows import Window
+
+WINDOW, ACCOUNT, LARGE, SMALL = 100, 6, (1024, 512, 256), (64, 32)
+HISTORY = WARMUP + WINDOW
+RULES = TradingRules(0.0025, 0.001, 0.1, 0.05, 0.3, 1.0, can_short=False)
+_SAMPLE = 20  # bars on which the straightforward way is timed
+Row = dict[str, Any]
+
+
+def median(work: Callable[[], object], runs: int = 5) -> float:
+    """Seconds of processor time, after one run that is not counted."""
+    times = []
+    for _ in range(runs + 1):
+        begun = time.process_time()
+        work()
+        times.append(time.process_time() - begun)
+    return statistics.median(times[1:])
+
+
+def market(hours: int) -> Bars:
+    """Made-up hours, seven days a week."""
+    chance = np.random.default_rng(3)
+    close = 100.0 * np.exp(np.cumsum(chance.normal(0.0, 0.005, hours)))
+    opened = np.concatenate([[100.0], close[:-1]])
+    spread = 1.0 + np.abs(chance.normal(0.0, 0.002, hours))
+    high, low = np.maximum(opened, close) * spread, np.minimum(opened, close) / spread
+    frame = pd.DataFrame(np.array([opened, high, low, close, chance.integers(1, 900, hours)]).T, columns=list(COLUMNS))
+    frame.index = pd.date_range("2024-01-01", periods=hours, freq="h", tz="UTC", unit="ns")
+    return Bars(Instrument.parse("BTCUSD"), Timeframe.HOUR_1, frame)
+
+
+def network(hidden: tuple[int, ...], seed: int = 1) -> MlpPolicy:
+    """Weights as torch initialises linear layers: margins are smaller than those of a trained policy."""
+    chance = np.random.default_rng(seed)
+    sizes = (WINDOW * (len(REFERENCE.columns) + ACCOUNT), *hidden, 7)
+    shapes = [((outputs, inputs), 1.0 / np.sqrt(inputs)) for inputs, outputs in pairwise(sizes)]
+    weights = [chance.uniform(-scale, scale, shape).astype(np.float32) for shape, scale in shapes]
+    biases = [chance.uniform(-scale, scale, shape[0]).astype(np.float32) for shape, scale in shapes]
+    return MlpPolicy(weights, biases, "tanh", len(REFERENCE.columns), ACCOUNT, WINDOW)
+
+
+def folds_of(bars: Bars, count: int) -> list[Window]:
+    """All bars after the history, in so many folds."""
+    edges = [int(edge) for edge in np.linspace(HISTORY, len(bars), count + 1)]
+    times = [*bars.index, bars.index[-1] + pd.Timedelta(hours=1)]
+    return [Window(f"fold{n + 1}of{count}", times[edges[n]], times[edges[n + 1]]) for n in range(count)]
+
+
+def straightforward(policy: MlpPolicy, bars: Bars) -> float:
+    """Seconds per bar."""
+    neutral = np.array(NEUTRAL_ACCOUNT)
+
+    def one(row: int) -> int:
+        values = REFERENCE.compute(bars.frame.iloc[row + 1 - HISTORY : row + 1]).to_numpy()[-WINDOW:]
+        seen = np.hstack([values, np.tile(neutral, (WINDOW, 1))]).ravel().astype(np.float32)
+        for weight, bias in zip(policy.weights[:-1], policy.biases[:-1], strict=True):
+            seen = np.tanh(weight @ seen + bias)
+        return int(np.argmax(policy.weights[-1] @ seen + policy.biases[-1]))
+
+    rows = range(HISTORY, HISTORY + _SAMPLE)
+    return median(lambda: [one(row) for row in rows], 1) / _SAMPLE
+
+
+def product_seconds(rows: int, inner: int, columns: int, kind: type[np.floating]) -> float:
+    """One matrix product of this shape."""
+    chance = np.random.default_rng(1)
+    left, right = chance.normal(size=(rows, inner)).astype(kind), chance.normal(size=(columns, inner)).astype(kind)
+    return median(lambda: left @ right.T)
+
+
+def layers_seconds(policy: MlpPolicy, rows: int) -> float:
+    """The layers after the first, in float32."""
+    return sum(product_seconds(rows, weight.shape[1], len(weight), np.float32) for weight in policy.weights[1:])
+
+
+def transform_seconds(policy: MlpPolicy, count: int) -> float:
+    """The first layer by transforms, in float64 at the speed of one large product."""
+    cut, width = plan(count, policy.window, policy.n_market), len(policy.rows)
+    each = cut.length * policy.window * policy.n_market
+    each += 2 * cut.length * cut.blocks * policy.n_market + cut.length * cut.outputs * cut.blocks
+    speed = 1024**3 / product_seconds(1024, 1024, 1024, np.float64)
+    return width * each / speed
+
+
+def row(name: str, unit: str, ours: float, note: str, *, opponent: float | None, bound: float | None) -> Row:
+    """One row of the table; ratio is how many times sooner, distance how many times the bound."""
+    return {
+        "name": name,
+        "unit": unit,
+        "ours": ours,
+        "opponent": opponent,
+        "ratio": opponent / ours if opponent else None,
+        "bound": bound,
+        "distance": ours / bound if bound else None,
+        "note": note,
+    }
+
+
+def one_fold() -> Row:
+    """A fold of 253 bars, features included, nothing known from before."""
+    bars, policy = market(HISTORY + 253), network(LARGE)
+    fold = folds_of(bars, 1)[0]
+    ours = median(lambda: evaluate(Subject(policy, compute_features(bars, REFERENCE), RULES), fold, "neutral", 1e5))
+    bound = product_seconds(253, policy.obs_dim, LARGE[0], np.float32) + layers_seconds(policy, 253)
+    note = "opponent: features and one forward pass per bar; bound: the matrix products in float32, weights read once"
+    name, theirs = "fold of 253 bars, (1024, 512, 256), features included", 253 * straightforward(policy, bars)
+    return row(name, "s", ours, note, opponent=theirs, bound=bound)
+
+
+def five_folds() -> Row:
+    """Five folds over 180 days of crypto hours, features included."""
+    bars, policy = market(HISTORY + 4320), network(LARGE)
+    folds = folds_of(bars, 5)
+
+    def run() -> None:
+        evaluate_all(Subject(policy, compute_features(bars, REFERENCE), RULES, tuple(folds)), folds, "neutral", 1e5)
+
+    bound = transform_seconds(policy, 4320) + layers_seconds(policy, 4320)
+    note = "opponent: as above; bound: the products of the transforms in float64 and of the other layers in float32"
+    name, theirs = "five folds over 180 days of hours, (1024, 512, 256)", 4320 * straightforward(policy, bars)
+    return row(name, "s", median(run, 3), note, opponent=theirs, bound=bound)
+
+
+def tracked() -> Row:
+    """Ten folds with the real account: lanes of one batch against one fold after the other."""
+    bars, policy = market(HISTORY + 2400), network(LARGE)
+    series, folds = compute_features(bars, REFERENCE), folds_of(bars, 10)
+    account: AccountMode = "tracked"
+    ours = median(lambda: evaluate_all(Subject(policy, series, RULES), folds, account, 1e5), 1)
+    alone = median(lambda: [evaluate(Subject(policy, series, RULES), fold, account, 1e5) for fold in folds], 1)
+    bound = transform_seconds(policy, 2400) + 240 * layers_seconds(policy, 10)
+    note = "opponent: the same folds one after the other; bound: products of ten rows per bar, and the transforms"
+    return row("ten folds of 240 bars with a tracked account", "s", ours, note, opponent=alone, bound=bound)
+
+
+def integrity(hidden: tuple[int, ...]) -> Row:
+    """Every integrity check and the noise of one model over five folds of 180 days."""
+    bars, policy = market(HISTORY + 4320), network(hidden)
+    series, folds, profile = compute_features(bars, REFERENCE), folds_of(bars, 5), load_profile("2.4.5")
+
+    def run() -> None:
+        subject = Subject(policy, series, RULES, tuple(folds))
+        examine(Arena(subject, folds, 1e5), folds[-1], REFERENCE, profile, "0" * 64)
+
+    evaluations = 1 + 4  # itself, two draws of noise on prices, two on weights
+    bound = evaluations * (transform_seconds(policy, 4320) + layers_seconds(policy, 4320))
+    note = "bound: the products of five evaluations over all folds; a tracked backtest and the accounts come on top"
+    name = f"integrity and noise of one model, {hidden}"
+    return row(name, "s", median(run, 1), note, opponent=None, bound=bound)
+
+
+def accounting() -> Row:
+    """The account of one fold, actions given."""
+    bars = market(864)
+    actions = np.random.default_rng(2).choice(7, 864, p=[0.58, *[0.07] * 6]).tolist()
+    ours = median(lambda: simulate(bars, lambda at, _: actions[at], 7, RULES, 1e5), 25)
+    name, note = "account of one fold of 864 bars", "a plain loop over floats"
+    return row(name, "ms", 1000 * ours, note, opponent=None, bound=None)
+
+
+def rows() -> list[Row]:
+    """Every row this file measures."""
+    return [one_fold(), five_folds(), tracked(), integrity(LARGE), integrity(SMALL), accounting()]
+
+
+def main() -> None:
+    """Print the table, and the rows as JSON on request."""
+    found = rows()
+    print(f"{'work':<56}{'ours':>10}{'opponent':>10}{'ratio':>10}{'bound':>10}{'distance':>10}")
+    for item in found:
+        cells = [item[name] for name in ("ours", "opponent", "ratio", "bound", "distance")]
+        told = "".join(f"{'-':>10}" if cell is None else f"{cell:>10.3f}" for cell in cells)
+        print(f"{item['name']:<56}{told} {item['unit']}")
+    if "--json" in sys.argv:
+        print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+"""Actions found fast are those of one full observation and one forward pass per bar."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from policy_oracle import market_for, network, networks, observation, plain_actions
+
+from pytest_modelgate.core import inference
+from pytest_modelgate.core.inference import Observed, decide, decide_all
+from pytest_modelgate.core.policy import NEUTRAL_ACCOUNT, Floats, MlpPolicy
+from pytest_modelgate.core.reference import reference_logits
+from pytest_modelgate.errors import CheckpointError
+
+Made = tuple[MlpPolicy, np.random.Generator]
+
+
+@settings(deadline=None, max_examples=120)
+@given(networks(), st.integers(1, 150))
+def test_every_bar_has_the_action_of_its_full_observation(made: Made, windows: int) -> None:
+    policy, chance = made
+    market, account = market_for(policy, chance, windows), np.array(NEUTRAL_ACCOUNT[: policy.n_account])
+
+    assert decide(policy, market, account).tolist() == plain_actions(policy, market, account).tolist()
+
+
+@settings(deadline=None, max_examples=60)
+@given(networks(longest=60), st.integers(1, 12), st.integers(0, 2**32 - 1))
+def test_every_lane_has_the_action_of_its_own_account_in_any_order(made: Made, lanes: int, seed: int) -> None:
+    policy, chance = made
+    market, accounts = market_for(policy, chance, 30), chance.normal(size=(lanes, policy.n_account))
+    rows = chance.integers(0, 30, lanes)
+    order = np.random.default_rng(seed).permutation(lanes)
+    observed = Observed(policy, market)
+
+    expected = [
+        int(plain_actions(policy, market[row : row + policy.window], account)[0])
+        for row, account in zip(rows.tolist(), accounts, strict=True)
+    ]
+    assert observed.decide(rows, accounts).tolist() == expected
+    assert observed.decide(rows[order], accounts[order]).tolist() == [expected[lane] for lane in order]
+
+
+@pytest.mark.parametrize("windows", [1, 3, 200])
+def test_batches_do_not_matter(windows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = np.random.default_rng(2)
+    policy = near_tied(network(chance, [40, 20], window=30, n_market=5), 1e-9)
+    market = market_for(policy, chance, windows)
+    expected = decide(policy, market, np.empty(0)).tolist()
+    for rows in (1, 64):
+        monkeypatch.setattr(inference, "_ROWS", rows)
+        assert decide(policy, market, np.empty(0)).tolist() == expected
+    pieces = [decide(policy, market[first : first + policy.window], np.empty(0)) for first in range(windows)]
+    assert np.concatenate(pieces).tolist() == expected
+
+
+def near_tied(policy: MlpPolicy, margin: float, seed: int = 7) -> MlpPolicy:
+    """All outputs alike but for a relative margin: rounding would decide between them."""
+    chance = np.random.default_rng(seed)
+    head, bias = (part[-1].astype(np.float64) for part in (policy.weights, policy.biases))
+    near = head[:1] * (1.0 + margin * chance.standard_normal(head.shape))
+    close = bias[:1] * (1.0 + margin * chance.standard_normal(bias.shape))
+    return replace(policy, weights=[*policy.weights[:-1], near], biases=[*policy.biases[:-1], close])
+
+
+def by_definition(policy: MlpPolicy, market: Floats) -> list[int]:
+    rows = range(len(market) - policy.window + 1)
+    none = np.empty(0)
+    seen = [observation(market[row : row + policy.window], none) for row in rows]
+    return [int(np.argmax(reference_logits(policy, one))) for one in seen]
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "elu"])
+@pytest.mark.parametrize("margin", [1e-7, 1e-10, 1e-13, 1e-15, 0.0])
+def test_near_ties_are_decided_by_definition(margin: float, activation: str) -> None:
+    chance = np.random.default_rng(3)
+    policy = near_tied(network(chance, [64, 32], window=40, n_market=5, n_actions=7, activation=activation), margin)
+    market = market_for(policy, chance, 120)
+
+    found = decide(policy, market, np.empty(0)).tolist()
+    assert found == by_definition(policy, market)
+    if margin >= 1e-10:
+        assert found == plain_actions(policy, market, np.empty(0)).tolist()
+        assert len(set(found)) > 1
+    if margin == 0.0:
+        assert set(found) == {0}
+
+
+@pytest.mark.parametrize("spike", [1e4, 1e8, 1e12, 1e200])
+def test_a_spike_leaks_into_no_other_action(spike: float) -> None:
+    chance = np.random.default_rng(4)
+    policy = near_tied(network(chance, [64, 32], window=40, n_market=5), 1e-6)
+    market = market_for(policy, chance, 200)
+    market[90, 2] = spike
+
+    assert decide(policy, market, np.empty(0)).tolist() == by_definition(policy, market)
+
+
+def test_weights_that_cancel_are_seen_through() -> None:
+    chance = np.random.default_rng(5)
+    policy = network(chance, [64, 33], window=40, n_market=5)
+    first, second, head = (weight.astype(np.float64) for weight in policy.weights)
+    first[32:] = first[:32]  # pairs of units that are the same, and cancel in the next layer but for a trace
+    second[:, 32:] = -second[:, :32] * (1.0 + 1e-9 * chance.standard_normal((33, 32)))
+    cancelling = replace(
+        policy,
+        weights=[first, 1e6 * second, head],
+        biases=[np.concatenate([policy.biases[0][:32]] * 2), np.zeros(33), np.zeros(3)],
+    )
+    market = market_for(policy, chance, 150)
+
+    found = decide(cancelling, market, np.empty(0)).tolist()
+    assert found == by_definition(cancelling, market) == plain_actions(cancelling, market, np.empty(0)).tolist()
+    assert len(set(found)) > 1
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-300, 1e25, 1e60])
+def test_numbers_beyond_float32_are_left_to_float64(scale: float) -> None:
+    chance = np.random.default_rng(6)
+    policy = network(chance, [20, 10], window=12, n_market=3, activation="relu")
+    scaled = replace(policy, weights=[scale * weight.astype(np.float64) for weight in policy.weights])
+    scaled = replace(scaled, biases=[np.zeros(len(bias)) for bias in policy.biases])
+    market = market_for(policy, chance, 60)
+
+    with np.errstate(under="ignore"):
+        assert decide(scaled, market, np.empty(0)).tolist() == by_definition(scaled, market)
+
+
+def test_most_bars_of_an_ordinary_network_need_float32_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = np.random.default_rng(8)
+    policy = network(chance, [256, 128], window=40, n_market=20, n_actions=7)
+    kinds: list[tuple[int, str]] = []
+    finish = inference.Network.finish
+
+    def counted(self: inference.Network, hidden: Floats, kind: np.dtype[np.floating]) -> tuple[Floats, Floats]:
+        kinds.append((len(hidden), kind.name))
+        return finish(self, hidden, kind)
+
+    monkeypatch.setattr(inference.Network, "finish", counted)
+    monkeypatch.setattr(inference, "reference_logits", lambda *_: pytest.fail("float64 was not enough"))
+    decide(policy, market_for(policy, chance, 1000), np.empty(0))
+    assert sum(rows for rows, kind in kinds if kind == "float32") == 1000
+    assert sum(rows for rows, kind in kinds if kind == "float64") < 50
+
+
+def test_several_series_at_once_are_as_each_by_itself() -> None:
+    chance = np.random.default_rng(9)
+    policy = network(chance, [30, 10], window=7)
+    series = [market_for(policy, chance, 40), market_for(policy, chance, 1)[:3], market_for(policy, chance, 90)]
+
+    found = decide_all(policy, series, np.empty(0))
+    assert [len(actions) for actions in found] == [40, 0, 90]
+    for actions, market in zip(found, series, strict=True):
+        assert actions.tolist() == decide(policy, market, np.empty(0)).tolist()
+
+
+def test_a_series_shorter_than_a_window_has_no_actions() -> None:
+    assert decide(network(np.random.default_rng(1), [3]), np.ones((3, 3)), np.empty(0)).shape == (0,)
+
+
+@pytest.mark.parametrize(("layer", "name"), [(0, "weight of layer 1"), (2, "weight of layer 3")])
+def test_a_weight_that_is_not_finite_is_refused_by_its_layer(layer: int, name: str) -> None:
+    policy = network(np.random.default_rng(1), [5, 4])
+    policy.weights[layer][1, 2] = np.nan
+
+    with pytest.raises(CheckpointError, match=rf"policy, {name}: holds a number that is not finite"):
+        decide(policy, np.ones((9, 3)), np.empty(0))
+
+
+def test_a_bias_that_is_not_finite_is_refused_by_its_layer() -> None:
+    policy = network(np.random.default_rng(1), [5, 4])
+    policy.biases[1][0] = np.inf
+
+    with pytest.raises(CheckpointError, match=r"policy, bias of layer 2: holds a number that is not finite"):
+        decide(policy, np.ones((9, 3)), np.empty(0))
+
+
+def test_a_feature_that_is_not_finite_is_refused_by_its_column() -> None:
+    market = np.ones((9, 3))
+    market[6, 1] = np.nan
+
+    with pytest.raises(CheckpointError, match=r"market features: column 1 is not finite at row 6"):
+        decide(network(np.random.default_rng(1), [5, 4]), market, np.empty(0))
+
+
+@pytest.mark.parametrize(("size", "layer"), [(1e308, 1), (1e150, 2), (1e100, 3)])
+def test_a_layer_that_overflows_is_refused_by_its_number(size: float, layer: int) -> None:
+    policy = network(np.random.default_rng(1), [5, 4], activation="relu")
+    huge = replace(policy, weights=[np.full(weight.shape, size) for weight in policy.weights])
+
+    with pytest.raises(CheckpointError, match=rf"policy: layer {layer} of 3 produced a number that is not finite"):
+        decide(huge, np.full((9, 3), 1e9), np.empty(0))
+
+
+def test_an_unknown_activation_is_refused() -> None:
+    policy = network(np.random.default_rng(1), [5, 4], activation="gelu")
+    with pytest.raises(CheckpointError, match="'gelu' is unknown, expected one of tanh, relu, elu"):
+        decide(policy, np.ones((9, 3)), np.empty(0))

@@ -1,0 +1,127 @@
+"""Error bounds: never exceeded, whatever is fed, and never so wide that they say nothing."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from policy_oracle import market_for, network, networks, observation
+
+from pytest_modelgate.core.convolution import Plan, convolve, plan, reach
+from pytest_modelgate.core.inference import Network
+from pytest_modelgate.core.policy import Floats, MlpPolicy
+from pytest_modelgate.core.reference import reference_logits
+from pytest_modelgate.core.rounding import certify, first_layer_error, logit_errors, norms_of
+
+KINDS = [np.dtype(np.float32), np.dtype(np.float64)]
+ALL = np.array([True, True, True])
+
+
+def _errors(policy: MlpPolicy, market: Floats, cut: Plan, kind: np.dtype[np.floating]) -> tuple[Floats, Floats]:
+    """Largest difference from the definition, and bound, of each logit."""
+    sums = convolve(policy, market, cut) + policy.biases[0]
+    logits, sizes = Network(policy).finish(sums, kind)
+    bounds = logit_errors(
+        norms_of(policy), first_layer_error(policy, cut.length), reach(market, cut, policy.window), sizes, kind
+    )
+    starts = range(len(logits))
+    seen = [observation(market[start : start + policy.window], np.empty(0)) for start in starts]
+    return np.abs(logits - np.array([reference_logits(policy, one) for one in seen])), bounds
+
+
+@settings(deadline=None, max_examples=60)
+@given(networks(longest=40), st.sampled_from(KINDS), st.sampled_from([1.0, 1e5, 1e-6]), st.booleans())
+def test_no_logit_is_further_from_its_definition_than_its_bound(
+    made: tuple[MlpPolicy, np.random.Generator], kind: np.dtype[np.floating], spike: float, cut_up: bool
+) -> None:
+    policy, chance = made
+    policy = MlpPolicy(
+        [policy.weights[0][:, : policy.window * policy.n_market], *policy.weights[1:]],
+        policy.biases,
+        policy.activation,
+        policy.n_market,
+        0,
+        policy.window,
+    )
+    market = market_for(policy, chance, 40)
+    market[chance.integers(len(market))] *= spike
+    length = policy.window + 19
+    cut = Plan(length, 20, 2) if cut_up else Plan(0, 256, 1)
+
+    differences, bounds = _errors(policy, market, cut, kind)
+    assert (differences <= bounds).all()
+
+
+@pytest.mark.parametrize(("kind", "most"), [(KINDS[0], 5e-3), (KINDS[1], 1e-8)])
+def test_bounds_of_an_ordinary_network_are_narrow(kind: np.dtype[np.floating], most: float) -> None:
+    chance = np.random.default_rng(1)
+    policy = network(chance, [256, 128], window=40, n_market=20)
+    market = market_for(policy, chance, 60)
+    _, bounds = _errors(policy, market, plan(60, 40, 20), kind)
+    assert np.median(bounds) < most
+
+
+@pytest.mark.parametrize("length", [48, 65, 128])
+def test_the_first_layer_keeps_its_bound_next_to_a_spike(length: int) -> None:
+    chance = np.random.default_rng(2)
+    policy = network(chance, [16], window=40, n_market=5)
+    market = market_for(policy, chance, 150)
+    market[70] = 1e9
+    cut = Plan(length, length - 39, -(-150 // (length - 39)))
+
+    found = convolve(policy, market, cut)
+    exact = np.array(
+        [
+            [math.fsum((row.astype(np.float64) * market[at : at + 40]).ravel().tolist()) for row in policy.rows]
+            for at in range(150)
+        ]
+    )
+    differences = np.linalg.norm(found - exact, axis=1)
+    weights = float(np.linalg.norm(policy.weights[0].astype(np.float64)))
+    bounds = first_layer_error(policy, length) * weights * reach(market, cut, 40)
+    assert (differences <= bounds).all()
+    assert differences.max() > 1e-8  # the spike is felt in float64, so that there is something to bound
+
+
+@pytest.mark.parametrize("shape", [(5, 9), (64, 30), (40, 40), (1, 7)])
+def test_the_spectral_bound_is_one_and_close(shape: tuple[int, int]) -> None:
+    chance = np.random.default_rng(3)
+    weights = [chance.normal(size=(9, 4)), chance.normal(size=(shape[1], 9)), chance.normal(size=shape)]
+    weights.append(chance.normal(size=(3, shape[0])))
+    policy = MlpPolicy(weights, [np.zeros(len(weight)) for weight in weights], "tanh", 4, 0, 1)
+
+    bound, true = norms_of(policy).layers[2].spectral, float(np.linalg.norm(weights[2], 2))
+    assert true <= bound <= 1.8 * true
+
+
+@pytest.mark.parametrize(
+    ("logits", "errors", "action", "certain"),
+    [
+        ([1.0, 2.0, 0.0], [0.4, 0.4, 0.4], 1, True),
+        ([1.0, 2.0, 0.0], [0.5, 0.5, 0.5], 1, False),
+        ([2.0, 2.0, 0.0], [0.0, 0.0, 0.0], 0, False),
+        ([1.0, 2.0, 0.0], [0.1, 0.1, 2.0], 1, False),
+        ([1.0, 2.0, 0.0], [0.1, 0.1, math.inf], 1, False),
+        ([1.0, 2.0, 0.0], [0.1, math.nan, 0.1], 1, False),
+        ([1.0, math.inf, 0.0], [0.1, 0.1, 0.1], 1, False),
+    ],
+)
+def test_only_a_margin_above_both_errors_is_certain(
+    logits: list[float], errors: list[float], action: int, certain: bool
+) -> None:
+    found, sure = certify(np.array([logits]), np.array([errors]), ALL)
+    assert (found.tolist(), sure.tolist()) == ([action], [certain])
+
+
+def test_a_logit_that_is_no_number_is_never_certain() -> None:
+    _, sure = certify(np.array([[1.0, math.nan, 0.0]]), np.full((1, 3), 0.1), ALL)
+    assert not sure.any()
+
+
+def test_of_two_outputs_that_are_alike_the_first_is_certain() -> None:
+    policy = network(np.random.default_rng(4), [5])
+    policy.weights[-1][2], policy.biases[-1][2] = policy.weights[-1][0], policy.biases[-1][0]
+    rivals = norms_of(policy).rivals
+    found, sure = certify(np.array([[2.0, 1.0, 2.0]]), np.full((1, 3), 0.1), rivals)
+    assert (rivals.tolist(), found.tolist(), sure.tolist()) == ([True, True, False], [0], [True])

@@ -1,0 +1,52 @@
+"""Where policies run, as the header tells it; nothing of it needs a GPU or loads torch."""
+
+from importlib import metadata
+
+import pytest
+
+from pytest_modelgate.adapters.devices import Device
+from pytest_modelgate.errors import SettingsError
+from pytest_modelgate.plugin.placement import check_device, describe_device
+from pytest_modelgate.plugin.state import DEVICES
+
+GPU = (Device("GPU-1", "NVIDIA H100", 0, "GPU-1", 80_000),)
+ENOUGH = "device cuda (NVIDIA H100) where there is enough to do, or cpu"
+
+
+def _config(pytester: pytest.Pytester, choice: str, devices: tuple[Device, ...]) -> pytest.Config:
+    config = pytester.parseconfig(f"--gate-device={choice}")
+    config.stash[DEVICES] = devices
+    return config
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (("cpu", GPU, "2.13.0"), "device cpu"),
+        (("auto", (), "2.13.0"), "device cpu, since no GPU was found"),
+        (("auto", GPU, "2.13.0+cpu"), "device cpu, since torch 2.13.0+cpu is built without CUDA"),
+        (("auto", GPU, "2.13.0"), ENOUGH),
+        (("auto", GPU, "2.13.0+cu130"), ENOUGH),
+        (("cuda", GPU, "2.13.0"), "device cuda (NVIDIA H100)"),
+    ],
+)
+def test_the_header_says_where_and_why_not(
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    given: tuple[str, tuple[Device, ...], str],
+    told: str,
+) -> None:
+    monkeypatch.setattr(metadata, "version", lambda _: given[2])
+    config = _config(pytester, *given[:2])
+
+    check_device(config)
+    assert describe_device(config) == told
+
+
+def test_a_gpu_that_cannot_be_used_is_refused_when_asked_for(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metadata, "version", lambda _: "2.13.0+cpu")
+
+    with pytest.raises(SettingsError, match=r"torch 2.13.0\+cpu is built without CUDA"):
+        check_device(_config(pytester, "cuda", GPU))
