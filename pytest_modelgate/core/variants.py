@@ -68,8 +68,8 @@ def seeded(*parts: str) -> np.random.Generator:
 
 
 def shuffled(policy: MlpPolicy, chance: np.random.Generator) -> MlpPolicy:
-    """The same weights, those of every unit in another order."""
-    return replace(policy, weights=[chance.permuted(weight, axis=1) for weight in policy.weights])
+    """The same weights, each layer's in another order."""
+    return replace(policy, weights=[chance.permuted(weight.ravel()).reshape(weight.shape) for weight in policy.weights])
 
 
 def noisy(policy: MlpPolicy, chance: np.random.Generator, size: float) -> MlpPolicy:

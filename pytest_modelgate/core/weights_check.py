@@ -25,8 +25,8 @@ def edge(track: Track) -> float:
 def check_weights(arena: Arena, actions: Actions, own: Track, sha256: str) -> Check:
     """Compare the model with itself without what it learned.
 
-    Three times the weights of every unit are shuffled, three times what it saw is dealt out in another order. An edge
-    that most of either keep does not come from the model; without an edge there is nothing to lose, and neither is
+    Three times its weights are shuffled within each layer, three times what it saw is dealt out in another order. An
+    edge that most of either keep does not come from the model; without an edge there is nothing to lose, and neither is
     tried. The positions of a constant action are no decision.
 
     Args:
