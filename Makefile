@@ -36,5 +36,7 @@ check: $(STAMP)
 fuzz: $(STAMP)
 	$(BIN)/python tests/fuzz/circumstances.py $(FUZZ)
 
+# BENCH="--only fold" measures a part of it; a row whose opponent cannot be installed says so.
 bench: $(STAMP)
-	$(BIN)/python benchmarks/scheduling.py
+	-@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group bench
+	$(BIN)/python benchmarks/table.py $(BENCH)

@@ -36,12 +36,12 @@ def rows() -> list[Row]:
         except ImportError as error:
             found.append(not_measured(name, f"{error}; it comes with the dependency group bench"))
             continue
-        error = float(np.max(np.abs(run() / ours.equity[1:] - 1.0)))
-        if error > 1e-9:
-            found.append(not_measured(name, f"its equity differs by {error:.1e}"))
+        apart = float(np.max(np.abs(run() / ours.equity[1:] - 1.0)))
+        if apart > 1e-9:
+            found.append(not_measured(name, f"its equity differs by {apart:.1e}"))
             continue
         mine, theirs = medians(9, lambda: trade(bars, actions), run)
-        note = f"{len(ours.fills)} fills, equity equal to {error:.0e}; {said}"
+        note = f"{len(ours.fills)} fills, equity equal to {apart:.0e}; {said}"
         found.append(make_row(name, "s", mine, opponent=theirs, note=note))
     return found
 
@@ -81,7 +81,7 @@ def backtesting_py(bars: Bars, ours: Trajectory) -> Callable[[], Any]:
         from backtesting import Backtest, Strategy
     import backtesting
 
-    backtesting._tqdm = lambda steps, **_: steps  # type: ignore[attr-defined]  # noqa: SLF001 - its progress bar is not the point
+    backtesting._tqdm = lambda steps, **_: steps  # noqa: SLF001 - its progress bar is not the point
     units = np.rint(orders(bars, ours) / UNIT).astype(np.int64).tolist()
     data = bars.frame.rename(columns=str.capitalize)
     data[["Open", "High", "Low", "Close"]] *= UNIT  # it takes whole units only

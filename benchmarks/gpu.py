@@ -191,7 +191,7 @@ def all_threads(count: int, *, accounts: bool) -> float | None:
     command = [sys.executable, str(Path(__file__).resolve()), "--only-processor", str(count)]
     command += ["--accounts"] if accounts else []
     try:
-        run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=40)  # noqa: S603
+        run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=40)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
         return None
     return float(run.stdout.split()[-1])

@@ -56,8 +56,8 @@ def fitted(name: str, unit: str, sizes: Sequence[int], taken: Sequence[float], s
     left = np.asarray(taken) - (fixed + slope * np.asarray(sizes))
     share = 1.0 - float(np.sum(left**2) / np.sum((np.asarray(taken) - np.mean(taken)) ** 2))
     growth = float(np.polyfit(np.log(sizes), np.log(taken), 1)[0])
-    points = ", ".join(f"{size}: {scale * seconds:.3g}" for size, seconds in zip(sizes, taken, strict=True))
-    note = f"R2 {share:.4f}, exponent {growth:.2f}, fixed {scale * fixed:.3g}; measured {points} {unit.split(' / ')[0]}"
+    points = ", ".join(f"{size}: {scale * spent:.3g}" for size, spent in zip(sizes, taken, strict=True))
+    note = f"R2 {share:.4f}, exponent {growth:.2f}, fixed {scale * fixed:.3g}; measured {points}"
     return make_row(name, unit, scale * float(slope), note=note)
 
 

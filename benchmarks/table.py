@@ -30,9 +30,17 @@ _PACKAGES = ("numpy", "pandas", "torch", "pytest", "pytest-xdist", "backtesting"
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
+_CODE = """
+import json, {module}
+with open({target!r}, "w") as file:
+    for row in {module}.rows():
+        print(json.dumps(row), file=file, flush=True)
+"""
+
+
 @dataclass(frozen=True)
 class Part:
-    """A module of this folder with a function ``rows() -> list[Row]``.
+    """A module of this folder with a function ``rows()`` that returns or yields ``Row``.
 
     Attributes:
         limit: seconds after which it is given up.
@@ -49,7 +57,7 @@ PARTS = (
     Part("collecting", "collection of 1,000 models", 90),
     Part("whole_gate", "the whole gate on four small models", 120),
     Part("linearity", "cost against work", 90),
-    Part("large_models", "twenty models of 80 MB", 580),
+    Part("large_models", "twenty models of 80 MB", 420),
     Part("gpu", "the engine on a GPU", 60),
 )
 
@@ -80,7 +88,7 @@ def run(part: Part) -> list[dict[str, Any]]:
         return [_nothing(part, f"there is no benchmarks/{part.module}.py")]
     with tempfile.TemporaryDirectory(prefix="modelgate-bench-") as place:
         target = Path(place) / "rows.json"
-        code = f"import json, {part.module} as part; open({str(target)!r}, 'w').write(json.dumps(part.rows()))"
+        code = _CODE.format(module=part.module, target=str(target))
         paths = [str(HERE.parent / name) for name in ("benchmarks", "examples", "tests")]
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         environment |= {"PYTHONPATH": os.pathsep.join(paths), "TMPDIR": place, **dict.fromkeys(_THREADS, "1")}
@@ -93,19 +101,19 @@ def run(part: Part) -> list[dict[str, Any]]:
             text=True,
             start_new_session=True,
         )
+        why = ""
         try:
             said, _ = process.communicate(timeout=part.limit)
+            if process.returncode:
+                why = (said.strip().splitlines() or [f"it ended with status {process.returncode}"])[-1]
         except subprocess.TimeoutExpired:
-            return [_nothing(part, f"it took more than {part.limit:.0f} s")]
+            why = f"it took more than {part.limit:.0f} s"
         finally:  # it, and whatever it started
             with contextlib.suppress(ProcessLookupError, AttributeError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        if process.returncode or not target.exists():
-            last = (said.strip().splitlines() or [f"it ended with status {process.returncode}"])[-1]
-            return [_nothing(part, last)]
-        found: list[dict[str, Any]] = json.loads(target.read_text())
-    return found
+        rows = [json.loads(line) for line in target.read_text().splitlines()] if target.exists() else []
+    return [*rows, _nothing(part, why)] if why else rows
 
 
 def keep(path: Path, module: str, rows: list[dict[str, Any]]) -> None:
@@ -180,7 +188,7 @@ def write_page(page: Path, found: dict[str, Any]) -> None:
 def _nothing(part: Part, why: str) -> dict[str, Any]:
     from rows import not_measured
 
-    return {**not_measured(part.title, why)}
+    return {**not_measured(part.title, why.strip())}
 
 
 def _number(value: float | None) -> str:

@@ -120,14 +120,14 @@ def _many_dicts() -> bytes:
 
 # Name: how to read it, how to write it, what must be told.
 CORPUS: dict[str, tuple[Callable[[bytes], str], Callable[[], bytes], str]] = {
-    "tuples in tuples": (read_checkpoint, _tuples_in_tuples, "nests tuples beyond measure"),
-    "tuples that double": (read_checkpoint, _tuples_that_double, "nests tuples beyond measure"),
-    "tuples in pairs": (read_checkpoint, _tuples_that_double_in_an_ordered_dict, "nests tuples beyond measure"),
+    "tuples in tuples": (read_checkpoint, _tuples_in_tuples, "cannot be read as a checkpoint"),
+    "tuples that double": (read_checkpoint, _tuples_that_double, "cannot be read as a checkpoint"),
+    "tuples in pairs": (read_checkpoint, _tuples_that_double_in_an_ordered_dict, "cannot be read as a checkpoint"),
     "two directories": (read_checkpoint, _two_directories, "its directory does not lie where its end record says"),
     "another protocol": (read_checkpoint, _another_protocol, "its pickle uses PROTO"),
     "an odd escape": (read_checkpoint, _odd_escape, "its pickle asks for"),
-    "no method get": (read_checkpoint, _methods_replaced("get"), "model_version: is missing"),
-    "no method items": (read_checkpoint, _methods_replaced("items"), "policy_state_dict: is not a dict"),
+    "no method get": (read_checkpoint, _methods_replaced("get"), "cannot be read as a checkpoint"),
+    "no method items": (read_checkpoint, _methods_replaced("items"), "cannot be read as a checkpoint"),
     "many records": (read_checkpoint, _many_records, "lists 20001 entries"),
     "a bomb": (read_archive, _bomb, "holds 629145600 bytes, expected at most"),
     "long histories": (read_archive, lambda: _values("0.5"), "differing length"),

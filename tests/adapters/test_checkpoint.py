@@ -362,7 +362,7 @@ def test_a_missing_record_is_refused(tmp_path: Path) -> None:
             if not name.endswith("/data/0"):
                 archive.writestr(name, content)
 
-    refused(path, "names a record data/0 that is missing")
+    refused(path, "names a record 'data/0' that is missing")
 
 
 @pytest.mark.parametrize("more", [-4, 4])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from pytest_modelgate.core.policy import ACTIONS, ACTIVATIONS
 from pytest_modelgate.errors import CheckpointError
@@ -71,12 +70,7 @@ def read_shape(contents: Mapping[str, object], where: str) -> Shape:
 def config_fields(config: object) -> Mapping[object, object]:
     """The fields of a config, whatever stands in for it."""
     fields = config if isinstance(config, dict) else getattr(config, "fields", {})
-    return plain_dict(fields) if isinstance(fields, dict) else {}
-
-
-def plain_dict(entries: dict[Any, Any]) -> dict[Any, Any]:
-    """The entries alone: a pickle may put anything in the place of an ordered dict's methods."""
-    return dict(dict.items(entries))
+    return fields if isinstance(fields, dict) else {}
 
 
 def choose(name: str, sources: Mapping[str, object], option: str, where: str) -> str:
@@ -126,7 +120,6 @@ def text_or_none(value: object) -> str | None:
 
 def _check_actions(meanings: object, n_actions: int, where: str) -> None:
     if isinstance(meanings, dict):
-        meanings = plain_dict(meanings)
         listed = [meanings.get(number, meanings.get(str(number))) for number in range(n_actions)]
         listed = listed if len(meanings) == n_actions else list(meanings.values())
     else:

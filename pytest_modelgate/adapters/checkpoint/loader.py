@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_modelgate.adapters.checkpoint.container import REMEDY, Container, read_container
+from pytest_modelgate.adapters.checkpoint.container import REMEDY, read_container
 from pytest_modelgate.adapters.checkpoint.declared import (
     activation_name,
     check_activation,
     choose,
     config_fields,
-    plain_dict,
     read_shape,
     text_or_none,
 )
@@ -76,8 +76,8 @@ def load_checkpoint(
     Raises:
         CheckpointError: anything about it that could make the gate judge another function than was trained.
     """
-    container = read_container(path, where)
-    contents = _contents(container, where, trainer_packages)
+    container, pickled = read_container(path, where)
+    contents = _contents(pickled, where, trainer_packages)
     shape = read_shape(contents, where)
     config = config_fields(contents.get("config"))
     activation = choose(
@@ -120,13 +120,15 @@ def load_checkpoint(
     return LoadedCheckpoint(policy, facts)
 
 
-def _contents(container: Container, where: str, trainer_packages: tuple[str, ...]) -> Mapping[str, object]:
-    classes = trainer_classes(container.pickled, where, trainer_packages)
+def _contents(pickled: bytes, where: str, trainer_packages: tuple[str, ...]) -> Mapping[str, object]:
     try:
-        contents = read_values(container.pickled, classes)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the standard library, whose words are not for our users
+            classes = trainer_classes(pickled, where, trainer_packages)
+            contents = read_values(pickled, classes)
     except PickleError:
         raise CheckpointError(where, "cannot be read as a checkpoint of tensors and plain values", REMEDY) from None
     if not isinstance(contents, dict):
         problem = f"holds a {type(contents).__name__}, expected a dict with policy_state_dict"
         raise CheckpointError(where, problem, REMEDY)
-    return plain_dict(contents)
+    return contents

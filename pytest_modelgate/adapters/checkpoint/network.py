@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_modelgate.adapters.checkpoint.container import Container
-from pytest_modelgate.adapters.checkpoint.declared import plain_dict
 from pytest_modelgate.adapters.checkpoint.values import StoredTensor
 from pytest_modelgate.errors import CheckpointError
 
@@ -64,7 +63,7 @@ def _actor(state: object, where: str) -> Mapping[str, Any]:
     if not isinstance(state, dict) or not state or not all(isinstance(name, str) for name in state):
         raise CheckpointError(f"{where}, policy_state_dict", "is not a dict of named tensors", _TRAIN)
     plain: dict[str, Any] = {}
-    for name, tensor in plain_dict(state).items():
+    for name, tensor in state.items():
         short = name
         while short.startswith(_WRAPPERS):
             short = short.partition(".")[2]
@@ -92,7 +91,7 @@ def _array(tensor: object, where: str, dimensions: int, container: Container) ->
         raise CheckpointError(where, "claims more values than the file holds", _TRAIN)
     if storage.kind not in _FLOATS:
         raise CheckpointError(where, f"holds {storage.kind}, expected floating-point numbers", _TRAIN)
-    record = container.map_record(storage.key)
+    record = container.map_record(f"data/{storage.key}")
     if len(record) != storage.count * storage.itemsize:
         raise CheckpointError(where, "claims more values than the file holds", _TRAIN)
     stored: NDArray[Any] = np.frombuffer(record, _FLOATS[storage.kind], count, tensor.offset * storage.itemsize)
