@@ -56,9 +56,10 @@ def test_text_in_a_list_begins_neither_list_nor_title(text: str) -> None:
 
 @given(st.tuples(texts, texts))
 def test_cells_never_break_their_table(cells: tuple[str, str]) -> None:
-    html = MARKDOWN.render("\n".join(table(("a", "b"), [[markdown(cells[0]), code(cells[1])]])))
+    html = MARKDOWN.render("\n".join(table(("a", "b", "c"), [[markdown(cells[0]), code(cells[1]), "end"]])))
 
-    assert html.count("<td>") == 2
+    assert html.count("<td>") == 3
+    assert "<td>end</td>" in html  # a cell too many would push it out
     assert html.count("<tr>") == 2
     for tag in ("<b>", "<a", "<img", "<em", "<s>"):
         assert tag not in html

@@ -61,6 +61,15 @@ def test_thinning_keeps_ends_extremes_and_order(returns: list[float], most: int)
     assert thin.drawdown.max() == drawdown.max()
 
 
+def test_thinning_keeps_a_fall_from_a_peak_within_one_stretch() -> None:
+    model = np.array([1.0, 2.0, 1.5, 3.0, 3.0])
+    drawdown = 1.0 - model / np.maximum.accumulate(model)
+
+    thin = Growth(np.arange(5), model - 1.0, model, drawdown, (Span(0, 5, "unknown"),)).thinned(4)
+
+    assert thin.drawdown.max() == 0.25
+
+
 def test_the_table_hides_no_drawdown_between_its_rows() -> None:
     found = growth([factory.window_evidence(MODEL, window(500), drift=-0.001)])
 
