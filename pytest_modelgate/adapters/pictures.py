@@ -115,7 +115,7 @@ class Pictures:
                     axes.axvline(recommended, color=COLOURS["ink"], linewidth=1, linestyle=(0, (1, 2)))
                 _numbers(axes, np.concatenate([finite[kept], np.array(limits[metric])]))
                 axes.set_xlim(0.5, len(values) + 0.5)
-                axes.set_xticks(sorted({1, (len(values) + 1) // 2, len(values)}))
+                axes.set_xticks(sorted({1, len(values)}))
                 axes.text(0.0, 1.06, metric.replace("_", " "), transform=axes.transAxes)
             return _svg(figure, name, alt)
 
@@ -290,7 +290,7 @@ def _range(values: Floats, room: float) -> tuple[float, float]:
 
 def _numbers(axes: Axes, values: Floats, room: float = 0.08) -> None:
     low, high = _range(values, room)
-    ticks = _ticks(low, high, 4)
+    ticks = _ticks(low, high, 3)
     axes.set_ylim(low, high)
     axes.set_yticks(ticks, [f"{tick:g}" if abs(tick) < 1e5 else f"{tick:.0e}" for tick in ticks])
 
@@ -313,7 +313,7 @@ def _dates(axes: Axes, times: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Non
     days = int((last - first).astype(int)) / _DAY
     unit = "datetime64[M]" if days > 75 else "datetime64[D]"
     grid = np.arange(first.astype(unit) + 1, last.astype(unit) + 1)
-    every = max(1, math.ceil(len(grid) / 6))
+    every = max(1, math.ceil(len(grid) / 5))
     ticks = grid[::every]
     labels = [f"{tick.item():%b %Y}" if unit.endswith("[M]") else f"{tick.item():%d %b}" for tick in ticks]
     if unit.endswith("[M]"):

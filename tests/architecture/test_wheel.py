@@ -43,6 +43,7 @@ def test_the_installed_wheel_judges_the_demo_in_an_empty_folder(site: Path, tmp_
     assert sorted(path.name for path in (empty / "gate-report").iterdir()) == [
         "evidence",
         "report.html",
+        "summary.md",
         "verdict.json",
     ]
 
