@@ -5,12 +5,13 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO := examples/demo_archive.zip
 
-.PHONY: gate test check fuzz bench
+.PHONY: gate test check fuzz fuzz-archives fuzz-coverage determinism lock bench
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt requirements.lock
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt --editable . --group dev
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt --no-build-isolation --editable .
 	touch $(STAMP)
 
 gate: $(STAMP)
@@ -35,6 +36,20 @@ check: $(STAMP)
 
 fuzz: $(STAMP)
 	$(BIN)/python tests/fuzz/circumstances.py $(FUZZ)
+
+fuzz-archives: $(STAMP)
+	$(BIN)/python tests/fuzz/archives.py $(FUZZ)
+
+fuzz-coverage: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris==3.0.0
+	$(BIN)/python tests/fuzz/coverage_guided.py $(FUZZ)
+
+determinism: $(STAMP)
+	$(BIN)/python tests/fuzz/demo_matrix.py
+
+lock: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	$(BIN)/uv pip compile pyproject.toml --group dev --constraint constraints.txt --output-file requirements.lock --quiet
 
 # BENCH="--only fold" measures a part of it; a row whose opponent cannot be installed says so.
 bench: $(STAMP)

@@ -2,18 +2,19 @@
 
     python benchmarks/engine.py
 
-One thread, medians, everything of a row in the same process, in seconds of processor time: what others do on the
-machine at the same time is left out. The straightforward way computes the features anew at every bar, from as many bars
-as they need, and then makes one forward pass in float32; it is timed on some bars and scaled. A bound is what those
-matrix products take that cannot be avoided, at the speed this machine shows for large ones.
+One thread (whoever imports this sees to that before numpy is loaded), medians, everything of a row in the same process,
+in seconds of processor time: what others do on the machine meanwhile is left out. The straightforward way computes the
+features anew at every bar, from as many bars as they need, and then makes one forward pass in float32; it is timed on
+some bars and scaled. A bound is what the matrix products alone take, at the speed this machine shows for large ones.
 """
 
 from __future__ import annotations
 
 import os
 
-for _name in ("MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
+if __name__ == "__main__":
+    for _name in ("MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(_name, "1")
 
 import json
 import statistics

@@ -1,4 +1,4 @@
-"""The command line: record market data for an archive, promote what was judged, and show the built-in profiles."""
+"""The command line: record market data, promote what was judged, compare verdicts, show the built-in profiles."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from pytest_modelgate.cli_compare import add_compare
 from pytest_modelgate.cli_promote import add_promote, add_rollback
 from pytest_modelgate.cli_record import add_record
 from pytest_modelgate.errors import GateError
@@ -20,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_record(commands.add_parser("record", help="record the market data an archive is judged on"))
     add_promote(commands.add_parser("promote", help="put the models that a verdict releases where a trader reads them"))
     add_rollback(commands.add_parser("rollback", help="put the set that was promoted before back in force"))
+    add_compare(commands.add_parser("compare", help="show what changed from one verdict to another"))
     profiles = commands.add_parser("profiles", help="show the built-in threshold profiles")
     profiles.set_defaults(run=_profiles)
     options = parser.parse_args(arguments)

@@ -60,8 +60,8 @@ from pytest_modelgate.market_data import MarketSeries, load_series
 
 _MODELS_IN_MEMORY = 1  # tests run model by model
 _SERIES_IN_MEMORY = 4  # features of a year of hours are 4 MB, its bars half a MB; models of one symbol share them
-_MARKETS_IN_MEMORY = 64
 _WORTH_A_GPU = 5e10  # weights times bars times models: a processor takes as long for them as CUDA takes to start
+_MARKETS_IN_MEMORY = 64
 
 
 @dataclass(frozen=True)
@@ -208,9 +208,11 @@ class Gate:
                         evidence or _missing(plan, window) if self.settings.merge else self._find_out(plan, window)
                     )
                 self.store.write(evidence, key)
-        except Exception as error:  # noqa: BLE001 - whatever breaks one model must not keep its siblings from being judged
+        except BaseException as error:  # whatever breaks one model must not keep its siblings from being judged
             evidence = WindowFailure.from_error(model_id, window_name, error)
             self.store.fail(evidence, key)
+            if not isinstance(error, Exception):
+                raise  # a time limit or Ctrl-C; the other tests of the window need not run into it again
         return evidence
 
     def _key(self, plan: ModelPlan, window: Window) -> str:
@@ -268,6 +270,8 @@ class Gate:
             bars=BarFigures.of(track_window(subject, window, trajectory)),
             delayed=FoldResult.of(measure(delayed, subject.bars_per_year)),
             refused=dict(trajectory.refused),
+            times=tuple(trajectory.index.as_unit("s").asi8.tolist()),
+            first_open=float(subject.series.bars.frame["open"].loc[trajectory.index[0]]),
         )
 
     def _examine(self, plan: ModelPlan, window: Window) -> IntegrityEvidence:

@@ -12,6 +12,12 @@ settings.register_profile("modelgate", deadline=None, derandomize=bool(os.enviro
 settings.load_profile("modelgate")
 
 
+def pytest_configure() -> None:
+    """Runs of the gate in tests tell nobody but us: not the job that the tests themselves run in."""
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
+        os.environ.pop(name, None)
+
+
 @pytest.fixture
 def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """Runs in the order in which tests stand; a random one is asked for where it matters."""

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import calibration
+import engine
 import numpy as np
 import pytest
 from calibration import SCENARIOS, SIZE, VOLATILITY, Paths, Scenario, show, simulate, wilson
@@ -76,3 +77,11 @@ def test_the_rows_are_those_promised(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert {row["skill"] for row in rows} == {"none", "long-biased", "lucky fold", "best of 20", "1", "2", "3"}
     for table, proven in zip(rows[::2], rows[1::2], strict=True):
         assert proven["live_rate"] <= table["live_rate"]
+
+
+def test_rows_of_the_engine_say_how_far_they_are_from_opponent_and_bound() -> None:
+    row = engine.row("work", "s", 2.0, "a note", opponent=6.0, bound=1.6)
+    assert (row["ratio"], row["distance"]) == (3.0, 1.25)
+    alone = engine.accounting()
+    assert (alone["unit"], alone["opponent"], alone["ratio"], alone["bound"], alone["distance"]) == ("ms", *[None] * 4)
+    assert 0.0 < alone["ours"] < 1000.0

@@ -17,7 +17,7 @@ from pytest_modelgate.adapters.atomic import write_atomically
 from pytest_modelgate.core.evidence import Evidence, WindowFailure
 from pytest_modelgate.errors import SettingsError
 
-SCHEMA = "modelgate.evidence/2"
+SCHEMA = "modelgate.evidence/3"
 LOCKS = "locks"
 
 

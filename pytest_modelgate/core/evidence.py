@@ -92,6 +92,8 @@ class WindowEvidence:
         bars: what was held and earned at every bar.
         delayed: what the window shows had every order come one bar later.
         refused: orders the account refused, by reason.
+        times: start of every bar, seconds since 1970 UTC.
+        first_open: USD, open of the first bar; with ``bars`` it gives every price.
     """
 
     model: str
@@ -106,6 +108,8 @@ class WindowEvidence:
     bars: BarFigures
     delayed: FoldResult
     refused: Mapping[str, int]
+    times: tuple[int, ...]
+    first_open: float
 
 
 @dataclass(frozen=True)
@@ -148,12 +152,14 @@ class WindowFailure:
     remedy: str
 
     @classmethod
-    def from_error(cls, model: str, window: str, error: Exception) -> WindowFailure:
+    def from_error(cls, model: str, window: str, error: BaseException) -> WindowFailure:
         """Record an error; one that is not ours is named by its type, so that no text of a stranger is passed on."""
         if isinstance(error, GateError):
             return cls(model, window, error.where, error.problem, error.remedy)
         crash = f"the evaluation crashed with {type(error).__name__}"
         problem, remedy = _MACHINE.get(type(error).__name__, (crash, _OURS))
+        if not isinstance(error, Exception):
+            problem, remedy = "the evaluation was cut off", "Give it more time, then run what failed again with --lf"
         if isinstance(error, OSError) and error.errno is not None:
             problem, remedy = f"the evaluation could not go on: {error.strerror}", "See to it, then run the gate again"
         return cls(model, window, f"{model} {window}", problem, remedy)

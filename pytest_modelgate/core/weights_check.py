@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import numpy as np
 
 from pytest_modelgate.core.checks import Check
@@ -10,7 +12,7 @@ from pytest_modelgate.core.skill import shift_test
 from pytest_modelgate.core.track import Track
 from pytest_modelgate.core.variants import Arena, seeded, shuffled, single_minded
 
-_DRAWS = 3
+_DRAWS = 5  # on a market with a pattern a random network finds an edge in up to a quarter of them
 _CLEAR = 1.645  # standard deviations ahead of its own time-shifted copies: 5 % by chance
 _SAME_SHARE = 0.95  # of the bars
 _SAME_POSITION = 0.01  # of equity
@@ -25,9 +27,9 @@ def edge(track: Track) -> float:
 def check_weights(arena: Arena, actions: Actions, own: Track, sha256: str) -> Check:
     """Compare the model with itself without what it learned.
 
-    Three times its weights are shuffled within each layer, three times what it saw is dealt out in another order. An
-    edge that most of either keep does not come from the model; without an edge there is nothing to lose, and neither is
-    tried. The positions of a constant action are no decision.
+    What it saw is dealt out in another order, and its weights are shuffled within each layer, up to five times each:
+    an edge that all draws keep does not come from the model, and the first that loses it tells enough. Without an edge
+    there is nothing to lose, and neither is tried. The positions of a constant action are no decision.
 
     Args:
         actions: of the model at every bar of the folds.
@@ -51,23 +53,35 @@ def check_weights(arena: Arena, actions: Actions, own: Track, sha256: str) -> Ch
             f"at other times, {_CLEAR} would be clear."
         )
         return Check("weights", "warn", sentence, figures)
-    dealt = [edge(arena.track(arena.trade(chance.permutation(actions)))) for _ in range(_DRAWS)]
-    figures["permuted_observations"] = max(dealt)
-    blind = []
+    trials: list[tuple[str, str, Callable[[], Actions]]] = [
+        ("permuted_observations", "shown its observations in another order", lambda: chance.permutation(actions))
+    ]
     if isinstance(policy, MlpPolicy):
-        blind = [edge(arena.track(arena.trade(arena.actions(shuffled(policy, chance))))) for _ in range(_DRAWS)]
-        figures["shuffled_weights"] = max(blind)
-    for words, edges in (("with its weights shuffled", blind), ("shown its observations in another order", dealt)):
-        kept = sum(value >= _CLEAR for value in edges)
-        if 2 * kept > len(edges):
+        trials.append(
+            ("shuffled_weights", "with its weights shuffled", lambda: arena.actions(shuffled(policy, chance)))
+        )
+    for name, words, draw in trials:
+        least = figures[name] = _least(edge(arena.track(arena.trade(draw()))) for _ in range(_DRAWS))
+        if least >= _CLEAR:
             sentence = (
-                f"The edge does not come from what was learned: {words} the model keeps it in {kept} of {len(edges)} "
-                f"draws (up to {max(edges):.2f} standard deviations, its own is {clear:.2f})."
+                f"The edge does not come from what was learned: {words} the model keeps it in {_DRAWS} of {_DRAWS} "
+                f"draws (by {least:.2f} standard deviations or more, its own is {clear:.2f})."
             )
             return Check("weights", "fail", sentence, figures)
+    blind = figures.get("shuffled_weights")
     sentence = (
         f"The edge of {clear:.2f} standard deviations is gone without the weights "
-        f"({f'{max(blind):.2f} at most' if blind else 'not tried: the policy shows none'}) and without the order of "
-        f"the observations ({max(dealt):.2f} at most)."
+        f"({'not tried: the policy shows none' if blind is None else f'{blind:.2f}'}) and without the order of the "
+        f"observations ({figures['permuted_observations']:.2f})."
     )
     return Check("weights", "pass", sentence, figures)
+
+
+def _least(edges: Iterable[float]) -> float:
+    """The first edge that is not clear, else the least."""
+    least = np.inf
+    for value in edges:
+        least = min(least, value)
+        if value < _CLEAR:
+            break
+    return float(least)

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import math
+import os
+import shlex
+import sys
 from collections import Counter
+from collections.abc import Sequence
+from subprocess import list2cmdline
 from typing import TYPE_CHECKING
+
+import pytest
 
 if TYPE_CHECKING:  # pulls in pandas, which a run without an archive must not pay for
     from pytest_modelgate.core.context import Context
@@ -20,15 +27,83 @@ _SHORT = {
     "delay": "one bar later",
     "noise": "noise",
 }
+WORDS = {
+    "INCOMPLETE": "could not be judged",
+    "DROP": "do not use it",
+    "RETRAIN": "train it again",
+    "PAPER": "trade it on paper only",
+    "LIVE": "it may trade real money",
+}
+_CAPS = {
+    "gating": "training",
+    "backtest": "backtest",
+    "folds": "too few folds",
+    "return": "no profit",
+    "lucky_fold": "one lucky fold",
+    "champion": "champion",
+    "out_of_sample": "unseen data",
+    "sharpe": "Sharpe",
+    "costs": "costs",
+    "timing": "timing",
+}
 
 
 def plain(text: str) -> str:
-    """Text for any terminal: ASCII, and nothing that could move its cursor."""
+    """Text for any terminal: ASCII, nothing that could move its cursor, nothing that GitHub takes for a command.
+
+    A runner obeys ``::name::`` at the start of a line, white space apart, and ``##[name]`` anywhere in it.
+    """
     return (
         "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
         .encode("ascii", "backslashreplace")
         .decode("ascii")
+        .replace("::", ":\\x3a")
+        .replace("##[", "#\\x23[")
     )
+
+
+def worst_first(judgements: Sequence[Judgement]) -> list[Judgement]:
+    """What could not be judged, then from DROP to LIVE; by name among equals."""
+    order = list(WORDS)
+    return sorted(judgements, key=lambda judgement: (order.index(judgement.word), judgement.plan.model.id))
+
+
+def tally(judgements: Sequence[Judgement]) -> str:
+    """How many models ended in what: ``1 DROP, 2 PAPER``."""
+    counts = Counter(judgement.word for judgement in judgements)
+    return ", ".join(f"{counts[word]} {word}" for word in WORDS if counts[word])
+
+
+def command_line(config: pytest.Config) -> str:
+    """The command that this run was started with, as a shell takes it."""
+    words = ["pytest", *map(str, config.invocation_params.args)]
+    command = list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
+    added = os.environ.get("PYTEST_ADDOPTS")
+    return command + (f"  (PYTEST_ADDOPTS: {added})" if added else "")
+
+
+def number(value: float) -> str:
+    """A figure in few characters; a dash where it is undefined."""
+    return "-" if math.isnan(value) else f"{value:.4g}"
+
+
+def held_back_by(judgement: Judgement) -> tuple[str, ...]:
+    """What keeps the decision from being better, in a word or two each, the table apart; empty when nothing does."""
+    decision = judgement.decision
+    if decision is None:
+        return ("no evidence",)
+    table = decision.table is not None and decision.table == decision.decision
+    found = ["folds"] if table and decision.decision.name != "LIVE" else []
+    binding = [cap for cap in decision.caps if cap.level == decision.decision]
+    found += [_CAPS[cap.check] for cap in binding if cap.check]
+    rest = sum(not cap.check for cap in binding)
+    failed = [check.name for check in judgement.checks if check.status == "fail"]
+    if rest and decision.decision.name == "RETRAIN":
+        return (*found, *failed)
+    missing = [_CAPS.get(proof.name, _SHORT[proof.name]) for proof in judgement.proofs if not proof.shown]
+    if rest and decision.decision.name == "PAPER":
+        return (*found, *missing)
+    return tuple(found) or (("training",) if decision.decision.name == "DROP" else ())
 
 
 def backtest_text(judgement: Judgement) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from pytest_modelgate.plugin import collection, hookspecs
 from pytest_modelgate.plugin.completeness import Completeness
 from pytest_modelgate.plugin.options import add_options, archive_path, check_configuration_was_read, read_settings
 from pytest_modelgate.plugin.placement import auto_workers, check_device, check_distribution, equip
+from pytest_modelgate.plugin.progress import Progress
 from pytest_modelgate.plugin.state import COMPLETENESS, RUN
 from pytest_modelgate.plugin.window_tests import WindowTests
 
@@ -68,6 +70,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[COMPLETENESS] = Completeness(config, run)
         config.pluginmanager.register(config.stash[COMPLETENESS], "modelgate-completeness")
         config.pluginmanager.register(Endings(config, run), "modelgate-endings")
+        config.pluginmanager.register(Progress(config, run), "modelgate-progress")
         add_report(config, run)
 
 
@@ -170,13 +173,25 @@ def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Note the figures that a test was about, while its fixtures are there."""
+    if RUN in item.config.stash and collection.case_of(item) is not None:
+        from pytest_modelgate.plugin.properties import facts
+
+        item.user_properties.extend(facts(vars(item).get("funcargs", {})))
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Derive the verdict from evidence, before the report that shows it is written."""
     run = _reporting_run(session.config)
     if run is None:
         return
+    from pytest_modelgate.plugin.summary import write_summary
+
     session.config.stash[COMPLETENESS].report_missing(session, exitstatus)
     run.finish()
+    write_summary(session.config, run, os.environ)
     if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and run.settings.shard and not run.windows:
         session.exitstatus = pytest.ExitCode.OK  # more machines than windows: nothing is left for this one
 
@@ -186,9 +201,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Close with one line per model."""
     run = _reporting_run(config)
     if run:
-        from pytest_modelgate.plugin.terminal import write_closing_table
+        from pytest_modelgate.plugin.closing import write_closing
 
-        write_closing_table(terminalreporter, run)
+        write_closing(terminalreporter, run)
 
 
 def _reporting_run(config: pytest.Config) -> GateRun | None:

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_modelgate.plugin.collection import STAGES
-from pytest_modelgate.plugin.figures import (
-    backtest_text,
-    champion_text,
-    folds_text,
-    proof_text,
-    record_text,
-    spread_text,
-)
 
 if TYPE_CHECKING:  # these pull in pandas and jinja, which a run without a report must not pay for
     from pytest_modelgate.core.judgement import Judgement
@@ -29,16 +22,17 @@ def add_report(config: pytest.Config, run: GateRun) -> None:
         config.option.htmlpath = str(run.settings.output / "report.html")
         config.option.self_contained_html = True
     run.report_path = config.invocation_params.dir / config.option.htmlpath
-    config.pluginmanager.register(_HtmlReport(run), "modelgate-html")
+    config.pluginmanager.register(_HtmlReport(config, run), "modelgate-html")
 
 
 class _HtmlReport:
-    """Opens the page with one row per model, and groups the tests below by model."""
+    """Opens the page with what was decided and why, and groups the tests below by model."""
 
-    def __init__(self, run: GateRun) -> None:
-        self._run = run
+    def __init__(self, config: pytest.Config, run: GateRun) -> None:
+        self._config, self._run = config, run
         self._data: Any = None  # pytest-html's ReportData, which has no public type
         self._places: dict[str, tuple[str, int]] = {}
+        self._drawn: tuple[Sequence[Judgement], str] = ((), "")
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_report_title(self, report: Any) -> None:  # noqa: ANN401 - pytest-html publishes no type
@@ -76,59 +70,15 @@ class _HtmlReport:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_summary(self, prefix: list[str]) -> None:
-        """Open with one row per model, and bring the tests of each model together, in the order of the checks."""
-        prefix.append(_summary(self._run))
+        """Open with cards and figures, and bring the tests of each model together, in the order of the checks."""
+        if self._drawn[0] is not self._run.judgements:  # a report that is written after every test is drawn once
+            from pytest_modelgate.plugin.report import render
+
+            self._drawn = self._run.judgements, render(self._config, self._run)
+        prefix.append(self._drawn[1])
         tests = self._data.data["tests"]
         last = ("\x7f", len(STAGES))  # tests of no model come after those of models
         ordered = sorted(tests, key=lambda nodeid: (self._places.get(nodeid) or last, nodeid))
         rows = {nodeid: tests[nodeid] for nodeid in ordered}
         tests.clear()
         tests.update(rows)
-
-
-def _summary(run: GateRun) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("pytest_modelgate.plugin"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    plan, settings = run.gate.plan, run.settings
-    return environment.get_template("summary.html.j2").render(
-        verdict=run.verdict,
-        profile=run.gate.profile.name,
-        as_of=f"{plan.as_of:%Y-%m-%d %H:%M} UTC",
-        settings=settings,
-        rows=[_row(judgement) for judgement in run.judgements],
-    )
-
-
-def _row(judgement: Judgement) -> dict[str, Any]:
-    from pytest_modelgate.core.evidence import WindowEvidence
-    from pytest_modelgate.core.robustness import MULTIPLES
-
-    folds = [fold for fold in judgement.folds if isinstance(fold, WindowEvidence)]
-    decision, gating, measured = judgement.decision, judgement.plan.gating, judgement.measured
-    checkpoint = measured[0].checkpoint if measured else None
-    return {
-        "id": judgement.plan.model.id,
-        "word": judgement.word,
-        "table": decision.table.name if decision and decision.table is not None else "",
-        "gating": gating.classification.value if gating else "no training summary",
-        "flags": [flag.value for flag in gating.flags] if gating else [],
-        "advice": gating.recommended_checkpoint if gating else None,
-        "backtest": backtest_text(judgement),
-        "folds": folds_text(judgement),
-        "fold_returns": [f"{fold.metrics.total_return:+.2%} {fold.sample}" for fold in folds],
-        "backtest_sample": judgement.backtest.sample if isinstance(judgement.backtest, WindowEvidence) else "",
-        "spread": spread_text(judgement),
-        "checkpoint": checkpoint,
-        "champion": champion_text(judgement),
-        "checks": judgement.checks,
-        "robustness": judgement.robustness,
-        "multiples": MULTIPLES,
-        "context": judgement.context,
-        "record": record_text(judgement.context) if judgement.context else "",
-        "proofs": [(proof, proof_text(proof)) for proof in judgement.proofs],
-        "reasons": judgement.reasons,
-        "warnings": judgement.warnings,
-    }

@@ -1,40 +1,16 @@
-"""What the terminal says: the header, and one line per model at the end."""
+"""What the terminal says before anything runs."""
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_modelgate.plugin.figures import (
-    backtest_text,
-    champion_text,
-    checks_text,
-    context_text,
-    folds_text,
-    plain,
-    proofs_text,
-    robustness_text,
-    samples_text,
-    spread_text,
-)
+from pytest_modelgate.plugin.figures import plain
 from pytest_modelgate.plugin.placement import describe, describe_device, is_distributed
 
 if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must not pay for
-    from pytest_modelgate.core.judgement import Judgement
     from pytest_modelgate.plugin.run import GateRun
-
-_DETAILS = (champion_text, samples_text, proofs_text, checks_text, robustness_text, context_text)
-_COLUMNS = ("model", "training", "backtest", "folds", "spread", "decision")
-_WIDTH = 100
-_MARKUP: dict[str, dict[str, bool]] = {
-    "LIVE": {"green": True},
-    "PAPER": {"blue": True},
-    "RETRAIN": {"yellow": True},
-    "DROP": {"red": True},
-    "INCOMPLETE": {"red": True, "bold": True},
-}
 
 
 def header(config: pytest.Config, run: GateRun) -> list[str]:
@@ -53,7 +29,9 @@ def header(config: pytest.Config, run: GateRun) -> list[str]:
         f"{settings.folds} folds over {settings.walk_forward_days} days; "
         f"{recording}{plain(str(settings.cassettes))}; account {settings.account}; {describe_device(config)}"
     )
-    lines = [asked, basis, f"model gate: {_known(run)}", *hold_out_lines(run)]
+    lines = [asked, basis, f"model gate: {_known(run)}"]
+    if text := hold_out_text(run):
+        lines.append(f"model gate: {text}")
     if is_distributed(config) and not config.option.collectonly:
         lines.append(f"model gate: {describe(config)}")
     return lines
@@ -85,67 +63,16 @@ def begin(config: pytest.Config, run: GateRun) -> None:
         raise pytest.UsageError(str(error)) from None
 
 
-def hold_out_lines(run: GateRun) -> list[str]:
-    """Say when no fold is out-of-sample, and what would change that; nothing otherwise."""
+def hold_out_text(run: GateRun) -> str:
+    """Say when no fold is out-of-sample, and what would change that; empty otherwise."""
     from pytest_modelgate.core.hold_out import advise
 
     advice = advise(run.gate.plan, run.settings)
     if advice is None:
-        return []
+        return ""
     live = "LIVE is out of reach" if run.settings.decision == "proven" else "the folds prove nothing about new data"
     held = f"a trainer that holds out the last {advice.days} days can prove its models at once"
     if advice.provable_from is None:
-        return [f"model gate: no training window is declared: no fold is known to be out-of-sample, {live}; {held}"]
+        return f"no training window is declared: no fold is known to be out-of-sample, {live}; {held}"
     since = f"this archive could prove itself as of {advice.provable_from:%Y-%m-%d}"
-    return [f"model gate: no fold is out-of-sample, so {live}; {since}, {held}"]
-
-
-def write_closing_table(reporter: pytest.TerminalReporter, run: GateRun) -> None:
-    """One line per model with its first reason below it, then where report and verdict are."""
-    reporter.section("model gate")
-    rows = [_cells(judgement) for judgement in run.judgements]
-    widths = [max(len(row[column]) for row in [_COLUMNS, *rows]) for column in range(len(_COLUMNS))]
-    title = "  ".join(name.ljust(width) for name, width in zip(_COLUMNS, widths, strict=True))
-    reporter.line(title.rstrip(), bold=True)
-    for row, judgement in zip(rows, run.judgements, strict=True):
-        *cells, word = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        reporter.write("  ".join(cells) + "  ")
-        reporter.line(word.rstrip(), **_MARKUP[judgement.word])
-        texts = (judgement.reasons[0], *(told(judgement) for told in _DETAILS))
-        for text in texts:
-            for line in textwrap.wrap(text, _WIDTH - 4):
-                reporter.line("    " + plain(line))
-    seen = [judgement.plan.model.id for judgement in run.judgements if judgement.folds_not_out_of_sample]
-    if seen:
-        warning = f"warning: folds that are not shown to be out-of-sample count in the decision on {', '.join(seen)}"
-        _warn(reporter, warning)
-    verdict = run.verdict
-    for series in verdict.market_data:
-        for finding in series.quality.warnings:
-            _warn(reporter, f"warning: market data of {series.symbol} {series.timeframe}: {finding}")
-    for waiver in run.settings.waivers:
-        _warn(reporter, plain(f"{waiver.check} of {waiver.model}: {waiver}"))
-    promotable = ", ".join(verdict.promotable) or "none"
-    state = f"complete, promotable: {promotable}" if verdict.complete is True else "INCOMPLETE, nothing is promotable"
-    reporter.line(f"verdict: {plain(str(run.verdict_path))} ({state})")
-    if run.report_path:
-        reporter.line(f"report:  {plain(str(run.report_path))}")
-
-
-def _warn(reporter: pytest.TerminalReporter, text: str) -> None:
-    for line in textwrap.wrap(text, _WIDTH, subsequent_indent="    "):
-        reporter.line(line, yellow=True)
-
-
-def _cells(judgement: Judgement) -> tuple[str, ...]:
-    gating, decision = judgement.plan.gating, judgement.decision
-    table = decision.table if decision else None
-    capped = f" (table: {table})" if decision and table is not None and table != decision.decision else ""
-    return (
-        judgement.plan.model.id,
-        gating.classification.value if gating else "-",
-        backtest_text(judgement),
-        folds_text(judgement),
-        spread_text(judgement),
-        judgement.word + capped,
-    )
+    return f"no fold is out-of-sample, so {live}; {since}, {held}"

@@ -42,6 +42,8 @@ EVIDENCE = WindowEvidence(
     bars=BarFigures((-2 / 3,), (0.0,), (0.1,), (0.001,), (1 / 3,), (0.0025,), (0.001,)),
     delayed=FoldResult(-0.1 / 3, 0.1, 864, 8760.0),
     refused={"position_cap": 2},
+    times=(1719792000,),
+    first_open=100.0 / 3,
 )
 
 

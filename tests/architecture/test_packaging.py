@@ -1,5 +1,6 @@
 """What stands in one place only, and what the package must carry."""
 
+import re
 import tomllib
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -33,3 +34,17 @@ def test_tested_versions_satisfy_what_the_project_asks_for() -> None:
         requirement = Requirement(text)
         assert requirement.specifier.contains(pinned[requirement.name.lower().replace("_", "-")]), text
     assert pinned["torch"] == "2.13.0"
+
+
+def test_every_pin_but_torch_has_hashes() -> None:
+    """`make lock` renews them."""
+    locked = (ROOT / "requirements.lock").read_text().lower().replace("\\\n", "")
+    found = {}
+    for line in locked.splitlines():
+        if match := re.match(r"([a-z0-9.-]+)==([^ ;]+)", line):
+            assert "--hash=sha256:" in line, line
+            found[match[1]] = match[2]
+    pins = (ROOT / "constraints.txt").read_text().lower().replace("_", "-").split()
+    assert {
+        name: version for name, version in (pin.split("==") for pin in pins) if name != "torch"
+    }.items() <= found.items()

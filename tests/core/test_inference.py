@@ -1,6 +1,7 @@
 """Actions found fast are those of one full observation and one forward pass per bar."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from policy_oracle import market_for, network, networks, observation, plain_actions
 
-from pytest_modelgate.core import inference
+from pytest_modelgate.core import inference, rounding
 from pytest_modelgate.core.inference import Observed, decide, decide_all
 from pytest_modelgate.core.policy import NEUTRAL_ACCOUNT, Floats, MlpPolicy
 from pytest_modelgate.core.reference import reference_logits
+from pytest_modelgate.core.rounding import Norms
 from pytest_modelgate.errors import CheckpointError
 
 Made = tuple[MlpPolicy, np.random.Generator]
@@ -96,6 +98,21 @@ def test_a_spike_leaks_into_no_other_action(spike: float) -> None:
     market[90, 2] = spike
 
     assert decide(policy, market, np.empty(0)).tolist() == by_definition(policy, market)
+
+
+def test_an_account_far_larger_than_the_market_is_reckoned_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = np.random.default_rng(11)
+    policy = network(chance, [20, 10], window=12, n_market=3, n_account=3)
+    market, seen = 1e-6 * market_for(policy, chance, 5), []
+    errors = rounding.logit_errors
+
+    def noted(norms: Norms, relative: float, reach: Floats, *rest: Any) -> Floats:
+        seen.extend(reach.tolist())
+        return errors(norms, relative, reach, *rest)
+
+    monkeypatch.setattr(inference, "logit_errors", noted)
+    decide(policy, market, np.full(3, 1e6))
+    assert min(seen) >= 1e6 * np.sqrt(12 * 3)
 
 
 def test_weights_that_cancel_are_seen_through() -> None:

@@ -173,14 +173,23 @@ def test_an_edge_that_was_learned_is_lost_without_the_weights() -> None:
     check = weights_of(arena(follower()))
     assert check.status == "pass", check.sentence
     assert check.figures["edge"] > 3.0
-    assert max(check.figures["shuffled_weights"], check.figures["permuted_observations"]) < check.figures["edge"]
+    assert max(check.figures["shuffled_weights"], check.figures["permuted_observations"]) < 1.645
 
 
 def test_weights_whose_shuffles_all_keep_the_edge_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pytest_modelgate.core.weights_check.shuffled", lambda *_: follower())
     check = weights_of(arena(follower()))
     assert check.status == "fail"
-    assert "with its weights shuffled the model keeps it in 3 of 3 draws" in check.sentence
+    assert "with its weights shuffled the model keeps it in 5 of 5 draws" in check.sentence
+
+
+def test_one_shuffle_that_loses_the_edge_tells_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a market with a pattern random networks find one, too: four of them in a row do not condemn a model."""
+    draws = iter([follower(), follower(), follower(), follower(), constant(0)])
+    monkeypatch.setattr("pytest_modelgate.core.weights_check.shuffled", lambda *_: next(draws))
+    check = weights_of(arena(follower()))
+    assert check.status == "pass"
+    assert "is gone without the weights (0.00)" in check.sentence
 
 
 def test_observations_whose_order_does_not_matter_fail(monkeypatch: pytest.MonkeyPatch) -> None:

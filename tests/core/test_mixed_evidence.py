@@ -45,7 +45,7 @@ def evidence(window: str, checkpoint: CheckpointEvidence, market: MarketEvidence
     if window == INTEGRITY:
         return IntegrityEvidence("UNIUSD_1Hour", window, (), ())
     facts = "UNIUSD_1Hour", window, "a", "b", "out-of-sample", checkpoint, market, METRICS
-    return WindowEvidence(*facts, (100_000.0, 110_000.0), BARS, FoldResult(0.1, 0.1, 864, 8760.0), {})
+    return WindowEvidence(*facts, (100_000.0, 110_000.0), BARS, FoldResult(0.1, 0.1, 864, 8760.0), {}, (0, 1, 2), 1.0)
 
 
 @pytest.mark.parametrize(

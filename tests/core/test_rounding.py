@@ -12,9 +12,9 @@ from pytest_modelgate.core.convolution import Plan, convolve, plan, reach
 from pytest_modelgate.core.inference import Network
 from pytest_modelgate.core.policy import Floats, MlpPolicy
 from pytest_modelgate.core.reference import reference_logits
-from pytest_modelgate.core.rounding import certify, first_layer_error, logit_errors, norms_of
+from pytest_modelgate.core.rounding import Layer, Norms, certify, first_layer_error, logit_errors, norms_of
 
-KINDS = [np.dtype(np.float32), np.dtype(np.float64)]
+KINDS: list[np.dtype[np.floating]] = [np.dtype(np.float32), np.dtype(np.float64)]
 ALL = np.array([True, True, True])
 
 
@@ -125,3 +125,35 @@ def test_of_two_outputs_that_are_alike_the_first_is_certain() -> None:
     rivals = norms_of(policy).rivals
     found, sure = certify(np.array([[2.0, 1.0, 2.0]]), np.full((1, 3), 0.1), rivals)
     assert (rivals.tolist(), found.tolist(), sure.tolist()) == ([True, True, False], [0], [True])
+
+
+def _bounds(layers: list[Layer], kind: np.dtype[np.floating], relative: float = 0.0) -> Floats:
+    """Of one logit after hidden values of norm 2, its head's row of norm 1."""
+    norms = Norms(layers, 1, np.ones(1), np.zeros(1), np.array([True]))
+    found: Floats = logit_errors(norms, relative, np.ones(1), np.full((1, len(layers)), 2.0), kind)[0]
+    return found
+
+
+def test_what_a_layer_rounds_counts_in_full() -> None:
+    first, second = Layer(1, 1.0, 1.0, 0.0), Layer(1000, 1.0, 500.0, 0.0)
+    longest = 125 + 8  # terms of a sum, and sums
+    assert _bounds([first, second], KINDS[0])[0] >= longest * 2.0**-24 * 500.0 * 2.0
+    assert _bounds([first, second], KINDS[1])[0] >= 2 * 1000 * 2.0**-53 * 500.0 * 2.0  # that of the definition, too
+
+
+def test_what_the_first_layer_is_off_passes_through_the_others() -> None:
+    assert _bounds([Layer(1, 1.0, 3.0, 0.0), Layer(1, 7.0, 9.0, 0.0)], KINDS[1], 1e-3)[0] >= 7.0 * 1e-3 * 3.0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_beyond_the_range_of_a_number_nothing_is_certain(kind: np.dtype[np.floating]) -> None:
+    huge = {np.dtype(np.float32): 1e38, np.dtype(np.float64): 1e300}[kind]
+    assert np.isinf(_bounds([Layer(1, 0.0, huge, 0.0), Layer(1, 0.0, 1.0, 0.0)], kind)).all()
+    assert np.isinf(_bounds([Layer(1, 0.0, 1.0, 0.0), Layer(1, 0.0, huge, 0.0)], kind)).all()
+
+
+def test_transforms_may_be_off_by_what_their_sums_may() -> None:
+    policy = network(np.random.default_rng(5), [4], window=40, n_market=5)
+    terms = 40 + 128 + 2 * 5 + 130 + 12
+    assert first_layer_error(policy, 128) >= math.sqrt(2 * 40 * 128) * terms * 2.0**-53
+    assert first_layer_error(policy, 0) >= 2 * policy.obs_dim * 2.0**-53

@@ -159,12 +159,10 @@ def _broken(run: CheapRun) -> set[str]:
 
 def _evaluations(case: Case, runs: list[CheapRun]) -> Iterator[str]:
     counts = Counter(name for run in runs for name in run.evaluations)
-    # A fold that breaks for a test that needs it may break once more in its own; what a time limit cuts off leaves
-    # nothing behind, so it is tried for each of the tests that need it: its own, spread, decision and, of the
-    # backtest, parity.
-    tries = {"interrupt": 4, "raise": 2, **dict.fromkeys(DEADLY, 2)}
+    struck = {name for name, kind in case.mishap.items() if kind in (*DEADLY, "interrupt", "raise")}
     for name, count in counts.items():
-        if count > tries.get(case.mishap.get(name, ""), 1):
+        # What breaks for a test that needs it may break once more in its own.
+        if count > (2 if name in struck else 1):
             yield f"{name} was evaluated {count} times"
     if case.shards and runs[-1].evaluations:
         yield "a merge evaluated something"

@@ -294,3 +294,11 @@ def test_ini_keys_are_read(cheap: Cheap, shards: list[CheapRun], tmp_path: Path,
 
     assert run.evaluations == []
     assert run.digest == reference.digest
+
+
+def test_what_a_time_limit_cuts_off_is_not_tried_for_every_test_that_needs_it(cheap: Cheap) -> None:
+    run = cheap("-n0", "-k", WAV, mishap={f"{WAV}.integrity": "interrupt"})
+
+    assert run.evaluations.count(f"{WAV}.integrity") == 1
+    assert run.decisions[WAV] == "INCOMPLETE"
+    assert "the evaluation was cut off" in run.text

@@ -79,10 +79,6 @@ class ZipSource:
         """Release the file."""
         self._file.close()
 
-    def _stamp(self) -> str:
-        facts = os.fstat(self._file.fileno())
-        return f"{facts.st_dev}-{facts.st_ino}-{facts.st_size}-{facts.st_mtime_ns}"
-
     def _members(self, limits: Limits) -> dict[str, Span]:
         """Where the files lie, by names that mean the same everywhere."""
         try:
@@ -92,6 +88,10 @@ class ZipSource:
             raise ArchiveError(where, error.problem, _REMEDY) from None
         check_names((name for name, _ in members), self._where)
         return {name: span for name, span in members if not name.endswith("/")}
+
+    def _stamp(self) -> str:
+        facts = os.fstat(self._file.fileno())
+        return f"{facts.st_dev}-{facts.st_ino}-{facts.st_size}-{facts.st_mtime_ns}"
 
     def _packed(self, span: Span) -> Iterator[bytes]:
         at, end = span.start, span.start + span.packed

@@ -84,7 +84,7 @@ def _checked(members: list[tuple[str, Span]], where: str) -> dict[str, Span]:
     if strange or "data.pkl" not in records:
         found = ascii(strange[0][:60]) if strange else "no data.pkl"
         raise CheckpointError(where, f"holds {found}, expected the records that torch.save writes", REMEDY)
-    if any(span.deflated for span in records.values()):
+    if any(span.deflated or span.packed != span.size for span in records.values()):
         raise CheckpointError(where, "holds compressed records, expected stored ones", REMEDY)
     if records["data.pkl"].size > _MAX_PICKLE:
         raise CheckpointError(where, f"its pickle is larger than {_MAX_PICKLE} bytes", REMEDY)

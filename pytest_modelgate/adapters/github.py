@@ -1,0 +1,59 @@
+"""What GitHub reads: Markdown and workflow commands, in which a stranger's text stays text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+_MARKUP = re.compile(r"[\\`*_{}\[\]<>#|~&@$!]|(?<=\w):(?=//)|(?<=\bwww)\.")
+_START = re.compile(r"^[-+=](?=\s|$)|(?<=^\d)[.)]")  # would begin a list, or underline a title
+_MOST_SUMMARY = 900_000  # bytes; GitHub refuses a step's summary above 1 MiB
+
+
+def markdown(text: str) -> str:
+    """Text in a paragraph, a list or a cell: no emphasis, link, image, HTML or mention comes of it."""
+    escaped = _MARKUP.sub(_behind_backslash, " ".join(text.split()))
+    return _START.sub(_behind_backslash, escaped)
+
+
+def code(text: str) -> str:
+    """A name as code; in a table as well."""
+    return f"`{' '.join(text.split()).replace('`', chr(39)).replace('|', chr(92) + '|')}`" if text.split() else ""
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table; every cell has to be Markdown already."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return [f"| {' | '.join(cells)} |" for cells in lines]
+
+
+def annotation(kind: Literal["error", "warning"], title: str, text: str) -> str:
+    """A workflow command that marks a run; one line, whatever title and text contain."""
+    return f"::{kind} title={_property(title)}::{_data(text)}"
+
+
+def append_step_summary(environment: Mapping[str, str], text: str) -> None:
+    """Show Markdown on the page of the workflow's run; nothing where there is none, or it cannot be written."""
+    path = environment.get("GITHUB_STEP_SUMMARY")
+    if not path:
+        return
+    cut = text.encode()[:_MOST_SUMMARY].decode(errors="ignore")
+    try:
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(cut + ("" if cut == text else "\n\n(cut: summary.md has it all)") + "\n")
+    except OSError:
+        return  # a summary is a courtesy: the verdict stands in its file
+
+
+def _behind_backslash(match: re.Match[str]) -> str:
+    return f"\\{match[0]}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

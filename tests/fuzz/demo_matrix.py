@@ -1,0 +1,89 @@
+"""Judge the demo in every surrounding that must not matter, for real, and compare the digests of the verdicts.
+
+    python tests/fuzz/demo_matrix.py
+
+The tests do the same with folds that cost nothing; this takes minutes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DEMO = ROOT / "examples" / "demo_archive.zip"
+_RANDOM = ("-p", "randomly", "-p", "no:cacheprovider")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run, and what is to be done to it."""
+
+    options: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    umask: int = -1
+    interrupt_after_s: float = 0.0
+
+
+MATRIX: dict[str, tuple[Run, ...]] = {
+    "one process": (Run(("-n0",)),),
+    "one worker": (Run(("-n1",)),),
+    "two workers, hash seed 1": (Run(("-n2",), {"PYTHONHASHSEED": "1"}),),
+    "four workers, hash seed 4711": (Run(("-n4",), {"PYTHONHASHSEED": "4711"}),),
+    "a random order": (Run(("-n0", *_RANDOM)),),
+    "a random order, two workers": (Run(("-n2", *_RANDOM)),),
+    "Turkish, umask 077, Kathmandu": (Run(("-n0",), {"LC_ALL": "tr_TR.UTF-8", "TZ": "Asia/Kathmandu"}, 0o077),),
+    "C, umask 0, St. John's": (Run(("-n2",), {"LC_ALL": "C", "PYTHONUTF8": "0", "TZ": "America/St_Johns"}, 0),),
+    "interrupted, last failed, the rest": (Run(("-n0",), interrupt_after_s=8.0), Run(("-n0", "--lf")), Run(("-n2",))),
+    "two shards, merged": (
+        Run(("-n0", "--gate-shard=1/2", "--gate-output=one")),
+        Run(("-n2", "--gate-shard=2/2", "--gate-output=two")),
+        Run(("-n0", "--gate-merge", "--gate-evidence=one", "--gate-evidence=two")),
+    ),
+}
+
+
+def digests() -> Iterator[tuple[str, str]]:
+    """Digest of the verdict that each surrounding ends in."""
+    for name, runs in MATRIX.items():
+        with tempfile.TemporaryDirectory(prefix="modelgate-matrix-") as folder:
+            for run in runs:
+                _play(run, Path(folder))
+            verdict = json.loads((Path(folder) / "gate-report" / "verdict.json").read_text())
+            yield name, verdict["digest"] if verdict["complete"] is True else f"incomplete: {verdict['complete']}"
+
+
+def _play(run: Run, folder: Path) -> None:
+    arguments = [f"--model-archive={DEMO}", f"--gate-cassettes={ROOT / 'cassettes'}", "-q", *run.options]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", *([] if "randomly" in run.options else ["-p", "no:randomly"]), *arguments],
+        cwd=folder,
+        env={**os.environ, **run.environment},
+        umask=run.umask,
+        stdout=subprocess.DEVNULL,
+    )
+    if run.interrupt_after_s:
+        time.sleep(run.interrupt_after_s)
+        process.send_signal(signal.SIGINT)
+    process.wait(timeout=900)
+
+
+def main() -> int:
+    """Print a line per surrounding; the exit status tells whether all agree."""
+    seen = set()
+    for name, digest in digests():
+        print(f"{name:36} {digest[:80]}", flush=True)
+        seen.add(digest)
+    return 0 if len(seen) == 1 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
