@@ -92,7 +92,8 @@ def run(part: Part) -> list[dict[str, Any]]:
         paths = [str(HERE.parent / name) for name in ("benchmarks", "examples", "tests")]
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         environment |= {"PYTHONPATH": os.pathsep.join(paths), "TMPDIR": place, **dict.fromkeys(_THREADS, "1")}
-        process = subprocess.Popen(
+        why = ""
+        with subprocess.Popen(
             [sys.executable, "-c", code],
             env=environment,
             cwd=place,
@@ -100,18 +101,16 @@ def run(part: Part) -> list[dict[str, Any]]:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-        )
-        why = ""
-        try:
-            said, _ = process.communicate(timeout=part.limit)
-            if process.returncode:
-                why = (said.strip().splitlines() or [f"it ended with status {process.returncode}"])[-1]
-        except subprocess.TimeoutExpired:
-            why = f"it took more than {part.limit:.0f} s"
-        finally:  # it, and whatever it started
-            with contextlib.suppress(ProcessLookupError, AttributeError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        ) as process:
+            try:
+                said, _ = process.communicate(timeout=part.limit)
+                if process.returncode:
+                    why = (said.strip().splitlines() or [f"it ended with status {process.returncode}"])[-1]
+            except subprocess.TimeoutExpired:
+                why = f"it took more than {part.limit:.0f} s"
+            finally:  # it, and whatever it started
+                with contextlib.suppress(ProcessLookupError, AttributeError):
+                    os.killpg(process.pid, signal.SIGKILL)
         rows = [json.loads(line) for line in target.read_text().splitlines()] if target.exists() else []
     return [*rows, _nothing(part, why)] if why else rows
 

@@ -58,9 +58,9 @@ from pytest_modelgate.core.windows import Window, sample_of
 from pytest_modelgate.errors import ArchiveError, CheckpointError, SettingsError
 from pytest_modelgate.market_data import MarketSeries, load_series
 
-_MODELS_IN_MEMORY = 2
+_MODELS_IN_MEMORY = 1  # tests run model by model
+_SERIES_IN_MEMORY = 4  # features of a year of hours are 4 MB, its bars half a MB; models of one symbol share them
 _WORTH_A_GPU = 5e10  # weights times bars times models: a processor takes as long for them as CUDA takes to start
-_SERIES_IN_MEMORY = 16  # features of a year of hours are 4 MB, its bars half a MB; models of one symbol share them
 _MARKETS_IN_MEMORY = 64
 
 
@@ -108,6 +108,11 @@ class Gate:
         deployed = self.champions.by_model if self.champions else {}
         rivals = {model: champion.sha256 for model, champion in deployed.items()}
         return make_plan(self.archive.run, self.settings, self.profile, trials, rivals)
+
+    def close(self) -> None:
+        """Release the archive, and what is mapped from copies of its checkpoints: some systems keep mapped files."""
+        self._prepare.cache_clear()
+        self.archive.close()
 
     def enter_in_ledger(self) -> LedgerState | None:
         """Enter the archive's models in the ledger, before anything is judged: a run broken off has tried them, too.

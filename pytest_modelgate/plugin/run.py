@@ -167,7 +167,7 @@ class GateRun:
 
     def close(self) -> None:
         """Release the archive and the copies of its checkpoints."""
-        self.gate.archive.close()
+        self.gate.close()
         if self._in_use:
             self._in_use.release()
         if self.controller:

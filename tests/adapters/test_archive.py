@@ -410,6 +410,16 @@ def test_what_the_gate_would_refuse_is_not_written(tmp_path: Path, change: dict[
     assert list(tmp_path.iterdir()) == []
 
 
+def test_checkpoints_are_stored_since_floats_hardly_shrink(tmp_path: Path) -> None:
+    path = write_archive(
+        tmp_path, [ModelArtifact("UNIUSD", "1Hour", b"x", METRIC_VALUES)], trained_at=datetime.now(UTC)
+    )
+
+    with zipfile.ZipFile(path) as archive:
+        methods = {info.filename.rpartition(".")[2]: info.compress_type for info in archive.infolist()}
+    assert methods == {"json": zipfile.ZIP_DEFLATED, "pt": zipfile.ZIP_STORED}
+
+
 def test_a_moment_without_time_zone_is_refused(tmp_path: Path) -> None:
     artifact = ModelArtifact("UNIUSD", "1Hour", b"x", METRIC_VALUES)
 

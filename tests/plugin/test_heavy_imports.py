@@ -17,6 +17,7 @@ from pytest_modelgate import ModelArtifact, write_archive
 HEAVY = ("alpaca", "exchange_calendars", "matplotlib", "requests", "scipy", "torch", "vcr")
 PROBE = f"""
 import json, os, sys
+import pytest
 
 def note(what):
     with open("imported", "a") as file:
@@ -25,8 +26,9 @@ def note(what):
 def pytest_collection_finish(session):
     note("collected" if len(session.items) > 4 else "lost some")
 
-def pytest_unconfigure(config):
-    note("worker" if hasattr(config, "workerinput") else "controller")
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session):  # before the report is drawn
+    note("worker" if hasattr(session.config, "workerinput") else "controller")
 """
 
 
