@@ -66,7 +66,7 @@ def _methods_replaced(name: str) -> Callable[[], bytes]:
 
     def build() -> bytes:
         attribute = b"}" + _text(name) + b"K\x07s"
-        state = b"ccollections\nOrderedDict\n)R" + attribute + b"b"
+        state = b"ccollections\nOrderedDict\n)R" + _text("x") + b"K\x01s" + attribute + b"b"
         if name == "get":
             return packed_with(b"\x80\x02" + state + b".")
         return packed_with(HONEST_PICKLE[:-2] + _text("policy_state_dict") + state + b"u.")
@@ -127,7 +127,7 @@ CORPUS: dict[str, tuple[Callable[[bytes], str], Callable[[], bytes], str]] = {
     "another protocol": (read_checkpoint, _another_protocol, "its pickle uses PROTO"),
     "an odd escape": (read_checkpoint, _odd_escape, "its pickle asks for"),
     "no method get": (read_checkpoint, _methods_replaced("get"), "model_version: is missing"),
-    "no method items": (read_checkpoint, _methods_replaced("items"), "policy_state_dict: is not a dict"),
+    "no method items": (read_checkpoint, _methods_replaced("items"), "policy_state_dict: 'x' has no counterpart"),
     "many records": (read_checkpoint, _many_records, "lists 20001 entries"),
     "a bomb": (read_archive, _bomb, "holds 629145600 bytes, expected at most"),
     "long histories": (read_archive, lambda: _values("0.5"), "differing length"),
