@@ -306,7 +306,13 @@ def test_ini_keys_are_read(cheap: Cheap, shards: list[CheapRun], tmp_path: Path,
     ],
 )
 def test_nothing_around_the_tests_makes_a_decision_kinder(
-    cheap: Cheap, tmp_path: Path, reference: CheapRun, hook: str, options: tuple[str, ...], environment: dict[str, str]
+    cheap: Cheap,
+    tmp_path: Path,
+    reference: CheapRun,
+    *,
+    hook: str,
+    options: tuple[str, ...],
+    environment: dict[str, str],
 ) -> None:
     """One window breaks, and its model stays incomplete, whatever becomes of the tests."""
     (tmp_path / "conftest.py").write_text(
