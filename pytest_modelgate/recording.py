@@ -49,7 +49,7 @@ class Recorder:
     """
 
     folder: Path
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     mode: RecordMode = "new_episodes"
     requests_per_minute: float = REQUESTS_PER_MINUTE
     tell: Callable[[str], None] = lambda _: None

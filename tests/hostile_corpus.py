@@ -66,7 +66,7 @@ def _methods_replaced(name: str) -> Callable[[], bytes]:
 
     def build() -> bytes:
         attribute = b"}" + _text(name) + b"K\x07s"
-        state = b"ccollections\nOrderedDict\n)R" + attribute + b"b"
+        state = b"ccollections\nOrderedDict\n)R" + _text("x") + b"K\x01s" + attribute + b"b"
         if name == "get":
             return packed_with(b"\x80\x02" + state + b".")
         return packed_with(HONEST_PICKLE[:-2] + _text("policy_state_dict") + state + b"u.")

@@ -96,6 +96,8 @@ def _run(minutes: float, seed: int, keep: Path) -> int:
         sender.close()
         try:
             found, fault, content = receiver.recv()
+        except KeyboardInterrupt:
+            break
         except EOFError:
             found, fault, content = {}, "the process ended", journal.read_bytes()
         child.join()

@@ -69,6 +69,7 @@ def _play(run: Run, folder: Path) -> None:
         env={**os.environ, **run.environment},
         umask=run.umask,
         stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     if run.interrupt_after_s:
         time.sleep(run.interrupt_after_s)

@@ -302,3 +302,32 @@ def test_what_a_time_limit_cuts_off_is_not_tried_for_every_test_that_needs_it(ch
     assert run.evaluations.count(f"{WAV}.integrity") == 1
     assert run.decisions[WAV] == "INCOMPLETE"
     assert "the evaluation was cut off" in run.text
+
+
+@pytest.mark.parametrize(
+    ("hook", "options", "environment"),
+    [
+        pytest.param("pytest.skip('not today')", (), {}, id="foreign skips"),
+        pytest.param("item.add_marker(pytest.mark.xfail)", (), {}, id="foreign xfails"),
+        pytest.param("pass", (), {"PYTEST_ADDOPTS": "-k gating --runxfail"}, id="options in the environment"),
+        pytest.param("pass", ("-p", "no:modelgate-windows", "-p", "no:modelgate-completeness"), {}, id="plugins off"),
+    ],
+)
+def test_nothing_around_the_tests_makes_a_decision_kinder(
+    cheap: Cheap,
+    tmp_path: Path,
+    reference: CheapRun,
+    *,
+    hook: str,
+    options: tuple[str, ...],
+    environment: dict[str, str],
+) -> None:
+    """One window breaks, and its model stays incomplete, whatever becomes of the tests."""
+    (tmp_path / "conftest.py").write_text(
+        f"import pytest\n@pytest.hookimpl(tryfirst=True)\ndef pytest_runtest_setup(item):\n    {hook}\n"
+    )
+    run = cheap("-n0", *options, environment=environment, mishap={f"{WAV}.fold2of5": "raise"})
+
+    assert run.decisions[WAV] == "INCOMPLETE"
+    assert run.decisions[RND] in ("INCOMPLETE", reference.decisions[RND])
+    assert run.verdict["promotable"] == []
