@@ -208,11 +208,13 @@ class Gate:
                         evidence or _missing(plan, window) if self.settings.merge else self._find_out(plan, window)
                     )
                 self.store.write(evidence, key)
+        except (KeyboardInterrupt, SystemExit):
+            raise
         except BaseException as error:  # whatever breaks one model must not keep its siblings from being judged
             evidence = WindowFailure.from_error(model_id, window_name, error)
             self.store.fail(evidence, key)
             if not isinstance(error, Exception):
-                raise  # a time limit or Ctrl-C; the other tests of the window need not run into it again
+                raise  # pytest's own, as of a time limit; the other tests of the window need not run into it again
         return evidence
 
     def _key(self, plan: ModelPlan, window: Window) -> str:
