@@ -17,9 +17,11 @@ import json
 import os
 import random
 import signal
+import sys
 import time
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -39,6 +41,7 @@ from pytest_modelgate.core.reference_features import REFERENCE
 from pytest_modelgate.core.windows import Window
 
 INSTRUCTIONS = "CHEAP_GATE"
+UNDRAWN: Any = SimpleNamespace(render=lambda *_: "")  # of a report that nobody looks at, pictures take half of a run
 _FEATURES = len(REFERENCE.columns)
 
 
@@ -121,6 +124,7 @@ def pytest_addoption() -> None:
             return IntegrityEvidence(plan.model.id, window.name, checks, ())
         return find_out(self, plan, window)
 
+    patch.setitem(sys.modules, "pytest_modelgate.plugin.report", UNDRAWN)
     patch.setattr(gate, "load_checkpoint", _load)
     patch.setattr(market_data, "replay_bars", _replay)
     patch.setattr(gate.Gate, "_find_out", slow)

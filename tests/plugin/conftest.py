@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cheap_gate
 import cheap_runs
 import model_factory
 import numpy as np
@@ -47,12 +49,15 @@ def market_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run_gate(pytester: pytest.Pytester, market_folder: Path) -> RunGate:
-    """Run pytest on an archive, in an empty folder."""
+    """Run pytest on an archive, in an empty folder; ``drawn`` for those who look at the report's cards and pictures."""
 
-    def run(archive: Path, *options: str, subprocess: bool = False) -> GateResult:
+    def run(archive: Path, *options: str, subprocess: bool = False, drawn: bool = False) -> GateResult:
         arguments = [f"--model-archive={archive}", f"--gate-cassettes={market_folder}", *options]
         runner = pytester.runpytest_subprocess if subprocess else pytester.runpytest_inprocess
-        result = runner(*arguments)
+        with pytest.MonkeyPatch.context() as patch:
+            if not drawn:
+                patch.setitem(sys.modules, "pytest_modelgate.plugin.report", cheap_gate.UNDRAWN)
+            result = runner(*arguments)
         return GateResult(result, pytester.path / "gate-report")
 
     return run

@@ -39,7 +39,7 @@ def deployed(promoted: Path, tmp_path: Path) -> Path:
 
 
 def test_a_worse_model_is_capped_at_paper(run_gate: RunGate, tmp_path: Path, deployed: Path) -> None:
-    result = run_gate(pack(tmp_path, WORSE), f"--gate-champion={deployed}", "-rx", "-v")
+    result = run_gate(pack(tmp_path, WORSE), f"--gate-champion={deployed}", "-rx", "-v", drawn=True)
 
     (found,) = result.verdict["models"]
     assert found["champion"]["outcome"] == "worse"

@@ -48,7 +48,7 @@ def test_text_of_an_archive_is_inert_in_terminal_report_and_junit(
     archive = pack(tmp_path, said, unknown, activation=None)
     archive = archive.rename(tmp_path / f"::error::<b planted>{SCRIPT[:8]}{ARCHIVE}")
 
-    result = run_gate(archive, "-rA", "-v", "--junitxml=junit.xml", "--gate-activation=tanh")
+    result = run_gate(archive, "-rA", "-v", "--junitxml=junit.xml", "--gate-activation=tanh", drawn=True)
 
     assert result.decision("RNDUSD_1Hour") == "INCOMPLETE"
     lines = result.text.splitlines()

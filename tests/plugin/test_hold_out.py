@@ -64,7 +64,7 @@ def test_under_the_table_the_header_does_not_speak_of_live(run_gate: RunGate, tm
 
 
 def test_every_fold_and_the_backtest_are_labelled(run_gate: RunGate, tmp_path: Path) -> None:
-    result = run_gate(pack(tmp_path, GOOD, training_window=IN_SAMPLE), "-v")
+    result = run_gate(pack(tmp_path, GOOD, training_window=IN_SAMPLE), "-v", drawn=True)
 
     (found,) = result.verdict["models"]
     assert [part["sample"] for part in (found["backtest"], *found["folds"])] == ["in-sample"] * 6

@@ -13,7 +13,7 @@ NAMES = ["causality", "weights", "activity", "accounting", "feasibility", "accou
 
 
 def test_every_check_is_a_test_and_stands_in_the_verdict(run_gate: RunGate, tmp_path: Path) -> None:
-    result = run_gate(pack(tmp_path, GOOD), "-m", "integrity", "-v")
+    result = run_gate(pack(tmp_path, GOOD), "-m", "integrity", "-v", drawn=True)
 
     (found,) = result.verdict["models"]
     assert [check["name"] for check in found["integrity"]] == NAMES

@@ -91,7 +91,7 @@ def test_auto_means_as_many_workers_as_the_gpus_hold(
 @pytest.mark.parametrize(
     ("option", "changes", "seen"),
     [
-        pytest.param("-v", {"PATH": "/bin:/usr/bin"}, "0,1", id="no GPU"),
+        pytest.param("-v", {"PATH": "/nowhere"}, "0,1", id="no GPU"),
         pytest.param("--gate-device=cpu", {}, "0,1", id="none wanted"),
         pytest.param("-v", {"PYTEST_XDIST_AUTO_NUM_WORKERS": "5"}, FIRST, id="told otherwise"),
     ],

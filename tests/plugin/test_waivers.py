@@ -21,7 +21,9 @@ def _file(folder: Path, **changes: object) -> Path:
 def test_a_waived_check_is_tolerated_and_listed(
     run_gate: RunGate, good_archive: Path, tmp_path: Path, workers: list[str]
 ) -> None:
-    result = run_gate(good_archive, f"--gate-waivers={_file(tmp_path)}", "-rx", *workers, subprocess=bool(workers))
+    result = run_gate(
+        good_archive, f"--gate-waivers={_file(tmp_path)}", "-rx", *workers, subprocess=bool(workers), drawn=True
+    )
 
     words = f"waived by ada until {TODAY}: Idle in a quiet month"
     result.run.stdout.fnmatch_lines([f"XFAIL*test_backtest.py::test_sanity[[]RNDUSD_1Hour-30d]*{words}"])
