@@ -4,6 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO := examples/demo_archive.zip
+# Many tests wait for processes of their own, so one worker more than cores; what a module sets up is set up once.
+WORKERS ?= 3
 
 .PHONY: gate test check fuzz fuzz-archives fuzz-coverage determinism lock bench
 
@@ -24,7 +26,7 @@ gate: $(STAMP)
 	fi
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -124,7 +124,8 @@ def pytest_addoption() -> None:
             return IntegrityEvidence(plan.model.id, window.name, checks, ())
         return find_out(self, plan, window)
 
-    patch.setitem(sys.modules, "pytest_modelgate.plugin.report", UNDRAWN)
+    if not _instructions().get("drawn"):
+        patch.setitem(sys.modules, "pytest_modelgate.plugin.report", UNDRAWN)
     patch.setattr(gate, "load_checkpoint", _load)
     patch.setattr(market_data, "replay_bars", _replay)
     patch.setattr(gate.Gate, "_find_out", slow)

@@ -34,7 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> CheapRun:
         cheap_gate.artifact("ZEDUSD", model_factory.DROP),
     )
     hostile = archive.rename(folder / f"{HOSTILE}_20241227_211819.zip")
-    return cheap_runs.run(folder, hostile, "-n2", "--no-header")
+    return cheap_runs.run(folder, hostile, "-n2", "--no-header", drawn=True)
 
 
 @pytest.fixture(scope="module")
