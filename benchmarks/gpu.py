@@ -34,6 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import pandas as pd
+from rows import Row, make_row, not_measured
 
 from pytest_modelgate.adapters.torch_device import TorchDevice, cuda_problem
 from pytest_modelgate.core.account import TradingRules
@@ -198,7 +199,7 @@ def all_threads(count: int, *, accounts: bool) -> float | None:
     return float(run.stdout.split()[-1])
 
 
-def write(rows: list[dict[str, Any]], target: Path) -> None:
+def write(rows: list[Row], target: Path) -> None:
     """Put rows into the file of all benchmarks; those of the same name are replaced."""
     names = {row["name"] for row in rows}
     known = json.loads(target.read_text(encoding="utf-8")) if target.exists() else []
@@ -226,55 +227,63 @@ def main() -> int:
     if options.device == "cuda" and (problem := cuda_problem()):
         print(f"not measured: {problem}")
         return 2
-    import torch
-
-    card = torch.cuda.get_device_name() if options.device == "cuda" else platform.processor() or platform.machine()
-    versions = f"python {platform.python_version()}, torch {torch.__version__}, numpy {np.__version__}"
-    print(f"device {options.device}: {card}; {os.cpu_count()} cores; {versions}, pandas {pd.__version__}\n")
-    device = TorchDevice(options.device)
-    same = check(device)
-    models = [model(number) for number in range(options.models)]
-    begun = time.perf_counter()
-    judge(models[:1], device, accounts=False)
-    print(f"\nfirst use of the device {time.perf_counter() - begun:.2f} s; then {options.models} models, each over")
-    print(f"{FOLDS} folds of {DAYS} days of hours, {'-'.join(map(str, HIDDEN))} units, {MARKET}+{ACCOUNT} features:\n")
-    rows: list[dict[str, Any]] = []
-    print(f"{'work':<44}{options.device + ' s':>9}{'1 core s':>10}{'ratio':>7}{'all cores s':>13}  same hashes")
-    for name, accounts in (("actions", False), ("actions and accounts of all folds", True)):
-        runs = [timed(models, device, accounts=accounts) for _ in range(3)]
-        ours = statistics.median(seconds for seconds, _ in runs)
-        theirs, expected = timed(models, None, accounts=accounts)
-        everything = all_threads(options.models, accounts=accounts)
-        equal = {found for _, found in runs} == {expected}
-        same &= equal
-        told = f"{everything:>13.2f}" if everything else f"{'-':>13}"
-        print(f"{name:<44}{ours:>9.2f}{theirs:>10.2f}{theirs / ours:>7.1f}{told}  {'yes' if equal else 'NO'}")
-        title = f"GPU: {name}, {options.models} models x {FOLDS} folds x {DAYS} days"
-        rows.append(_row(title, ours, theirs, None, f"{card}, one core of the same machine, hashes equal: {equal}"))
-        if everything:
-            note = f"{card}, all {os.cpu_count()} cores in one process"
-            rows.append(_row(f"{title}, against all cores", ours, everything, None, note))
-        alone = ours
+    rows, same = measure(options.device, options.models)
     write(rows, options.out)
-    several = shared(options.device, options.models)
-    print(f"{f'the same, {SHARERS} processes on one device':<44}{several:>9.2f}{theirs:>10.2f}{theirs / several:>7.1f}")
-    write([_row(f"GPU: {SHARERS} processes on one device against one", several, alone, None, card)], options.out)
     print(f"\naction hashes {'agree everywhere' if same else 'DIFFER'}; rows written to {options.out}")
     return 0 if same else 1
 
 
-def _row(name: str, ours: float, opponent: float, bound: float | None, note: str) -> dict[str, Any]:
-    distance = ours / bound if bound else None
-    return {
-        "name": name,
-        "unit": "s",
-        "ours": ours,
-        "opponent": opponent,
-        "ratio": opponent / ours,
-        "bound": bound,
-        "distance": distance,
-        "note": note,
-    }
+def rows() -> list[Row]:
+    """For the table; a hash that differs ends it."""
+    if problem := cuda_problem():
+        return [not_measured("the engine on a GPU", problem)]
+    found, same = measure("cuda", 20)
+    if not same:
+        raise AssertionError("a GPU's actions differ from the processor's")
+    return found
+
+
+def measure(name: str, count: int) -> tuple[list[Row], bool]:
+    """Print the tables; the rows, and whether all hashes are equal."""
+    import torch
+
+    card = torch.cuda.get_device_name() if name == "cuda" else platform.processor() or platform.machine()
+    versions = f"python {platform.python_version()}, torch {torch.__version__}, numpy {np.__version__}"
+    print(f"device {name}: {card}; {os.cpu_count()} cores; {versions}, pandas {pd.__version__}\n")
+    device = TorchDevice(name)
+    same = check(device)
+    models = [model(number) for number in range(count)]
+    begun = time.perf_counter()
+    judge(models[:1], device, accounts=False)
+    print(f"\nfirst use of the device {time.perf_counter() - begun:.2f} s; then {count} models, each over")
+    print(f"{FOLDS} folds of {DAYS} days of hours, {'-'.join(map(str, HIDDEN))} units, {MARKET}+{ACCOUNT} features:\n")
+    rows: list[Row] = []
+    print(f"{'work':<44}{name + ' s':>9}{'1 core s':>10}{'ratio':>7}{'all cores s':>13}  same hashes")
+    for work, accounts in (("actions", False), ("actions and accounts of all folds", True)):
+        runs = [timed(models, device, accounts=accounts) for _ in range(3)]
+        ours = statistics.median(seconds for seconds, _ in runs)
+        theirs, expected = timed(models, None, accounts=accounts)
+        everything = all_threads(count, accounts=accounts)
+        equal = {found for _, found in runs} == {expected}
+        same &= equal
+        told = f"{everything:>13.2f}" if everything else f"{'-':>13}"
+        print(f"{work:<44}{ours:>9.2f}{theirs:>10.2f}{theirs / ours:>7.1f}{told}  {'yes' if equal else 'NO'}")
+        title = f"GPU: {work}, {count} models x {FOLDS} folds x {DAYS} days"
+        rows.append(
+            make_row(
+                title, "s", ours, opponent=theirs, note=f"{card}, one core of the same machine, hashes equal: {equal}"
+            )
+        )
+        if everything:
+            note = f"{card}, all {os.cpu_count()} cores in one process"
+            rows.append(make_row(f"{title}, against all cores", "s", ours, opponent=everything, note=note))
+        alone = ours
+    several = shared(name, count)
+    print(f"{f'the same, {SHARERS} processes on one device':<44}{several:>9.2f}{theirs:>10.2f}{theirs / several:>7.1f}")
+    rows.append(
+        make_row(f"GPU: {SHARERS} processes on one device against one", "s", several, opponent=alone, note=card)
+    )
+    return rows, same
 
 
 if __name__ == "__main__":
