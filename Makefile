@@ -1,5 +1,5 @@
 # `make gate` and `make test` do all set-up themselves; on Windows use the plain lines of the README.
-# --no-compile: of 15,000 modules a run imports 2,000, which Python compiles when it does; the rest would take a minute.
+#: of 15,000 modules a run imports 2,000, which Python compiles when it does; the rest would take a minute.
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -11,9 +11,9 @@ WORKERS ?= 3
 
 $(STAMP): pyproject.toml constraints.txt requirements.lock
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt --no-build-isolation --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation --editable .
 	touch $(STAMP)
 
 gate: $(STAMP)
