@@ -1,5 +1,4 @@
 # `make gate` and `make test` do all set-up themselves; on Windows use the plain lines of the README.
-#: of 15,000 modules a run imports 2,000, which Python compiles when it does; the rest would take a minute.
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
