@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -42,10 +42,6 @@ _STYLE: dict[Any, Any] = {
     "axes.facecolor": "none",
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "xtick.bottom": False,
-    "ytick.left": False,
-    "xtick.labelcolor": COLOURS["ink"],
-    "ytick.labelcolor": COLOURS["ink"],
     "figure.facecolor": "none",
     "lines.solid_joinstyle": "round",
     "path.simplify": True,
@@ -54,6 +50,7 @@ _BOUND = 1e9  # what diverged further is drawn there
 _MOST_POINTS = 240
 _MOST_LABELS = 8  # of more windows only the numbers find room
 _DAY = 86_400
+_PAD = 4.0  # points between an axis and its labels
 
 
 class Pictures:
@@ -115,7 +112,8 @@ class Pictures:
                     axes.axvline(recommended, color=COLOURS["ink"], linewidth=1, linestyle=(0, (1, 2)))
                 _numbers(axes, np.concatenate([finite[kept], np.array(limits[metric])]))
                 axes.set_xlim(0.5, len(values) + 0.5)
-                axes.set_xticks(sorted({1, len(values)}))
+                steps_told = sorted({1, len(values)})
+                _below(axes, steps_told, [str(step) for step in steps_told])
                 axes.text(0.0, 1.06, metric.replace("_", " "), transform=axes.transAxes)
             return _svg(figure, name, alt)
 
@@ -156,8 +154,8 @@ class Pictures:
             axes.set_ylim(len(MULTIPLES), 0)
             names = [f"x{multiple:g}" for multiple in MULTIPLES]
             places = np.arange(len(MULTIPLES)) + 0.48
-            axes.set_xticks(places, names)
-            axes.set_yticks(places, names)
+            _below(axes, places, names)
+            _beside(axes, places, names)
             axes.text(0.5, -0.19, "slippage", transform=axes.transAxes, ha="center")
             axes.text(-0.11, 0.5, "fees", transform=axes.transAxes, va="center", rotation=90)
             return _svg(figure, name, alt)
@@ -177,9 +175,7 @@ class Pictures:
     @cached_property
     def _growth(self) -> tuple[Figure, list[Axes]]:
         upper, lower = (0.13, 0.40, 0.85, 0.52), (0.13, 0.10, 0.85, 0.23)
-        figure, axes = _canvas(460, 260, upper, lower)
-        axes[0].tick_params(labelbottom=False)
-        return figure, axes
+        return _canvas(460, 260, upper, lower)
 
     @cached_property
     def _training(self) -> tuple[Figure, list[Axes]]:
@@ -233,8 +229,8 @@ def _canvas(width: int, height: int, *places: tuple[float, float, float, float])
         axes.patch.set_visible(False)
         axes.title.set_visible(False)
         axes.set_title("", y=1.0)
-        axes.xaxis.set_label_coords(0.5, 0.0)
-        axes.yaxis.set_label_coords(0.0, 0.5)
+        axes.xaxis.set_visible(False)  # an axis measures all its labels before it draws one: we put them down ourselves
+        axes.yaxis.set_visible(False)
     return figure, every
 
 
@@ -293,14 +289,28 @@ def _numbers(axes: Axes, values: Floats, room: float = 0.08) -> None:
     low, high = _range(values, room)
     ticks = _ticks(low, high, 3)
     axes.set_ylim(low, high)
-    axes.set_yticks(ticks, [f"{tick:g}" if abs(tick) < 1e5 else f"{tick:.0e}" for tick in ticks])
+    _beside(axes, ticks, [f"{tick:g}" if abs(tick) < 1e5 else f"{tick:.0e}" for tick in ticks])
 
 
 def _percent(axes: Axes, values: Floats, count: int) -> None:
     low, high = _range(values, 0.06)
     ticks = _ticks(low, high, count)
     axes.set_ylim(low, high)
-    axes.set_yticks(ticks, [f"{tick:+,g} %" if tick else "0 %" for tick in ticks])
+    _beside(axes, ticks, [f"{tick:+,g} %" if tick else "0 %" for tick in ticks])
+
+
+def _below(axes: Axes, places: Iterable[float], labels: Iterable[str]) -> None:
+    """Labels under the horizontal axis."""
+    where, vertical, horizontal = axes.get_xaxis_text1_transform(_PAD)
+    for place, label in zip(places, labels, strict=True):
+        axes.text(place, 0.0, label, transform=where, va=vertical, ha=horizontal)
+
+
+def _beside(axes: Axes, places: Iterable[float], labels: Iterable[str]) -> None:
+    """Labels left of the vertical axis."""
+    where, vertical, horizontal = axes.get_yaxis_text1_transform(_PAD)
+    for place, label in zip(places, labels, strict=True):
+        axes.text(0.0, place, label, transform=where, va=vertical, ha=horizontal)
 
 
 def _ticks(low: float, high: float, count: int) -> list[float]:
@@ -319,4 +329,4 @@ def _dates(axes: Axes, times: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Non
     labels = [f"{tick.item():%b %Y}" if unit.endswith("[M]") else f"{tick.item():%d %b}" for tick in ticks]
     if unit.endswith("[M]"):
         labels = [label if number == 0 or label.startswith("Jan") else label[:3] for number, label in enumerate(labels)]
-    axes.set_xticks(ticks.astype("datetime64[s]").astype(np.int64) / _DAY, labels)
+    _below(axes, ticks.astype("datetime64[s]").astype(np.float64) / _DAY, labels)
