@@ -50,6 +50,7 @@ _BOUND = 1e9  # what diverged further is drawn there
 _MOST_POINTS = 240
 _MOST_LABELS = 8  # of more windows only the numbers find room
 _DAY = 86_400
+_TOLD = {1.0, 2.0, 5.0}  # multiples of costs whose returns are written into their cells
 _PAD = 4.0  # points between an axis and its labels
 
 
@@ -147,7 +148,7 @@ class Pictures:
                 cells.append([(column + x, row + y) for x, y in ((0, 0), (0.96, 0), (0.96, 0.92), (0, 0.92))])
                 depth = 0.1 + 0.4 * abs(point.total_return) / most
                 colours.append((COLOURS["good" if point.total_return > 0.0 else "bad"], round(depth, 2)))
-                if row % 2 == column % 2 == 0:  # texts take most of the time, and all of them stand in the table
+                if {point.fees, point.slippage} <= _TOLD:  # texts take most of the time; all of them are in the table
                     axes.text(column + 0.48, row + 0.46, percent(point.total_return), ha="center", va="center")
             axes.add_collection(PolyCollection(cells, facecolors=colours, linewidths=0), autolim=False)
             axes.set_xlim(0, len(MULTIPLES))
