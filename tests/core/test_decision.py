@@ -186,7 +186,7 @@ rules = st.sampled_from(["proven", "table"])
 classifications = st.sampled_from(Classification)
 sanities = st.sampled_from([PASS, WARN, FAIL])
 fold_returns = st.one_of(st.floats(-1.2, 2.0), st.floats(-0.02, 0.05), st.just(0.0))
-thorough = settings(deadline=None, max_examples=300)
+thorough = settings(deadline=None, max_examples=150)
 
 
 @st.composite

@@ -31,7 +31,7 @@ finals = st.fixed_dictionaries(
         "max_drawdown": shares,
     }
 )
-thorough = settings(deadline=None, max_examples=200)
+thorough = settings(deadline=None, max_examples=100)
 
 
 def judge(final: Mapping[str, float], profile_name: str = "2.4.5", declared: Declared = DECLARED) -> Gating:

@@ -19,7 +19,7 @@ from pytest_modelgate.errors import MarketDataError
 
 HOURS = 8760.0
 curves = st.lists(st.floats(10.0, 1e6), min_size=2, max_size=50)
-thorough = settings(deadline=None, max_examples=200)
+thorough = settings(deadline=None, max_examples=100)
 
 
 def trajectory(

@@ -62,7 +62,7 @@ class Case:
 
 
 cases = st.integers(0, 2**32).map(Case)
-thorough = settings(deadline=None, max_examples=200)
+thorough = settings(deadline=None, max_examples=100)
 
 
 def replay(bars: Bars, path: Trajectory) -> list[tuple[Fraction, Fraction]]:

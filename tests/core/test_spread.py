@@ -15,7 +15,7 @@ from pytest_modelgate.core.spread import FoldResult, Spread, chi_squared_tail, m
 
 MISSION, LITERAL = load_profile("2.4.5"), load_profile("2.4.5-literal")
 HOURS = 8760.0
-thorough = settings(deadline=None, max_examples=200)
+thorough = settings(deadline=None, max_examples=100)
 
 
 def folds_of(sharpes: Sequence[float], bars: int = 864, bars_per_year: float = HOURS) -> list[FoldResult]:

@@ -23,7 +23,7 @@ from pytest_modelgate.errors import SettingsError
 DAY = pd.Timedelta(days=1)
 moments = st.integers(1_500_000_000, 1_900_000_000).map(lambda second: pd.Timestamp(second, unit="s", tz="UTC"))
 timeframes = st.sampled_from(Timeframe)
-thorough = settings(deadline=None, max_examples=200)
+thorough = settings(deadline=None, max_examples=100)
 
 
 def utc(text: str) -> pd.Timestamp:
