@@ -75,17 +75,20 @@ def test_the_gate_runs_without_its_companions(run_gate: RunGate, tmp_path: Path,
     assert result.verdict["complete"] is True
 
 
-def test_the_terminal_closes_with_a_table_of_at_most_100_columns(run_gate: RunGate, tmp_path: Path) -> None:
+def test_the_terminal_closes_with_a_table_of_at_most_100_columns(
+    run_gate: RunGate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     result = run_gate(pack(tmp_path, GOOD, DROPPED))
 
     result.run.stdout.fnmatch_lines(
         [
             "model gate: Alpaca_trading_trained_20241227_211819.zip, 2 models; profile 2.4.5, decision proven*",
             "model gate: as of 2024-12-27 21:18 UTC; backtest 30 days, 5 folds over 180 days; replaying *",
-            "model * decision  table  training  backtest * folds  *capped by",
+            "model * decision  table  training  backtest * folds  spread    capped by",
             "RNDUSD_1Hour  DROP      -      DROP * training",
-            "WAVUSD_1Hour  PAPER     LIVE   APPROVED * 5/5 * unseen data",
-            "warning: folds that are not shown to be out-of-sample count in the decision on*",
+            "WAVUSD_1Hour  PAPER     LIVE   APPROVED * 5/5 * low * unseen data",
+            "warning: folds that are not shown to be out-of-sample count in the decision on WAVUSD_1Hour",
             "verdict: *verdict.json (complete, promotable: WAVUSD_1Hour)",
             "report: *report.html",
         ]

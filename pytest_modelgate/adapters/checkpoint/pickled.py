@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickletools
-from typing import Self
+from dataclasses import dataclass
 
 from pytest_modelgate.adapters.checkpoint.container import REMEDY
 from pytest_modelgate.errors import CheckpointError
@@ -17,14 +17,25 @@ _OPCODES = frozenset({
 })
 # fmt: on
 _PROTOCOL = 2  # torch warns of any other, in words of its own
-_STORAGES = ("BFloat16", "Bool", "Byte", "Char", "Double", "Float", "Half", "Int", "Long", "Short")
+STORAGES = {  # torch's name of a storage: its type, bytes of one number
+    "BFloat16": ("bfloat16", 2),
+    "Bool": ("bool", 1),
+    "Byte": ("uint8", 1),
+    "Char": ("int8", 1),
+    "Double": ("float64", 8),
+    "Float": ("float32", 4),
+    "Half": ("float16", 2),
+    "Int": ("int32", 4),
+    "Long": ("int64", 8),
+    "Short": ("int16", 2),
+}
 _GLOBALS = frozenset(
     {
         "collections.OrderedDict",
         "torch.Size",
         "torch._utils._rebuild_parameter",
         "torch._utils._rebuild_tensor_v2",
-        *(f"torch.{kind}Storage" for kind in _STORAGES),
+        *(f"torch.{kind}Storage" for kind in STORAGES),
     }
 )
 
@@ -58,20 +69,15 @@ def trainer_classes(pickled: bytes, where: str, packages: tuple[str, ...]) -> tu
     return tuple(sorted(found))
 
 
+@dataclass(slots=True, eq=False, repr=False)  # either would walk whatever the file nests
 class StandIn:
-    """Takes the place of an instance of a trainer's class: keeps its state, runs nothing of it."""
+    """Takes the place of an instance of a trainer's class: keeps its state, runs nothing of it.
 
-    __slots__ = ("state",)
+    Attributes:
+        state: plain and frozen dataclasses pickle a dict, slotted ones ``(None, dict)``, frozen slotted ones a list.
+    """
 
-    def __new__(cls, *_: object, **__: object) -> Self:
-        """Arguments of a class we do not have mean nothing to us."""
-        stand_in = super().__new__(cls)
-        stand_in.state = None
-        return stand_in
-
-    def __setstate__(self, state: object) -> None:
-        """Plain and frozen dataclasses pickle a dict, slotted ones ``(None, dict)``, frozen slotted ones a list."""
-        self.state = state
+    state: object = None
 
     @property
     def fields(self) -> dict[object, object]:

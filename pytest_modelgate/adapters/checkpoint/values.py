@@ -12,20 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_modelgate.adapters.checkpoint.pickled import StandIn
+from pytest_modelgate.adapters.checkpoint.pickled import STORAGES, StandIn
 
-_STORAGES = {  # torch's name of a storage: its type, bytes of one number
-    "BFloat16": ("bfloat16", 2),
-    "Bool": ("bool", 1),
-    "Byte": ("uint8", 1),
-    "Char": ("int8", 1),
-    "Double": ("float64", 8),
-    "Float": ("float32", 4),
-    "Half": ("float16", 2),
-    "Int": ("int32", 4),
-    "Long": ("int64", 8),
-    "Short": ("int16", 2),
-}
 _CONSTANTS: dict[str, object] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 _LITERALS = frozenset({"BINFLOAT", "BININT", "BININT1", "BININT2", "BINUNICODE", "LONG1"})
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
@@ -146,7 +134,7 @@ class _Reader:
         word, kind, key, _device, count = found
         if word != "storage" or not isinstance(kind, _Global) or not isinstance(key, str) or type(count) is not int:
             raise PickleError("a storage of another form")
-        known, itemsize = _STORAGES[kind.name.removeprefix("torch.").removesuffix("Storage")]
+        known, itemsize = STORAGES[kind.name.removeprefix("torch.").removesuffix("Storage")]
         self.stack.append(Storage(key, known, itemsize, count))
 
     def call(self, _: object) -> None:
