@@ -115,11 +115,10 @@ def layers_seconds(policy: MlpPolicy, rows: int) -> float:
 
 def transform_seconds(policy: MlpPolicy, count: int) -> float:
     """The first layer by transforms, in float64 at the speed of one large product."""
-    cut, width = plan(count, policy.window, policy.n_market), len(policy.rows)
-    each = cut.length * policy.window * policy.n_market
-    each += 2 * cut.length * cut.blocks * policy.n_market + cut.length * cut.outputs * cut.blocks
+    cut, width = plan([count], policy.window, policy.n_market), len(policy.rows)
+    each = policy.window * policy.n_market + cut.blocks * (4 * policy.n_market + cut.outputs)
     speed = 1024**3 / product_seconds(1024, 1024, 1024, np.float64)
-    return width * each / speed
+    return width * cut.frequencies * each / speed
 
 
 def row(name: str, unit: str, ours: float, note: str, *, opponent: float | None, bound: float | None) -> Row:

@@ -7,12 +7,13 @@ reduced precision (TF32, BF16) applies to it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_modelgate.core.convolution import Plan, blocks_of, returns, rotations, spectra
+from pytest_modelgate.core.convolution import Plan, in_order, returns, spectra, waves
 from pytest_modelgate.core.policy import Floats, MlpPolicy, Weights, check_activation
 
 if TYPE_CHECKING:
@@ -32,23 +33,25 @@ class TorchDevice:
 
     name: str
 
-    def first_layer(self, policy: MlpPolicy, market: Floats, cut: Plan) -> Floats | None:
+    def first_layer(self, policy: MlpPolicy, series: Sequence[Floats], cut: Plan, shift: Floats) -> Floats | None:
         """See ``Device.first_layer``."""
         import torch
 
         try:
             with torch.inference_mode():
-                return _numpy(self._first_layer(policy, market, cut))
+                return _numpy(self._first_layer(policy, series, cut, shift))
         except torch.OutOfMemoryError:
             return None
 
-    def evaluate(self, policy: MlpPolicy, market: Floats, shift: Floats, cut: Plan) -> tuple[Floats, Floats] | None:
+    def evaluate(
+        self, policy: MlpPolicy, series: Sequence[Floats], cut: Plan, shift: Floats
+    ) -> tuple[Floats, Floats] | None:
         """See ``Device.evaluate``."""
         import torch
 
         try:
             with torch.inference_mode():
-                return self._finished(policy, self._first_layer(policy, market, cut) + self._put(shift))
+                return self._finished(policy, self._first_layer(policy, series, cut, shift))
         except torch.OutOfMemoryError:
             return None
 
@@ -69,31 +72,39 @@ class TorchDevice:
             sizes.append(torch.stack(norms, dim=1) if norms else values[:, :0])
         return _numpy(torch.cat(logits)), _numpy(torch.cat(sizes))
 
-    def _first_layer(self, policy: MlpPolicy, market: Floats, cut: Plan) -> torch.Tensor:
-        count = len(market) - policy.window + 1
-        return self._transformed(policy, market, cut)[:count] if cut.length else self._direct(policy, market, count)
+    def _first_layer(self, policy: MlpPolicy, series: Sequence[Floats], cut: Plan, shift: Floats) -> torch.Tensor:
+        return (self._transformed if cut.length else self._added_up)(policy, series, cut) + self._put(shift)
 
-    def _direct(self, policy: MlpPolicy, market: Floats, count: int) -> torch.Tensor:
+    def _added_up(self, policy: MlpPolicy, series: Sequence[Floats], cut: Plan) -> torch.Tensor:
         import torch
 
-        weights, seen = self._put(policy.rows)[:, :, : policy.n_market], self._put(market)
-        hidden = torch.zeros((count, len(policy.rows)), dtype=torch.float64, device=self.name)
-        for lag in range(policy.window):
-            hidden.addmm_(seen[lag : lag + count], weights[:, lag].T)
+        weights = self._put(policy.rows)[:, :, : policy.n_market]
+        hidden = torch.zeros((sum(cut.counts), len(weights)), dtype=torch.float64, device=self.name)
+        first = 0
+        for market, count in zip(series, cut.counts, strict=True):
+            seen = self._put(market)
+            for lag in range(policy.window):
+                hidden[first : first + count].addmm_(seen[lag : lag + count], weights[:, lag].T)
+            first += count
         return hidden
 
-    def _transformed(self, policy: MlpPolicy, market: Floats, cut: Plan) -> torch.Tensor:
+    def _transformed(self, policy: MlpPolicy, series: Sequence[Floats], cut: Plan) -> torch.Tensor:
         import torch
 
-        seen = self._put(spectra(blocks_of(market, cut, policy.window), cut))
-        forth, back = self._put(rotations(cut, policy.window)), self._put(returns(cut))
+        seen = self._put(spectra(series, cut))
+        forth = [self._put(wave) for wave in waves(cut, -cut.centre, cut.window - 1 - cut.centre)]
+        back = [self._put(wave) for wave in returns(cut, -cut.middle, cut.outputs - 1 - cut.middle)]
+        kept = torch.from_numpy(in_order(np.arange(cut.blocks * cut.outputs), cut)).to(self.name)
         parts = []
         for first in range(0, len(policy.rows), _UNITS):
             weights = self._put(policy.rows[first : first + _UNITS])[:, :, : policy.n_market]
-            spectrum = torch.matmul(forth, weights).reshape(len(weights), cut.frequencies, -1)
+            spectrum = torch.cat([torch.matmul(wave, weights) for wave in forth], dim=2)
             product = torch.matmul(seen, spectrum.permute(1, 2, 0))
-            found = back @ product.reshape(2 * cut.frequencies, -1)
-            parts.append(found.reshape(cut.outputs, cut.blocks, -1).transpose(0, 1).reshape(-1, len(weights)))
+            halves = product[:, : cut.blocks], product[:, cut.blocks :]
+            real, imaginary = (half.reshape(cut.frequencies, -1) for half in halves)
+            found = back[0] @ real - back[1] @ imaginary
+            found = found.reshape(cut.outputs, cut.blocks, -1).transpose(0, 1).reshape(-1, len(weights))
+            parts.append(found[kept])
         return torch.cat(parts, dim=1)
 
     def _put(self, values: Weights) -> torch.Tensor:

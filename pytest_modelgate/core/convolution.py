@@ -4,137 +4,207 @@ An observation is a window of the feature series, so the first layer is a correl
 by overlap and save with discrete Fourier transforms (Oppenheim & Schafer, "Discrete-Time Signal Processing", ch. 8.7).
 The transforms are matrix products: of the lengths in question they are as fast as FFTs here, what a spike in one block
 can spoil is bounded whatever the order in which a kernel adds, and the same few lines run on a GPU.
+
+Time is counted from the middle of a window, so that cosines meet only what is even in the weights and sines what is
+odd: that halves the multiplications of the way there, and likewise of the way back.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pytest_modelgate.core.policy import Floats, MlpPolicy
+from pytest_modelgate.core.policy import Floats, MlpPolicy, Weights
 
-UNITS = 128  # of the first layer that are transformed at a time: bounds the memory, and keeps it in the cache
 _STEP, _BLOCK, _DEPTH = 16, 256, 256
+_FEW = 16  # blocks of which the weights are most of the work
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a series is cut.
+    """How several series are cut, each by itself.
 
     Attributes:
+        counts: windows of each series.
+        window: bars of each.
         length: rows of a block and points of a transform; 0 adds up row by row of the window instead.
         outputs: windows that a block yields.
-        blocks: how many.
     """
 
+    counts: tuple[int, ...]
+    window: int
     length: int
     outputs: int
-    blocks: int
 
     @property
     def frequencies(self) -> int:
         """Of a real transform."""
         return self.length // 2 + 1
 
+    @property
+    def blocks(self) -> int:
+        """Of all series."""
+        return sum(-(-count // self.outputs) for count in self.counts)
 
-def plan(count: int, window: int, n_market: int) -> Plan:
-    """Cut a series of ``count`` windows so that the multiplications are fewest."""
-    direct = count * window * n_market
-    best, choice = direct, Plan(0, _BLOCK, -(-count // _BLOCK))
+    @property
+    def centre(self) -> int:
+        """Where in a window time is 0."""
+        return self.window // 2
+
+    @property
+    def middle(self) -> int:
+        """Where among its outputs a block's time is 0."""
+        return self.outputs // 2
+
+
+def plan(counts: Sequence[int], window: int, n_market: int) -> Plan:
+    """Cut series of so many windows each so that the multiplications are fewest."""
+    chosen, least = Plan(tuple(counts), window, 0, _BLOCK), sum(counts) * window * n_market
     for length in range(window - window % _STEP + _STEP, 4 * window, _STEP):
-        outputs = length - window + 1
-        blocks = -(-count // outputs)
-        cost = length * window * n_market + 2 * length * blocks * n_market + length * outputs * blocks
-        if cost < best:
-            best, choice = cost, Plan(length, outputs, blocks)
-    return choice
+        cut = Plan(tuple(counts), window, length, length - window + 1)
+        each = window * n_market + cut.blocks * (4 * n_market + cut.outputs)
+        if cut.frequencies * each < least:
+            chosen, least = cut, cut.frequencies * each
+    return chosen
 
 
-def blocks_of(market: Floats, cut: Plan, window: int) -> Floats:
+def blocks_of(series: Sequence[Floats], cut: Plan) -> Floats:
     """(blocks, outputs + window - 1, n_market): consecutive blocks overlap by a window less one; zeros at the end."""
-    padded = np.zeros((cut.blocks * cut.outputs + window - 1, market.shape[1]))
-    padded[: len(market)] = market
-    views = np.lib.stride_tricks.sliding_window_view(padded, cut.outputs + window - 1, axis=0)
-    return np.ascontiguousarray(views[:: cut.outputs].transpose(0, 2, 1))
+    rows, parts = cut.outputs + cut.window - 1, []
+    for market, count in zip(series, cut.counts, strict=True):
+        if not count:
+            continue
+        padded = np.zeros((-(-count // cut.outputs) * cut.outputs + cut.window - 1, market.shape[1]))
+        padded[: len(market)] = market
+        views = np.lib.stride_tricks.sliding_window_view(padded, rows, axis=0)
+        parts.append(views[:: cut.outputs].transpose(0, 2, 1))
+    return np.concatenate(parts)
 
 
-def reach(market: Floats, cut: Plan, window: int) -> Floats:
+def reach(series: Sequence[Floats], cut: Plan) -> Floats:
     """(windows,): Euclidean norm of all that rounding can carry into a window's result: its block."""
-    count = len(market) - window + 1
-    energies = np.zeros(cut.blocks * cut.outputs + window - 1)
-    energies[: len(market)] = np.einsum("ij,ij->i", market, market)
-    sums = [float(energies[at : at + cut.outputs + window - 1].sum()) for at in range(0, count, cut.outputs)]
-    return np.repeat(np.sqrt(sums), cut.outputs)[:count]
+    blocks = blocks_of(series, cut)
+    return in_order(np.repeat(np.sqrt(np.einsum("bij,bij->b", blocks, blocks)), cut.outputs), cut)
 
 
-def rotations(cut: Plan, points: int) -> Floats:
-    """(2 x frequencies, points): real and imaginary parts of the transform of so many points, alternating."""
-    turns = np.arange(cut.frequencies)[:, None] * np.arange(points) % cut.length
+def in_order(rows: NDArray[Any], cut: Plan) -> NDArray[Any]:
+    """The windows of all series one after the other, out of the outputs of all blocks (blocks x outputs, ...)."""
+    if len(cut.counts) == 1:
+        return rows[: cut.counts[0]]
+    parts, first = [], 0
+    for count in cut.counts:
+        parts.append(rows[first : first + count])
+        first += -(-count // cut.outputs) * cut.outputs
+    return np.concatenate(parts)
+
+
+def waves(cut: Plan, first: int, last: int) -> tuple[Floats, Floats]:
+    """Cosines and sines of every frequency at the times from ``first`` to ``last``: (frequencies, times) each."""
+    turns = np.arange(cut.frequencies)[:, None] * np.arange(first, last + 1) % cut.length
     angles = turns * (2.0 * math.pi / cut.length)
-    return np.stack([np.cos(angles), -np.sin(angles)], axis=1).reshape(-1, points)
+    return np.cos(angles), np.sin(angles)
 
 
-def returns(cut: Plan) -> Floats:
-    """(outputs, 2 x frequencies): the inverse transform, for the points that are no wrap-around."""
-    share = np.full(cut.frequencies, 2.0 / cut.length)
+def returns(cut: Plan, first: int, last: int) -> tuple[Floats, Floats]:
+    """``waves`` for the way back, (times, frequencies) each: weighted by what a frequency stands for."""
+    share = np.full((cut.frequencies, 1), 2.0 / cut.length)
     share[0] = 1.0 / cut.length
     if cut.length % 2 == 0:
         share[-1] = 1.0 / cut.length
-    return np.ascontiguousarray((rotations(cut, cut.outputs) * np.repeat(share, 2)[:, None]).T)
+    cosines, sines = waves(cut, first, last)
+    return np.ascontiguousarray((cosines * share).T), np.ascontiguousarray((sines * share).T)
 
 
-def spectra(blocks: Floats, cut: Plan) -> Floats:
-    """(frequencies, 2 x blocks, 2 x n_market): what a unit's spectrum is multiplied with.
+def spectra(series: Sequence[Floats], cut: Plan) -> Floats:
+    """(frequencies, 2 x blocks, 2 x n_market): what the cosines and sines of a unit's weights are multiplied with.
 
     The product of a series' spectrum with the conjugate of the weights' is that of their correlation. Its real part
     comes from the first half of the rows, its imaginary part from the second.
     """
+    blocks = blocks_of(series, cut)
     count, _, n_market = blocks.shape
-    seen = (rotations(cut, cut.length) @ blocks).reshape(count, cut.frequencies, 2, n_market).transpose(1, 2, 0, 3)
-    real, imaginary = seen[:, 0], seen[:, 1]
-    stacked = np.stack([np.stack([real, imaginary], 2), np.stack([imaginary, -real], 2)], axis=1)
-    return stacked.reshape(cut.frequencies, 2 * count, 2 * n_market)
+    begin = -cut.centre - cut.middle
+    cosines, sines = (wave @ blocks for wave in waves(cut, begin, begin + cut.length - 1))
+    found = np.empty((cut.frequencies, 2 * count, 2 * n_market))
+    found[:, :count, :n_market] = found[:, count:, n_market:] = cosines.transpose(1, 0, 2)
+    found[:, :count, n_market:] = sines.transpose(1, 0, 2)
+    found[:, count:, :n_market] = -found[:, :count, n_market:]
+    # The lower half holds (-sine, cosine): the imaginary part is sine of the weights x cosine - cosine x sine.
+    return found
 
 
-def convolve(policy: MlpPolicy, market: Floats, cut: Plan) -> Floats:
-    """What the market features of every window add to the first layer: (windows, width).
+def convolve(
+    policy: MlpPolicy, series: Sequence[Floats], cut: Plan, shift: Floats, kind: np.dtype[Any]
+) -> NDArray[Any]:
+    """What the market features of every window add to the first layer, plus a shift: (windows of all series, width).
 
     Args:
-        market: (bars, n_market).
+        series: (bars, n_market) each.
         cut: of the windows, by ``plan``.
+        shift: (width,)
+        kind: what the sums, formed in float64, are rounded to.
     """
-    count = len(market) - policy.window + 1
-    return _transformed(policy, market, cut)[:count] if cut.length else _direct(policy, market, count)
-
-
-def _direct(policy: MlpPolicy, market: Floats, count: int) -> Floats:
-    hidden = np.zeros((count, len(policy.rows)))
-    step = max(1, _DEPTH // policy.n_market)
-    for lag in range(0, policy.window, step):
-        lags = range(lag, min(lag + step, policy.window))
-        seen = np.concatenate([market[row : row + count] for row in lags], axis=1)
-        part = policy.rows[:, lags.start : lags.stop, : policy.n_market]
-        hidden += seen @ part.reshape(len(hidden[0]), -1).astype(np.float64).T
+    hidden = np.empty((sum(cut.counts), len(policy.rows)), kind)
+    (_transform if cut.length else _add_up)(policy, series, cut, shift, hidden)
     return hidden
 
 
-def _transformed(policy: MlpPolicy, market: Floats, cut: Plan) -> Floats:
-    seen = spectra(blocks_of(market, cut, policy.window), cut)
-    forth, back = rotations(cut, policy.window), returns(cut)
-    hidden = np.empty((cut.blocks, cut.outputs, len(policy.rows)))
-    for units, weights in chunks(policy):
-        spectrum = (forth @ weights).reshape(len(weights), cut.frequencies, -1)
+def _add_up(policy: MlpPolicy, series: Sequence[Floats], cut: Plan, shift: Floats, hidden: NDArray[Any]) -> None:
+    sums = np.empty(hidden.shape)
+    sums[:] = shift
+    step = max(1, _DEPTH // policy.n_market)
+    for lag in range(0, cut.window, step):
+        lags = range(lag, min(lag + step, cut.window))
+        part = policy.rows[:, lags.start : lags.stop, : policy.n_market].reshape(hidden.shape[1], -1)
+        weights, first = part.astype(np.float64).T, 0
+        for market, count in zip(series, cut.counts, strict=True):
+            if not count:
+                continue
+            seen = np.concatenate([market[row : row + count] for row in lags], axis=1)
+            sums[first : first + count] += seen @ weights
+            first += count
+    hidden[:] = sums
+
+
+def _transform(policy: MlpPolicy, series: Sequence[Floats], cut: Plan, shift: Floats, hidden: NDArray[Any]) -> None:
+    seen, blocks, middle = spectra(series, cut), cut.blocks, cut.middle
+    cosines, sines = waves(cut, 0, cut.centre)
+    back_cosines, back_sines = returns(cut, 0, middle)
+    chunk = 32 if blocks < _FEW else 64  # units at a time: their spectra stay in the cache
+    for first in range(0, hidden.shape[1], chunk):
+        units = slice(first, first + chunk)
+        even, odd = _folded(policy.rows[units], cut.centre, policy.n_market)
+        spectrum = np.empty((len(even), cut.frequencies, 2 * policy.n_market))
+        np.matmul(cosines, even, out=spectrum[:, :, : policy.n_market])
+        np.matmul(sines[:, 1:], odd, out=spectrum[:, :, policy.n_market :])
         product = seen @ spectrum.transpose(1, 2, 0)
-        found = back @ product.reshape(2 * cut.frequencies, -1)
-        hidden[:, :, units] = found.reshape(cut.outputs, cut.blocks, -1).transpose(1, 0, 2)
-    return hidden.reshape(cut.blocks * cut.outputs, -1)
+        real, imaginary = (half.reshape(cut.frequencies, -1) for half in (product[:, :blocks], product[:, blocks:]))
+        even = (back_cosines @ real).reshape(middle + 1, blocks, -1)
+        odd = (back_sines[1:] @ imaginary).reshape(middle, blocks, -1)
+        found = np.empty((cut.outputs, *even.shape[1:]))
+        found[middle] = even[0]
+        np.add(even[1:], odd, out=found[:middle][::-1])
+        later = cut.outputs - middle - 1
+        np.subtract(even[1 : later + 1], odd[:later], out=found[middle + 1 :])
+        found += shift[units]
+        hidden[:, units] = in_order(found.transpose(1, 0, 2).reshape(blocks * cut.outputs, -1), cut)
 
 
-def chunks(policy: MlpPolicy) -> Iterator[tuple[slice, Floats]]:
-    """Market weights (units, window, n_market) in float64, some units at a time."""
-    for first in range(0, len(policy.rows), UNITS):
-        units = slice(first, first + UNITS)
-        yield units, policy.rows[units, :, : policy.n_market].astype(np.float64)
+def _folded(rows: Weights, centre: int, n_market: int) -> tuple[Floats, Floats]:
+    """Weights (units, window, features) around the middle of the window: sums from time 0 on, differences from 1 on."""
+    weights = rows.astype(np.float64)[:, :, :n_market]
+    later, earlier = weights[:, centre + 1 :], weights[:, :centre][:, ::-1]
+    both = later.shape[1]  # of an even window the earliest row has no partner
+    even = np.empty((len(weights), centre + 1, n_market))
+    odd = np.empty((len(weights), centre, n_market))
+    even[:, 0] = weights[:, centre]
+    np.add(later, earlier[:, :both], out=even[:, 1 : both + 1])
+    np.subtract(later, earlier[:, :both], out=odd[:, :both])
+    even[:, both + 1 :] = earlier[:, both:]
+    np.negative(earlier[:, both:], out=odd[:, both:])
+    return even, odd

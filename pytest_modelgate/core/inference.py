@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate, pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,11 +32,13 @@ class Device(Protocol):
     Either method returns None when the device has no room; this processor then does the same.
     """
 
-    def first_layer(self, policy: MlpPolicy, market: Floats, cut: Plan) -> Floats | None:
-        """As ``convolution.convolve``."""
+    def first_layer(self, policy: MlpPolicy, series: Sequence[Floats], cut: Plan, shift: Floats) -> Floats | None:
+        """As ``convolution.convolve``, in float64."""
         ...
 
-    def evaluate(self, policy: MlpPolicy, market: Floats, shift: Floats, cut: Plan) -> tuple[Floats, Floats] | None:
+    def evaluate(
+        self, policy: MlpPolicy, series: Sequence[Floats], cut: Plan, shift: Floats
+    ) -> tuple[Floats, Floats] | None:
         """All layers.
 
         Args:
@@ -74,7 +77,7 @@ class Network:
         pairs = zip(self.policy.weights[1:], self.policy.biases[1:], strict=True)
         return [(_blocks(weight, kind), np.asarray(bias, kind)) for weight, bias in pairs]
 
-    def finish(self, hidden: Floats, kind: np.dtype[Any]) -> tuple[Floats, Floats]:
+    def finish(self, hidden: NDArray[Any], kind: np.dtype[Any]) -> tuple[Floats, Floats]:
         """Logits (rows, n_actions) of the first layer's sums (rows, width), and norms of the hidden values."""
         layers = self.narrow if kind == _F32 else self.wide
         sizes = np.empty((len(hidden), len(layers)))
@@ -125,25 +128,19 @@ def decide(policy: Policy, market: Floats, account: Floats, device: Device | Non
     Raises:
         CheckpointError: a feature, weight, layer or logit is not finite.
     """
-    if not isinstance(policy, MlpPolicy):
-        return greedy(policy.logits(market, account))
-    if len(market) < policy.window:
-        return np.empty(0, dtype=np.int64)
-    return _Bulk(Network(policy), market, device).decide(account)
+    return decide_all(policy, [market], account, device)[0]
 
 
 def decide_all(
     policy: Policy, series: Sequence[Floats], account: Floats, device: Device | None = None
 ) -> list[Actions]:
-    """``decide`` for several series; of a perceptron at once, since preparing its weights is what takes the time."""
+    """``decide`` for several series; of a perceptron at once, since preparing its weights is much of the work."""
     if not isinstance(policy, MlpPolicy):
-        return [decide(policy, market, account, device) for market in series]
-    together = decide(policy, np.concatenate(series), account, device)
-    found, first = [], 0
-    for market in series:
-        found.append(together[first : first + max(0, len(market) - policy.window + 1)])
-        first += len(market)
-    return found
+        return [greedy(policy.logits(market, account)) for market in series]
+    bulk = _Bulk(Network(policy), series, device)
+    ends = accumulate(bulk.cut.counts, initial=0)
+    actions = bulk.decide(account) if any(bulk.cut.counts) else np.empty(0, dtype=np.int64)
+    return [actions[first:last] for first, last in pairwise(ends)]
 
 
 class Observed:
@@ -154,35 +151,42 @@ class Observed:
     """
 
     def __init__(self, policy: MlpPolicy, market: Floats, device: Device | None = None) -> None:
-        self._bulk = _Bulk(Network(policy), market, device)
+        self._bulk = _Bulk(Network(policy), [market], device)
         self._hidden = self._bulk.first_layer()
 
     def decide(self, rows: NDArray[np.int64], accounts: Floats) -> Actions:
         """Actions of lanes (n,): of windows ``rows`` (n,) with account features (n, n_account)."""
-        return self._bulk.settle(rows, self._hidden[rows], accounts)
+        policy = self._bulk.network.policy
+        with np.errstate(all="ignore"):
+            sums = self._hidden[rows] + accounts @ policy.account_weights.T
+        return self._bulk.settle(rows, sums, accounts)
 
 
 @dataclass(frozen=True, eq=False)
 class _Bulk:
+    """A network in front of several series, whose windows are numbered throughout."""
+
     network: Network
-    market: Floats
+    series: Sequence[Floats]
     device: Device | None
 
     def __post_init__(self) -> None:
-        if not np.isfinite(self.market).all():
-            row, column = (int(part) for part in np.argwhere(~np.isfinite(self.market))[0])
-            problem = f"column {column} is not finite at row {row} of what the policy sees"
-            raise CheckpointError("market features", problem, "Correct the feature set")
+        for market in self.series:
+            if not np.isfinite(market).all():
+                row, column = (int(part) for part in np.argwhere(~np.isfinite(market))[0])
+                problem = f"column {column} is not finite at row {row} of what the policy sees"
+                raise CheckpointError("market features", problem, "Correct the feature set")
 
     @cached_property
     def cut(self) -> Plan:
         policy = self.network.policy
-        return plan(len(self.market) - policy.window + 1, policy.window, policy.n_market)
+        counts = [max(0, len(market) - policy.window + 1) for market in self.series]
+        return plan(counts, policy.window, policy.n_market)
 
     @cached_property
     def seen(self) -> Floats:
         """(windows,) norm of the market features that the first layer's sums can have suffered from."""
-        return reach(self.market, self.cut, self.network.policy.window)
+        return reach(self.series, self.cut)
 
     @cached_property
     def relative(self) -> float:
@@ -190,32 +194,32 @@ class _Bulk:
         return first_layer_error(self.network.policy, self.cut.length)
 
     def first_layer(self) -> Floats:
-        policy, market = self.network.policy, self.market
+        """What market features and bias add up to, in float64."""
+        policy, shift = self.network.policy, self.network.policy.biases[0].astype(np.float64)
         with np.errstate(all="ignore"):
-            found = self.device.first_layer(policy, market, self.cut) if self.device else None
-            return convolve(policy, market, self.cut) if found is None else found
+            found = self.device.first_layer(policy, self.series, self.cut, shift) if self.device else None
+            return convolve(policy, self.series, self.cut, shift, _F64) if found is None else found
 
     def decide(self, account: Floats) -> Actions:
+        """Actions of all windows, with one account."""
         policy = self.network.policy
         count = len(self.seen)
         accounts = np.broadcast_to(account, (count, policy.n_account))
         rows = np.arange(count)
         with np.errstate(all="ignore"):
             shift = policy.biases[0] + policy.account_weights @ account
-            found = self.device.evaluate(policy, self.market, shift, self.cut) if self.device else None
-        if found is not None:
-            actions, certain = self._certify(rows, accounts, *found, _F64)
-            return self._by_definition(rows, accounts, actions, certain)
-        with np.errstate(all="ignore"):
-            hidden = convolve(policy, self.market, self.cut)
+            found = self.device.evaluate(policy, self.series, self.cut, shift) if self.device else None
+            if found is not None:
+                actions, certain = self._certify(rows, accounts, *found, kind=_F64, kept=_F64)
+                return self._by_definition(rows, accounts, actions, certain)
+            # Half the memory, and next to no action depends on more; but these sums may be the logits themselves.
+            kept = _F32 if len(policy.weights) > 1 else _F64
+            sums = convolve(policy, self.series, self.cut, shift, kept)
         parts = [slice(first, first + _ROWS) for first in range(0, count, _ROWS)]
-        return np.concatenate([self.settle(rows[part], hidden[part], accounts[part]) for part in parts])
+        return np.concatenate([self.settle(rows[part], sums[part], accounts[part]) for part in parts])
 
-    def settle(self, rows: NDArray[np.int64], hidden: Floats, accounts: Floats) -> Actions:
-        """Actions of windows whose first layer's sums over the market features are known."""
-        policy = self.network.policy
-        with np.errstate(all="ignore"):
-            sums = hidden + (policy.biases[0] + accounts @ policy.account_weights.T)
+    def settle(self, rows: NDArray[np.int64], sums: NDArray[Any], accounts: Floats) -> Actions:
+        """Actions of windows of which the first layer's sums are known, as far as their precision goes."""
         actions = np.zeros(len(rows), dtype=np.int64)
         certain = np.zeros(len(rows), dtype=np.bool_)
         for kind in (_F32, _F64):
@@ -223,23 +227,33 @@ class _Bulk:
             if not len(left):
                 break
             logits, sizes = self.network.finish(sums[left], kind)
-            actions[left], certain[left] = self._certify(rows[left], accounts[left], logits, sizes, kind)
+            known = self._certify(rows[left], accounts[left], logits, sizes, kind=kind, kept=sums.dtype)
+            actions[left], certain[left] = known
         return self._by_definition(rows, accounts, actions, certain)
 
     def _certify(
-        self, rows: NDArray[np.int64], accounts: Floats, logits: Floats, sizes: Floats, kind: np.dtype[Any]
+        self,
+        rows: NDArray[np.int64],
+        accounts: Floats,
+        logits: Floats,
+        sizes: Floats,
+        *,
+        kind: np.dtype[Any],
+        kept: np.dtype[Any],
     ) -> tuple[Actions, NDArray[np.bool_]]:
         policy, norms = self.network.policy, self.network.norms
         known = np.sqrt(policy.window * np.einsum("ij,ij->i", accounts, accounts))
-        errors = logit_errors(norms, self.relative, self.seen[rows] + known, sizes, kind)
+        errors = logit_errors(norms, self.relative, self.seen[rows] + known, sizes, kind=kind, kept=kept)
         return certify(logits, errors, norms.rivals)
 
     def _by_definition(
         self, rows: NDArray[np.int64], accounts: Floats, actions: Actions, certain: NDArray[np.bool_]
     ) -> Actions:
-        window = self.network.policy.window
+        window, ends = self.network.policy.window, np.cumsum(self.cut.counts)
         for at in np.flatnonzero(~certain).tolist():
-            market = self.market[rows[at] : rows[at] + window]
+            number = int(np.searchsorted(ends, rows[at], side="right"))
+            first = rows[at] - ends[number] + self.cut.counts[number]
+            market = self.series[number][first : first + window]
             observation = np.hstack([market, np.broadcast_to(accounts[at], (window, accounts.shape[1]))]).ravel()
             actions[at] = np.argmax(reference_logits(self.network.policy, observation))
         return actions

@@ -132,8 +132,8 @@ def _regime(bars: LogBars) -> dict[str, Floats]:
     daily = rolling_rms(bars.returns, 24)
     rank = np.zeros(len(daily))
     for lag in range(1, 97):
-        change = daily - lagged(daily, lag)
-        rank += per(change, np.abs(change))
+        change = daily[lag:] - daily[:-lag]
+        rank[lag:] += per(change, np.abs(change))
     range_volatility = rolling_rms(bars.high - bars.low, 24) / math.sqrt(4 * math.log(2))  # Parkinson 1980
     below_high = bars.close - rolling_max(bars.high, 96)
     return {

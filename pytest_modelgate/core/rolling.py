@@ -27,7 +27,8 @@ def rolling_sum(values: Floats, window: int) -> Floats:
     """Sum of the last ``window`` rows."""
     total = values.copy()
     for lag in range(1, window):
-        total += lagged(values, lag)
+        total[lag:] += values[:-lag]
+    total[: window - 1] = np.nan
     return total
 
 
@@ -66,7 +67,8 @@ def weighted_offset(values: Floats, weights: Floats) -> Floats:
     """Sum over lags of ``weights[lag] * (value lag rows ago - present value)``: exactly 0 in a flat window."""
     total = np.zeros(len(values))
     for lag in range(1, len(weights)):
-        total += float(weights[lag]) * (lagged(values, lag) - values)
+        total[lag:] += float(weights[lag]) * (values[:-lag] - values[lag:])
+    total[: len(weights) - 1] = np.nan
     return total
 
 
@@ -88,7 +90,8 @@ def ema_offset(values: Floats, span: int) -> Floats:
 def rolling_std(values: Floats, window: int) -> Floats:
     """Population standard deviation of the last ``window`` rows, in two passes."""
     offset = mean_offset(values, window)
-    total = np.zeros(len(values))
-    for lag in range(window):
-        total += (lagged(values, lag) - values - offset) ** 2
+    total = offset**2
+    for lag in range(1, window):
+        total[lag:] += (values[:-lag] - values[lag:] - offset[lag:]) ** 2
+    total[: window - 1] = np.nan
     return np.sqrt(total / window)

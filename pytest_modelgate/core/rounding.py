@@ -13,11 +13,13 @@ where d is the difference before the step. tanh, relu and elu are Lipschitz with
 error; it includes rounding z first, since |z f'(z)| <= |f(z)| for all three. For a logit, its own row takes the place
 of both matrix norms. The largest logit is certain when it less its bound exceeds every other plus its own.
 
-First layer by transforms of N points, W bars per window, F features, ||x|| over the rows of a block: an entry of a
-spectrum is at most sqrt(W) ||w|| or sqrt(N) ||x||, its error sqrt(2) (gamma(n) + 4u) of that with n = W or N terms,
-4u for the table of sines; products over 2F terms and the way back over at most N + 2 add theirs, so for a unit
+First layer by transforms of N points, W bars per window, F features, ||x|| over the rows of a block: an entry of the
+series' spectrum X is off by at most sqrt(2) gamma(N + 18) sqrt(N) ||x||, one of the weights' by the same with W and
+||w||. Of the 18, 15 are an angle of up to 2 pi, which is rounded twice, 2 the sine of it, 1 the sum of what is even or
+odd. Products over 2F terms and the way back over at most N + 2 add theirs, relative to |X_k| |w_k|, whose mean over all
+k is at most ||x|| ||w|| (Cauchy and Parseval). So for a unit
 
-    |y_f - y| <= sqrt(2) (gamma(W) + gamma(N) + gamma(2F) + gamma(N + 2) + 12u) sqrt(W N) ||w|| ||x||
+    |y_f - y| <= sqrt(2) (gamma(N + 18) sqrt(N) + gamma(W + 18) sqrt(W) + gamma(2F) + gamma(N + 20)) ||w|| ||x||
 
 Numbers too small for float32, or flushed to zero, are covered by ``_TINY``; beyond ``LARGEST`` nothing is certain.
 """
@@ -39,8 +41,10 @@ LARGEST = {np.dtype(np.float32): 2.0**120, np.dtype(np.float64): 2.0**960}
 _U = 2.0**-53
 _ACTIVATION = 16.0  # roundings: more than any library's tanh or expm1 is off, and one of the argument
 _TINY = 2.0**-40
+_SMALLEST = 2.0**-63  # its square is a normal number of float32
 _SLACK = 1.001  # what rounding in the bounds themselves, in norms, and products of two bounds can add
 _TERMS = 128  # in float32 that are added up at a time
+_TABLE = 18  # roundings of a table of sines, and of what is even and odd
 _MORE = 8  # roundings of a sum besides its terms: bias, account, weights and values converted
 
 
@@ -85,7 +89,7 @@ def norms_of(policy: MlpPolicy) -> Norms:
     """
     layers = []
     for number, (weight, bias) in enumerate(zip(policy.weights, policy.biases, strict=True), start=1):
-        rows = np.sqrt(np.einsum("ij,ij->i", weight, weight, dtype=np.float64))
+        rows = _row_norms(weight)
         frobenius, biases = (
             _SLACK * float(np.linalg.norm(rows)),
             _SLACK * float(np.linalg.norm(bias.astype(np.float64))),
@@ -99,6 +103,15 @@ def norms_of(policy: MlpPolicy) -> Norms:
     rivals[np.unique(last, axis=0, return_index=True)[1]] = True
     head_bias = np.abs(policy.biases[-1].astype(np.float64))
     return Norms(layers[:-1], layers[-1].inputs, _SLACK * rows, head_bias, rivals)
+
+
+def _row_norms(weight: Weights) -> Floats:
+    """At least the Euclidean norms of rows; in the weights' precision, whose rounding and underflow are put back."""
+    terms, roundoff = weight.shape[1], ROUNDOFF[weight.dtype]
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        squares = np.einsum("ij,ij->i", weight, weight).astype(np.float64)
+    found: Floats = np.sqrt(squares * (1.0 + 2.0 * _gamma(terms + 1, roundoff))) + math.sqrt(terms) * _SMALLEST
+    return found
 
 
 def _refuse_non_finite(weight: Weights, bias: Weights, number: int) -> None:
@@ -131,11 +144,20 @@ def first_layer_error(policy: MlpPolicy, length: int) -> float:
     plain = 2.0 * _gamma(policy.obs_dim + _MORE)
     if not length:
         return plain
-    terms = policy.window + length + 2 * policy.n_market + (length + 2) + 12
-    return plain + _SLACK * math.sqrt(2.0 * policy.window * length) * _gamma(terms)
+    steps = [points + _TABLE for points in (length, policy.window)]
+    spectra = _gamma(steps[0]) * math.sqrt(length) + _gamma(steps[1]) * math.sqrt(policy.window)
+    return plain + _SLACK * math.sqrt(2.0) * (spectra + _gamma(2 * policy.n_market) + _gamma(steps[0] + 2))
 
 
-def logit_errors(norms: Norms, relative: float, seen: Floats, sizes: Floats, kind: np.dtype[np.floating]) -> Floats:
+def logit_errors(
+    norms: Norms,
+    relative: float,
+    seen: Floats,
+    sizes: Floats,
+    *,
+    kind: np.dtype[np.floating],
+    kept: np.dtype[np.floating],
+) -> Floats:
     """Bounds on the difference of every logit: (bars, n_actions); inf where there is none.
 
     Args:
@@ -143,6 +165,7 @@ def logit_errors(norms: Norms, relative: float, seen: Floats, sizes: Floats, kin
         seen: (bars,) norm of what the first layer saw.
         sizes: (bars, hidden layers) norms of the values after each activation.
         kind: precision of the layers after the first.
+        kept: precision that the first layer's sums were rounded to; without hidden layers float64.
     """
     largest, rounded = LARGEST[kind], _ACTIVATION * (ROUNDOFF[kind] + _U)
     with np.errstate(all="ignore"):
@@ -155,7 +178,8 @@ def logit_errors(norms: Norms, relative: float, seen: Floats, sizes: Floats, kin
                 apart = layer.spectral * apart + share * scale
             else:
                 scale = layer.frobenius * seen + layer.bias
-                apart = relative * (scale + _TINY)
+                apart = relative * (scale + _TINY) + _SLACK * ROUNDOFF[kept] * (sizes[:, 0] + _TINY)
+                possible &= scale < LARGEST[kept]
             possible &= scale < largest
             apart = _SLACK * (apart + rounded * (sizes[:, number] + _TINY))
         values = sizes[:, -1] + apart + _TINY if norms.layers else seen

@@ -32,12 +32,13 @@ def test_the_first_layer_is_the_same_up_to_rounding(windows: int) -> None:
     chance = np.random.default_rng(1)
     policy = network(chance, [70], window=30, n_market=5)
     market = market_for(policy, chance, windows)
-    cut = plan(windows, 30, 5)
-    found = DEVICE.first_layer(policy, market, cut)
+    series, shift = [market, market[3:50]], chance.normal(size=70)
+    cut = plan([windows, max(0, len(series[1]) - 29)], 30, 5)
+    found = DEVICE.first_layer(policy, series, cut, shift)
 
     assert bool(cut.length) == (windows > 100)
     assert found is not None
-    assert np.allclose(found, convolve(policy, market, cut), rtol=1e-12, atol=1e-12)
+    assert np.allclose(found, convolve(policy, series, cut, shift, np.dtype(np.float64)), rtol=1e-12, atol=1e-12)
 
 
 def test_near_ties_are_decided_by_definition_all_the_same() -> None:
@@ -59,7 +60,7 @@ def test_a_device_without_room_leaves_the_work_to_the_processor(monkeypatch: pyt
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(TorchDevice, "_put", full)
-    assert DEVICE.evaluate(policy, market, np.zeros(20), plan(50, 5, 3)) is None
+    assert DEVICE.evaluate(policy, [market], plan([50], 5, 3), np.zeros(20)) is None
     assert decide(policy, market, np.empty(0), DEVICE).tolist() == expected
     assert Observed(policy, market, DEVICE).decide(np.arange(50), np.empty((50, 0))).tolist() == expected
 
