@@ -15,7 +15,7 @@ import numpy as np
 from pytest_modelgate.core.policy import Floats, MlpPolicy, Weights, check_activation
 from pytest_modelgate.errors import CheckpointError
 
-_BLOCK = 1 << 16  # products that are added up at a time: they stay in the cache
+_BLOCK = 1 << 17  # products that are added up at a time: they stay in the cache
 _TERMS = 14  # of the series of expm1 within half a binary order of magnitude: what is left out is below 2**-58
 _LN2_HIGH = float.fromhex("0x1.62e42fee00000p-1")  # 33 bits, so that its multiples by up to 20 bits are exact
 _LN2_LOW = math.log(2.0) - _LN2_HIGH
@@ -42,10 +42,12 @@ def reference_logits(policy: MlpPolicy, observation: Floats) -> Floats:
 
 def _products_summed(weight: Weights, values: Floats) -> Floats:
     """``weight @ values``: in each row the second half of the products is added to the first until one is left."""
-    rows = max(1, _BLOCK // len(values))
-    found = np.empty(len(weight))
+    rows = min(len(weight), max(1, _BLOCK // len(values)))
+    found, products = np.empty(len(weight)), np.empty((rows, len(values)))
     for first in range(0, len(weight), rows):
-        part = np.multiply(weight[first : first + rows], values, dtype=np.float64)
+        part = products[: len(weight) - first]
+        part[:] = weight[first : first + rows]
+        part *= values
         count = part.shape[1]
         while count > 1:
             half = (count + 1) // 2
