@@ -134,7 +134,6 @@ def spectra(series: Sequence[Floats], cut: Plan) -> Floats:
     found[:, :count, :n_market] = found[:, count:, n_market:] = cosines.transpose(1, 0, 2)
     found[:, :count, n_market:] = sines.transpose(1, 0, 2)
     found[:, count:, :n_market] = -found[:, :count, n_market:]
-    # The lower half holds (-sine, cosine): the imaginary part is sine of the weights x cosine - cosine x sine.
     return found
 
 
@@ -144,7 +143,7 @@ def convolve(
     """What the market features of every window add to the first layer, plus a shift: (windows of all series, width).
 
     Args:
-        series: (bars, n_market) each.
+        series: (bars, n_market) each; at least one window in all.
         cut: of the windows, by ``plan``.
         shift: (width,)
         kind: what the sums, formed in float64, are rounded to.
@@ -172,9 +171,9 @@ def _add_up(policy: MlpPolicy, series: Sequence[Floats], cut: Plan, shift: Float
 
 
 def _transform(policy: MlpPolicy, series: Sequence[Floats], cut: Plan, shift: Floats, hidden: NDArray[Any]) -> None:
-    seen, blocks, middle = spectra(series, cut), cut.blocks, cut.middle
+    seen, blocks = spectra(series, cut), cut.blocks
     cosines, sines = waves(cut, 0, cut.centre)
-    back_cosines, back_sines = returns(cut, 0, middle)
+    back_cosines, back_sines = returns(cut, 0, cut.middle)
     chunk = 32 if blocks < _FEW else 64  # units at a time: their spectra stay in the cache
     for first in range(0, hidden.shape[1], chunk):
         units = slice(first, first + chunk)
@@ -184,15 +183,10 @@ def _transform(policy: MlpPolicy, series: Sequence[Floats], cut: Plan, shift: Fl
         np.matmul(sines[:, 1:], odd, out=spectrum[:, :, policy.n_market :])
         product = seen @ spectrum.transpose(1, 2, 0)
         real, imaginary = (half.reshape(cut.frequencies, -1) for half in (product[:, :blocks], product[:, blocks:]))
-        even = (back_cosines @ real).reshape(middle + 1, blocks, -1)
-        odd = (back_sines[1:] @ imaginary).reshape(middle, blocks, -1)
-        found = np.empty((cut.outputs, *even.shape[1:]))
-        found[middle] = even[0]
-        np.add(even[1:], odd, out=found[:middle][::-1])
-        later = cut.outputs - middle - 1
-        np.subtract(even[1 : later + 1], odd[:later], out=found[middle + 1 :])
-        found += shift[units]
-        hidden[:, units] = in_order(found.transpose(1, 0, 2).reshape(blocks * cut.outputs, -1), cut)
+        found = _unfolded(back_cosines @ real, back_sines[1:] @ imaginary, cut.outputs)
+        found += np.tile(shift[units], blocks)
+        in_time = found.reshape(cut.outputs, blocks, -1).transpose(1, 0, 2)
+        hidden[:, units] = in_order(in_time.reshape(blocks * cut.outputs, -1), cut)
 
 
 def _folded(rows: Weights, centre: int, n_market: int) -> tuple[Floats, Floats]:
@@ -208,3 +202,13 @@ def _folded(rows: Weights, centre: int, n_market: int) -> tuple[Floats, Floats]:
     even[:, both + 1 :] = earlier[:, both:]
     np.negative(earlier[:, both:], out=odd[:, both:])
     return even, odd
+
+
+def _unfolded(even: Floats, odd: Floats, outputs: int) -> Floats:
+    """Values at all outputs of what is even in time, from 0 on, and less what is odd, from 1 on."""
+    middle = len(odd)
+    found = np.empty((outputs, even.shape[1]))
+    found[middle] = even[0]
+    np.add(even[1:], odd, out=found[:middle][::-1])
+    np.subtract(even[1 : outputs - middle], odd[: outputs - middle - 1], out=found[middle + 1 :])
+    return found
