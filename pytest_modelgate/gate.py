@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
+from pytest_modelgate.accelerator import Accelerator
 from pytest_modelgate.adapters.archive import Archive
 from pytest_modelgate.adapters.checkpoint import load_checkpoint
 from pytest_modelgate.adapters.code_version import code_version, feature_set_version
 from pytest_modelgate.adapters.evidence_store import EvidenceStore
 from pytest_modelgate.adapters.ledger import LedgerState, Trial, record_trials
-from pytest_modelgate.adapters.torch_device import TorchDevice, cuda_problem
 from pytest_modelgate.champions import Champions
 from pytest_modelgate.core.bars import Bars, Timeframe
 from pytest_modelgate.core.champion import compare
@@ -46,7 +46,7 @@ from pytest_modelgate.core.market import MarketRequest
 from pytest_modelgate.core.metrics import measure
 from pytest_modelgate.core.parity import check_parity
 from pytest_modelgate.core.plan import CHAMPION, INTEGRITY, ModelPlan, Plan, WindowId, make_plan, market_request
-from pytest_modelgate.core.policy import HOLD, MlpPolicy
+from pytest_modelgate.core.policy import HOLD
 from pytest_modelgate.core.profiles import Profile
 from pytest_modelgate.core.reference_features import REFERENCE
 from pytest_modelgate.core.settings import Settings
@@ -60,7 +60,6 @@ from pytest_modelgate.market_data import MarketSeries, load_series
 
 _MODELS_IN_MEMORY = 1  # tests run model by model
 _SERIES_IN_MEMORY = 4  # features of a year of hours are 4 MB, its bars half a MB; models of one symbol share them
-_WORTH_A_GPU = 5e10  # weights times bars times models: a processor takes as long for them as CUDA takes to start
 _MARKETS_IN_MEMORY = 64
 
 
@@ -100,6 +99,7 @@ class Gate:
         self._series = lru_cache(maxsize=_SERIES_IN_MEMORY)(self._series_uncached)
         self._load = lru_cache(maxsize=_MARKETS_IN_MEMORY)(self._load_uncached)
         self._model_key = lru_cache(maxsize=None)(self._model_key_uncached)
+        self._accelerator = Accelerator(self.settings.device)
 
     @cached_property
     def plan(self) -> Plan:
@@ -348,22 +348,11 @@ class Gate:
             quality=loaded_series.quality,
         )
         rules = self.profile.trading_rules(model.instrument.asset_class)
-        subject = Subject(loaded.policy, series, rules, (plan.backtest, *plan.folds), self._device(loaded.policy, plan))
-        return _Prepared(subject, checkpoint, market)
-
-    def _device(self, policy: MlpPolicy, plan: ModelPlan) -> TorchDevice | None:
-        """The GPU, if it is asked for, works, and is worth it; None means this processor."""
-        if self.settings.device == "cpu":
-            return None
-        if self.settings.device == "auto":
-            bars = (plan.folds[-1].end - plan.folds[0].start) / plan.model.timeframe.delta
-            if len(self.plan.models) * bars * sum(weight.size for weight in policy.weights) < _WORTH_A_GPU:
-                return None
-        return self._cuda
-
-    @cached_property
-    def _cuda(self) -> TorchDevice | None:
-        return None if cuda_problem() else TorchDevice("cuda")
+        judged = len(self.plan.models) * (plan.folds[-1].end - plan.folds[0].start) / model.timeframe.delta
+        device = self._accelerator.device_for(loaded.policy, judged)
+        return _Prepared(
+            Subject(loaded.policy, series, rules, (plan.backtest, *plan.folds), device), checkpoint, market
+        )
 
     def _feature_set(self, name: str, where: str) -> FeatureSet:
         known = self.feature_sets()

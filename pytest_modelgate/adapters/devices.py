@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 
 DEFAULT_BUDGET = 2048  # MiB: the context of one CUDA process, a large policy and its working memory
 _TIMEOUT_S = 20.0  # a driver that has to wake up takes seconds; one that hangs must not hold up the gate
@@ -57,6 +58,14 @@ def list_devices(environ: Mapping[str, str]) -> tuple[Device, ...]:
         return ()
     memory = _ask("--query-gpu=uuid,memory.free", "--format=csv,noheader,nounits")
     return visible(parse_listing(listing, parse_memory(memory)), environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+def why_not_cuda(devices: Sequence[Device]) -> str:
+    """What speaks against a GPU as far as can be told without loading torch; empty when nothing does."""
+    if not devices:
+        return "no GPU was found"
+    version = metadata.version("torch")
+    return f"torch {version} is built without CUDA" if version.endswith("+cpu") else ""
 
 
 def parse_listing(listing: str, free: Mapping[str, int]) -> tuple[Device, ...]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from importlib import metadata
 from typing import Any
 
 import pytest
 
-from pytest_modelgate.adapters.devices import Device, count_workers, list_devices, place
+from pytest_modelgate.adapters.devices import Device, count_workers, list_devices, place, why_not_cuda
 from pytest_modelgate.plugin.figures import plain
 from pytest_modelgate.plugin.options import device_choice, placement_limits
 from pytest_modelgate.plugin.state import DEVICES
@@ -56,7 +55,7 @@ def check_device(config: pytest.Config) -> None:
     """
     from pytest_modelgate.errors import SettingsError
 
-    problem = _why_not_cuda(config)
+    problem = why_not_cuda(found_devices(config))
     if device_choice(config) == "cuda" and problem:
         raise SettingsError("--gate-device cuda", problem, "Use auto or cpu: the results are the same, only slower")
 
@@ -66,20 +65,12 @@ def describe_device(config: pytest.Config) -> str:
     choice = device_choice(config)
     if choice == "cpu":
         return "device cpu"
-    if problem := _why_not_cuda(config):
+    if problem := why_not_cuda(found_devices(config)):
         return f"device cpu, since {problem}"
     names = ", ".join(sorted({plain(device.name) for device in found_devices(config)}))
     return (
         f"device cuda ({names})" if choice == "cuda" else f"device cuda ({names}) where there is enough to do, or cpu"
     )
-
-
-def _why_not_cuda(config: pytest.Config) -> str:
-    """What speaks against a GPU as far as can be told without loading torch; empty when nothing does."""
-    if not found_devices(config):
-        return "no GPU was found"
-    version = metadata.version("torch")
-    return f"torch {version} is built without CUDA" if version.endswith("+cpu") else ""
 
 
 def found_devices(config: pytest.Config) -> tuple[Device, ...]:

@@ -1,0 +1,45 @@
+"""Where a policy is evaluated: on a GPU that was asked for or is worth it, else on this processor.
+
+Loading torch takes 1.7 s and 150 MB in every process that does, so it is asked last: nothing is loaded where no GPU is
+found, and next to nothing to do is left to the processor.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+
+from pytest_modelgate.adapters.devices import list_devices, why_not_cuda
+from pytest_modelgate.adapters.torch_device import TorchDevice, cuda_problem
+from pytest_modelgate.core.policy import MlpPolicy
+from pytest_modelgate.core.settings import DeviceChoice
+
+_WORTH_IT = 5e10  # weights times bars: a processor takes as long for them as CUDA takes to start
+
+
+@dataclass
+class Accelerator:
+    """Gives policies the device that evaluates them.
+
+    Attributes:
+        choice: ``cpu``, ``cuda``, or ``auto``: a GPU where there is enough to do.
+    """
+
+    choice: DeviceChoice
+
+    def device_for(self, policy: MlpPolicy, bars: float) -> TorchDevice | None:
+        """The GPU, if it is to be used and works; None means this processor.
+
+        Args:
+            bars: at which this policy, and others like it, will be evaluated in all.
+        """
+        if self.choice == "cpu":
+            return None
+        if self.choice == "auto" and bars * sum(weight.size for weight in policy.weights) < _WORTH_IT:
+            return None
+        return self._cuda
+
+    @cached_property
+    def _cuda(self) -> TorchDevice | None:
+        return None if why_not_cuda(list_devices(os.environ)) or cuda_problem() else TorchDevice("cuda")

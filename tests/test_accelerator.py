@@ -1,0 +1,47 @@
+"""When a GPU is used, and when torch is not even loaded."""
+
+import numpy as np
+import pytest
+from policy_oracle import network
+
+from pytest_modelgate import accelerator
+from pytest_modelgate.accelerator import Accelerator
+from pytest_modelgate.adapters.devices import Device
+from pytest_modelgate.adapters.torch_device import TorchDevice
+from pytest_modelgate.core.settings import DeviceChoice
+
+POLICY = network(np.random.default_rng(1), [100, 100])
+GPU = Device("GPU-1", "NVIDIA H100", 0, "GPU-1", 80_000)
+MUCH, LITTLE = 1e8, 1e3  # bars
+
+
+@pytest.mark.parametrize(
+    ("choice", "bars", "found", "expected"),
+    [
+        ("auto", MUCH, (GPU,), TorchDevice("cuda")),
+        ("auto", LITTLE, (GPU,), None),
+        ("cuda", LITTLE, (GPU,), TorchDevice("cuda")),
+        ("cpu", MUCH, (GPU,), None),
+        ("auto", MUCH, (), None),
+    ],
+)
+def test_a_gpu_is_used_where_it_is_worth_it(
+    choice: DeviceChoice,
+    bars: float,
+    found: tuple[Device, ...],
+    expected: TorchDevice | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(accelerator, "list_devices", lambda _: found)
+    monkeypatch.setattr(accelerator, "why_not_cuda", lambda devices: "" if devices else "no GPU was found")
+    monkeypatch.setattr(accelerator, "cuda_problem", lambda: None if found else pytest.fail("torch was loaded"))
+
+    assert Accelerator(choice).device_for(POLICY, bars) == expected
+
+
+def test_a_gpu_that_torch_cannot_use_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accelerator, "list_devices", lambda _: (GPU,))
+    monkeypatch.setattr(accelerator, "why_not_cuda", lambda _: "")
+    monkeypatch.setattr(accelerator, "cuda_problem", lambda: "torch finds no usable GPU")
+
+    assert Accelerator("auto").device_for(POLICY, MUCH) is None
