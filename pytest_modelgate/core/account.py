@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -150,6 +151,12 @@ class Account:
         if not 0.0 < self.capital < math.inf:
             raise SettingsError("capital", f"is {self.capital!r}, expected a positive number", "Set --gate-capital")
         self.cash = self.equity = self.previous_equity = self.peak = self.capital
+
+    def fork(self) -> Account:
+        """The same account, to try something on."""
+        other = copy(self)
+        other.fills, other.trades, other.refused = self.fills.copy(), self.trades.copy(), self.refused.copy()
+        return other
 
     def order(self, size: float, price: float) -> float:
         """Size an order by the broker's rules; a refused one is counted.

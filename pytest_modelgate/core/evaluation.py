@@ -7,18 +7,22 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pytest_modelgate.core.account import Account, TradingRules, account_features
+from pytest_modelgate.core.account import TradingRules
 from pytest_modelgate.core.bars import Bars
 from pytest_modelgate.core.features import FeatureSet
+from pytest_modelgate.core.foresight import Foresight
 from pytest_modelgate.core.inference import Device, Observed, decide_all
 from pytest_modelgate.core.metrics import Metrics, bars_per_year, measure
 from pytest_modelgate.core.policy import HOLD, NEUTRAL_ACCOUNT, Actions, Floats, MlpPolicy, Policy, greedy
 from pytest_modelgate.core.settings import AccountMode
-from pytest_modelgate.core.simulation import Trajectory, simulate, simulate_lanes
+from pytest_modelgate.core.simulation import Trajectory, simulate_known, simulate_lanes
 from pytest_modelgate.core.track import Track, track_of
 from pytest_modelgate.core.windows import Window
 from pytest_modelgate.errors import CheckpointError, MarketDataError
+
+_AHEAD = 64  # bars for which a tracked account is guessed at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +183,7 @@ def replay(subject: Subject, window: Window, actions: Sequence[int], capital: fl
     bars = subject.series.bars
     inside = bars.rows(bars.positions(window.start, window.end))
     known = [*actions, *[HOLD] * len(inside)]
-    return simulate(inside, lambda row, _: known[row], subject.policy.n_actions, subject.rules, capital)
+    return simulate_known(inside, known, subject.policy.n_actions, subject.rules, capital)
 
 
 def track_window(subject: Subject, window: Window, trajectory: Trajectory) -> Track:
@@ -194,25 +198,35 @@ def _neutral(subject: Subject, rows: slice, capital: float) -> Trajectory:
     """All actions at once, since no observation depends on the account."""
     actions: list[int] = subject.neutral_actions(rows).tolist()
     bars = subject.series.bars.rows(rows)
-    return simulate(bars, lambda row, _: actions[row], subject.policy.n_actions, subject.rules, capital)
+    return simulate_known(bars, actions, subject.policy.n_actions, subject.rules, capital)
 
 
 def _tracked(subject: Subject, ranges: Sequence[slice], capital: float) -> list[Trajectory]:
-    """Bar by bar, since what a policy sees of the account depends on what it did; the market's share at once."""
+    """What a policy sees of the account depends on what it did; the market's share is found at once."""
     policy, series = subject.policy, subject.series
     first = min(rows.start for rows in ranges)
     observed = series.matrix[first - policy.window + 1 : max(rows.stop for rows in ranges)]
-    starts = [rows.start - first for rows in ranges]
-    seen = Observed(policy, observed, subject.device) if isinstance(policy, MlpPolicy) else None
+    starts = np.array([rows.start - first for rows in ranges])
+    counts = [rows.stop - rows.start for rows in ranges]
+    guesses, most = [[HOLD] * count for count in counts], 0
+    if isinstance(policy, MlpPolicy):
+        seen = Observed(policy, observed, subject.device)
 
-    def choose(lanes: Sequence[int], rows: Sequence[int], accounts: Sequence[Account]) -> list[int]:
-        features = np.array([account_features(account)[: policy.n_account] for account in accounts])
-        at = np.array([starts[lane] + row for lane, row in zip(lanes, rows, strict=True)])
-        if seen:
-            actions: list[int] = seen.decide(at, features).tolist()
+        def answer(lanes: NDArray[np.int64], rows: NDArray[np.int64], accounts: Floats) -> list[int]:
+            actions: list[int] = seen.decide(starts[lanes] + rows, accounts).tolist()
             return actions
-        pairs = zip(at.tolist(), features, strict=True)
-        return [int(greedy(policy.logits(observed[row : row + policy.window], known))[0]) for row, known in pairs]
+
+        neutral, most = np.array([NEUTRAL_ACCOUNT[: policy.n_account]]), _AHEAD
+        for lane, count in enumerate(counts):
+            whole = np.full(count, lane), np.arange(count), neutral.repeat(count, axis=0)
+            guesses[lane] = answer(*whole)
+    else:
+
+        def answer(lanes: NDArray[np.int64], rows: NDArray[np.int64], accounts: Floats) -> list[int]:
+            pairs = zip((starts[lanes] + rows).tolist(), accounts, strict=True)
+            return [int(greedy(policy.logits(observed[at : at + policy.window], seen))[0]) for at, seen in pairs]
 
     bars = [series.bars.rows(rows) for rows in ranges]
-    return simulate_lanes(bars, choose, policy.n_actions, subject.rules, capital)
+    spaces = {"n_actions": policy.n_actions, "n_account": policy.n_account}
+    foresight = Foresight(answer, bars, guesses, **spaces, most=most)
+    return simulate_lanes(bars, foresight, policy.n_actions, subject.rules, capital)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,19 @@ from pytest_modelgate.core.policy import ACTIONS, HOLD, Floats
 from pytest_modelgate.errors import CheckpointError, MarketDataError
 
 Decide = Callable[[int, Account], int]
-DecideLanes = Callable[[Sequence[int], Sequence[int], Sequence[Account]], Sequence[int]]
+_Curve = Sequence[float] | Floats
+
+
+class Chooser(Protocol):
+    """Decides for several accounts side by side."""
+
+    def recall(self, lane: int, row: int, account: Account) -> int | None:
+        """The action at a bar that just closed, if it is known already."""
+        ...
+
+    def decide(self, lanes: Sequence[int], rows: Sequence[int], accounts: Sequence[Account]) -> Sequence[int]:
+        """The action of each of some lanes, of which nothing is known."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,31 +84,75 @@ def simulate(bars: Bars, decide: Decide, n_actions: int, rules: TradingRules, ca
         return trajectory
 
 
+def simulate_known(
+    bars: Bars, actions: Sequence[int], n_actions: int, rules: TradingRules, capital: float
+) -> Trajectory:
+    """As ``simulate`` where every action is known beforehand: only bars with an order take a step of the account.
+
+    Args:
+        actions: one for each bar but the last.
+
+    Raises:
+        MarketDataError, CheckpointError, SettingsError: as ``simulate``.
+    """
+
+    def step_by_step() -> Trajectory:
+        return simulate(bars, lambda row, _: actions[row], n_actions, rules, capital)
+
+    sizes, last = signed_sizes(n_actions), len(bars) - 1
+    if last < 1 or not all(0 <= action < n_actions for action in actions):
+        return step_by_step()
+    opens, closes, times = bars.quotes
+    account = Account(rules, float(capital))
+    changes, cash, quantity = [0], [account.cash], [0.0]
+    for row in [row for row, action in enumerate(actions[:last]) if sizes[action]]:
+        account.mark(closes[row])
+        order = account.order(sizes[actions[row]], closes[row])
+        if order != 0.0:
+            account.fill(order, opens[row + 1], times[row + 1])
+            changes.append(row + 1)
+            cash.append(account.cash)
+            quantity.append(account.quantity)
+    spans = np.diff([*changes, last + 1])
+    held, money = np.repeat(quantity, spans), np.repeat(cash, spans)
+    values = held * np.array(closes)
+    if (money + values)[:last].min() <= 0.0:  # the broker closed a ruined account, and what followed is void
+        return step_by_step()
+    if held[last] != 0.0:
+        account.fill(-account.quantity, closes[last], times[last])
+        money[last], values[last] = account.cash, account.quantity * closes[last]
+    equity = np.concatenate([[account.capital], money + values])
+    return _trajectory(bars, account, equity, (money, values, held), actions[:last])
+
+
 def simulate_lanes(
-    series: Sequence[Bars], decide: DecideLanes, n_actions: int, rules: TradingRules, capital: float
+    series: Sequence[Bars], chooser: Chooser, n_actions: int, rules: TradingRules, capital: float
 ) -> list[Trajectory]:
     """Trade several windows side by side, each as ``simulate`` would.
 
+    Each lane goes on for as long as its next action is known; then all that wait are decided together.
+
     Args:
         series: the bars of each window.
-        decide: lanes that are to act, the row of each, and the account of each, to the action of each.
 
     Raises:
         MarketDataError, CheckpointError, SettingsError: as ``simulate``.
     """
     runs = [_trade(bars, n_actions, rules, capital) for bars in series]
     ended: dict[int, Trajectory] = {}
-    waiting: dict[int, tuple[int, Account]] = {}
     actions: dict[int, int | None] = dict.fromkeys(range(len(runs)))
     while len(ended) < len(runs):
-        waiting.clear()
+        waiting: dict[int, tuple[int, Account]] = {}
         for lane, action in actions.items():
             try:
-                waiting[lane] = next(runs[lane]) if action is None else runs[lane].send(action)
+                at = next(runs[lane]) if action is None else runs[lane].send(action)
+                while (known := chooser.recall(lane, *at)) is not None:
+                    at = runs[lane].send(known)
+                waiting[lane] = at
             except StopIteration as end:
                 ended[lane] = end.value
         rows, accounts = [row for row, _ in waiting.values()], [account for _, account in waiting.values()]
-        actions = dict(zip(waiting, decide([*waiting], rows, accounts), strict=True)) if waiting else {}
+        actions = dict(zip(waiting, chooser.decide([*waiting], rows, accounts), strict=True)) if waiting else {}
     return [ended[lane] for lane in range(len(runs))]
 
 
@@ -109,7 +166,7 @@ def _trade(
             "the window to simulate holds no bars, expected at least one",
             "Record a longer cassette with `modelgate record`",
         )
-    sizes = _signed_sizes(n_actions)
+    sizes = signed_sizes(n_actions)
     opens, closes, times = bars.quotes
     last = len(times) - 1
     account = Account(rules, float(capital))
@@ -134,12 +191,20 @@ def _trade(
             )
         actions.append(action)
         order = -account.quantity if account.ruined else account.order(sizes[action], close)
+    return _trajectory(bars, account, equity, (cash, values, quantity), actions)
+
+
+def _trajectory(
+    bars: Bars, account: Account, equity: _Curve, curves: tuple[_Curve, _Curve, _Curve], actions: Sequence[int]
+) -> Trajectory:
+    """Of an account at the end; ``curves`` are cash, position value and quantity."""
+    cash, values, quantity = (np.array(curve) for curve in curves)
     return Trajectory(
         bars.index,
         np.array(equity),
-        np.array(cash),
-        np.array(values),
-        np.array(quantity),
+        cash,
+        values,
+        quantity,
         np.array(actions, dtype=np.int64),
         tuple(account.fills),
         tuple(account.trades),
@@ -147,7 +212,7 @@ def _trade(
     )
 
 
-def _signed_sizes(n_actions: int) -> tuple[float, ...]:
+def signed_sizes(n_actions: int) -> tuple[float, ...]:
     """Per action the signed fraction of a full order; BUY and SELL without a number act with 50 %."""
     if n_actions not in ACTIONS:
         known = " or ".join(str(count) for count in ACTIONS)

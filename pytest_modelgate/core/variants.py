@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pytest_modelgate.core.evaluation import Subject, replay, track_window, usable_rows
-from pytest_modelgate.core.policy import Actions, Floats, MlpPolicy, Policy
+from pytest_modelgate.core.policy import Actions, Floats, MlpPolicy, Policy, Weights
 from pytest_modelgate.core.simulation import Trajectory
 from pytest_modelgate.core.track import Track, pool
 from pytest_modelgate.core.windows import Window
@@ -74,8 +74,12 @@ def shuffled(policy: MlpPolicy, chance: np.random.Generator) -> MlpPolicy:
 
 def noisy(policy: MlpPolicy, chance: np.random.Generator, size: float) -> MlpPolicy:
     """Every weight changed by about a fraction of itself."""
-    sizes = [chance.standard_normal(weight.shape, dtype=np.float32) for weight in policy.weights]
-    changed = [weight * (1.0 + size * part) for weight, part in zip(policy.weights, sizes, strict=True)]
+    changed: list[Weights] = []
+    for weight in policy.weights:
+        factor = chance.standard_normal(weight.shape, dtype=np.float32)
+        factor *= size
+        factor += 1.0
+        changed.append(np.multiply(weight, factor, out=factor if weight.dtype == factor.dtype else None))
     return replace(policy, weights=changed)
 
 

@@ -1,67 +1,21 @@
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from simulation_cases import CAPITAL, RULES, Case, cases, identical, make_bars, run
 
-from pytest_modelgate.core.account import Account, TradingRules
-from pytest_modelgate.core.bars import Bars, Instrument, Timeframe
-from pytest_modelgate.core.simulation import Trajectory, simulate
+from pytest_modelgate.core.account import Account
+from pytest_modelgate.core.bars import Bars
+from pytest_modelgate.core.simulation import Trajectory, simulate, simulate_known
 from pytest_modelgate.errors import CheckpointError, MarketDataError, SettingsError
 
-CAPITAL = 10_000.0
-RULES = TradingRules(
-    fee=0.0025, slippage=0.001, position_size=0.1, cash_buffer=0.3, max_position=0.2, min_order_usd=10.0, can_short=True
-)
 HOLD, BUY, SELL = 0, 1, 2
-
-
-def make_bars(opens: Sequence[float], closes: Sequence[float]) -> Bars:
-    frame = pd.DataFrame({"open": opens, "close": closes}, dtype=np.float64)
-    frame["high"], frame["low"], frame["volume"] = frame.max(axis=1), frame.min(axis=1), 1.0
-    frame.index = pd.date_range("2024-01-01", periods=len(frame), freq="h", tz="UTC", unit="ns")
-    return Bars(Instrument.parse("UNIUSD"), Timeframe.HOUR_1, frame[["open", "high", "low", "close", "volume"]])
-
-
-def run(
-    bars: Bars, actions: Sequence[int], rules: TradingRules = RULES, n_actions: int = 3, capital: float = CAPITAL
-) -> Trajectory:
-    return simulate(bars, lambda row, _: actions[row], n_actions, rules, capital)
-
-
-class Case:
-    """A random market, rule set and action sequence; values are generic, so that no comparison ties."""
-
-    def __init__(self, seed: int) -> None:
-        rng = random.Random(seed)
-        self.n = rng.randint(1, 40)
-        self.n_actions = rng.choice([3, 7])
-        walk = np.cumprod([rng.lognormvariate(0, 0.08) for _ in range(2 * self.n)]) * rng.uniform(0.01, 5_000)
-        self.bars = make_bars(walk[0::2].tolist(), walk[1::2].tolist())
-        self.actions = [rng.randrange(self.n_actions) for _ in range(self.n)]
-        self.rules = TradingRules(
-            fee=rng.uniform(0, 0.01),
-            slippage=rng.uniform(0, 0.01),
-            position_size=rng.uniform(0, 1.5),
-            cash_buffer=rng.uniform(0, 0.5),
-            max_position=rng.uniform(0, 3),
-            min_order_usd=rng.choice([0.0, rng.uniform(0, 2_000)]),
-            can_short=rng.random() < 0.5,
-        )
-
-    def run(self) -> Trajectory:
-        return run(self.bars, self.actions, self.rules, self.n_actions)
-
-
-cases = st.integers(0, 2**32).map(Case)
 thorough = settings(deadline=None, max_examples=100)
 
 
@@ -216,6 +170,31 @@ def test_the_same_trade_at_higher_cost_never_ends_better(case: Case, action: int
     cheap = case.run()
     case.rules = replace(case.rules, **{cost: getattr(case.rules, cost) + extra})
     assert case.run().equity[-1] <= cheap.equity[-1] + 1e-9
+
+
+@thorough
+@given(cases)
+def test_actions_known_beforehand_trade_as_if_asked_bar_by_bar(case: Case) -> None:
+    known = simulate_known(case.bars, case.actions, case.n_actions, case.rules, CAPITAL)
+    assert identical(known, case.run())
+
+
+@pytest.mark.parametrize("row", [0, 3])
+def test_an_unknown_action_is_refused_beforehand_too(row: int) -> None:
+    actions = [HOLD] * 5
+    actions[row] = 3
+    with pytest.raises(CheckpointError, match="chose action 3, expected 0 to 2"):
+        simulate_known(make_bars([100.0] * 5, [100.0] * 5), actions, 3, RULES, CAPITAL)
+
+
+def test_a_ruin_between_orders_is_found() -> None:
+    closes = [100.0, 100.0, 400.0, 100.0, 100.0, 100.0]
+    rules = replace(RULES, position_size=1.5, cash_buffer=0.0, max_position=2.0)
+    actions = [SELL, HOLD, HOLD, HOLD, SELL, HOLD]
+    known = simulate_known(make_bars(closes, closes), actions, 3, rules, CAPITAL)
+
+    assert identical(known, run(make_bars(closes, closes), actions, rules))
+    assert known.equity.min() <= 0.0
 
 
 @thorough
