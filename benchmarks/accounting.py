@@ -17,7 +17,7 @@ from rows import Row, make_row, medians, not_measured
 
 from pytest_modelgate.core.account import TradingRules
 from pytest_modelgate.core.bars import COLUMNS, Bars, Instrument, Timeframe
-from pytest_modelgate.core.simulation import Trajectory, simulate
+from pytest_modelgate.core.simulation import Trajectory, simulate_known
 
 BARS, CAPITAL, FEE, UNIT = 8760, 100_000.0, 0.0025, 1e-8
 _RULES = TradingRules(FEE, 0.0, 0.10, 0.05, 0.50, 1.0, can_short=False)
@@ -62,7 +62,7 @@ def market() -> tuple[Bars, list[int]]:
 
 def trade(bars: Bars, actions: list[int]) -> Trajectory:
     """Ours."""
-    return simulate(bars, lambda row, _: actions[row], 3, _RULES, CAPITAL)
+    return simulate_known(bars, actions, 3, _RULES, CAPITAL)
 
 
 def orders(bars: Bars, ours: Trajectory) -> NDArray[np.float64]:

@@ -195,23 +195,26 @@ class Account:
         """
         if quantity == 0.0:
             return
-        held, slippage = self.quantity, self.rules.slippage
-        price = market * (1.0 + slippage if quantity > 0.0 else 1.0 - slippage)
+        rules, held, buys = self.rules, self.quantity, quantity > 0.0
+        price = market * (1.0 + rules.slippage if buys else 1.0 - rules.slippage)
         paid = quantity * price
-        fee = abs(paid) * self.rules.fee
+        fee = abs(paid) * rules.fee
+        total = paid + fee
         # Covering a short is exempt: no broker lets it run because the cash for it is short.
-        if quantity > 0.0 and held >= 0.0 and paid + fee > self.cash:
+        if buys and held >= 0.0 and total > self.cash:
             self._refuse(INSUFFICIENT_CASH)
             return
         if held == 0.0:
             self._entry, self._largest, self._cash_flow, self._costs = time, 0.0, 0.0, 0.0
-        self.quantity = held + quantity
-        self.cash -= paid + fee
-        self.fills.append(Fill(time, "buy" if quantity > 0.0 else "sell", abs(quantity), price, fee))
-        self._cash_flow -= paid + fee
-        self._costs += fee + abs(quantity * (price - market))
-        self._largest = max(self._largest, abs(self.quantity))
-        if self.quantity == 0.0:
+        self.quantity = left = held + quantity
+        self.cash -= total
+        self._cash_flow -= total
+        size = abs(quantity)
+        self.fills.append(Fill(time, "buy" if buys else "sell", size, price, fee))
+        self._costs += fee + size * abs(price - market)
+        if abs(left) > self._largest:
+            self._largest = abs(left)
+        if left == 0.0:
             side: Literal["long", "short"] = "long" if held > 0.0 else "short"
             self.trades.append(Trade(self._entry, time, side, self._largest, self._cash_flow, self._costs))
             self.winning += self._cash_flow > 0.0
@@ -219,10 +222,12 @@ class Account:
     def mark(self, close: float) -> None:
         """Value the account at a bar close (USD)."""
         self.previous_equity = self.equity
-        self.position_value = self.quantity * close
-        self.equity = self.cash + self.position_value
-        self.peak = max(self.peak, self.equity)
-        self.ruined = self.ruined or self.equity <= 0.0
+        self.position_value = value = self.quantity * close
+        self.equity = equity = self.cash + value
+        if equity > self.peak:
+            self.peak = equity
+        if equity <= 0.0:
+            self.ruined = True
 
     def _refuse(self, reason: str) -> float:
         self.refused[reason] = self.refused.get(reason, 0) + 1
