@@ -212,8 +212,7 @@ class Account:
         size = abs(quantity)
         self.fills.append(Fill(time, "buy" if buys else "sell", size, price, fee))
         self._costs += fee + size * abs(price - market)
-        if abs(left) > self._largest:
-            self._largest = abs(left)
+        self._largest = max(self._largest, abs(left))
         if left == 0.0:
             side: Literal["long", "short"] = "long" if held > 0.0 else "short"
             self.trades.append(Trade(self._entry, time, side, self._largest, self._cash_flow, self._costs))
@@ -224,8 +223,7 @@ class Account:
         self.previous_equity = self.equity
         self.position_value = value = self.quantity * close
         self.equity = equity = self.cash + value
-        if equity > self.peak:
-            self.peak = equity
+        self.peak = max(self.peak, equity)
         if equity <= 0.0:
             self.ruined = True
 

@@ -1,4 +1,4 @@
-"""Which work goes to which worker, and when: longest first, decisions as soon as their windows have settled.
+"""Which work goes to which worker, and when: a model at a time, decisions as soon as their windows have settled.
 
 Pure bookkeeping, without workers: whoever runs it asks for the next unit and says when one has settled.
 """
@@ -6,7 +6,7 @@ Pure bookkeeping, without workers: whoever runs it asks for the next unit and sa
 from __future__ import annotations
 
 import heapq
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ class Unit:
         model: the model it is about; empty for tests of no model.
         gives: the window it evaluates, if it evaluates one.
         waits: windows that have to settle before it may start.
-        cost: bars to be evaluated; longer ones start first.
+        cost: bars to be evaluated.
     """
 
     items: tuple[int, ...]
@@ -34,50 +34,14 @@ class Unit:
     cost: int = 0
 
 
-class _Shelf:
-    """Equally long units, by model."""
-
-    def __init__(self) -> None:
-        self._models: dict[str, deque[Unit]] = {}
-        self._order: list[tuple[int, str]] = []  # heap; what names a model without units is stale
-
-    def __bool__(self) -> bool:
-        return bool(self._models)
-
-    def put(self, serial: int, unit: Unit) -> None:
-        if unit.model not in self._models:
-            self._models[unit.model] = deque()
-            heapq.heappush(self._order, (serial, unit.model))
-        self._models[unit.model].append(unit)
-
-    def take(self, at_hand: str | None, taken: set[str]) -> Unit:
-        model = at_hand if at_hand in self._models else self._first(taken)
-        units = self._models[model]
-        unit = units.popleft()
-        if not units:
-            del self._models[model]
-        return unit
-
-    def _first(self, taken: set[str]) -> str:
-        passed_over: list[tuple[int, str]] = []
-        while self._order:
-            entry = heapq.heappop(self._order)
-            if entry[1] in self._models:
-                passed_over.append(entry)
-                if entry[1] not in taken:
-                    break
-        chosen = passed_over[-1] if passed_over[-1][1] not in taken else passed_over[0]
-        for entry in passed_over:
-            heapq.heappush(self._order, entry)
-        return chosen[1]
-
-
 class Schedule:
     """Hands out units.
 
-    Ready and urgent ones come first, then the longest. Among equally long ones a worker gets the model it has at hand,
-    then one that nobody has: a model is read once per worker that needs it. The longest-first rule ends within 4/3 of
-    the best possible time (Graham 1969).
+    Ready and urgent ones come first. Then a worker goes on with the model it has at hand, since reading a checkpoint and
+    finding its actions is most of the work; done with that, it takes the model that nobody has and that takes longest.
+    When there is none, it helps with the one that has most left. Of a model the longest unit comes first, so that short
+    ones are left to even out the end. Nobody waits while there is work, which alone keeps the end within twice the
+    best possible time (Graham 1966), and only the last models, no more than workers, are read by several.
     """
 
     def __init__(self, units: Sequence[Unit]) -> None:
@@ -85,8 +49,8 @@ class Schedule:
         self._unsettled = len(units)
         self._serial = 0
         self._urgent: list[tuple[int, Unit]] = []
-        self._lengths: list[int] = []  # heap of negated costs, one entry per cost that is in stock
-        self._stock: dict[int, _Shelf] = {}
+        self._stock: dict[str, list[tuple[int, int, Unit]]] = {}  # heaps by model, longest first
+        self._left: Counter[str] = Counter()  # cost of what is in stock
         self._at_hand: dict[Hashable, str] = {}
         self._waiting: defaultdict[WindowId, list[Unit]] = defaultdict(list)
         for unit in units:
@@ -101,13 +65,16 @@ class Schedule:
         """The next unit for a worker; None when nothing is ready."""
         if self._urgent:
             return heapq.heappop(self._urgent)[1]
-        if not self._lengths:
+        if not self._stock:
             return None
-        shelf = self._stock[-self._lengths[0]]
-        unit = shelf.take(self._at_hand.get(worker), set(self._at_hand.values()))
-        if not shelf:
-            del self._stock[-heapq.heappop(self._lengths)]
-        self._at_hand[worker] = unit.model
+        model = self._at_hand.get(worker)
+        if model not in self._stock:
+            model = self._next_model()
+        self._at_hand[worker] = model
+        _, _, unit = heapq.heappop(self._stock[model])
+        self._left[model] -= unit.cost
+        if not self._stock[model]:
+            del self._stock[model]
         return unit
 
     def settle(self, unit: Unit) -> None:
@@ -144,7 +111,11 @@ class Schedule:
         if unit.urgent or unit.waits:
             heapq.heappush(self._urgent, (self._serial, unit))
             return
-        if unit.cost not in self._stock:
-            self._stock[unit.cost] = _Shelf()
-            heapq.heappush(self._lengths, -unit.cost)
-        self._stock[unit.cost].put(self._serial, unit)
+        heapq.heappush(self._stock.setdefault(unit.model, []), (-unit.cost, self._serial, unit))
+        self._left[unit.model] += unit.cost
+
+    def _next_model(self) -> str:
+        """The longest model that nobody has, else the one with most left; of equal ones the first that was offered."""
+        taken = set(self._at_hand.values())
+        free = [model for model in self._stock if model not in taken]
+        return max(free or self._stock, key=lambda model: self._left[model])

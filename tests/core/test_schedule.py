@@ -33,8 +33,14 @@ def work(draw: st.DrawFn) -> list[Unit]:
     return draw(st.permutations(units))
 
 
-def simulate(units: Sequence[Unit], workers: int) -> tuple[float, list[tuple[float, Unit]]]:
-    """When everything has settled, and when each unit began, if a unit takes as long as it costs."""
+def simulate(
+    units: Sequence[Unit], workers: int, opened: set[tuple[int, str]] | None = None
+) -> tuple[float, list[tuple[float, Unit]]]:
+    """When everything has settled, and when each unit began, if a unit takes as long as it costs.
+
+    Args:
+        opened: takes up which worker has had which model.
+    """
     schedule, now, begun = Schedule(units), 0.0, []
     idle = list(range(workers))
     busy: list[tuple[float, int, Unit]] = []
@@ -43,6 +49,8 @@ def simulate(units: Sequence[Unit], workers: int) -> tuple[float, list[tuple[flo
             unit = schedule.take(worker)
             if unit is not None:
                 begun.append((now, unit))
+                if opened is not None:
+                    opened.add((worker, unit.model))
                 heapq.heappush(busy, (now + unit.cost, worker, unit))
                 idle.remove(worker)
         assert busy, "nobody has anything to do, and nothing is finished"
@@ -90,12 +98,31 @@ def test_longer_folds_start_first() -> None:
     assert [schedule.take("w").items for _ in range(3)] == [(1,), (2,), (0,)]  # type: ignore[union-attr]
 
 
-def test_a_worker_goes_on_with_the_model_it_has_and_else_takes_one_that_nobody_has() -> None:
+def test_a_worker_goes_on_with_its_model_then_takes_one_that_nobody_has_then_helps_where_most_is_left() -> None:
     schedule = Schedule([fold(place, 5, model) for place, model in enumerate("AAABBBCCC")])
 
     taken = [schedule.take(worker) for worker in ("x", "y", "x", "y", "z", "x", "x")]
 
-    assert [unit.model for unit in taken if unit] == ["A", "B", "A", "B", "C", "A", "B"]
+    assert [unit.model for unit in taken if unit] == ["A", "B", "A", "B", "C", "A", "C"]
+
+
+def test_the_longest_model_is_begun_first() -> None:
+    schedule = Schedule([fold(0, 9, "A"), fold(1, 5, "B"), fold(2, 5, "B")])
+
+    assert [schedule.take(worker).model for worker in ("x", "y")] == ["B", "A"]  # type: ignore[union-attr]
+
+
+@given(st.lists(st.lists(st.integers(1, 30), min_size=1, max_size=6), max_size=12), st.integers(1, 4))
+def test_all_but_the_last_models_are_read_by_one_worker(models: list[list[int]], workers: int) -> None:
+    opened: set[tuple[int, str]] = set()
+    folds = [
+        fold(100 * number + place, cost, f"M{number}")
+        for number, costs in enumerate(models)
+        for place, cost in enumerate(costs)
+    ]
+
+    simulate(folds, workers, opened)
+    assert len(opened) <= len(models) + workers * (workers - 1)
 
 
 def test_a_unit_that_is_put_back_is_handed_out_again_and_still_waited_for() -> None:
