@@ -37,11 +37,11 @@ class Unit:
 class Schedule:
     """Hands out units.
 
-    Ready and urgent ones come first. Then a worker goes on with the model it has at hand, since reading a checkpoint and
-    finding its actions is most of the work; done with that, it takes the model that nobody has and that takes longest.
-    When there is none, it helps with the one that has most left. Of a model the longest unit comes first, so that short
-    ones are left to even out the end. Nobody waits while there is work, which alone keeps the end within twice the
-    best possible time (Graham 1966), and only the last models, no more than workers, are read by several.
+    Ready and urgent ones come first. Then a worker goes on with the model it has at hand, since reading a checkpoint
+    and finding its actions is most of the work; done with that, it takes the model that nobody has and that takes
+    longest. When there is none, it helps with the one that has most left. Of a model the longest unit comes first, so
+    that short ones are left to even out the end. Nobody waits while there is work, which alone keeps the end within
+    twice the best possible time (Graham 1966), and only the last models, no more than workers, are read by several.
     """
 
     def __init__(self, units: Sequence[Unit]) -> None:
