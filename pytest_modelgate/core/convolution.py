@@ -171,44 +171,63 @@ def _add_up(policy: MlpPolicy, series: Sequence[Floats], cut: Plan, shift: Float
 
 
 def _transform(policy: MlpPolicy, series: Sequence[Floats], cut: Plan, shift: Floats, hidden: NDArray[Any]) -> None:
-    seen, blocks = spectra(series, cut), cut.blocks
-    cosines, sines = waves(cut, 0, cut.centre)
-    back_cosines, back_sines = returns(cut, 0, cut.middle)
-    chunk = 32 if blocks < _FEW else 64  # units at a time: their spectra stay in the cache
+    seen, n_market = spectra(series, cut), policy.n_market
+    (cosines, sines), back = waves(cut, 0, cut.centre), returns(cut, 0, cut.middle)
+    chunk = 32 if cut.blocks < _FEW else 64  # units at a time: what is made of them stays in the cache
+    space = _Workspace(cut, n_market, min(chunk, hidden.shape[1]))
     for first in range(0, hidden.shape[1], chunk):
         units = slice(first, first + chunk)
-        even, odd = _folded(policy.rows[units], cut.centre, policy.n_market)
-        spectrum = np.empty((len(even), cut.frequencies, 2 * policy.n_market))
-        np.matmul(cosines, even, out=spectrum[:, :, : policy.n_market])
-        np.matmul(sines[:, 1:], odd, out=spectrum[:, :, policy.n_market :])
-        product = seen @ spectrum.transpose(1, 2, 0)
-        real, imaginary = (half.reshape(cut.frequencies, -1) for half in (product[:, :blocks], product[:, blocks:]))
-        found = _unfolded(back_cosines @ real, back_sines[1:] @ imaginary, cut.outputs)
-        found += np.tile(shift[units], blocks)
-        in_time = found.reshape(cut.outputs, blocks, -1).transpose(1, 0, 2)
-        hidden[:, units] = in_order(in_time.reshape(blocks * cut.outputs, -1), cut)
+        rows = policy.rows[units, :, :n_market]
+        if len(rows) < len(space.even):
+            space = _Workspace(cut, n_market, len(rows))
+        _fold(rows, cut.centre, space.even, space.odd)
+        np.matmul(cosines, space.even, out=space.spectrum[:, :, :n_market])
+        np.matmul(sines[:, 1:], space.odd, out=space.spectrum[:, :, n_market:])
+        np.matmul(seen, space.spectrum.transpose(1, 2, 0), out=space.product)
+        np.matmul(back[0], space.real, out=space.back_even)
+        np.matmul(back[1][1:], space.imaginary, out=space.back_odd)
+        _unfold(space.back_even, space.back_odd, space.found)
+        space.found += np.tile(shift[units], cut.blocks)
+        in_time = space.found.reshape(cut.outputs, cut.blocks, -1).transpose(1, 0, 2)
+        hidden[:, units] = in_order(in_time.reshape(cut.blocks * cut.outputs, -1), cut)
 
 
-def _folded(rows: Weights, centre: int, n_market: int) -> tuple[Floats, Floats]:
-    """Weights (units, window, features) around the middle of the window: sums from time 0 on, differences from 1 on."""
-    weights = rows.astype(np.float64)[:, :, :n_market]
-    later, earlier = weights[:, centre + 1 :], weights[:, :centre][:, ::-1]
+class _Workspace:
+    """Arrays for so many units, allocated once: memory that is new again and again costs more than the arithmetic.
+
+    Attributes:
+        even, odd: weights around the middle of the window, (units, times from 0 or from 1, n_market).
+        spectrum: (units, frequencies, 2 x n_market).
+        product: (frequencies, 2 x blocks, units); ``real`` and ``imaginary`` are its halves, a row for each frequency.
+        back_even, back_odd: (times from 0 or from 1, blocks x units); ``found``: (outputs, blocks x units).
+    """
+
+    def __init__(self, cut: Plan, n_market: int, units: int) -> None:
+        wide = cut.blocks * units
+        self.even = np.empty((units, cut.centre + 1, n_market))
+        self.odd = np.empty((units, cut.centre, n_market))
+        self.spectrum = np.empty((units, cut.frequencies, 2 * n_market))
+        self.product = np.empty((cut.frequencies, 2 * cut.blocks, units))
+        self.real, self.imaginary = np.hsplit(self.product.reshape(cut.frequencies, -1), 2)
+        self.back_even = np.empty((cut.middle + 1, wide))
+        self.back_odd = np.empty((cut.middle, wide))
+        self.found = np.empty((cut.outputs, wide))
+
+
+def _fold(rows: Weights, centre: int, even: Floats, odd: Floats) -> None:
+    """Sums and differences of what is as far after the middle of the window as before; (units, window, features)."""
+    later, earlier = rows[:, centre + 1 :], rows[:, :centre][:, ::-1]
     both = later.shape[1]  # of an even window the earliest row has no partner
-    even = np.empty((len(weights), centre + 1, n_market))
-    odd = np.empty((len(weights), centre, n_market))
-    even[:, 0] = weights[:, centre]
-    np.add(later, earlier[:, :both], out=even[:, 1 : both + 1])
-    np.subtract(later, earlier[:, :both], out=odd[:, :both])
+    even[:, 0] = rows[:, centre]
+    np.add(later, earlier[:, :both], out=even[:, 1 : both + 1], dtype=np.float64)
+    np.subtract(later, earlier[:, :both], out=odd[:, :both], dtype=np.float64)
     even[:, both + 1 :] = earlier[:, both:]
-    np.negative(earlier[:, both:], out=odd[:, both:])
-    return even, odd
+    np.negative(earlier[:, both:], out=odd[:, both:], dtype=np.float64)
 
 
-def _unfolded(even: Floats, odd: Floats, outputs: int) -> Floats:
-    """Values at all outputs of what is even in time, from 0 on, and less what is odd, from 1 on."""
-    middle = len(odd)
-    found = np.empty((outputs, even.shape[1]))
+def _unfold(even: Floats, odd: Floats, found: Floats) -> None:
+    """Values at all outputs: what is even in time, from 0 on, less what is odd, from 1 on; before 0 their sum."""
+    middle, later = len(odd), len(found) - len(odd) - 1
     found[middle] = even[0]
     np.add(even[1:], odd, out=found[:middle][::-1])
-    np.subtract(even[1 : outputs - middle], odd[: outputs - middle - 1], out=found[middle + 1 :])
-    return found
+    np.subtract(even[1 : later + 1], odd[:later], out=found[middle + 1 :])

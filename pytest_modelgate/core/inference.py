@@ -22,6 +22,7 @@ from pytest_modelgate.core.rounding import Norms, certify, first_layer_error, lo
 from pytest_modelgate.errors import CheckpointError
 
 _ROWS = 512  # whose hidden layers stay in the cache
+_MANY = 1 << 20  # sums of the first layer that are worth keeping in half the memory
 _FEW = 8  # rows below which a matrix product is slower than one with each row
 _F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
 
@@ -94,9 +95,9 @@ class Network:
 def _blocks(weight: Weights, kind: np.dtype[Any]) -> NDArray[Any]:
     """(count, out, terms): a layer's weights, cut across its inputs as ``rounding.split`` says; zeros at the end."""
     count, terms = split(weight.shape[1], kind)
-    padded = np.zeros((len(weight), count * terms), kind)
-    padded[:, : weight.shape[1]] = weight
-    return np.ascontiguousarray(padded.reshape(len(weight), count, terms).transpose(1, 0, 2))
+    missing = count * terms - weight.shape[1]
+    whole = np.pad(weight, ((0, 0), (0, missing))) if missing else weight
+    return whole.astype(kind, copy=False).reshape(len(weight), count, terms).transpose(1, 0, 2)
 
 
 def _product(values: NDArray[Any], blocks: NDArray[Any]) -> NDArray[Any]:
@@ -212,8 +213,8 @@ class _Bulk:
             if found is not None:
                 actions, certain = self._certify(rows, accounts, *found, kind=_F64, kept=_F64)
                 return self._by_definition(rows, accounts, actions, certain)
-            # Half the memory, and next to no action depends on more; but these sums may be the logits themselves.
-            kept = _F32 if len(policy.weights) > 1 else _F64
+            # Half the memory, and next to no action depends on more; without hidden layers the sums are the logits.
+            kept = _F32 if len(policy.weights) > 1 and count * len(policy.rows) > _MANY else _F64
             sums = convolve(policy, self.series, self.cut, shift, kept)
         parts = [slice(first, first + _ROWS) for first in range(0, count, _ROWS)]
         return np.concatenate([self.settle(rows[part], sums[part], accounts[part]) for part in parts])

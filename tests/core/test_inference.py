@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 
 import numpy as np
 import pytest
@@ -21,12 +21,13 @@ Made = tuple[MlpPolicy, np.random.Generator]
 
 
 @settings(deadline=None, max_examples=120)
-@given(networks(), st.integers(1, 150))
-def test_every_bar_has_the_action_of_its_full_observation(made: Made, windows: int) -> None:
+@given(networks(), st.integers(1, 150), st.sampled_from([0, 1 << 20]))
+def test_every_bar_has_the_action_of_its_full_observation(made: Made, windows: int, many: int) -> None:
     policy, chance = made
     market, account = market_for(policy, chance, windows), np.array(NEUTRAL_ACCOUNT[: policy.n_account])
 
-    assert decide(policy, market, account).tolist() == plain_actions(policy, market, account).tolist()
+    with patch.object(inference, "_MANY", many):  # below it sums are kept in float64, else in float32
+        assert decide(policy, market, account).tolist() == plain_actions(policy, market, account).tolist()
 
 
 @settings(deadline=None, max_examples=60)
@@ -77,7 +78,11 @@ def by_definition(policy: MlpPolicy, market: Floats) -> list[int]:
 
 @pytest.mark.parametrize("activation", ["tanh", "relu", "elu"])
 @pytest.mark.parametrize("margin", [1e-7, 1e-10, 1e-13, 1e-15, 0.0])
-def test_near_ties_are_decided_by_definition(margin: float, activation: str) -> None:
+@pytest.mark.parametrize("many", [0, 1 << 20])
+def test_near_ties_are_decided_by_definition(
+    margin: float, activation: str, many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inference, "_MANY", many)
     chance = np.random.default_rng(3)
     policy = near_tied(network(chance, [64, 32], window=40, n_market=5, n_actions=7, activation=activation), margin)
     market = market_for(policy, chance, 120)
