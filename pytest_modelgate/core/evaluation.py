@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pytest_modelgate.core.account import TradingRules
 from pytest_modelgate.core.bars import Bars
 from pytest_modelgate.core.features import FeatureSet
-from pytest_modelgate.core.foresight import Foresight
+from pytest_modelgate.core.foresight import Answer, Foresight
 from pytest_modelgate.core.inference import Device, Observed, decide_all
 from pytest_modelgate.core.metrics import Metrics, bars_per_year, measure
 from pytest_modelgate.core.policy import HOLD, NEUTRAL_ACCOUNT, Actions, Floats, MlpPolicy, Policy, greedy
@@ -208,25 +208,26 @@ def _tracked(subject: Subject, ranges: Sequence[slice], capital: float) -> list[
     observed = series.matrix[first - policy.window + 1 : max(rows.stop for rows in ranges)]
     starts = np.array([rows.start - first for rows in ranges])
     counts = [rows.stop - rows.start for rows in ranges]
-    guesses, most = [[HOLD] * count for count in counts], 0
-    if isinstance(policy, MlpPolicy):
-        seen = Observed(policy, observed, subject.device)
-
-        def answer(lanes: NDArray[np.int64], rows: NDArray[np.int64], accounts: Floats) -> list[int]:
-            actions: list[int] = seen.decide(starts[lanes] + rows, accounts).tolist()
-            return actions
-
-        neutral, most = np.array([NEUTRAL_ACCOUNT[: policy.n_account]]), _AHEAD
-        for lane, count in enumerate(counts):
-            whole = np.full(count, lane), np.arange(count), neutral.repeat(count, axis=0)
-            guesses[lane] = answer(*whole)
-    else:
-
-        def answer(lanes: NDArray[np.int64], rows: NDArray[np.int64], accounts: Floats) -> list[int]:
-            pairs = zip((starts[lanes] + rows).tolist(), accounts, strict=True)
-            return [int(greedy(policy.logits(observed[at : at + policy.window], seen))[0]) for at, seen in pairs]
-
+    answer = _answers(policy, observed, starts, subject.device)
+    most = _AHEAD if isinstance(policy, MlpPolicy) else 0  # others answer one bar at a time
+    neutral = np.array([NEUTRAL_ACCOUNT[: policy.n_account]])
+    guesses = [
+        answer(np.full(count, lane), np.arange(count), neutral.repeat(count, axis=0)) if most else [HOLD] * count
+        for lane, count in enumerate(counts)
+    ]
     bars = [series.bars.rows(rows) for rows in ranges]
     spaces = {"n_actions": policy.n_actions, "n_account": policy.n_account}
     foresight = Foresight(answer, bars, guesses, **spaces, most=most)
     return simulate_lanes(bars, foresight, policy.n_actions, subject.rules, capital)
+
+
+def _answers(policy: Policy, observed: Floats, starts: NDArray[np.int64], device: Device | None) -> Answer:
+    """What a policy decides at the rows of lanes, which begin at ``starts``, given what it sees of their accounts."""
+    if isinstance(policy, MlpPolicy):
+        seen = Observed(policy, observed, device)
+        return lambda lanes, rows, accounts: seen.decide(starts[lanes] + rows, accounts).tolist()
+
+    def one(row: int, account: Floats) -> int:
+        return int(greedy(policy.logits(observed[row : row + policy.window], account))[0])
+
+    return lambda lanes, rows, accounts: [*map(one, (starts[lanes] + rows).tolist(), accounts)]
