@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+# A process of its own, since the memory of whoever starts a program counts as the program's most memory on Linux.
+_STARTER = """
+import json, os, subprocess, sys, time
+with open(sys.argv[1], "w") as log:
+    begun = time.perf_counter()
+    process = subprocess.Popen(sys.argv[2:], stdout=log, stderr=log)
+    _, status, used = os.wait4(process.pid, 0)
+print(json.dumps([status, time.perf_counter() - begun, used.ru_utime + used.ru_stime, used.ru_maxrss]))
+"""
 _OURS = ("pytest_modelgate.plugin", "pytest_html.plugin", "pytest_metadata.plugin", "xdist.plugin")
 
 
@@ -37,17 +46,14 @@ def python(folder: Path, *arguments: str) -> Cost:
     """Run Python in a folder; other people's plugins are not loaded."""
     environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     log = folder / "output.txt"
-    with log.open("w") as file:
-        begun = time.perf_counter()
-        process = subprocess.Popen([sys.executable, *arguments], cwd=folder, env=environment, stdout=file, stderr=file)
-        _, status, used = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - begun
-    process.returncode = os.waitstatus_to_exitcode(status)
+    command = [sys.executable, "-I", "-c", _STARTER, str(log), sys.executable, *arguments]
+    found = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    status, wall, cpu, peak = json.loads(found.stdout)
     text = log.read_text()
-    if process.returncode not in (0, 1):
+    if os.waitstatus_to_exitcode(status) not in (0, 1):
         raise RuntimeError((text.strip().splitlines() or ["no output"])[-1])
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
-    return Cost(wall, used.ru_utime + used.ru_stime, used.ru_maxrss * unit / 2**20, text)
+    return Cost(wall, cpu, peak * unit / 2**20, text)
 
 
 def bare(folder: Path, tests: int, imports: str = "", *options: str) -> Cost:
