@@ -47,14 +47,25 @@ _SAMPLE = 20  # bars on which the straightforward way is timed
 Row = dict[str, Any]
 
 
+def in_turns(rounds: int, *works: Callable[[], object]) -> list[float]:
+    """Median seconds of processor time of each, after one turn that is not counted.
+
+    They take turns, so that whatever disturbs the machine disturbs all of them.
+    """
+    taken = []
+    for _ in range(rounds + 1):
+        row = []
+        for work in works:
+            begun = time.process_time()
+            work()
+            row.append(time.process_time() - begun)
+        taken.append(row)
+    return [statistics.median(column) for column in zip(*taken[1:], strict=True)]
+
+
 def median(work: Callable[[], object], runs: int = 5) -> float:
-    """Seconds of processor time, after one run that is not counted."""
-    times = []
-    for _ in range(runs + 1):
-        begun = time.process_time()
-        work()
-        times.append(time.process_time() - begun)
-    return statistics.median(times[1:])
+    """Seconds of one."""
+    return in_turns(runs, work)[0]
 
 
 def market(hours: int) -> Bars:
@@ -86,8 +97,8 @@ def folds_of(bars: Bars, count: int) -> list[Window]:
     return [Window(f"fold{n + 1}of{count}", times[edges[n]], times[edges[n + 1]]) for n in range(count)]
 
 
-def straightforward(policy: MlpPolicy, bars: Bars) -> float:
-    """Seconds per bar."""
+def straightforward(policy: MlpPolicy, bars: Bars) -> Callable[[], object]:
+    """Decides at ``_SAMPLE`` bars."""
     neutral = np.array(NEUTRAL_ACCOUNT)
 
     def one(row: int) -> int:
@@ -97,28 +108,30 @@ def straightforward(policy: MlpPolicy, bars: Bars) -> float:
             seen = np.tanh(weight @ seen + bias)
         return int(np.argmax(policy.weights[-1] @ seen + policy.biases[-1]))
 
-    rows = range(HISTORY, HISTORY + _SAMPLE)
-    return median(lambda: [one(row) for row in rows], 1) / _SAMPLE
+    return lambda: [one(row) for row in range(HISTORY, HISTORY + _SAMPLE)]
 
 
-def product_seconds(rows: int, inner: int, columns: int, kind: type[np.floating]) -> float:
+def product(rows: int, inner: int, columns: int, kind: type[np.floating]) -> Callable[[], object]:
     """One matrix product of this shape."""
     chance = np.random.default_rng(1)
     left, right = chance.normal(size=(rows, inner)).astype(kind), chance.normal(size=(columns, inner)).astype(kind)
-    return median(lambda: left @ right.T)
+    return lambda: left @ right.T
 
 
-def layers_seconds(policy: MlpPolicy, rows: int) -> float:
-    """The layers after the first, in float32."""
-    return sum(product_seconds(rows, weight.shape[1], len(weight), np.float32) for weight in policy.weights[1:])
+def layers(policy: MlpPolicy, rows: int) -> Callable[[], object]:
+    """The products of the layers after the first, in float32."""
+    products = [product(rows, weight.shape[1], len(weight), np.float32) for weight in policy.weights[1:]]
+    return lambda: [multiply() for multiply in products]
 
 
-def transform_seconds(policy: MlpPolicy, count: int) -> float:
-    """The first layer by transforms, in float64 at the speed of one large product."""
-    cut, width = plan([count], policy.window, policy.n_market), len(policy.rows)
+def transforms(policy: MlpPolicy, count: int) -> float:
+    """How many times the multiplications of ``CUBE`` the first layer takes by transforms."""
+    cut = plan([count], policy.window, policy.n_market)
     each = policy.window * policy.n_market + cut.blocks * (4 * policy.n_market + cut.outputs)
-    speed = 1024**3 / product_seconds(1024, 1024, 1024, np.float64)
-    return width * cut.frequencies * each / speed
+    return len(policy.rows) * cut.frequencies * each / 1024**3
+
+
+CUBE = product(1024, 1024, 1024, np.float64)
 
 
 def row(name: str, unit: str, ours: float, note: str, *, opponent: float | None, bound: float | None) -> Row:
@@ -139,11 +152,15 @@ def one_fold() -> Row:
     """A fold of 253 bars, features included, nothing known from before."""
     bars, policy = market(HISTORY + 253), network(LARGE)
     fold = folds_of(bars, 1)[0]
-    ours = median(lambda: evaluate(Subject(policy, compute_features(bars, REFERENCE), RULES), fold, "neutral", 1e5))
-    bound = product_seconds(253, policy.obs_dim, LARGE[0], np.float32) + layers_seconds(policy, 253)
+
+    def run() -> object:
+        return evaluate(Subject(policy, compute_features(bars, REFERENCE), RULES), fold, "neutral", 1e5)
+
+    first = product(253, policy.obs_dim, LARGE[0], np.float32)
+    ours, theirs, *bound = in_turns(7, run, straightforward(policy, bars), first, layers(policy, 253))
     note = "opponent: features and one forward pass per bar; bound: the matrix products in float32, weights read once"
-    name, theirs = "fold of 253 bars, (1024, 512, 256), features included", 253 * straightforward(policy, bars)
-    return row(name, "s", ours, note, opponent=theirs, bound=bound)
+    name = "fold of 253 bars, (1024, 512, 256), features included"
+    return row(name, "s", ours, note, opponent=253 * theirs / _SAMPLE, bound=sum(bound))
 
 
 def five_folds() -> Row:
@@ -151,13 +168,14 @@ def five_folds() -> Row:
     bars, policy = market(HISTORY + 4320), network(LARGE)
     folds = folds_of(bars, 5)
 
-    def run() -> None:
-        evaluate_all(Subject(policy, compute_features(bars, REFERENCE), RULES, tuple(folds)), folds, "neutral", 1e5)
+    def run() -> object:
+        subject = Subject(policy, compute_features(bars, REFERENCE), RULES, tuple(folds))
+        return evaluate_all(subject, folds, "neutral", 1e5)
 
-    bound = transform_seconds(policy, 4320) + layers_seconds(policy, 4320)
+    ours, theirs, cube, rest = in_turns(5, run, straightforward(policy, bars), CUBE, layers(policy, 4320))
     note = "opponent: as above; bound: the products of the transforms in float64 and of the other layers in float32"
-    name, theirs = "five folds over 180 days of hours, (1024, 512, 256)", 4320 * straightforward(policy, bars)
-    return row(name, "s", median(run, 3), note, opponent=theirs, bound=bound)
+    name, bound = "five folds over 180 days of hours, (1024, 512, 256)", transforms(policy, 4320) * cube + rest
+    return row(name, "s", ours, note, opponent=4320 * theirs / _SAMPLE, bound=bound)
 
 
 def tracked() -> Row:
@@ -165,11 +183,17 @@ def tracked() -> Row:
     bars, policy = market(HISTORY + 2400), network(LARGE)
     series, folds = compute_features(bars, REFERENCE), folds_of(bars, 10)
     account: AccountMode = "tracked"
-    ours = median(lambda: evaluate_all(Subject(policy, series, RULES), folds, account, 1e5), 1)
-    alone = median(lambda: [evaluate(Subject(policy, series, RULES), fold, account, 1e5) for fold in folds], 1)
-    bound = transform_seconds(policy, 2400) + 240 * layers_seconds(policy, 10)
-    note = "opponent: the same folds one after the other; bound: products of ten rows per bar, and the transforms"
-    return row("ten folds of 240 bars with a tracked account", "s", ours, note, opponent=alone, bound=bound)
+
+    def run() -> object:
+        return evaluate_all(Subject(policy, series, RULES), folds, account, 1e5)
+
+    def alone() -> object:
+        return [evaluate(Subject(policy, series, RULES), fold, account, 1e5) for fold in folds]
+
+    ours, theirs, cube, rest = in_turns(2, run, alone, CUBE, layers(policy, 2400))
+    bound = transforms(policy, 2400) * cube + rest
+    note = "opponent: the same folds one after the other; bound: as above, had all accounts been known beforehand"
+    return row("ten folds of 240 bars with a tracked account", "s", ours, note, opponent=theirs, bound=bound)
 
 
 def integrity(hidden: tuple[int, ...]) -> Row:
@@ -181,11 +205,10 @@ def integrity(hidden: tuple[int, ...]) -> Row:
         subject = Subject(policy, series, RULES, tuple(folds))
         examine(Arena(subject, folds, 1e5), folds[-1], REFERENCE, profile, "0" * 64)
 
-    evaluations = 1 + 4  # itself, two draws of noise on prices, two on weights
-    bound = evaluations * (transform_seconds(policy, 4320) + layers_seconds(policy, 4320))
+    ours, cube, rest = in_turns(2, run, CUBE, layers(policy, 4320))
+    bound = 5 * (transforms(policy, 4320) * cube + rest)  # itself, two draws of noise on prices, two on weights
     note = "bound: the products of five evaluations over all folds; a tracked backtest and the accounts come on top"
-    name = f"integrity and noise of one model, {hidden}"
-    return row(name, "s", median(run, 1), note, opponent=None, bound=bound)
+    return row(f"integrity and noise of one model, {hidden}", "s", ours, note, opponent=None, bound=bound)
 
 
 def accounting() -> Row:
