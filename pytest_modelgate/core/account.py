@@ -163,7 +163,7 @@ class Account:
 
         Args:
             size: signed fraction of a full order: 0.5 buys half of one, -0.75 sells three quarters, 0 holds.
-            price: the bar close at which the decision falls, USD.
+            price: the bar close at which the decision falls, USD; the equity at it is what sizes refer to.
 
         Returns:
             Signed quantity for ``fill``; 0 when there is nothing to do.
@@ -171,7 +171,8 @@ class Account:
         if size == 0.0:
             return 0.0
         rules, held = self.rules, self.quantity
-        notional = abs(size) * rules.position_size * (1.0 - rules.cash_buffer) * self.equity
+        equity = self.cash + held * price
+        notional = abs(size) * rules.position_size * (1.0 - rules.cash_buffer) * equity
         quantity = notional / price
         if held != 0.0 and (held > 0.0) != (size > 0.0):
             # Closing out is always allowed: what is left below the minimum could never be sold.
@@ -179,7 +180,7 @@ class Account:
                 return -held
         elif size < 0.0 and not rules.can_short:
             return self._refuse(SHORT_NOT_ALLOWED)
-        elif abs(held) * price + notional > rules.max_position * self.equity * (1.0 + 1e-9):  # rounding is no excess
+        elif abs(held) * price + notional > rules.max_position * equity * (1.0 + 1e-9):  # rounding is no excess
             return self._refuse(POSITION_CAP)
         if notional <= 0.0 or notional < rules.min_order_usd:
             return self._refuse(BELOW_MINIMUM)

@@ -100,13 +100,12 @@ def simulate_known(
         return simulate(bars, lambda row, _: actions[row], n_actions, rules, capital)
 
     sizes, last = signed_sizes(n_actions), len(bars) - 1
-    if last < 1 or not all(0 <= action < n_actions for action in actions):
+    if last < 1 or min(actions) < 0 or max(actions) >= n_actions:
         return step_by_step()
     opens, closes, times = bars.quotes
     account = Account(rules, float(capital))
     changes, cash, quantity = [0], [account.cash], [0.0]
     for row in [row for row, action in enumerate(actions[:last]) if sizes[action]]:
-        account.mark(closes[row])
         order = account.order(sizes[actions[row]], closes[row])
         if order != 0.0:
             account.fill(order, opens[row + 1], times[row + 1])
