@@ -72,7 +72,7 @@ def rows() -> Iterator[Row]:
             "3 models of 80 MB, deflated, per model beyond the fixed cost",
             "s CPU",
             (squeezed[1].cpu - squeezed[0].cpu) / 2,
-            note="floats hardly shrink; unpacking them is what takes longer",
+            note="floats hardly shrink",
         )
         yield make_row("peak memory, 3 models of 80 MB, deflated", "MB", squeezed[1].peak, note="target 600")
         for words, method in (("stored", zipfile.ZIP_STORED), ("deflated", zipfile.ZIP_DEFLATED)):
