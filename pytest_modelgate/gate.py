@@ -350,9 +350,8 @@ class Gate:
         rules = self.profile.trading_rules(model.instrument.asset_class)
         judged = len(self.plan.models) * (plan.folds[-1].end - plan.folds[0].start) / model.timeframe.delta
         device = self._accelerator.device_for(loaded.policy, judged)
-        return _Prepared(
-            Subject(loaded.policy, series, rules, (plan.backtest, *plan.folds), device), checkpoint, market
-        )
+        subject = Subject(loaded.policy, series, rules, (plan.backtest, *plan.folds), device)
+        return _Prepared(subject, checkpoint, market)
 
     def _feature_set(self, name: str, where: str) -> FeatureSet:
         known = self.feature_sets()

@@ -99,6 +99,16 @@ def test_the_spectral_bound_is_one_and_close(shape: tuple[int, int]) -> None:
     assert true <= bound <= 1.8 * true
 
 
+@pytest.mark.parametrize("size", [1.0, 1e-18, 1e-30, 1e15])
+def test_norms_in_float32_are_never_too_small(size: float) -> None:
+    chance = np.random.default_rng(6)
+    policy = network(chance, [40], window=500, n_market=10)
+    policy.weights[0][:] *= np.float32(size)
+
+    true = float(np.linalg.norm(policy.weights[0].astype(np.float64)))
+    assert true <= norms_of(policy).layers[0].frobenius <= 1.01 * true + 1e-16
+
+
 @pytest.mark.parametrize(
     ("logits", "errors", "action", "certain"),
     [
