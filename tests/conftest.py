@@ -1,6 +1,7 @@
 """Settings for all tests."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import settings
@@ -16,6 +17,9 @@ def pytest_configure() -> None:
     """Runs of the gate in tests tell nobody but us: not the job that the tests themselves run in."""
     for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
         os.environ.pop(name, None)
+    # A job in the background ignores Ctrl-C, and so would the runs that tests interrupt.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "examples" / "demo_archive.zip"
 _RANDOM = ("-p", "randomly", "-p", "no:cacheprovider")
@@ -30,7 +32,7 @@ class Run:
     options: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     umask: int = -1
-    interrupt_after_s: float = 0.0
+    interrupt_at: int = 0  # records of evidence
 
 
 MATRIX: dict[str, tuple[Run, ...]] = {
@@ -42,7 +44,7 @@ MATRIX: dict[str, tuple[Run, ...]] = {
     "a random order, two workers": (Run(("-n2", *_RANDOM)),),
     "Turkish, umask 077, Kathmandu": (Run(("-n0",), {"LC_ALL": "tr_TR.UTF-8", "TZ": "Asia/Kathmandu"}, 0o077),),
     "C, umask 0, St. John's": (Run(("-n2",), {"LC_ALL": "C", "PYTHONUTF8": "0", "TZ": "America/St_Johns"}, 0),),
-    "interrupted, last failed, the rest": (Run(("-n0",), interrupt_after_s=8.0), Run(("-n0", "--lf")), Run(("-n2",))),
+    "interrupted, last failed, the rest": (Run(("-n0",), interrupt_at=20), Run(("-n0", "--lf")), Run(("-n2",))),
     "two shards, merged": (
         Run(("-n0", "--gate-shard=1/2", "--gate-output=one")),
         Run(("-n2", "--gate-shard=2/2", "--gate-output=two")),
@@ -71,14 +73,20 @@ def _play(run: Run, folder: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    if run.interrupt_after_s:
-        time.sleep(run.interrupt_after_s)
+    if run.interrupt_at:
+        while process.poll() is None and len(list(folder.glob("gate-report/evidence/*/*.json"))) < run.interrupt_at:
+            time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-    process.wait(timeout=900)
+    status = process.wait(timeout=900)
+    if run.interrupt_at and status != pytest.ExitCode.INTERRUPTED:
+        sys.exit(f"the run that was to be interrupted ended with status {status}")
 
 
 def main() -> int:
     """Print a line per surrounding; the exit status tells whether all agree."""
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a job in the background ignores it, and so would its runs
     seen = set()
     for name, digest in digests():
         print(f"{name:36} {digest[:80]}", flush=True)
