@@ -69,7 +69,7 @@ def orders(bars: Bars, ours: Trajectory) -> NDArray[np.float64]:
     """Signed quantity that ours filled at each bar's open."""
     filled = np.zeros(len(bars))
     for fill in ours.fills:
-        filled[bars.index.get_loc(fill.time)] += fill.quantity if fill.side == "buy" else -fill.quantity
+        filled[fill.row] += fill.quantity if fill.side == "buy" else -fill.quantity
     assert abs(filled.sum()) < 1e-9
     return filled
 

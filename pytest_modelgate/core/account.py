@@ -7,8 +7,6 @@ from copy import copy
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-import pandas as pd
-
 from pytest_modelgate.errors import SettingsError
 
 # Why an order was not executed; the words of Trajectory.refused.
@@ -68,14 +66,14 @@ class Fill(NamedTuple):
     """One executed order.
 
     Attributes:
-        time: start of the bar at whose open it was filled (at whose close, for the final liquidation), UTC.
+        row: bar at whose open it was filled (at whose close, for the final liquidation), counted in the window.
         side: what was done.
         quantity: units, positive.
         price: USD, slippage included.
         fee: USD.
     """
 
-    time: pd.Timestamp
+    row: int
     side: Literal["buy", "sell"]
     quantity: float
     price: float
@@ -86,16 +84,16 @@ class Trade(NamedTuple):
     """One round trip from flat to flat, whatever was added or taken off in between.
 
     Attributes:
-        entry_time: bar of the first fill, UTC.
-        exit_time: bar of the last fill, UTC.
+        entry_row: bar of the first fill, counted in the window.
+        exit_row: bar of the last fill.
         side: direction of the position.
         quantity: largest position held, units, positive.
         pnl: cash that came out of the trade less cash that went in, after all costs, USD.
         costs: fees plus slippage, USD.
     """
 
-    entry_time: pd.Timestamp
-    exit_time: pd.Timestamp
+    entry_row: int
+    exit_row: int
     side: Literal["long", "short"]
     quantity: float
     pnl: float
@@ -137,7 +135,7 @@ class Account:
     fills: list[Fill] = field(default_factory=list, init=False)
     trades: list[Trade] = field(default_factory=list, init=False)
     refused: dict[str, int] = field(default_factory=dict, init=False)
-    _entry: pd.Timestamp = field(init=False, repr=False)  # set by the first fill of a trade
+    _entry: int = field(default=0, init=False)
     _largest: float = field(default=0.0, init=False)
     _cash_flow: float = field(default=0.0, init=False)
     _costs: float = field(default=0.0, init=False)
@@ -186,13 +184,13 @@ class Account:
             return self._refuse(BELOW_MINIMUM)
         return math.copysign(quantity, size)
 
-    def fill(self, quantity: float, market: float, time: pd.Timestamp) -> None:
+    def fill(self, quantity: float, market: float, row: int) -> None:
         """Execute an order, with slippage against the trader and the fee on what is really paid.
 
         Args:
             quantity: signed, as ``order`` returned it; 0 does nothing. It never crosses from long to short.
             market: the bar's price before slippage, USD.
-            time: start of the bar, for the books.
+            row: of the bar, for the books.
         """
         if quantity == 0.0:
             return
@@ -206,17 +204,17 @@ class Account:
             self._refuse(INSUFFICIENT_CASH)
             return
         if held == 0.0:
-            self._entry, self._largest, self._cash_flow, self._costs = time, 0.0, 0.0, 0.0
+            self._entry, self._largest, self._cash_flow, self._costs = row, 0.0, 0.0, 0.0
         self.quantity = left = held + quantity
         self.cash -= total
         self._cash_flow -= total
         size = abs(quantity)
-        self.fills.append(Fill(time, "buy" if buys else "sell", size, price, fee))
+        self.fills.append(Fill(row, "buy" if buys else "sell", size, price, fee))
         self._costs += fee + size * abs(price - market)
         self._largest = max(self._largest, abs(left))
         if left == 0.0:
             side: Literal["long", "short"] = "long" if held > 0.0 else "short"
-            self.trades.append(Trade(self._entry, time, side, self._largest, self._cash_flow, self._costs))
+            self.trades.append(Trade(self._entry, row, side, self._largest, self._cash_flow, self._costs))
             self.winning += self._cash_flow > 0.0
 
     def mark(self, close: float) -> None:

@@ -142,9 +142,9 @@ class Bars:
         return index
 
     @cached_property
-    def quotes(self) -> tuple[list[float], list[float], list[pd.Timestamp]]:
-        """Opens, closes and bar starts as a simulation wants them; made once, for it may be run many times."""
-        return self.frame["open"].tolist(), self.frame["close"].tolist(), list(self.index)
+    def quotes(self) -> tuple[list[float], list[float]]:
+        """Opens and closes as a simulation wants them; made once, for it may be run many times."""
+        return self.frame["open"].tolist(), self.frame["close"].tolist()
 
     def positions(self, start: pd.Timestamp, end: pd.Timestamp) -> slice:
         """Row range of the bars that start at or after ``start`` and before ``end``."""

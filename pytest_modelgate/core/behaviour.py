@@ -61,10 +61,9 @@ def check_accounting(trajectories: Sequence[Trajectory]) -> Check:
         scale = float(np.max(np.abs(trajectory.equity)))
         capital = float(trajectory.equity[0])
         flows = np.zeros(len(trajectory.index))
-        rows = trajectory.index.get_indexer(pd.DatetimeIndex([fill.time for fill in trajectory.fills]))
-        for row, fill in zip(rows.tolist(), trajectory.fills, strict=True):
+        for fill in trajectory.fills:
             signed = fill.quantity if fill.side == "buy" else -fill.quantity
-            flows[row] -= signed * fill.price + fill.fee
+            flows[fill.row] -= signed * fill.price + fill.fee
         cash = capital + np.cumsum(flows)
         gaps = [
             np.abs(trajectory.equity[1:] - trajectory.cash - trajectory.position_value),
@@ -85,25 +84,25 @@ def check_accounting(trajectories: Sequence[Trajectory]) -> Check:
     return Check("accounting", "pass", sentence, figures)
 
 
-def _round_trips(fills: Sequence[Fill]) -> list[tuple[pd.Timestamp, pd.Timestamp, float]]:
-    """First and last fill of every way from flat to flat, and the cash that all its fills brought in, USD."""
-    trips, held, flow, opened = [], 0.0, 0.0, None
+def _round_trips(fills: Sequence[Fill]) -> list[tuple[int, int, float]]:
+    """Rows of the first and last fill of every way from flat to flat, and the cash that all its fills brought in, USD."""
+    trips, held, flow, opened = [], 0.0, 0.0, 0
     for fill in fills:
         if held == 0.0:
-            opened, flow = fill.time, 0.0
+            opened, flow = fill.row, 0.0
         signed = fill.quantity if fill.side == "buy" else -fill.quantity
         flow -= signed * fill.price + fill.fee
         before, held = held, held + signed
         if abs(held) <= _EXACT * max(abs(before), abs(signed)):
             held = 0.0
-            trips.append((opened or fill.time, fill.time, flow))
+            trips.append((opened, fill.row, flow))
     return trips
 
 
 def _trade_gaps(trajectory: Trajectory) -> Floats:
     """How far the P&L of every trade is from the cash of its fills, USD; inf where the fills make other trades."""
     trips = _round_trips(trajectory.fills)
-    found = [(trade.entry_time, trade.exit_time) for trade in trajectory.trades]
+    found = [(trade.entry_row, trade.exit_row) for trade in trajectory.trades]
     if [trip[:2] for trip in trips] != found:
         return np.array([math.inf])
     return np.array([abs(flow - trade.pnl) for (_, _, flow), trade in zip(trips, trajectory.trades, strict=True)])
@@ -152,10 +151,7 @@ def _day_trade_violations(trajectory: Trajectory) -> int:
     """Sessions that end with more than 3 day trades in 5 sessions, and less than 25,000 USD."""
     dates = trajectory.index.tz_convert("America/New_York").date
     closing = pd.Series(trajectory.equity[1:], index=dates).groupby(level=0).last()
-    spans = [
-        [time.tz_convert("America/New_York").date() for time in (trade.entry_time, trade.exit_time)]
-        for trade in trajectory.trades
-    ]
+    spans = [(dates[trade.entry_row], dates[trade.exit_row]) for trade in trajectory.trades]
     count = Counter(closed for opened, closed in spans if opened == closed)
     day_trades = pd.Series([count[date] for date in closing.index], index=closing.index)
     recent = day_trades.rolling(_DAYS, min_periods=1).sum()

@@ -17,6 +17,7 @@ from pytest_modelgate.core.account import Account, account_features
 from pytest_modelgate.core.bars import Bars
 from pytest_modelgate.core.policy import Floats
 from pytest_modelgate.core.simulation import signed_sizes
+from pytest_modelgate.errors import CheckpointError
 
 Answer = Callable[[NDArray[np.int64], NDArray[np.int64], Floats], list[int]]
 Seen = tuple[float, ...]
@@ -64,11 +65,18 @@ class Foresight:
         return action
 
     def decide(self, lanes: Sequence[int], rows: Sequence[int], accounts: Sequence[Account]) -> list[int]:
-        """Ask about these bars, and about some that follow."""
+        """Ask about these bars, and about some that follow.
+
+        Raises:
+            CheckpointError: there is no answer for one of these bars; what was guessed beyond them does not matter.
+        """
         ahead = [self._look_ahead(*asked) for asked in zip(lanes, rows, accounts, strict=True)]
         counts = [len(seen) for seen in ahead]
         where = np.concatenate([row + np.arange(count) for row, count in zip(rows, counts, strict=True)])
-        answers = self._answer(np.repeat(lanes, counts), where, np.array([one for seen in ahead for one in seen]))
+        try:
+            answers = self._answer(np.repeat(lanes, counts), where, np.array([one for seen in ahead for one in seen]))
+        except CheckpointError:  # perhaps about a guess that does not come true
+            return self._answer(np.array(lanes), np.array(rows), np.array([seen[0] for seen in ahead]))
         first, found = 0, []
         for lane, row, seen in zip(lanes, rows, ahead, strict=True):
             actions = answers[first : first + len(seen)]
@@ -80,12 +88,12 @@ class Foresight:
 
     def _look_ahead(self, lane: int, row: int, account: Account) -> list[Seen]:
         """What the policy would see from this bar on; twice as far as the last look ahead turned out right."""
-        opens, closes, times = self._series[lane].quotes
+        opens, closes = self._series[lane].quotes
         guesses, trial = self._guesses[lane], account.fork()
         found = [account_features(account)[: self._n_account]]
         last = min(row + min(self._most, 2 * self._held[lane]), len(closes) - 2)
         for now in range(row, last):
-            trial.fill(trial.order(self._sizes[guesses[now]], closes[now]), opens[now + 1], times[now + 1])
+            trial.fill(trial.order(self._sizes[guesses[now]], closes[now]), opens[now + 1], now + 1)
             trial.mark(closes[now + 1])
             if trial.ruined:
                 break

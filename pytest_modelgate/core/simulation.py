@@ -102,23 +102,23 @@ def simulate_known(
     sizes, last = signed_sizes(n_actions), len(bars) - 1
     if last < 1 or min(actions) < 0 or max(actions) >= n_actions:
         return step_by_step()
-    opens, closes, times = bars.quotes
+    opens, closes = bars.quotes
     account = Account(rules, float(capital))
     changes, cash, quantity = [0], [account.cash], [0.0]
     for row in [row for row, action in enumerate(actions[:last]) if sizes[action]]:
         order = account.order(sizes[actions[row]], closes[row])
         if order != 0.0:
-            account.fill(order, opens[row + 1], times[row + 1])
+            account.fill(order, opens[row + 1], row + 1)
             changes.append(row + 1)
             cash.append(account.cash)
             quantity.append(account.quantity)
     spans = np.diff([*changes, last + 1])
     held, money = np.repeat(quantity, spans), np.repeat(cash, spans)
     values = held * np.array(closes)
-    if (money + values)[:last].min() <= 0.0:  # the broker closed a ruined account, and what followed is void
+    if not (money + values)[:last].min() > 0.0:  # the broker closed a ruined account, and what followed is void
         return step_by_step()
     if held[last] != 0.0:
-        account.fill(-account.quantity, closes[last], times[last])
+        account.fill(-account.quantity, closes[last], last)
         money[last], values[last] = account.cash, account.quantity * closes[last]
     equity = np.concatenate([[account.capital], money + values])
     return _trajectory(bars, account, equity, (money, values, held), actions[:last])
@@ -166,17 +166,17 @@ def _trade(
             "Record a longer cassette with `modelgate record`",
         )
     sizes = signed_sizes(n_actions)
-    opens, closes, times = bars.quotes
-    last = len(times) - 1
+    opens, closes = bars.quotes
+    last = len(closes) - 1
     account = Account(rules, float(capital))
     equity, cash, values, quantity, actions = [account.capital], [], [], [], []
     order = 0.0
     for row, close in enumerate(closes):
         if order != 0.0:
-            account.fill(order, opens[row], times[row])
+            account.fill(order, opens[row], row)
         quantity.append(account.quantity)
         if row == last and account.quantity != 0.0:
-            account.fill(-account.quantity, close, times[row])
+            account.fill(-account.quantity, close, row)
         account.mark(close)
         equity.append(account.equity)
         cash.append(account.cash)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
-import pandas as pd
 
 from pytest_modelgate.core.account import TradingRules
 from pytest_modelgate.core.bars import Bars
@@ -83,11 +82,10 @@ def track_of(trajectory: Trajectory, bars: Bars, close_before: float, rules: Tra
     before = np.concatenate([[close_before], closes[:-1]])
     equity = np.where(trajectory.equity > 0.0, trajectory.equity, np.inf)  # of a ruined account nothing has a share
     fees, slippage = np.zeros(len(bars)), np.zeros(len(bars))
-    rows = bars.index.get_indexer(pd.DatetimeIndex([fill.time for fill in trajectory.fills]))
-    for row, fill in zip(rows.tolist(), trajectory.fills, strict=True):
+    for fill in trajectory.fills:
         worse = rules.slippage / (1.0 + rules.slippage if fill.side == "buy" else 1.0 - rules.slippage)
-        fees[row] += fill.fee
-        slippage[row] += fill.quantity * fill.price * worse
+        fees[fill.row] += fill.fee
+        slippage[fill.row] += fill.quantity * fill.price * worse
     ruined = ~(trajectory.equity[:-1] > 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         returns = np.where(ruined, 0.0, trajectory.equity[1:] / trajectory.equity[:-1] - 1.0)

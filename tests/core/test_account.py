@@ -3,15 +3,13 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import pandas as pd
 import pytest
 
 from pytest_modelgate.core.account import Account, TradingRules, account_features
 from pytest_modelgate.core.policy import ACCOUNT_FEATURES
 from pytest_modelgate.errors import SettingsError
 
-TIME = pd.Timestamp("2024-01-01", tz="UTC")
-LATER = pd.Timestamp("2024-01-02", tz="UTC")
+ROW, LATER = 7, 31
 FREE = TradingRules(
     fee=0.0, slippage=0.0, position_size=0.1, cash_buffer=0.0, max_position=0.2, min_order_usd=10.0, can_short=True
 )
@@ -23,7 +21,7 @@ def account(rules: TradingRules = FREE, capital: float = 10_000.0) -> Account:
 
 def holding(quantity: float, rules: TradingRules = FREE, price: float = 100.0) -> Account:
     book = account(rules)
-    book.fill(quantity, price, TIME)
+    book.fill(quantity, price, ROW)
     book.mark(price)
     return book
 
@@ -42,7 +40,7 @@ def test_size_zero_is_no_order_and_no_refusal() -> None:
 def test_repeated_signals_add_up_to_the_cap_and_the_next_one_is_refused_whole() -> None:
     book = account()
     for _ in range(4):
-        book.fill(book.order(0.5, 100.0), 100.0, TIME)
+        book.fill(book.order(0.5, 100.0), 100.0, ROW)
         book.mark(100.0)
     assert book.quantity == pytest.approx(20.0)
     assert (book.order(0.5, 100.0), book.refused) == (0.0, {"position_cap": 1})
@@ -104,25 +102,25 @@ def test_a_position_size_of_zero_orders_nothing_even_without_a_minimum() -> None
 
 def test_slippage_and_fee_work_against_a_buyer() -> None:
     book = account(replace(FREE, fee=0.01, slippage=0.02))
-    book.fill(10.0, 100.0, TIME)
+    book.fill(10.0, 100.0, ROW)
     (fill,) = book.fills
-    assert fill[:3] == (TIME, "buy", 10.0)
+    assert fill[:3] == (ROW, "buy", 10.0)
     assert fill[3:] == pytest.approx((102.0, 10.2))
     assert book.cash == pytest.approx(10_000.0 - 1_020.0 - 10.2)
 
 
 def test_slippage_and_fee_work_against_a_seller() -> None:
     book = account(replace(FREE, fee=0.01, slippage=0.02))
-    book.fill(-10.0, 100.0, TIME)
+    book.fill(-10.0, 100.0, ROW)
     (fill,) = book.fills
-    assert fill[:3] == (TIME, "sell", 10.0)
+    assert fill[:3] == (ROW, "sell", 10.0)
     assert fill[3:] == pytest.approx((98.0, 9.8))
     assert book.cash == pytest.approx(10_000.0 + 980.0 - 9.8)
 
 
 def test_a_purchase_the_cash_cannot_pay_with_its_fee_is_refused_at_the_fill() -> None:
     book = account(replace(FREE, fee=0.01))
-    book.fill(100.0, 100.0, TIME)
+    book.fill(100.0, 100.0, ROW)
     assert (book.quantity, book.cash, book.fills, book.refused) == (0.0, 10_000.0, [], {"insufficient_cash": 1})
 
 
@@ -134,12 +132,12 @@ def test_a_short_can_be_covered_with_more_cash_than_there_is() -> None:
 
 def test_partial_exits_are_one_trade() -> None:
     book = account(replace(FREE, fee=0.01, slippage=0.02))
-    for quantity, price, time in ((10.0, 100.0, TIME), (5.0, 110.0, TIME), (-9.0, 120.0, TIME), (-6.0, 90.0, LATER)):
-        book.fill(quantity, price, time)
+    for quantity, price, row in ((10.0, 100.0, ROW), (5.0, 110.0, ROW), (-9.0, 120.0, ROW), (-6.0, 90.0, LATER)):
+        book.fill(quantity, price, row)
     paid, received = 1.02 * (1_000.0 + 550.0), 0.98 * (1_080.0 + 540.0)
     fees, slippage = 0.01 * (paid + received), 0.02 * (1_550.0 + 1_620.0)
     (trade,) = book.trades
-    assert trade[:4] == (TIME, LATER, "long", 15.0)
+    assert trade[:4] == (ROW, LATER, "long", 15.0)
     assert trade[4:] == pytest.approx((received - paid - fees, fees + slippage))
 
 
@@ -147,7 +145,7 @@ def test_a_short_that_falls_is_a_winning_trade() -> None:
     book = holding(-10.0)
     book.fill(10.0, 90.0, LATER)
     (trade,) = book.trades
-    assert trade == (TIME, LATER, "short", 10.0, 100.0, 0.0)
+    assert trade == (ROW, LATER, "short", 10.0, 100.0, 0.0)
     assert book.winning == 1
 
 
@@ -170,8 +168,8 @@ def test_features_of_a_fresh_account() -> None:
 
 def test_features_follow_the_account() -> None:
     book = holding(10.0)
-    book.fill(-10.0, 110.0, TIME)
-    book.fill(10.0, 110.0, TIME)
+    book.fill(-10.0, 110.0, ROW)
+    book.fill(10.0, 110.0, ROW)
     book.mark(130.0)
     book.mark(120.0)
     features = dict(zip(ACCOUNT_FEATURES, account_features(book), strict=True))

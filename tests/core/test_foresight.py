@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from simulation_cases import CAPITAL, Case, identical, make_bars
+from simulation_cases import CAPITAL, RULES, Case, identical, make_bars
 
 from pytest_modelgate.core.account import Account, TradingRules, account_features
 from pytest_modelgate.core.bars import Bars
 from pytest_modelgate.core.foresight import Foresight
 from pytest_modelgate.core.policy import Floats
 from pytest_modelgate.core.simulation import Trajectory, simulate, simulate_lanes
+from pytest_modelgate.errors import CheckpointError
 
 
 class Moody:
@@ -88,6 +89,21 @@ def test_wrong_guesses_are_soon_made_in_small_numbers_only() -> None:
 
     simulate_lanes([bars], foresight, 3, case.rules, CAPITAL)
     assert sum(policy.batches) < 4 * 399
+
+
+def test_a_guess_that_cannot_be_answered_is_dropped() -> None:
+    hold, buy = 0, 1
+
+    def never_invested(_: NDArray[np.int64], rows: NDArray[np.int64], accounts: Floats) -> list[int]:
+        if accounts[:, 3].any():
+            raise CheckpointError("policy", "layer 1 is not finite", "Train it again")
+        return [hold] * len(rows)
+
+    bars = make_bars([100.0] * 9, [100.0] * 9)
+    foresight = Foresight(never_invested, [bars], [[buy] * 9], n_actions=3, n_account=6, most=64)
+
+    (found,) = simulate_lanes([bars], foresight, 3, RULES, CAPITAL)
+    assert found.actions.tolist() == [hold] * 8
 
 
 def test_a_guess_that_would_ruin_the_account_is_dropped() -> None:

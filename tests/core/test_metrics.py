@@ -32,7 +32,6 @@ def trajectory(
     index = pd.date_range("2024-01-01", periods=n, freq="h", tz="UTC", unit="ns")
     value = np.array([0.0] * n if position is None else position, dtype=np.float64)
     curve = np.array(equity, dtype=np.float64)
-    time = index[0]
     return Trajectory(
         index=index,
         equity=curve,
@@ -40,8 +39,8 @@ def trajectory(
         position_value=value,
         quantity=value / 10.0,
         actions=np.zeros(n - 1, dtype=np.int64),
-        fills=tuple(Fill(time, "buy", notional / 10.0, 10.0, 0.0) for notional in traded),
-        trades=tuple(Trade(time, time, "long", 1.0, gain, 0.0) for gain in pnl),
+        fills=tuple(Fill(0, "buy", notional / 10.0, 10.0, 0.0) for notional in traded),
+        trades=tuple(Trade(0, 0, "long", 1.0, gain, 0.0) for gain in pnl),
         refused={},
     )
 

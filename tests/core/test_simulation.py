@@ -22,9 +22,9 @@ thorough = settings(deadline=None, max_examples=100)
 def replay(bars: Bars, path: Trajectory) -> list[tuple[Fraction, Fraction]]:
     """Exact cash and position after each bar, from the fills alone."""
     cash, held, after = Fraction(CAPITAL), Fraction(0), []
-    for time in bars.index:
+    for row in range(len(bars)):
         for fill in path.fills:
-            if fill.time == time:
+            if fill.row == row:
                 signed = Fraction(fill.quantity) * (1 if fill.side == "buy" else -1)
                 cash -= signed * Fraction(fill.price) + Fraction(fill.fee)
                 held += signed
@@ -135,7 +135,7 @@ def test_every_decision_is_held_filled_or_counted_as_refused(case: Case) -> None
     path = case.run()
     assume(path.equity.min() > 0.0)  # a ruined account is closed without a decision
     held = int((path.actions == HOLD).sum())
-    filled = sum(fill.time < case.bars.index[-1] for fill in path.fills)
+    filled = sum(fill.row < case.n - 1 for fill in path.fills)
     assert held + filled + sum(path.refused.values()) == case.n - 1
 
 
@@ -197,6 +197,15 @@ def test_a_ruin_between_orders_is_found() -> None:
     assert known.equity.min() <= 0.0
 
 
+def test_a_ruin_is_found_whatever_overflows_after_it() -> None:
+    closes, opens = [100.0, 100.0, 400.0, 100.0, 100.0, 100.0], [100.0, 100.0, 100.0, 100.0, 1.7e308, 100.0]
+    rules = replace(RULES, position_size=1.5, cash_buffer=0.0, max_position=2.0, fee=0.0)
+    actions = [SELL, HOLD, HOLD, BUY, HOLD, HOLD]
+    known = simulate_known(make_bars(opens, closes), actions, 3, rules, CAPITAL)
+
+    assert identical(known, run(make_bars(opens, closes), actions, rules))
+
+
 @thorough
 @given(cases)
 def test_holding_leaves_the_capital_alone(case: Case) -> None:
@@ -214,9 +223,9 @@ def test_a_long_worked_by_hand() -> None:
     cash = CAPITAL - quantity * bought * 1.0025
     final = cash + quantity * sold * 0.9975
     np.testing.assert_allclose(path.equity, [CAPITAL, CAPITAL, cash + quantity * 115.0, final], rtol=1e-12)
-    assert [(fill.time, fill.side) for fill in path.fills] == [(bars.index[1], "buy"), (bars.index[2], "sell")]
+    assert [(fill.row, fill.side) for fill in path.fills] == [(1, "buy"), (2, "sell")]
     (trade,) = path.trades
-    assert (trade.entry_time, trade.exit_time, trade.side) == (bars.index[1], bars.index[2], "long")
+    assert (trade.entry_row, trade.exit_row, trade.side) == (1, 2, "long")
     assert path.actions.tolist() == [BUY, HOLD]
 
 
