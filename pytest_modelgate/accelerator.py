@@ -14,7 +14,9 @@ from pytest_modelgate.adapters.devices import list_devices, why_not_cuda
 from pytest_modelgate.adapters.torch_device import TorchDevice, cuda_problem
 from pytest_modelgate.core.policy import MlpPolicy
 from pytest_modelgate.core.settings import DeviceChoice
+from pytest_modelgate.errors import SettingsError
 
+USE_ANOTHER = "Use auto or cpu: the results are the same, only slower"
 _WORTH_IT = 5e10  # weights times bars: a processor takes as long for them as CUDA takes to start
 
 
@@ -33,6 +35,9 @@ class Accelerator:
 
         Args:
             bars: at which this policy, and others like it, will be evaluated in all.
+
+        Raises:
+            SettingsError: ``cuda`` was asked for, and the GPU that this process was given does not work.
         """
         if self.choice == "cpu":
             return None
@@ -42,4 +47,10 @@ class Accelerator:
 
     @cached_property
     def _cuda(self) -> TorchDevice | None:
-        return None if why_not_cuda(list_devices(os.environ)) or cuda_problem() else TorchDevice("cuda")
+        if self.choice == "auto":
+            return None if why_not_cuda(list_devices(os.environ)) or cuda_problem() else TorchDevice("cuda")
+        if os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+            return None  # a worker for which no GPU has room
+        if problem := cuda_problem():
+            raise SettingsError("--gate-device cuda", problem, USE_ANOTHER)
+        return TorchDevice("cuda")

@@ -9,6 +9,7 @@ from pytest_modelgate.accelerator import Accelerator
 from pytest_modelgate.adapters.devices import Device
 from pytest_modelgate.adapters.torch_device import TorchDevice
 from pytest_modelgate.core.settings import DeviceChoice
+from pytest_modelgate.errors import SettingsError
 
 POLICY = network(np.random.default_rng(1), [100, 100])
 GPU = Device("GPU-1", "NVIDIA H100", 0, "GPU-1", 80_000)
@@ -32,6 +33,7 @@ def test_a_gpu_is_used_where_it_is_worth_it(
     expected: TorchDevice | None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(accelerator, "list_devices", lambda _: found)
     monkeypatch.setattr(accelerator, "why_not_cuda", lambda devices: "" if devices else "no GPU was found")
     monkeypatch.setattr(accelerator, "cuda_problem", lambda: None if found else pytest.fail("torch was loaded"))
@@ -40,8 +42,18 @@ def test_a_gpu_is_used_where_it_is_worth_it(
 
 
 def test_a_gpu_that_torch_cannot_use_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(accelerator, "list_devices", lambda _: (GPU,))
     monkeypatch.setattr(accelerator, "why_not_cuda", lambda _: "")
     monkeypatch.setattr(accelerator, "cuda_problem", lambda: "torch finds no usable GPU")
 
     assert Accelerator("auto").device_for(POLICY, MUCH) is None
+    with pytest.raises(SettingsError, match="--gate-device cuda: torch finds no usable GPU"):
+        Accelerator("cuda").device_for(POLICY, MUCH)
+
+
+def test_a_worker_that_was_given_no_gpu_computes_on_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(accelerator, "cuda_problem", lambda: pytest.fail("torch was loaded"))
+
+    assert Accelerator("cuda").device_for(POLICY, MUCH) is None

@@ -114,8 +114,12 @@ class TorchDevice:
         return torch.from_numpy(plain if plain.flags.writeable else plain.copy()).to(self.name).to(torch.float64)
 
 
-def cuda_problem() -> str | None:
-    """Why torch cannot compute on a GPU here; None when it can."""
+def cuda_problem(*, compute: bool = True) -> str | None:
+    """Why torch cannot compute on a GPU here; None when it can.
+
+    Args:
+        compute: try it, which takes some hundred MiB of the GPU for as long as this process lives.
+    """
     import torch
 
     if torch.version.cuda is None:
@@ -123,7 +127,8 @@ def cuda_problem() -> str | None:
     try:
         if not torch.cuda.is_available():
             return "torch finds no usable GPU"
-        torch.zeros(1, dtype=torch.float64, device="cuda").add_(1.0).item()
+        if compute:
+            torch.zeros(1, dtype=torch.float64, device="cuda").add_(1.0).item()
     except Exception as error:  # noqa: BLE001 - whatever a driver that does not fit raises
         return f"the GPU cannot be used ({type(error).__name__})"
     return None

@@ -85,7 +85,7 @@ def check_accounting(trajectories: Sequence[Trajectory]) -> Check:
 
 
 def _round_trips(fills: Sequence[Fill]) -> list[tuple[int, int, float]]:
-    """Rows of the first and last fill of every way from flat to flat, and the cash that all its fills brought in, USD."""
+    """Rows of first and last fill of every way from flat to flat, and the cash that all its fills brought in, USD."""
     trips, held, flow, opened = [], 0.0, 0.0, 0
     for fill in fills:
         if held == 0.0:

@@ -48,16 +48,19 @@ def check_distribution(config: pytest.Config) -> None:
 
 
 def check_device(config: pytest.Config) -> None:
-    """Refuse to compute on a GPU where there is none.
+    """Refuse to compute on a GPU where there is none, or none that torch can use.
 
     Raises:
         SettingsError: it was asked for.
     """
+    if device_choice(config) != "cuda":
+        return
+    from pytest_modelgate.accelerator import USE_ANOTHER
+    from pytest_modelgate.adapters.torch_device import cuda_problem
     from pytest_modelgate.errors import SettingsError
 
-    problem = why_not_cuda(found_devices(config))
-    if device_choice(config) == "cuda" and problem:
-        raise SettingsError("--gate-device cuda", problem, "Use auto or cpu: the results are the same, only slower")
+    if problem := why_not_cuda(found_devices(config)) or cuda_problem(compute=False):
+        raise SettingsError("--gate-device cuda", problem, USE_ANOTHER)
 
 
 def describe_device(config: pytest.Config) -> str:
