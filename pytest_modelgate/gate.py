@@ -293,7 +293,7 @@ class Gate:
         else:
             policy, name = champion.load(self.settings)
             series = self._series(self._market(plan), self._feature_set(name, f"deployed {champion.file.name}"))
-            theirs = self._tracks(Subject(policy, series, own.rules, tuple(plan.folds), own.device), plan)
+            theirs = self._tracks(Subject(policy, series, own.rules, tuple(plan.folds), own.device, own.account), plan)
         comparison = compare(theirs, self._tracks(own, plan), champion.sha256)
         return ChampionEvidence(plan.model.id, window.name, comparison)
 
@@ -350,7 +350,7 @@ class Gate:
         rules = self.profile.trading_rules(model.instrument.asset_class)
         judged = len(self.plan.models) * (plan.folds[-1].end - plan.folds[0].start) / model.timeframe.delta
         device = self._accelerator.device_for(loaded.policy, judged)
-        subject = Subject(loaded.policy, series, rules, (plan.backtest, *plan.folds), device)
+        subject = Subject(loaded.policy, series, rules, (plan.backtest, *plan.folds), device, self.settings.account)
         return _Prepared(subject, checkpoint, market)
 
     def _feature_set(self, name: str, where: str) -> FeatureSet:

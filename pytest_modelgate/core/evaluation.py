@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pytest_modelgate.core.account import TradingRules
 from pytest_modelgate.core.bars import Bars
 from pytest_modelgate.core.features import FeatureSet
-from pytest_modelgate.core.foresight import Answer, Foresight
+from pytest_modelgate.core.foresight import Foresight
 from pytest_modelgate.core.inference import Device, Observed, decide_all
 from pytest_modelgate.core.metrics import Metrics, bars_per_year, measure
 from pytest_modelgate.core.policy import HOLD, NEUTRAL_ACCOUNT, Actions, Floats, MlpPolicy, Policy, greedy
@@ -23,6 +23,7 @@ from pytest_modelgate.core.windows import Window
 from pytest_modelgate.errors import CheckpointError, MarketDataError
 
 _AHEAD = 64  # bars for which a tracked account is guessed at most
+_SHARED = 1 << 24  # sums of the first layer that are kept for several windows: 128 MiB
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +66,9 @@ class Subject:
     """A model made ready to be judged: its policy, the features it sees, the rules it trades under.
 
     Attributes:
-        judged: windows whose actions are found together, as soon as those of one of them are asked for.
+        judged: windows of which what can be is found together, as soon as one of them is asked for.
         device: evaluates the policy for many bars at once; None means this processor.
+        account: what the judged windows are traded with.
     """
 
     policy: Policy
@@ -74,6 +76,7 @@ class Subject:
     rules: TradingRules
     judged: tuple[Window, ...] = ()
     device: Device | None = None
+    account: AccountMode = "neutral"
 
     def __post_init__(self) -> None:
         """Refuse a policy that was trained on another number of features.
@@ -98,7 +101,7 @@ class Subject:
         return self.series.warmup + self.policy.window - 1
 
     @cached_property
-    def _decided(self) -> Actions:
+    def decided(self) -> Actions:
         """What was decided at every bar so far, with neutral account features; -1 where nobody asked."""
         return np.full(len(self.series.bars), -1, dtype=np.int64)
 
@@ -111,13 +114,42 @@ class Subject:
         Raises:
             CheckpointError: a feature, weight, layer or logit is not finite.
         """
-        if (self._decided[rows] < 0).any():
-            bars = self.series.bars
-            ranges = [rows, *(bars.positions(window.start, window.end) for window in self.judged)]
-            first = max(self.history, min(part.start for part in ranges))
-            whole = slice(first, max(part.stop for part in ranges))
-            self._decided[whole] = self.decide(self.policy, [self.series.matrix], whole)[0]
-        return self._decided[rows]
+        if (self.decided[rows] < 0).any():
+            whole = self._with_judged(rows)
+            self.decided[whole] = self.decide(self.policy, [self.series.matrix], whole)[0]
+        return self.decided[rows]
+
+    def _with_judged(self, rows: slice) -> slice:
+        """From the first to the last bar of a range and all judged windows."""
+        bars = self.series.bars
+        ranges = [rows, *(bars.positions(window.start, window.end) for window in self.judged)]
+        return slice(max(self.history, min(part.start for part in ranges)), max(part.stop for part in ranges))
+
+    def ask(self, rows: slice) -> Callable[[NDArray[np.int64], Floats], list[int]]:
+        """The policy in front of a range of bars, to be asked bar by bar.
+
+        Returns:
+            Takes rows of the series (n,) and the account features at each (n, n_account), gives n actions.
+        """
+        policy, matrix, window = self.policy, self.series.matrix, self.policy.window
+        if not isinstance(policy, MlpPolicy):
+            return lambda asked, accounts: [
+                int(greedy(policy.logits(matrix[row - window + 1 : row + 1], account))[0])
+                for row, account in zip(asked.tolist(), accounts, strict=True)
+            ]
+        whole = self._with_judged(rows) if self.account == "tracked" else rows
+        if (whole.stop - whole.start) * len(policy.rows) > _SHARED:
+            whole = rows
+        key = (whole.start, whole.stop)
+        if key not in self._observed:
+            self._observed.clear()  # one at a time: it is large
+            self._observed[key] = Observed(policy, matrix[whole.start - window + 1 : whole.stop], self.device)
+        observed = self._observed[key]
+        return lambda asked, accounts: observed.decide(asked - whole.start, accounts).tolist()
+
+    @cached_property
+    def _observed(self) -> dict[tuple[int, int], Observed]:
+        return {}
 
     def decide(self, policy: Policy, matrices: Sequence[Floats], rows: slice) -> list[Actions]:
         """What some policy decides at the bars of a range, with neutral account features.
@@ -203,31 +235,26 @@ def _neutral(subject: Subject, rows: slice, capital: float) -> Trajectory:
 
 def _tracked(subject: Subject, ranges: Sequence[slice], capital: float) -> list[Trajectory]:
     """What a policy sees of the account depends on what it did; the market's share is found at once."""
-    policy, series = subject.policy, subject.series
-    first = min(rows.start for rows in ranges)
-    observed = series.matrix[first - policy.window + 1 : max(rows.stop for rows in ranges)]
-    starts = np.array([rows.start - first for rows in ranges])
-    counts = [rows.stop - rows.start for rows in ranges]
-    answer = _answers(policy, observed, starts, subject.device)
+    policy = subject.policy
+    ask = subject.ask(slice(min(rows.start for rows in ranges), max(rows.stop for rows in ranges)))
+    starts = np.array([rows.start for rows in ranges])
     most = _AHEAD if isinstance(policy, MlpPolicy) else 0  # others answer one bar at a time
     neutral = np.array([NEUTRAL_ACCOUNT[: policy.n_account]])
-    guesses = [
-        answer(np.full(count, lane), np.arange(count), neutral.repeat(count, axis=0)) if most else [HOLD] * count
-        for lane, count in enumerate(counts)
-    ]
-    bars = [series.bars.rows(rows) for rows in ranges]
-    spaces = {"n_actions": policy.n_actions, "n_account": policy.n_account}
-    foresight = Foresight(answer, bars, guesses, **spaces, most=most)
+
+    def guess(rows: slice) -> list[int]:
+        if not most:
+            return [HOLD] * (rows.stop - rows.start)
+        known: list[int] = subject.decided[rows].tolist()
+        asked = np.arange(rows.start, rows.stop)
+        return known if min(known) >= 0 else ask(asked, neutral.repeat(len(asked), axis=0))
+
+    bars = [subject.series.bars.rows(rows) for rows in ranges]
+    foresight = Foresight(
+        lambda lanes, rows, accounts: ask(starts[lanes] + rows, accounts),
+        bars,
+        [guess(rows) for rows in ranges],
+        n_actions=policy.n_actions,
+        n_account=policy.n_account,
+        most=most,
+    )
     return simulate_lanes(bars, foresight, policy.n_actions, subject.rules, capital)
-
-
-def _answers(policy: Policy, observed: Floats, starts: NDArray[np.int64], device: Device | None) -> Answer:
-    """What a policy decides at the rows of lanes, which begin at ``starts``, given what it sees of their accounts."""
-    if isinstance(policy, MlpPolicy):
-        seen = Observed(policy, observed, device)
-        return lambda lanes, rows, accounts: seen.decide(starts[lanes] + rows, accounts).tolist()
-
-    def one(row: int, account: Floats) -> int:
-        return int(greedy(policy.logits(observed[row : row + policy.window], account))[0])
-
-    return lambda lanes, rows, accounts: [*map(one, (starts[lanes] + rows).tolist(), accounts)]

@@ -1,6 +1,6 @@
 """One window, against the slow and obvious way: at every bar, what was known at its close, and nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from market_factory import hourly_bars, random_walk
+from numpy.typing import NDArray
 
 from pytest_modelgate.core import evaluation
 from pytest_modelgate.core.account import Account, TradingRules, account_features
 from pytest_modelgate.core.evaluation import FeatureSeries, Subject, compute_features, evaluate, evaluate_all
 from pytest_modelgate.core.features import FeatureSet
-from pytest_modelgate.core.inference import Device, decide_all
+from pytest_modelgate.core.inference import Device, Observed, decide_all
 from pytest_modelgate.core.policy import NEUTRAL_ACCOUNT, Actions, Floats, MlpPolicy, Policy
 from pytest_modelgate.core.simulation import simulate
 from pytest_modelgate.core.windows import Window
@@ -105,6 +106,52 @@ def test_what_several_windows_share_is_decided_once(monkeypatch: pytest.MonkeyPa
 
     assert asked == [96 - 12 + 3]  # from the first bar of any of them to the last of all, and the first window
     assert found == [evaluate(subject(3), fold, "neutral", 10_000.0)[0].actions.tolist() for fold in FOLDS]
+
+
+@pytest.mark.parametrize("room", [evaluation._SHARED, 0])
+def test_windows_with_a_true_account_share_a_first_layer_that_has_room(
+    room: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def counted(policy: MlpPolicy, market: Floats, device: Device | None) -> Observed:
+        seen.append(len(market))
+        return Observed(policy, market, device)
+
+    expected = [evaluate(subject(3), fold, "tracked", 10_000.0)[0].actions.tolist() for fold in FOLDS]
+    monkeypatch.setattr(evaluation, "Observed", counted)
+    monkeypatch.setattr(evaluation, "_SHARED", room)
+    made = replace(subject(3), judged=tuple(FOLDS), account="tracked")
+    found = [evaluate(made, fold, "tracked", 10_000.0)[0].actions.tolist() for fold in FOLDS]
+
+    assert seen == ([96 - 12 + 3] if room else [36 + 3, 48 + 3, 3 + 3])
+    assert found == expected
+
+
+def test_what_is_known_of_a_neutral_account_is_not_asked_for_as_a_guess() -> None:
+    asked = [0, 0]
+    for known in (0, 1):
+        made = subject(3)
+        if known:
+            evaluate(made, WINDOW, "neutral", 10_000.0)
+        ask = made.ask(ROWS)
+        counted = CountedAsking(ask)
+        vars(made)["ask"] = lambda _, counted=counted: counted
+        evaluate(made, WINDOW, "tracked", 10_000.0)
+        asked[known] = counted.rows
+
+    assert asked[0] == asked[1] + 48
+
+
+class CountedAsking:
+    """Counts the rows it is asked about."""
+
+    def __init__(self, ask: Callable[[NDArray[np.int64], Floats], list[int]]) -> None:
+        self.ask, self.rows = ask, 0
+
+    def __call__(self, rows: NDArray[np.int64], accounts: Floats) -> list[int]:
+        self.rows += len(rows)
+        return self.ask(rows, accounts)
 
 
 def test_a_window_without_enough_history_spoils_no_other() -> None:
