@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -61,8 +62,8 @@ def market() -> tuple[Bars, list[int]]:
 
 
 def trade(bars: Bars, actions: list[int]) -> Trajectory:
-    """Ours."""
-    return simulate_known(bars, actions, 3, _RULES, CAPITAL)
+    """Ours, of bars that are checked anew, and of which nothing is kept from before."""
+    return simulate_known(replace(bars), actions, 3, _RULES, CAPITAL)
 
 
 def orders(bars: Bars, ours: Trajectory) -> NDArray[np.float64]:

@@ -178,12 +178,12 @@ def _transform(policy: MlpPolicy, series: Sequence[Floats], cut: Plan, shift: Fl
     for first in range(0, hidden.shape[1], chunk):
         units = slice(first, first + chunk)
         rows = policy.rows[units, :, :n_market]
-        if len(rows) < len(space.even):
+        if len(rows) < space.even.shape[2]:
             space = _Workspace(cut, n_market, len(rows))
-        _fold(rows, cut.centre, space.even, space.odd)
-        np.matmul(cosines, space.even, out=space.spectrum[:, :, :n_market])
-        np.matmul(sines[:, 1:], space.odd, out=space.spectrum[:, :, n_market:])
-        np.matmul(seen, space.spectrum.transpose(1, 2, 0), out=space.product)
+        _fold(rows.transpose(1, 2, 0), cut.centre, space.even, space.odd)
+        np.matmul(cosines, _flat(space.even), out=space.cosines)
+        np.matmul(sines[:, 1:], _flat(space.odd), out=space.sines)
+        np.matmul(seen, space.spectrum, out=space.product)
         np.matmul(back[0], space.real, out=space.back_even)
         np.matmul(back[1][1:], space.imaginary, out=space.back_odd)
         _unfold(space.back_even, space.back_odd, space.found)
@@ -196,33 +196,39 @@ class _Workspace:
     """Arrays for so many units, allocated once: memory that is new again and again costs more than the arithmetic.
 
     Attributes:
-        even, odd: weights around the middle of the window, (units, times from 0 or from 1, n_market).
-        spectrum: (units, frequencies, 2 x n_market).
+        even, odd: weights around the middle of the window, (times from 0 or from 1, n_market, units).
+        spectrum: (frequencies, 2 x n_market, units); ``cosines`` and ``sines``, flat, are its halves.
         product: (frequencies, 2 x blocks, units); ``real`` and ``imaginary`` are its halves, a row for each frequency.
         back_even, back_odd: (times from 0 or from 1, blocks x units); ``found``: (outputs, blocks x units).
     """
 
     def __init__(self, cut: Plan, n_market: int, units: int) -> None:
         wide = cut.blocks * units
-        self.even = np.empty((units, cut.centre + 1, n_market))
-        self.odd = np.empty((units, cut.centre, n_market))
-        self.spectrum = np.empty((units, cut.frequencies, 2 * n_market))
+        self.even = np.empty((cut.centre + 1, n_market, units))
+        self.odd = np.empty((cut.centre, n_market, units))
+        self.spectrum = np.empty((cut.frequencies, 2 * n_market, units))
+        self.cosines, self.sines = np.hsplit(_flat(self.spectrum), 2)
         self.product = np.empty((cut.frequencies, 2 * cut.blocks, units))
-        self.real, self.imaginary = np.hsplit(self.product.reshape(cut.frequencies, -1), 2)
+        self.real, self.imaginary = np.hsplit(_flat(self.product), 2)
         self.back_even = np.empty((cut.middle + 1, wide))
         self.back_odd = np.empty((cut.middle, wide))
         self.found = np.empty((cut.outputs, wide))
 
 
-def _fold(rows: Weights, centre: int, even: Floats, odd: Floats) -> None:
-    """Sums and differences of what is as far after the middle of the window as before; (units, window, features)."""
-    later, earlier = rows[:, centre + 1 :], rows[:, :centre][:, ::-1]
-    both = later.shape[1]  # of an even window the earliest row has no partner
-    even[:, 0] = rows[:, centre]
-    np.add(later, earlier[:, :both], out=even[:, 1 : both + 1], dtype=np.float64)
-    np.subtract(later, earlier[:, :both], out=odd[:, :both], dtype=np.float64)
-    even[:, both + 1 :] = earlier[:, both:]
-    np.negative(earlier[:, both:], out=odd[:, both:], dtype=np.float64)
+def _flat(rows: Floats) -> Floats:
+    """A row for each of the first axis, without a copy."""
+    return rows.reshape(len(rows), math.prod(rows.shape[1:]))
+
+
+def _fold(weights: Weights, centre: int, even: Floats, odd: Floats) -> None:
+    """Sums and differences of what is as far after the middle of the window as before; (window, features, units)."""
+    later, earlier = weights[centre + 1 :], weights[:centre][::-1]
+    both = len(later)  # of an even window the earliest row has no partner
+    even[0] = weights[centre]
+    np.add(later, earlier[:both], out=even[1 : both + 1], dtype=np.float64)
+    np.subtract(later, earlier[:both], out=odd[:both], dtype=np.float64)
+    even[both + 1 :] = earlier[both:]
+    np.negative(earlier[both:], out=odd[both:], dtype=np.float64)
 
 
 def _unfold(even: Floats, odd: Floats, found: Floats) -> None:
