@@ -48,7 +48,7 @@ class Accelerator:
     @cached_property
     def _cuda(self) -> TorchDevice | None:
         if self.choice == "auto":
-            return None if why_not_cuda(list_devices(os.environ)) or cuda_problem() else TorchDevice("cuda")
+            return None if why_not_cuda(list_devices(os.environ), os.environ) or cuda_problem() else TorchDevice("cuda")
         if os.environ.get("CUDA_VISIBLE_DEVICES") == "":
             return None  # a worker for which no GPU has room
         if problem := cuda_problem():

@@ -35,7 +35,7 @@ def test_a_gpu_is_used_where_it_is_worth_it(
 ) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(accelerator, "list_devices", lambda _: found)
-    monkeypatch.setattr(accelerator, "why_not_cuda", lambda devices: "" if devices else "no GPU was found")
+    monkeypatch.setattr(accelerator, "why_not_cuda", lambda devices, _: "" if devices else "no GPU was found")
     monkeypatch.setattr(accelerator, "cuda_problem", lambda: None if found else pytest.fail("torch was loaded"))
 
     assert Accelerator(choice).device_for(POLICY, bars) == expected
@@ -44,7 +44,7 @@ def test_a_gpu_is_used_where_it_is_worth_it(
 def test_a_gpu_that_torch_cannot_use_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(accelerator, "list_devices", lambda _: (GPU,))
-    monkeypatch.setattr(accelerator, "why_not_cuda", lambda _: "")
+    monkeypatch.setattr(accelerator, "why_not_cuda", lambda *_: "")
     monkeypatch.setattr(accelerator, "cuda_problem", lambda: "torch finds no usable GPU")
 
     assert Accelerator("auto").device_for(POLICY, MUCH) is None

@@ -11,6 +11,7 @@ from importlib import metadata
 
 DEFAULT_BUDGET = 2048  # MiB: the context of one CUDA process, a large policy and its working memory
 _TIMEOUT_S = 20.0  # a driver that has to wake up takes seconds; one that hangs must not hold up the gate
+_EMULATE = "CUBLAS_EMULATE_DOUBLE_PRECISION"  # a switch of cuBLAS, since CUDA 13.0
 _GPU = re.compile(r"GPU\s+(?P<index>\d+):\s*(?P<name>.+?)\s*\(UUID:\s*(?P<uuid>GPU-[0-9a-fA-F-]+)\)")
 _MIG = re.compile(r"MIG\s+(?P<name>\S+)\s+Device\s+\d+:\s*\(UUID:\s*(?P<uuid>MIG-[0-9a-zA-Z/-]+)\)")
 _MIG_MEMORY = re.compile(r"\.(\d+)gb")
@@ -60,10 +61,12 @@ def list_devices(environ: Mapping[str, str]) -> tuple[Device, ...]:
     return visible(parse_listing(listing, parse_memory(memory)), environ.get("CUDA_VISIBLE_DEVICES"))
 
 
-def why_not_cuda(devices: Sequence[Device]) -> str:
+def why_not_cuda(devices: Sequence[Device], environ: Mapping[str, str]) -> str:
     """What speaks against a GPU as far as can be told without loading torch; empty when nothing does."""
     if not devices:
         return "no GPU was found"
+    if environ.get(_EMULATE, "0") not in ("", "0"):
+        return f"{_EMULATE} is set, and what emulated float64 rounds is not known"
     version = metadata.version("torch")
     return f"torch {version} is built without CUDA" if version.endswith("+cpu") else ""
 

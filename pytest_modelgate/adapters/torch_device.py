@@ -2,7 +2,8 @@
 
 Float64 throughout, although GPUs are faster in float32: of many windows at once the transforms leave so little to
 multiply that a year of hours takes milliseconds, next to none of the actions is uncertain then, and no setting for
-reduced precision (TF32, BF16) applies to it.
+reduced precision (TF32, BF16) applies to it. The one that does, cuBLAS's emulation of float64, rules the GPU out: see
+``devices.why_not_cuda``.
 """
 
 from __future__ import annotations

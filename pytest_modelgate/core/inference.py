@@ -16,7 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_modelgate.core.convolution import Plan, convolve, plan, reach
-from pytest_modelgate.core.policy import Actions, Floats, MlpPolicy, Policy, Weights, activate, check_activation, greedy
+from pytest_modelgate.core.policy import (
+    ACCOUNT_FEATURES,
+    Actions,
+    Floats,
+    MlpPolicy,
+    Policy,
+    Weights,
+    activate,
+    check_activation,
+    greedy,
+)
 from pytest_modelgate.core.reference import reference_logits
 from pytest_modelgate.core.rounding import Norms, certify, first_layer_error, logit_errors, norms_of, split
 from pytest_modelgate.errors import CheckpointError
@@ -252,6 +262,9 @@ class _Bulk:
     ) -> Actions:
         window, ends = self.network.policy.window, np.cumsum(self.cut.counts)
         for at in np.flatnonzero(~certain).tolist():
+            if not np.isfinite(accounts[at]).all():  # never certain, hence found here
+                name = ACCOUNT_FEATURES[int(np.argmin(np.isfinite(accounts[at])))]
+                raise CheckpointError("account features", f"{name} is not finite", "Set a smaller --gate-capital")
             number = int(np.searchsorted(ends, rows[at], side="right"))
             first = rows[at] - ends[number] + self.cut.counts[number]
             market = self.series[number][first : first + window]

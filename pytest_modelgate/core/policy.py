@@ -136,7 +136,13 @@ class MlpPolicy:
 
 
 def greedy(logits: Floats) -> Actions:
-    """The action of each row: the largest logit, the lowest index on ties."""
+    """The action of each row: the largest logit, the lowest index on ties.
+
+    Raises:
+        CheckpointError: a logit is not finite.
+    """
+    if not np.isfinite(logits).all():
+        raise CheckpointError("policy", "produced a logit that is not finite", "Train the model again")
     actions: Actions = np.argmax(logits, axis=-1).astype(np.int64)
     return actions
 

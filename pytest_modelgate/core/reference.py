@@ -8,8 +8,6 @@ actions are so close that the fast evaluation in ``inference`` cannot tell them 
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from pytest_modelgate.core.policy import Floats, MlpPolicy, Weights, check_activation
@@ -18,7 +16,8 @@ from pytest_modelgate.errors import CheckpointError
 _BLOCK = 1 << 17  # products that are added up at a time: they stay in the cache
 _TERMS = 14  # of the series of expm1 within half a binary order of magnitude: what is left out is below 2**-58
 _LN2_HIGH = float.fromhex("0x1.62e42fee00000p-1")  # 33 bits, so that its multiples by up to 20 bits are exact
-_LN2_LOW = math.log(2.0) - _LN2_HIGH
+_LN2 = float.fromhex("0x1.62e42fefa39efp-1")
+_LN2_LOW = _LN2 - _LN2_HIGH
 
 
 def reference_logits(policy: MlpPolicy, observation: Floats) -> Floats:
@@ -71,7 +70,7 @@ def _elu(values: Floats) -> Floats:
 def _expm1(values: Floats) -> Floats:
     """``exp(values) - 1`` for values of at most 0, good to a few units in the last place."""
     values = np.maximum(values, -60.0)  # where it is -1 already
-    powers = np.rint(values / math.log(2.0))
+    powers = np.rint(values / _LN2)
     rest = (values - powers * _LN2_HIGH) - powers * _LN2_LOW
     series = np.ones_like(rest)
     for term in range(_TERMS, 1, -1):

@@ -90,10 +90,8 @@ def norms_of(policy: MlpPolicy) -> Norms:
     layers = []
     for number, (weight, bias) in enumerate(zip(policy.weights, policy.biases, strict=True), start=1):
         rows = _row_norms(weight)
-        frobenius, biases = (
-            _SLACK * float(np.linalg.norm(rows)),
-            _SLACK * float(np.linalg.norm(bias.astype(np.float64))),
-        )
+        with np.errstate(over="ignore", under="ignore"):
+            frobenius, biases = (_SLACK * float(np.linalg.norm(part)) for part in (rows, bias.astype(np.float64)))
         if not math.isfinite(frobenius + biases):
             _refuse_non_finite(weight, bias, number)
         spectral = _spectral(weight, frobenius) if 2 < number < len(policy.weights) else frobenius
@@ -126,8 +124,9 @@ def _spectral(weight: Weights, frobenius: float) -> float:
     wide = (weight if weight.shape[0] <= weight.shape[1] else weight.T).astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         gram = wide @ wide.T
-        squared = float(np.linalg.norm(gram @ gram)) + _gamma(len(gram)) * float(np.linalg.norm(gram)) ** 2
-    bound = _SLACK * math.sqrt(math.sqrt(squared) + _gamma(wide.shape[1]) * frobenius**2)
+        size = float(np.linalg.norm(gram))
+        squared = float(np.linalg.norm(gram @ gram)) + _gamma(len(gram)) * size * size
+    bound = _SLACK * math.sqrt(math.sqrt(squared) + _gamma(wide.shape[1]) * frobenius * frobenius)
     return min(frobenius, bound)
 
 
@@ -170,23 +169,17 @@ def logit_errors(
     largest, rounded = LARGEST[kind], _ACTIVATION * (ROUNDOFF[kind] + _U)
     with np.errstate(all="ignore"):
         possible = np.ones(len(seen), dtype=np.bool_)
-        apart, share = relative * seen, relative
+        values, apart, share = seen + _TINY, np.zeros(len(seen)), relative
+        following = [*(layer.inputs for layer in norms.layers[1:]), norms.head_inputs]
         for number, layer in enumerate(norms.layers):
-            if number:
-                share = _layer_error(layer.inputs, kind)
-                scale = (layer.frobenius + _TINY) * (sizes[:, number - 1] + apart + _TINY) + layer.bias
-                apart = layer.spectral * apart + share * scale
-            else:
-                scale = layer.frobenius * seen + layer.bias
-                apart = relative * (scale + _TINY) + _SLACK * ROUNDOFF[kept] * (sizes[:, 0] + _TINY)
+            scale = (layer.frobenius + _TINY) * values + layer.bias
+            apart = layer.spectral * apart + share * scale
+            if number == 0:
+                apart += _SLACK * ROUNDOFF[kept] * (sizes[:, 0] + _TINY)
                 possible &= scale < LARGEST[kept]
             possible &= scale < largest
             apart = _SLACK * (apart + rounded * (sizes[:, number] + _TINY))
-        values = sizes[:, -1] + apart + _TINY if norms.layers else seen
-        if norms.layers:
-            share = _layer_error(norms.head_inputs, kind)
-        else:
-            apart = np.zeros(len(seen))
+            values, share = sizes[:, number] + apart + _TINY, _layer_error(following[number], kind)
         scale = (norms.head + _TINY) * values[:, None] + norms.head_bias
         bounds = _SLACK * (norms.head * apart[:, None] + share * scale)
         return np.where(possible[:, None] & (scale < largest), bounds, np.inf)

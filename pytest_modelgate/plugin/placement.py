@@ -59,7 +59,7 @@ def check_device(config: pytest.Config) -> None:
     from pytest_modelgate.adapters.torch_device import cuda_problem
     from pytest_modelgate.errors import SettingsError
 
-    if problem := why_not_cuda(found_devices(config)) or cuda_problem(compute=False):
+    if problem := why_not_cuda(found_devices(config), os.environ) or cuda_problem(compute=False):
         raise SettingsError("--gate-device cuda", problem, USE_ANOTHER)
 
 
@@ -68,7 +68,7 @@ def describe_device(config: pytest.Config) -> str:
     choice = device_choice(config)
     if choice == "cpu":
         return "device cpu"
-    if problem := why_not_cuda(found_devices(config)):
+    if problem := why_not_cuda(found_devices(config), os.environ):
         return f"device cpu, since {problem}"
     names = ", ".join(sorted({plain(device.name) for device in found_devices(config)}))
     return (

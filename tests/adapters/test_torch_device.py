@@ -1,5 +1,7 @@
 """The path of GPUs on torch's own processor backend: all of it but the name of the device."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,12 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from policy_oracle import market_for, network, networks
 
+from pytest_modelgate.adapters import torch_device
 from pytest_modelgate.adapters.torch_device import TorchDevice, cuda_problem
 from pytest_modelgate.core.convolution import convolve, plan
-from pytest_modelgate.core.inference import Observed, decide
+from pytest_modelgate.core.inference import Network, Observed, decide, decide_all
 from pytest_modelgate.core.policy import MlpPolicy
+from pytest_modelgate.errors import CheckpointError
 
-DEVICE = TorchDevice("cpu")
+DEVICE, F64 = TorchDevice("cpu"), np.dtype(np.float64)
 
 
 @settings(deadline=None, max_examples=40)
@@ -39,6 +43,35 @@ def test_the_first_layer_is_the_same_up_to_rounding(windows: int) -> None:
     assert bool(cut.length) == (windows > 100)
     assert found is not None
     assert np.allclose(found, convolve(policy, series, cut, shift, np.dtype(np.float64)), rtol=1e-12, atol=1e-12)
+
+
+def test_norms_of_hidden_values_are_those_of_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_device, "_UNITS", 16)  # of 70, in several pieces
+    monkeypatch.setattr(torch_device, "_ROWS", 50)
+    chance = np.random.default_rng(4)
+    policy = network(chance, [70, 30], window=30, n_market=5)
+    market, shift = market_for(policy, chance, 320), chance.normal(size=70)
+    cut = plan([320], 30, 5)
+
+    found = DEVICE.evaluate(policy, [market], cut, shift)
+    assert cut.length
+    assert found is not None
+    expected = Network(policy).finish(convolve(policy, [market], cut, shift, F64), F64)
+    for one, other in zip(found, expected, strict=True):
+        assert np.allclose(one, other, rtol=1e-10)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_what_is_not_finite_is_refused_as_by_the_processor(number: int) -> None:
+    policy = network(np.random.default_rng(1), [5, 4])
+    market = [np.ones((9, 3)), np.ones((9, 3))]
+    market[number][6, 1] = np.inf
+    with pytest.raises(CheckpointError, match="market features: column 1 is not finite at row 6"):
+        decide_all(policy, market, np.empty(0), DEVICE)
+
+    huge = replace(policy, weights=[np.full(weight.shape, 1e308) for weight in policy.weights])
+    with pytest.raises(CheckpointError, match="layer 1 of 3 produced a number that is not finite"):
+        decide(huge, np.full((9, 3), 1e9), np.empty(0), DEVICE)
 
 
 def test_near_ties_are_decided_by_definition_all_the_same() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from policy_oracle import network
 
-from pytest_modelgate.core.convolution import Plan, convolve, plan
+from pytest_modelgate.core.convolution import Plan, convolve, plan, reach
 from pytest_modelgate.core.policy import Floats, MlpPolicy
 
 F64 = np.dtype(np.float64)
@@ -43,6 +43,20 @@ def test_however_it_is_cut_it_is_the_product_with_every_window(
 
     for chosen in (cut, Plan(tuple(counts), window, 0, 256)):
         assert np.allclose(convolve(policy, series, chosen, shift, F64), expected, rtol=0, atol=1e-12)
+
+
+def test_the_reach_of_a_window_is_the_norm_of_its_own_block() -> None:
+    chance = np.random.default_rng(2)
+    counts, window, outputs = (7, 0, 12), 4, 5
+    series = [chance.normal(size=(count + window - 1, 2)) for count in counts]
+    found = reach(series, Plan(counts, window, window + outputs - 1, outputs))
+
+    expected = []
+    for market, count in zip(series, counts, strict=True):
+        for at in range(count):
+            first = at - at % outputs
+            expected.append(float(np.linalg.norm(market[first : first + outputs + window - 1])))
+    assert np.allclose(found, expected, rtol=1e-14)
 
 
 def test_long_series_are_transformed_and_short_ones_are_not() -> None:

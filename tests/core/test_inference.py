@@ -96,6 +96,41 @@ def test_near_ties_are_decided_by_definition(
         assert set(found) == {0}
 
 
+def tuned(policy: MlpPolicy, market: Floats, bar: int, margin: float, chance: np.random.Generator) -> MlpPolicy:
+    """The last biases such that at one bar all outputs, of different rows, are alike but for a relative margin."""
+    logits = reference_logits(policy, observation(market[bar : bar + policy.window], np.empty(0)))
+    wanted = logits.max() * (1.0 + margin * chance.standard_normal(len(logits)))
+    return replace(policy, biases=[*policy.biases[:-1], policy.biases[-1] + wanted - logits])
+
+
+@pytest.mark.parametrize("many", [0, 1 << 20])
+@pytest.mark.parametrize("activation", ["tanh", "relu", "elu"])
+def test_ties_of_different_outputs_are_decided_by_definition(
+    activation: str, many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inference, "_MANY", many)
+    chance = np.random.default_rng(12)
+    for _ in range(60):
+        hidden = [int(units) for units in chance.integers(1, 40, chance.integers(1, 4))]
+        policy = network(chance, hidden, window=20, n_market=3, n_actions=7, activation=activation)
+        market, bar = market_for(policy, chance, 6), int(chance.integers(6))
+        policy = tuned(policy, market, bar, 10.0 ** chance.uniform(-16, -5), chance)
+        assert decide(policy, market, np.empty(0)).tolist() == by_definition(policy, market)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-140, 1e-165, 1e-300])
+def test_features_too_small_to_be_squared_are_reckoned_with(scale: float) -> None:
+    chance = np.random.default_rng(13)
+    weights = chance.normal(size=40).astype(np.float32)
+    policy = MlpPolicy(
+        [np.array([chance.permutation(weights) for _ in range(3)])], [np.zeros(3, np.float32)], "tanh", 4, 0, 10
+    )  # on features that are all alike only the order of summation tells the outputs apart
+    market = np.full((60, 4), scale * 0.7)
+
+    with np.errstate(under="ignore"):
+        assert decide(policy, market, np.empty(0)).tolist() == by_definition(policy, market)
+
+
 @pytest.mark.parametrize("spike", [1e4, 1e8, 1e12, 1e200])
 def test_a_spike_leaks_into_no_other_action(spike: float) -> None:
     chance = np.random.default_rng(4)
@@ -172,10 +207,11 @@ def test_most_bars_of_an_ordinary_network_need_float32_alone(monkeypatch: pytest
 
 def test_several_series_at_once_are_as_each_by_itself() -> None:
     chance = np.random.default_rng(9)
-    policy = network(chance, [30, 10], window=7)
+    policy = near_tied(network(chance, [30, 10], window=7), 1e-15)
     series = [market_for(policy, chance, 40), market_for(policy, chance, 1)[:3], market_for(policy, chance, 90)]
 
     found = decide_all(policy, series, np.empty(0))
+    assert np.unique(np.concatenate(found)).tolist() == [0, 1, 2]
     assert [len(actions) for actions in found] == [40, 0, 90]
     for actions, market in zip(found, series, strict=True):
         assert actions.tolist() == decide(policy, market, np.empty(0)).tolist()
@@ -186,9 +222,10 @@ def test_a_series_shorter_than_a_window_has_no_actions() -> None:
 
 
 @pytest.mark.parametrize(("layer", "name"), [(0, "weight of layer 1"), (2, "weight of layer 3")])
-def test_a_weight_that_is_not_finite_is_refused_by_its_layer(layer: int, name: str) -> None:
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_weight_that_is_not_finite_is_refused_by_its_layer(layer: int, name: str, value: float) -> None:
     policy = network(np.random.default_rng(1), [5, 4])
-    policy.weights[layer][1, 2] = np.nan
+    policy.weights[layer][1, 2] = value
 
     with pytest.raises(CheckpointError, match=rf"policy, {name}: holds a number that is not finite"):
         decide(policy, np.ones((9, 3)), np.empty(0))
@@ -202,21 +239,42 @@ def test_a_bias_that_is_not_finite_is_refused_by_its_layer() -> None:
         decide(policy, np.ones((9, 3)), np.empty(0))
 
 
-def test_a_feature_that_is_not_finite_is_refused_by_its_column() -> None:
-    market = np.ones((9, 3))
-    market[6, 1] = np.nan
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_a_feature_that_is_not_finite_is_refused_by_its_column(number: int, value: float) -> None:
+    series = [np.ones((9, 3)), np.ones((9, 3))]
+    series[number][6, 1] = value
 
     with pytest.raises(CheckpointError, match=r"market features: column 1 is not finite at row 6"):
-        decide(network(np.random.default_rng(1), [5, 4]), market, np.empty(0))
+        decide_all(network(np.random.default_rng(1), [5, 4]), series, np.empty(0))
 
 
-@pytest.mark.parametrize(("size", "layer"), [(1e308, 1), (1e150, 2), (1e100, 3)])
-def test_a_layer_that_overflows_is_refused_by_its_number(size: float, layer: int) -> None:
-    policy = network(np.random.default_rng(1), [5, 4], activation="relu")
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_account_feature_that_is_not_finite_is_refused_by_its_name(value: float) -> None:
+    policy = network(np.random.default_rng(1), [5, 4], n_account=3)
+
+    with pytest.raises(CheckpointError, match=r"account features: drawdown is not finite"):
+        decide(policy, np.ones((9, 3)), np.array([0.0, 0.5, value]))
+
+
+@pytest.mark.parametrize(
+    ("size", "layer", "activation"),
+    [(1e308, 1, "relu"), (1e308, 1, "tanh"), (1e150, 2, "relu"), (1e100, 3, "relu"), (1e100, 3, "elu")],
+)
+def test_a_layer_that_overflows_is_refused_by_its_number(size: float, layer: int, activation: str) -> None:
+    policy = network(np.random.default_rng(1), [5, 4], activation=activation)
     huge = replace(policy, weights=[np.full(weight.shape, size) for weight in policy.weights])
 
     with pytest.raises(CheckpointError, match=rf"policy: layer {layer} of 3 produced a number that is not finite"):
         decide(huge, np.full((9, 3), 1e9), np.empty(0))
+
+
+def test_finite_numbers_whose_squares_are_not_decide() -> None:
+    weights = [np.eye(4), np.eye(4), np.zeros((4, 4)), np.eye(3, 4)]
+    weights[2][0, 0] = 1.3402e154
+    policy = MlpPolicy(weights, [np.array([1e200, 0, 0, 0]), *map(np.zeros, (4, 4, 3))], "tanh", 4, 0, 1)
+
+    assert decide(policy, np.ones((3, 4)), np.empty(0)).tolist() == by_definition(policy, np.ones((3, 4)))
 
 
 def test_an_unknown_activation_is_refused() -> None:

@@ -51,5 +51,11 @@ def test_a_logit_that_is_not_finite_is_refused() -> None:
         policy.logits(np.array([[1e10]]), np.empty(0))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_logit_that_is_not_finite_is_no_action(value: float) -> None:
+    with pytest.raises(CheckpointError, match="not finite"):
+        greedy(np.array([[1.0, value, 0.0]]))
+
+
 def test_ties_go_to_the_lowest_index() -> None:
     assert greedy(np.array([[1.0, 1.0, 0.0], [0.0, 2.0, 2.0]])).tolist() == [0, 1]

@@ -8,11 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from policy_oracle import market_for, network, networks, observation
 
+from pytest_modelgate.core import rounding
 from pytest_modelgate.core.convolution import Plan, convolve, plan, reach
 from pytest_modelgate.core.inference import Network
 from pytest_modelgate.core.policy import Floats, MlpPolicy
 from pytest_modelgate.core.reference import reference_logits
-from pytest_modelgate.core.rounding import Layer, Norms, certify, first_layer_error, logit_errors, norms_of
+from pytest_modelgate.core.rounding import (
+    Layer,
+    Norms,
+    _row_norms,
+    certify,
+    first_layer_error,
+    logit_errors,
+    norms_of,
+)
 
 Precisions = tuple[np.dtype[np.floating], np.dtype[np.floating]]
 KINDS: list[np.dtype[np.floating]] = [np.dtype(np.float32), np.dtype(np.float64)]
@@ -99,8 +108,8 @@ def test_the_spectral_bound_is_one_and_close(shape: tuple[int, int]) -> None:
     assert true <= bound <= 1.8 * true
 
 
-@pytest.mark.parametrize("size", [1.0, 1e-18, 1e-30, 1e15])
-def test_norms_in_float32_are_never_too_small(size: float) -> None:
+@pytest.mark.parametrize("size", [1.0, 1e-30, 1e15])
+def test_norms_in_float32_are_neither_too_small_nor_wide(size: float) -> None:
     chance = np.random.default_rng(6)
     policy = network(chance, [40], window=500, n_market=10)
     policy.weights[0][:] *= np.float32(size)
@@ -141,13 +150,57 @@ def test_of_two_outputs_that_are_alike_the_first_is_certain() -> None:
     assert (rivals.tolist(), found.tolist(), sure.tolist()) == ([True, True, False], [0], [True])
 
 
-def _bounds(layers: list[Layer], kind: np.dtype[np.floating], relative: float = 0.0) -> Floats:
-    """Of one logit after hidden values of norm 2, its head's row of norm 1."""
-    norms = Norms(layers, 1, np.ones(1), np.zeros(1), np.array([True]))
-    found: Floats = logit_errors(norms, relative, np.ones(1), np.full((1, len(layers)), 2.0), kind=kind, kept=KINDS[1])[
-        0
-    ]
+def test_norms_in_float32_make_up_for_what_is_lost_beside_a_large_number() -> None:
+    weight = np.full((1, 100_000), 1.7e-4, np.float32)  # whose square is lost beside 1
+    weight[0, :64] = 1.0
+
+    true = float(np.linalg.norm(weight.astype(np.float64)))
+    assert _row_norms(weight)[0] >= true
+
+
+def _bounds(
+    layers: list[Layer],
+    kind: np.dtype[np.floating],
+    relative: float = 0.0,
+    *,
+    hidden: float = 2.0,
+    seen: float = 1.0,
+    bias: float = 0.0,
+    kept: np.dtype[np.floating] = KINDS[1],
+) -> Floats:
+    """Of one logit, its head's row of norm 1."""
+    norms = Norms(layers, 1, np.ones(1), np.full(1, bias), np.array([True]))
+    sizes = np.full((1, len(layers)), hidden)
+    found: Floats = logit_errors(norms, relative, np.full(1, seen), sizes, kind=kind, kept=kept)[0]
     return found
+
+
+NOTHING = Layer(1, 0.0, 0.0, 0.0)
+HEAD = 1 + 1 + 8  # roundings of a sum of one term
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_an_activation_rounds_counts(kind: np.dtype[np.floating]) -> None:
+    assert _bounds([NOTHING], kind)[0] >= (16 + HEAD) * rounding.ROUNDOFF[kind] * 2.0
+
+
+def test_what_keeping_sums_rounds_counts() -> None:
+    assert _bounds([NOTHING], KINDS[1], kept=KINDS[0])[0] >= 2.0**-24 * 2.0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_biases_are_rounded_too(kind: np.dtype[np.floating]) -> None:
+    large, roundoff = Layer(1, 0.0, 0.0, 1e3), rounding.ROUNDOFF[kind]
+    assert _bounds([large], kind, 1e-2)[0] >= 1e-2 * 1e3
+    assert _bounds([NOTHING, large], kind)[0] >= HEAD * roundoff * 1e3
+    assert _bounds([NOTHING], kind, bias=1e3)[0] >= HEAD * roundoff * 1e3
+    assert _bounds([], kind, 1e-2, bias=1e3)[0] >= 1e-2 * 1e3
+
+
+@pytest.mark.parametrize("layers", [[], [NOTHING], [NOTHING, NOTHING]])
+@pytest.mark.parametrize("kind", KINDS)
+def test_numbers_too_small_to_show_leave_a_bound(layers: list[Layer], kind: np.dtype[np.floating]) -> None:
+    assert _bounds(layers, kind, 1e-12, hidden=0.0, seen=0.0)[0] > 0.0
 
 
 def test_what_a_layer_rounds_counts_in_full() -> None:
@@ -158,7 +211,8 @@ def test_what_a_layer_rounds_counts_in_full() -> None:
 
 
 def test_what_the_first_layer_is_off_passes_through_the_others() -> None:
-    assert _bounds([Layer(1, 1.0, 3.0, 0.0), Layer(1, 7.0, 9.0, 0.0)], KINDS[1], 1e-3)[0] >= 7.0 * 1e-3 * 3.0
+    found = _bounds([Layer(1, 1.0, 3.0, 0.0), Layer(1, 7.0, 9.0, 0.0)], KINDS[1], 1e-3)[0]
+    assert found >= 1.0005 * 7.0 * 1e-3 * 3.0  # something is left for what rounds in the bounds themselves
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -172,4 +226,5 @@ def test_transforms_may_be_off_by_what_their_sums_may() -> None:
     policy = network(np.random.default_rng(5), [4], window=40, n_market=5)
     spectra = (128 + 18) * math.sqrt(128) + (40 + 18) * math.sqrt(40)
     assert first_layer_error(policy, 128) >= math.sqrt(2) * (spectra + 2 * 5 + 128 + 20) * 2.0**-53
-    assert first_layer_error(policy, 0) >= 2 * policy.obs_dim * 2.0**-53
+    more = 4  # bias, account, weights and values converted
+    assert first_layer_error(policy, 0) >= 2 * (policy.obs_dim + more) * 2.0**-53

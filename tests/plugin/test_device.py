@@ -45,6 +45,14 @@ def test_the_header_says_where_and_why_not(
     assert describe_device(config) == told
 
 
+def test_float64_that_is_emulated_is_not_used(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUBLAS_EMULATE_DOUBLE_PRECISION", "1")
+    monkeypatch.setattr(metadata, "version", lambda _: "2.13.0")
+
+    told = describe_device(_config(pytester, "auto", GPU))
+    assert told.startswith("device cpu, since CUBLAS_EMULATE_DOUBLE_PRECISION is set")
+
+
 @pytest.mark.parametrize("version", ["2.13.0+cpu", "2.13.0"])  # the second looks as if it were built with CUDA
 def test_a_gpu_that_cannot_be_used_is_refused_when_asked_for(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, version: str
