@@ -14,10 +14,10 @@ settings.load_profile("modelgate")
 
 
 def pytest_configure() -> None:
-    """Runs of the gate in tests tell nobody but us: not the job that the tests themselves run in."""
+    """Runs of the gate in tests tell nobody but us: not the job that the tests run in. They heed Ctrl-C, unlike it."""
     for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
         os.environ.pop(name, None)
-    # A job in the background ignores Ctrl-C, and so would the runs that tests interrupt.
+    # A job in the background ignores it, and so would whatever it starts.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

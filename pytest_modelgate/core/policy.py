@@ -130,8 +130,7 @@ class MlpPolicy:
     def _remaining_layers(self, hidden: Floats) -> Floats:
         for weight, bias in zip(self.weights[1:], self.biases[1:], strict=True):
             hidden = activate(self.activation, hidden) @ weight.T + bias
-        if not np.isfinite(hidden).all():
-            raise CheckpointError("policy", "produced a logit that is not finite", "Train the model again")
+        _refuse_non_finite(hidden)
         return hidden
 
 
@@ -141,10 +140,14 @@ def greedy(logits: Floats) -> Actions:
     Raises:
         CheckpointError: a logit is not finite.
     """
-    if not np.isfinite(logits).all():
-        raise CheckpointError("policy", "produced a logit that is not finite", "Train the model again")
+    _refuse_non_finite(logits)
     actions: Actions = np.argmax(logits, axis=-1).astype(np.int64)
     return actions
+
+
+def _refuse_non_finite(logits: Floats) -> None:
+    if not np.isfinite(logits).all():
+        raise CheckpointError("policy", "produced a logit that is not finite", "Train the model again")
 
 
 def check_activation(name: str) -> None:

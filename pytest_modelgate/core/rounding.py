@@ -21,7 +21,8 @@ k is at most ||x|| ||w|| (Cauchy and Parseval). So for a unit
 
     |y_f - y| <= sqrt(2) (gamma(N + 18) sqrt(N) + gamma(W + 18) sqrt(W) + gamma(2F) + gamma(N + 20)) ||w|| ||x||
 
-Numbers too small for float32, or flushed to zero, are covered by ``_TINY``; beyond ``LARGEST`` nothing is certain.
+Numbers too small for float32, or to be squared, or flushed to zero, are covered by ``_TINY``; beyond ``LARGEST``
+nothing is certain.
 """
 
 from __future__ import annotations

@@ -62,13 +62,16 @@ def test_norms_of_hidden_values_are_those_of_the_processor(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_what_is_not_finite_is_refused_as_by_the_processor(number: int) -> None:
+def test_a_feature_that_is_not_finite_is_refused_as_by_the_processor(number: int) -> None:
     policy = network(np.random.default_rng(1), [5, 4])
     market = [np.ones((9, 3)), np.ones((9, 3))]
     market[number][6, 1] = np.inf
     with pytest.raises(CheckpointError, match="market features: column 1 is not finite at row 6"):
         decide_all(policy, market, np.empty(0), DEVICE)
 
+
+def test_a_layer_that_overflows_is_refused_as_by_the_processor() -> None:
+    policy = network(np.random.default_rng(1), [5, 4])
     huge = replace(policy, weights=[np.full(weight.shape, 1e308) for weight in policy.weights])
     with pytest.raises(CheckpointError, match="layer 1 of 3 produced a number that is not finite"):
         decide(huge, np.full((9, 3), 1e9), np.empty(0), DEVICE)

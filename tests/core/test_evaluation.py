@@ -1,6 +1,6 @@
 """One window, against the slow and obvious way: at every bar, what was known at its close, and nothing else."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -128,30 +128,22 @@ def test_windows_with_a_true_account_share_a_first_layer_that_has_room(
     assert found == expected
 
 
-def test_what_is_known_of_a_neutral_account_is_not_asked_for_as_a_guess() -> None:
-    asked = [0, 0]
-    for known in (0, 1):
-        made = subject(3)
-        if known:
-            evaluate(made, WINDOW, "neutral", 10_000.0)
-        ask = made.ask(ROWS)
-        counted = CountedAsking(ask)
-        vars(made)["ask"] = lambda _, counted=counted: counted
-        evaluate(made, WINDOW, "tracked", 10_000.0)
-        asked[known] = counted.rows
+def test_what_is_known_of_a_neutral_account_is_not_asked_for_as_a_guess(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    decide = Observed.decide
 
-    assert asked[0] == asked[1] + 48
+    def counted(self: Observed, rows: NDArray[np.int64], accounts: Floats) -> Actions:
+        asked.append(len(rows))
+        return decide(self, rows, accounts)
 
+    monkeypatch.setattr(Observed, "decide", counted)
+    evaluate(subject(3), WINDOW, "tracked", 10_000.0)
+    unknown, known = sum(asked), subject(3)
+    evaluate(known, WINDOW, "neutral", 10_000.0)
+    asked.clear()
+    evaluate(known, WINDOW, "tracked", 10_000.0)
 
-class CountedAsking:
-    """Counts the rows it is asked about."""
-
-    def __init__(self, ask: Callable[[NDArray[np.int64], Floats], list[int]]) -> None:
-        self.ask, self.rows = ask, 0
-
-    def __call__(self, rows: NDArray[np.int64], accounts: Floats) -> list[int]:
-        self.rows += len(rows)
-        return self.ask(rows, accounts)
+    assert unknown == sum(asked) + 48
 
 
 def test_a_window_without_enough_history_spoils_no_other() -> None:

@@ -84,9 +84,8 @@ def _play(run: Run, folder: Path) -> None:
 
 def main() -> int:
     """Print a line per surrounding; the exit status tells whether all agree."""
-    signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # a job in the background ignores it, and so would its runs
+    # A job in the background ignores Ctrl-C, and so would the run that is interrupted.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     seen = set()
     for name, digest in digests():
         print(f"{name:36} {digest[:80]}", flush=True)
