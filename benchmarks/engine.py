@@ -32,12 +32,13 @@ from pytest_modelgate.adapters.profile_files import load_profile
 from pytest_modelgate.core.account import TradingRules
 from pytest_modelgate.core.bars import COLUMNS, Bars, Instrument, Timeframe
 from pytest_modelgate.core.convolution import plan
-from pytest_modelgate.core.evaluation import Subject, compute_features, evaluate, evaluate_all
+from pytest_modelgate.core.evaluation import evaluate, evaluate_all
 from pytest_modelgate.core.examination import examine
 from pytest_modelgate.core.policy import NEUTRAL_ACCOUNT, MlpPolicy
 from pytest_modelgate.core.reference_features import REFERENCE, WARMUP
 from pytest_modelgate.core.settings import AccountMode
 from pytest_modelgate.core.simulation import simulate_known
+from pytest_modelgate.core.subject import Subject, compute_features
 from pytest_modelgate.core.variants import Arena
 from pytest_modelgate.core.windows import Window
 

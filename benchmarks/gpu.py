@@ -39,10 +39,11 @@ from rows import Row, make_row, not_measured
 from pytest_modelgate.adapters.torch_device import TorchDevice, cuda_problem
 from pytest_modelgate.core.account import TradingRules
 from pytest_modelgate.core.bars import COLUMNS, Bars, Instrument, Timeframe
-from pytest_modelgate.core.evaluation import FeatureSeries, Subject, evaluate_all
+from pytest_modelgate.core.evaluation import evaluate_all
 from pytest_modelgate.core.inference import decide
 from pytest_modelgate.core.policy import NEUTRAL_ACCOUNT, Floats, MlpPolicy, greedy
 from pytest_modelgate.core.reference import reference_logits
+from pytest_modelgate.core.subject import FeatureSeries, Subject
 from pytest_modelgate.core.windows import Window
 
 DAYS, FOLDS, WINDOW, MARKET, ACCOUNT = 365, 10, 100, 53, 6

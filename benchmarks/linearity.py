@@ -14,9 +14,10 @@ from rows import Row, make_row, seconds
 
 from pytest_modelgate.core.account import TradingRules
 from pytest_modelgate.core.bars import COLUMNS, Bars, Instrument, Timeframe
-from pytest_modelgate.core.evaluation import FeatureSeries, Subject, compute_features, evaluate
+from pytest_modelgate.core.evaluation import evaluate
 from pytest_modelgate.core.policy import MlpPolicy
 from pytest_modelgate.core.reference_features import REFERENCE
+from pytest_modelgate.core.subject import FeatureSeries, Subject, compute_features
 from pytest_modelgate.core.windows import Window
 
 ROUNDS, LAYERS, WINDOW = 5, (256, 128, 64, 3), 100

@@ -19,15 +19,7 @@ from pytest_modelgate.adapters.ledger import LedgerState, Trial, record_trials
 from pytest_modelgate.champions import Champions
 from pytest_modelgate.core.bars import Bars, Timeframe
 from pytest_modelgate.core.champion import compare
-from pytest_modelgate.core.evaluation import (
-    FeatureSeries,
-    Subject,
-    compute_features,
-    evaluate,
-    evaluate_all,
-    replay,
-    track_window,
-)
+from pytest_modelgate.core.evaluation import evaluate, evaluate_all, replay, track_window
 from pytest_modelgate.core.evidence import (
     BarFigures,
     ChampionEvidence,
@@ -51,6 +43,7 @@ from pytest_modelgate.core.profiles import Profile
 from pytest_modelgate.core.reference_features import REFERENCE
 from pytest_modelgate.core.settings import Settings
 from pytest_modelgate.core.spread import FoldResult
+from pytest_modelgate.core.subject import FeatureSeries, Subject, compute_features
 from pytest_modelgate.core.track import Track
 from pytest_modelgate.core.training_run import CheckpointRef, TrainedModel
 from pytest_modelgate.core.variants import Arena

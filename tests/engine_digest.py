@@ -14,8 +14,9 @@ from policy_oracle import network
 
 from pytest_modelgate.core import inference
 from pytest_modelgate.core.account import TradingRules
-from pytest_modelgate.core.evaluation import FeatureSeries, Subject, evaluate_all
+from pytest_modelgate.core.evaluation import evaluate_all
 from pytest_modelgate.core.settings import AccountMode
+from pytest_modelgate.core.subject import FeatureSeries, Subject
 from pytest_modelgate.core.windows import Window
 
 RULES = TradingRules(0.0025, 0.001, 0.1, 0.05, 0.3, 1.0, can_short=False)

@@ -8,12 +8,12 @@ from typing import Literal
 import numpy as np
 
 from pytest_modelgate.core.checks import NoiseDraw
-from pytest_modelgate.core.evaluation import compute_features
 from pytest_modelgate.core.features import FeatureSet
 from pytest_modelgate.core.metrics import measure
 from pytest_modelgate.core.policy import Actions, Floats, MlpPolicy
 from pytest_modelgate.core.profiles import RobustnessLimits
 from pytest_modelgate.core.spread import FoldResult
+from pytest_modelgate.core.subject import compute_features
 from pytest_modelgate.core.variants import Arena, noisy, seeded
 
 _DRAWS = 2  # of either kind

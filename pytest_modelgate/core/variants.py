@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pytest_modelgate.core.evaluation import Subject, replay, track_window, usable_rows
+from pytest_modelgate.core.evaluation import replay, track_window, usable_rows
 from pytest_modelgate.core.policy import Actions, Floats, MlpPolicy, Policy, Weights
 from pytest_modelgate.core.simulation import Trajectory
+from pytest_modelgate.core.subject import Subject
 from pytest_modelgate.core.track import Track, pool
 from pytest_modelgate.core.windows import Window
 

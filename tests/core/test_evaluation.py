@@ -10,13 +10,14 @@ import pytest
 from market_factory import hourly_bars, random_walk
 from numpy.typing import NDArray
 
-from pytest_modelgate.core import evaluation
+from pytest_modelgate.core import subject as subjects
 from pytest_modelgate.core.account import Account, TradingRules, account_features
-from pytest_modelgate.core.evaluation import FeatureSeries, Subject, compute_features, evaluate, evaluate_all
+from pytest_modelgate.core.evaluation import evaluate, evaluate_all
 from pytest_modelgate.core.features import FeatureSet
 from pytest_modelgate.core.inference import Device, Observed, decide_all
 from pytest_modelgate.core.policy import NEUTRAL_ACCOUNT, Actions, Floats, MlpPolicy, Policy
 from pytest_modelgate.core.simulation import simulate
+from pytest_modelgate.core.subject import FeatureSeries, Subject, compute_features
 from pytest_modelgate.core.windows import Window
 from pytest_modelgate.errors import CheckpointError, MarketDataError
 
@@ -100,7 +101,7 @@ def test_what_several_windows_share_is_decided_once(monkeypatch: pytest.MonkeyPa
         asked.extend(len(market) for market in series)
         return decide_all(policy, series, account, device)
 
-    monkeypatch.setattr(evaluation, "decide_all", counted)
+    monkeypatch.setattr(subjects, "decide_all", counted)
     made = replace(subject(3), judged=tuple(FOLDS))
     found = [evaluate(made, fold, "neutral", 10_000.0)[0].actions.tolist() for fold in FOLDS]
 
@@ -108,7 +109,7 @@ def test_what_several_windows_share_is_decided_once(monkeypatch: pytest.MonkeyPa
     assert found == [evaluate(subject(3), fold, "neutral", 10_000.0)[0].actions.tolist() for fold in FOLDS]
 
 
-@pytest.mark.parametrize("room", [evaluation._SHARED, 0])
+@pytest.mark.parametrize("room", [subjects._SHARED, 0])
 def test_windows_with_a_true_account_share_a_first_layer_that_has_room(
     room: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,8 +120,8 @@ def test_windows_with_a_true_account_share_a_first_layer_that_has_room(
         return Observed(policy, market, device)
 
     expected = [evaluate(subject(3), fold, "tracked", 10_000.0)[0].actions.tolist() for fold in FOLDS]
-    monkeypatch.setattr(evaluation, "Observed", counted)
-    monkeypatch.setattr(evaluation, "_SHARED", room)
+    monkeypatch.setattr(subjects, "Observed", counted)
+    monkeypatch.setattr(subjects, "_SHARED", room)
     made = replace(subject(3), judged=tuple(FOLDS), account="tracked")
     found = [evaluate(made, fold, "tracked", 10_000.0)[0].actions.tolist() for fold in FOLDS]
 

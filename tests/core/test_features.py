@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_modelgate.core.bars import Bars, Instrument, Timeframe
-from pytest_modelgate.core.evaluation import compute_features
 from pytest_modelgate.core.features import FeatureSet
 from pytest_modelgate.core.reference_features import GROUPS, REFERENCE, WARMUP
+from pytest_modelgate.core.subject import compute_features
 
 DOC = (Path(__file__).parents[2] / "docs" / "features.md").read_text(encoding="utf-8")
 DOC_ROW = re.compile(r"^\| (\w+) \| .* \| \[(\S+), (\S+)\] \| (\S+) \|$", re.MULTILINE)

@@ -19,7 +19,6 @@ from pytest_modelgate.core.bars import AssetClass, Bars
 from pytest_modelgate.core.behaviour import check_account, check_accounting, check_activity, check_feasibility
 from pytest_modelgate.core.causality import check_causality
 from pytest_modelgate.core.checks import Check
-from pytest_modelgate.core.evaluation import Subject, compute_features
 from pytest_modelgate.core.examination import examine
 from pytest_modelgate.core.features import FeatureSet
 from pytest_modelgate.core.noise import draw_noise
@@ -27,6 +26,7 @@ from pytest_modelgate.core.policy import Floats, MlpPolicy, Policy
 from pytest_modelgate.core.profiles import RobustnessLimits
 from pytest_modelgate.core.reference_features import REFERENCE
 from pytest_modelgate.core.simulation import Trajectory, simulate
+from pytest_modelgate.core.subject import Subject, compute_features
 from pytest_modelgate.core.variants import Arena
 from pytest_modelgate.core.weights_check import check_weights
 from pytest_modelgate.core.windows import Window
