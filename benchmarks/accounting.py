@@ -16,9 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from rows import Row, make_row, medians, not_measured
 
-from pytest_modelgate.core.account import TradingRules
-from pytest_modelgate.core.bars import COLUMNS, Bars, Instrument, Timeframe
-from pytest_modelgate.core.simulation import Trajectory, simulate_known
+from pytest_modelgate.core.backtest.rules import TradingRules
+from pytest_modelgate.core.backtest.simulation import Trajectory, simulate_known
+from pytest_modelgate.core.market.bars import COLUMNS, Bars, Instrument, Timeframe
 
 BARS, CAPITAL, FEE, UNIT = 8760, 100_000.0, 0.0025, 1e-8
 _RULES = TradingRules(FEE, 0.0, 0.10, 0.05, 0.50, 1.0, can_short=False)

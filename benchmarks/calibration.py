@@ -31,15 +31,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_modelgate.adapters.profile_files import load_profile
-from pytest_modelgate.core.decision import DecisionLevel, decide
-from pytest_modelgate.core.gating import Classification
-from pytest_modelgate.core.metrics import Metrics, sharpe_ratio
-from pytest_modelgate.core.profiles import Profile
-from pytest_modelgate.core.proofs import FoldTrack, prove
-from pytest_modelgate.core.sanity import Sanity, judge_backtest
-from pytest_modelgate.core.spread import FoldResult
-from pytest_modelgate.core.track import Track
+from pytest_modelgate.adapters.config_files.profiles import load_profile
+from pytest_modelgate.core.backtest.attribution import Track
+from pytest_modelgate.core.backtest.metrics import FoldResult, Metrics, sharpe_ratio
+from pytest_modelgate.core.config.decision_level import DecisionLevel
+from pytest_modelgate.core.config.profiles import Profile
+from pytest_modelgate.core.decision.backtest_sanity import Sanity, judge_backtest
+from pytest_modelgate.core.decision.decision import decide
+from pytest_modelgate.core.decision.proofs import FoldTrack, prove
+from pytest_modelgate.core.training.gating import Classification
 
 Floats = NDArray[np.float64]
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gate_runs import bare, gate
-from model_factory import APPROVED
 from rows import Row, make_row
+from support.model_factory import APPROVED
 
 from pytest_modelgate import ModelArtifact, write_archive
 

@@ -28,19 +28,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pytest_modelgate.adapters.profile_files import load_profile
-from pytest_modelgate.core.account import TradingRules
-from pytest_modelgate.core.bars import COLUMNS, Bars, Instrument, Timeframe
-from pytest_modelgate.core.convolution import plan
-from pytest_modelgate.core.evaluation import evaluate, evaluate_all
-from pytest_modelgate.core.examination import examine
-from pytest_modelgate.core.policy import NEUTRAL_ACCOUNT, MlpPolicy
-from pytest_modelgate.core.reference_features import REFERENCE, WARMUP
-from pytest_modelgate.core.settings import AccountMode
-from pytest_modelgate.core.simulation import simulate_known
-from pytest_modelgate.core.subject import Subject, compute_features
-from pytest_modelgate.core.variants import Arena
-from pytest_modelgate.core.windows import Window
+from pytest_modelgate.adapters.config_files.profiles import load_profile
+from pytest_modelgate.core.backtest.candidate import Subject
+from pytest_modelgate.core.backtest.evaluation import evaluate, evaluate_all
+from pytest_modelgate.core.backtest.rules import TradingRules
+from pytest_modelgate.core.backtest.simulation import simulate_known
+from pytest_modelgate.core.config.settings import AccountMode
+from pytest_modelgate.core.features.reference import REFERENCE, WARMUP
+from pytest_modelgate.core.features.series import compute_features
+from pytest_modelgate.core.integrity.examination import examine
+from pytest_modelgate.core.integrity.perturbations import Arena
+from pytest_modelgate.core.market.bars import COLUMNS, Bars, Instrument, Timeframe
+from pytest_modelgate.core.market.windows import Window
+from pytest_modelgate.core.policy.first_layer import plan
+from pytest_modelgate.core.policy.mlp import NEUTRAL_ACCOUNT, MlpPolicy
 
 WINDOW, ACCOUNT, LARGE, SMALL = 100, 6, (1024, 512, 256), (64, 32)
 HISTORY = WARMUP + WINDOW

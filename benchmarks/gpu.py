@@ -36,15 +36,17 @@ import numpy as np
 import pandas as pd
 from rows import Row, make_row, not_measured
 
-from pytest_modelgate.adapters.torch_device import TorchDevice, cuda_problem
-from pytest_modelgate.core.account import TradingRules
-from pytest_modelgate.core.bars import COLUMNS, Bars, Instrument, Timeframe
-from pytest_modelgate.core.evaluation import evaluate_all
-from pytest_modelgate.core.inference import decide
-from pytest_modelgate.core.policy import NEUTRAL_ACCOUNT, Floats, MlpPolicy, greedy
-from pytest_modelgate.core.reference import reference_logits
-from pytest_modelgate.core.subject import FeatureSeries, Subject
-from pytest_modelgate.core.windows import Window
+from pytest_modelgate.adapters.gpu.torch_device import TorchDevice, cuda_problem
+from pytest_modelgate.core.backtest.candidate import Subject
+from pytest_modelgate.core.backtest.evaluation import evaluate_all
+from pytest_modelgate.core.backtest.rules import TradingRules
+from pytest_modelgate.core.features.series import FeatureSeries
+from pytest_modelgate.core.market.bars import COLUMNS, Bars, Instrument, Timeframe
+from pytest_modelgate.core.market.windows import Window
+from pytest_modelgate.core.policy.definition import reference_logits
+from pytest_modelgate.core.policy.inference import decide
+from pytest_modelgate.core.policy.mlp import NEUTRAL_ACCOUNT, MlpPolicy, greedy
+from pytest_modelgate.core.typing import Floats
 
 DAYS, FOLDS, WINDOW, MARKET, ACCOUNT = 365, 10, 100, 53, 6
 HIDDEN = (1024, 512, 256)

@@ -16,17 +16,17 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from checkpoints import contents
 from gate_runs import Cost, gate
 from marketsim.generator import SeriesSpec, generate
 from marketsim.server import serve
-from model_factory import APPROVED
 from rows import Row, make_row, medians
+from support.checkpoints import contents
+from support.model_factory import APPROVED
 
-from pytest_modelgate.core.bars import Instrument, Timeframe
-from pytest_modelgate.core.market import MarketRequest
-from pytest_modelgate.core.windows import market_window
-from pytest_modelgate.recording import Recorder
+from pytest_modelgate.core.market.bars import Instrument, Timeframe
+from pytest_modelgate.core.market.requests import MarketRequest
+from pytest_modelgate.core.market.windows import market_window
+from pytest_modelgate.services.recording import Recorder
 
 FEW = 2
 MANY = int(os.environ.get("BENCH_MODELS", "20"))

@@ -12,13 +12,14 @@ import pandas as pd
 from gate_runs import ROOT, gate
 from rows import Row, make_row, seconds
 
-from pytest_modelgate.core.account import TradingRules
-from pytest_modelgate.core.bars import COLUMNS, Bars, Instrument, Timeframe
-from pytest_modelgate.core.evaluation import evaluate
-from pytest_modelgate.core.policy import MlpPolicy
-from pytest_modelgate.core.reference_features import REFERENCE
-from pytest_modelgate.core.subject import FeatureSeries, Subject, compute_features
-from pytest_modelgate.core.windows import Window
+from pytest_modelgate.core.backtest.candidate import Subject
+from pytest_modelgate.core.backtest.evaluation import evaluate
+from pytest_modelgate.core.backtest.rules import TradingRules
+from pytest_modelgate.core.features.reference import REFERENCE
+from pytest_modelgate.core.features.series import FeatureSeries, compute_features
+from pytest_modelgate.core.market.bars import COLUMNS, Bars, Instrument, Timeframe
+from pytest_modelgate.core.market.windows import Window
+from pytest_modelgate.core.policy.mlp import MlpPolicy
 
 ROUNDS, LAYERS, WINDOW = 5, (256, 128, 64, 3), 100
 _RULES = TradingRules(0.0025, 0.001, 0.10, 0.05, 0.50, 1.0, can_short=False)

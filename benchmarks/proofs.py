@@ -18,16 +18,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pytest_modelgate.adapters.profile_files import load_profile
-from pytest_modelgate.core.bars import AssetClass, Bars, Instrument, Timeframe
-from pytest_modelgate.core.context import put_in_context
-from pytest_modelgate.core.decision import DecisionLevel
-from pytest_modelgate.core.metrics import measure
-from pytest_modelgate.core.proofs import FoldTrack, prove
-from pytest_modelgate.core.robustness import disturb
-from pytest_modelgate.core.simulation import Trajectory, simulate
-from pytest_modelgate.core.spread import FoldResult
-from pytest_modelgate.core.track import pool, track_of
+from pytest_modelgate.adapters.config_files.profiles import load_profile
+from pytest_modelgate.core.backtest.attribution import pool, track_of
+from pytest_modelgate.core.backtest.metrics import FoldResult, measure
+from pytest_modelgate.core.backtest.rules import rules_for
+from pytest_modelgate.core.backtest.simulation import Trajectory, simulate
+from pytest_modelgate.core.config.decision_level import DecisionLevel
+from pytest_modelgate.core.decision.context import put_in_context
+from pytest_modelgate.core.decision.proofs import FoldTrack, prove
+from pytest_modelgate.core.decision.robustness import disturb
+from pytest_modelgate.core.market.bars import AssetClass, Bars, Instrument, Timeframe
 
 FOLDS, BARS, RUNS = 5, 864, 15
 
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows, too")
     options = parser.parse_args()
     profile = load_profile("2.4.5")
-    rules, market = profile.trading_rules(AssetClass.CRYPTO), _market()
+    rules, market = rules_for(profile, AssetClass.CRYPTO), _market()
     actions = np.random.default_rng(2).choice(3, BARS, p=[0.6, 0.2, 0.2]).tolist()
 
     def trade() -> list[Trajectory]:

@@ -28,12 +28,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 from marketsim.generator import SeriesSpec, generate
 from marketsim.server import serve
 
-from pytest_modelgate.adapters import cassette_files, cassettes
-from pytest_modelgate.adapters.alpaca_transport import RecordedAdapter
-from pytest_modelgate.core.bars import COLUMNS, Instrument, Timeframe
-from pytest_modelgate.core.market import MarketRequest
-from pytest_modelgate.market_data import replay_bars
-from pytest_modelgate.recording import Recorder
+from pytest_modelgate.adapters.alpaca.transport import RecordedAdapter
+from pytest_modelgate.adapters.cassettes import files as cassette_files
+from pytest_modelgate.adapters.cassettes import vcr as cassettes
+from pytest_modelgate.core.market.bars import COLUMNS, Instrument, Timeframe
+from pytest_modelgate.core.market.requests import MarketRequest
+from pytest_modelgate.services.market_data import replay_bars
+from pytest_modelgate.services.recording import Recorder
 
 _START, _END = pd.Timestamp("2023-01-01", tz="UTC"), pd.Timestamp("2024-01-01", tz="UTC")
 

@@ -21,9 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-import cheap_gate
-import model_factory
-from plugin_helpers import pack
+from support import cheap_gate, model_factory
+from support.plugin_helpers import pack
 
 _UNUSED = ("hypothesispytest", "randomly", "rerunfailures", "timeout", "pytest_cov", "cacheprovider")
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -42,7 +41,8 @@ def archive(folder: Path, models: int) -> Path:
 def run(folder: Path, path: Path, *options: str) -> tuple[float, float]:
     """Wall and CPU seconds of one run."""
     unused = [part for plugin in _UNUSED for part in ("-p", f"no:{plugin}")]
-    command = [sys.executable, "-m", "pytest", "-q", "--tb=no", *unused, "-p", "cheap_gate", f"--model-archive={path}"]
+    arguments = [*unused, "-p", "support.cheap_gate", f"--model-archive={path}"]
+    command = [sys.executable, "-m", "pytest", "-q", "--tb=no", *arguments]
     told = folder / "told.json"
     told.write_text('{"drawn": true}')
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()

@@ -18,10 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-import cheap_gate
-import cheap_runs
-import model_factory
-from plugin_helpers import pack
+from support import cheap_gate, cheap_runs, model_factory
+from support.plugin_helpers import pack
 
 
 @dataclass(frozen=True)

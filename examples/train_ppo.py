@@ -24,15 +24,15 @@ import torch
 from numpy.typing import NDArray
 
 from pytest_modelgate.adapters.archive import ModelArtifact, write_archive
-from pytest_modelgate.adapters.profile_files import load_profile
-from pytest_modelgate.core.account import TradingRules
-from pytest_modelgate.core.bars import Bars, Instrument, Timeframe
-from pytest_modelgate.core.market import MarketRequest
-from pytest_modelgate.core.policy import NEUTRAL_ACCOUNT
-from pytest_modelgate.core.reference_features import REFERENCE
-from pytest_modelgate.core.training_run import ParityProbe, TrainingWindow
-from pytest_modelgate.core.windows import market_window, walk_forward_windows
-from pytest_modelgate.market_data import as_judged, replay_bars
+from pytest_modelgate.adapters.config_files.profiles import load_profile
+from pytest_modelgate.core.backtest.rules import TradingRules, rules_for
+from pytest_modelgate.core.features.reference import REFERENCE
+from pytest_modelgate.core.market.bars import Bars, Instrument, Timeframe
+from pytest_modelgate.core.market.requests import MarketRequest
+from pytest_modelgate.core.market.windows import TrainingWindow, market_window, walk_forward_windows
+from pytest_modelgate.core.policy.mlp import NEUTRAL_ACCOUNT
+from pytest_modelgate.core.training.run import ParityProbe
+from pytest_modelgate.services.market_data import as_judged, replay_bars
 
 Floats = NDArray[np.float32]
 
@@ -368,7 +368,7 @@ def main() -> None:
         first, last = market_window(as_of, Timeframe.HOUR_1, instrument.asset_class, HELD_OUT_DAYS)
         request = MarketRequest(instrument, Timeframe.HOUR_1, first, last, "sip", "all")
         bars = as_judged(replay_bars(request, options.cassettes), request, Timeframe.HOUR_1, "regular")
-        rules = profile.trading_rules(instrument.asset_class)
+        rules = rules_for(profile, instrument.asset_class)
         artifact = make_artifact(recipe, bars, rules, hyper, as_of)
         final = ", ".join(f"{metric} {values[-1]:.2f}" for metric, values in artifact.history.items())
         print(f"{symbol}: {final}", flush=True)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from pytest_modelgate.core.evidence import WindowEvidence
-from pytest_modelgate.core.sanity import Sanity
-from pytest_modelgate.core.waivers import Waiver
+from pytest_modelgate.core.config.waivers import Waiver
+from pytest_modelgate.core.decision.backtest_sanity import Sanity
+from pytest_modelgate.core.evidence.records import WindowEvidence
 
 pytestmark = pytest.mark.backtest
 

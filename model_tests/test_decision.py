@@ -2,8 +2,8 @@
 
 import pytest
 
-from pytest_modelgate.core.judgement import Judgement
-from pytest_modelgate.core.settings import Settings
+from pytest_modelgate.core.config.settings import Settings
+from pytest_modelgate.core.decision.judgement import Judgement
 
 pytestmark = pytest.mark.decision
 

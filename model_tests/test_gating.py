@@ -2,8 +2,8 @@
 
 import pytest
 
-from pytest_modelgate.core.gating import Classification, Gating
-from pytest_modelgate.core.waivers import Waiver
+from pytest_modelgate.core.config.waivers import Waiver
+from pytest_modelgate.core.training.gating import Classification, Gating
 
 pytestmark = pytest.mark.gating
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pytest_modelgate.core.checks import Check
-from pytest_modelgate.core.evidence import CheckpointEvidence
+from pytest_modelgate.core.evidence.records import CheckpointEvidence
+from pytest_modelgate.core.integrity.check import Check
 
 pytestmark = pytest.mark.integrity
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pytest_modelgate.core.evidence import WindowEvidence
-from pytest_modelgate.core.judgement import Judgement
+from pytest_modelgate.core.decision.judgement import Judgement
+from pytest_modelgate.core.evidence.records import WindowEvidence
 
 pytestmark = pytest.mark.walk_forward
 

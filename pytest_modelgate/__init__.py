@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_modelgate.adapters.archive import ModelArtifact, write_archive
-    from pytest_modelgate.core.features import FeatureSet
-    from pytest_modelgate.core.training_run import ParityProbe, TrainingWindow
+    from pytest_modelgate.core.features.feature_set import FeatureSet
+    from pytest_modelgate.core.market.windows import TrainingWindow
+    from pytest_modelgate.core.training.run import ParityProbe
     from pytest_modelgate.errors import GateError
 
 __all__ = ["FeatureSet", "GateError", "ModelArtifact", "ParityProbe", "TrainingWindow", "write_archive"]
 
 _HOMES = {
-    "FeatureSet": "core.features",
+    "FeatureSet": "core.features.feature_set",
     "GateError": "errors",
     "ModelArtifact": "adapters.archive",
-    "ParityProbe": "core.training_run",
-    "TrainingWindow": "core.training_run",
+    "ParityProbe": "core.training.run",
+    "TrainingWindow": "core.market.windows",
     "write_archive": "adapters.archive",
 }
 

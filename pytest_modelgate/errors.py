@@ -6,13 +6,7 @@ command line turn them into what pytest or a shell shows.
 
 from __future__ import annotations
 
-
-def inert(text: str) -> str:
-    """Text in which GitHub's runner finds no workflow command, wherever a line is broken.
-
-    It takes ``::name::`` at the start of any line of output for one, and ``##[name]`` anywhere in it.
-    """
-    return text.replace("::", ": :").replace("##[", "## [")
+from pytest_modelgate.text import inert
 
 
 class GateError(Exception):

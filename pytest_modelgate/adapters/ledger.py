@@ -12,7 +12,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from pytest_modelgate.adapters.atomic import write_atomically
+from pytest_modelgate.adapters.files.atomic import write_atomically
 from pytest_modelgate.errors import SettingsError
 
 _OPTION = "--gate-ledger"

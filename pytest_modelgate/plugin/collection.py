@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:  # the plan pulls in pandas, which a run without an archive must not pay for
-    from pytest_modelgate.core.plan import ModelPlan, Plan, WindowId
+    from pytest_modelgate.core.planning.plan import ModelPlan, Plan, WindowId
 
 SUITE = "model_tests"
 CASE = "gate_case"
@@ -109,7 +109,7 @@ class WindowIds:
     """Which window a test is about, as far as its id tells."""
 
     def __init__(self, plan: Plan) -> None:
-        from pytest_modelgate.core.plan import WindowId
+        from pytest_modelgate.core.planning.plan import WindowId
 
         self._by_bracket, self._by_model, self._contests = {}, {}, {}
         for model in plan.models:

@@ -12,24 +12,24 @@ import pytest
 from pytest_modelgate.plugin.state import RUN
 
 if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must not pay for
-    from pytest_modelgate.core.bars import Bars
-    from pytest_modelgate.core.champion import Comparison
-    from pytest_modelgate.core.checks import Check
-    from pytest_modelgate.core.evidence import (
+    from pytest_modelgate.core.config.settings import Settings
+    from pytest_modelgate.core.config.waivers import Waiver
+    from pytest_modelgate.core.decision.backtest_sanity import Sanity
+    from pytest_modelgate.core.decision.judgement import Judgement
+    from pytest_modelgate.core.evidence.records import (
         ChampionEvidence,
         CheckpointEvidence,
         IntegrityEvidence,
         WindowEvidence,
     )
-    from pytest_modelgate.core.gating import Gating
-    from pytest_modelgate.core.judgement import Judgement
-    from pytest_modelgate.core.plan import ModelPlan
-    from pytest_modelgate.core.sanity import Sanity
-    from pytest_modelgate.core.settings import Settings
-    from pytest_modelgate.core.training_run import TrainedModel
-    from pytest_modelgate.core.waivers import Waiver
-    from pytest_modelgate.gate import Gate
+    from pytest_modelgate.core.integrity.check import Check
+    from pytest_modelgate.core.market.bars import Bars
+    from pytest_modelgate.core.planning.plan import ModelPlan
+    from pytest_modelgate.core.statistics.paired_comparison import Comparison
+    from pytest_modelgate.core.training.gating import Gating
+    from pytest_modelgate.core.training.run import TrainedModel
     from pytest_modelgate.plugin.collection import Case
+    from pytest_modelgate.services.gate import Gate
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def checkpoint(gate: Gate, model_plan: ModelPlan) -> CheckpointEvidence:
 @pytest.fixture
 def integrity(gate: Gate, model_plan: ModelPlan) -> dict[str, Check]:
     """What the integrity checks found, by name."""
-    from pytest_modelgate.core.evidence import IntegrityEvidence
+    from pytest_modelgate.core.evidence.records import IntegrityEvidence
 
     found = _found(gate, model_plan, model_plan.integrity.name)
     assert isinstance(found, IntegrityEvidence)
@@ -108,7 +108,7 @@ def integrity(gate: Gate, model_plan: ModelPlan) -> dict[str, Check]:
 @pytest.fixture
 def champion(gate: Gate, model_plan: ModelPlan) -> Comparison:
     """How the model did against the one now deployed."""
-    from pytest_modelgate.core.evidence import ChampionEvidence
+    from pytest_modelgate.core.evidence.records import ChampionEvidence
 
     found = _found(gate, model_plan, model_plan.contest.name)
     assert isinstance(found, ChampionEvidence)
@@ -118,7 +118,7 @@ def champion(gate: Gate, model_plan: ModelPlan) -> Comparison:
 @pytest.fixture
 def sanity(gate: Gate, gating: Gating, backtest: WindowEvidence) -> Sanity:
     """How the sanity window was judged."""
-    from pytest_modelgate.core.sanity import judge_backtest
+    from pytest_modelgate.core.decision.backtest_sanity import judge_backtest
 
     return judge_backtest(backtest.metrics, gating.metrics["max_drawdown"], gate.profile)
 
@@ -154,7 +154,7 @@ def bars(gate: Gate, trained_model: TrainedModel) -> Bars:
 
 
 def _evidence(gate: Gate, plan: ModelPlan, window: str) -> WindowEvidence:
-    from pytest_modelgate.core.evidence import WindowEvidence
+    from pytest_modelgate.core.evidence.records import WindowEvidence
 
     found = _found(gate, plan, window)
     assert isinstance(found, WindowEvidence)
@@ -162,7 +162,7 @@ def _evidence(gate: Gate, plan: ModelPlan, window: str) -> WindowEvidence:
 
 
 def _found(gate: Gate, plan: ModelPlan, window: str) -> WindowEvidence | IntegrityEvidence | ChampionEvidence:
-    from pytest_modelgate.core.evidence import WindowFailure
+    from pytest_modelgate.core.evidence.records import WindowFailure
 
     if plan.dropped and plan.gating:
         pytest.skip(f"not evaluated, gating dropped the model: {'; '.join(plan.gating.findings)}")

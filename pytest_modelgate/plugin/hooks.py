@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_modelgate.plugin import collection, hookspecs
-from pytest_modelgate.plugin.completeness import Completeness
 from pytest_modelgate.plugin.options import add_options, archive_path, check_configuration_was_read, read_settings
-from pytest_modelgate.plugin.placement import auto_workers, check_device, check_distribution, equip
-from pytest_modelgate.plugin.progress import Progress
+from pytest_modelgate.plugin.output.progress import Progress
+from pytest_modelgate.plugin.session.completeness import Completeness
+from pytest_modelgate.plugin.session.window_tests import WindowTests
 from pytest_modelgate.plugin.state import COMPLETENESS, RUN
-from pytest_modelgate.plugin.window_tests import WindowTests
+from pytest_modelgate.plugin.xdist.placement import auto_workers, check_device, check_distribution, equip
 
 if TYPE_CHECKING:  # a run without an archive must not pay for what these pull in
-    from pytest_modelgate.plugin.run import GateRun
-    from pytest_modelgate.plugin.scheduling import GateScheduling
+    from pytest_modelgate.plugin.session.gate_run import GateRun
+    from pytest_modelgate.plugin.xdist.scheduling import GateScheduling
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,8 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if archive is None:
         return
     from pytest_modelgate.errors import GateError
-    from pytest_modelgate.plugin.html import add_report
-    from pytest_modelgate.plugin.run import start_run
+    from pytest_modelgate.plugin.report.html import add_report
+    from pytest_modelgate.plugin.session.gate_run import start_run
 
     collection.use_suite(config)
     try:
@@ -61,11 +61,11 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     config.pluginmanager.register(WindowTests(run), "modelgate-windows")
     if run.scheduled:
-        from pytest_modelgate.plugin.internal_items import InternalItems
+        from pytest_modelgate.plugin.xdist.internal_items import InternalItems
 
         config.pluginmanager.register(InternalItems(), "modelgate-internal-items")
     if run.controller:
-        from pytest_modelgate.plugin.endings import Endings
+        from pytest_modelgate.plugin.session.shutdown import Endings
 
         config.stash[COMPLETENESS] = Completeness(config, run)
         config.pluginmanager.register(config.stash[COMPLETENESS], "modelgate-completeness")
@@ -78,7 +78,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """Put an incomplete verdict in place, and record what is asked for, before the first test runs."""
     run = _reporting_run(session.config)
     if run:
-        from pytest_modelgate.plugin.terminal import begin
+        from pytest_modelgate.plugin.output.header import begin
 
         begin(session.config, run)
 
@@ -106,7 +106,7 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: Sequence[Any]) -> None
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:  # noqa: ANN401 - xdist publishes no type for its nodes
     """Let an xdist worker take part in this run."""
-    from pytest_modelgate.plugin.run import WORKER_KEY
+    from pytest_modelgate.plugin.session.gate_run import WORKER_KEY
 
     if RUN in node.config.stash:
         scheduled = node.config.getoption("dist") == "load"
@@ -118,7 +118,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config) -> GateScheduling | None:
     """Decide who runs what, and when."""
     if RUN not in config.stash or config.getoption("dist") != "load":
         return None
-    from pytest_modelgate.plugin.scheduling import GateScheduling
+    from pytest_modelgate.plugin.xdist.scheduling import GateScheduling
 
     scheduling = GateScheduling(config, config.stash[RUN].cut)
     config.stash[COMPLETENESS].crash_was_reported = scheduling.crash_was_reported
@@ -129,7 +129,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say what is in force."""
     if RUN not in config.stash:
         return []
-    from pytest_modelgate.plugin.terminal import header
+    from pytest_modelgate.plugin.output.header import header
 
     return header(config, config.stash[RUN])
 
@@ -176,7 +176,7 @@ def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -
 def pytest_runtest_teardown(item: pytest.Item) -> None:
     """Note the figures that a test was about, while its fixtures are there."""
     if RUN in item.config.stash and collection.case_of(item) is not None:
-        from pytest_modelgate.plugin.properties import facts
+        from pytest_modelgate.plugin.output.junit_properties import facts
 
         item.user_properties.extend(facts(vars(item).get("funcargs", {})))
 
@@ -187,7 +187,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     run = _reporting_run(session.config)
     if run is None:
         return
-    from pytest_modelgate.plugin.summary import write_summary
+    from pytest_modelgate.plugin.output.markdown import write_summary
 
     session.config.stash[COMPLETENESS].report_missing(session, exitstatus)
     run.finish()
@@ -201,7 +201,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Close with one line per model."""
     run = _reporting_run(config)
     if run:
-        from pytest_modelgate.plugin.closing import write_closing
+        from pytest_modelgate.plugin.output.summary_table import write_closing
 
         write_closing(terminalreporter, run)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:  # a feature set pulls in pandas
-    from pytest_modelgate.core.features import FeatureSet
+    from pytest_modelgate.core.features.feature_set import FeatureSet
 
 
 @pytest.hookspec

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:  # the settings pull in pandas, which a run without an archive must not pay for
-    from pytest_modelgate.core.settings import Settings
+    from pytest_modelgate.core.config.settings import Settings
 
 _UNSET: Any = None
 
@@ -136,8 +136,8 @@ def read_settings(config: pytest.Config, archive: Path) -> Settings:
     Raises:
         SettingsError: a value is unusable; the message names option or ini key.
     """
-    from pytest_modelgate.core.decision import DecisionLevel
-    from pytest_modelgate.core.settings import Settings, parse_as_of, parse_shard
+    from pytest_modelgate.core.config.decision_level import DecisionLevel
+    from pytest_modelgate.core.config.settings import Settings, parse_as_of, parse_shard
 
     placement_limits(config)  # an unusable one is refused even where no worker is placed
     values: dict[str, Any] = {option.key: _value(config, option) for option in _OPTIONS}
@@ -178,7 +178,7 @@ def _waivers(config: pytest.Config, file: str | None) -> dict[str, Any]:
     """What is waived, as of today; a worker takes the day from the controller."""
     if not file:
         return {}
-    from pytest_modelgate.adapters.waivers_file import read_waivers
+    from pytest_modelgate.adapters.config_files.waivers import read_waivers
 
     shared = getattr(config, "workerinput", {}).get("modelgate", {})
     today = date.fromisoformat(shared["judged_on"]) if shared.get("judged_on") else datetime.now(UTC).date()

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must not pay for
-    from pytest_modelgate.adapters.devices import Device
-    from pytest_modelgate.plugin.completeness import Completeness
-    from pytest_modelgate.plugin.run import GateRun
+    from pytest_modelgate.adapters.gpu.nvidia_smi import Device
+    from pytest_modelgate.plugin.session.completeness import Completeness
+    from pytest_modelgate.plugin.session.gate_run import GateRun
 
 RUN: pytest.StashKey[GateRun] = pytest.StashKey()
 COMPLETENESS: pytest.StashKey[Completeness] = pytest.StashKey()

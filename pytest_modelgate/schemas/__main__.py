@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pytest_modelgate.adapters.archive import summary_json_schema
 from pytest_modelgate.adapters.promotion import record_json_schema
-from pytest_modelgate.adapters.verdict_file import json_schema
+from pytest_modelgate.adapters.verdict.writer import json_schema
 
 SCHEMAS = {
     "promotion.schema.json": record_json_schema,

@@ -37,7 +37,7 @@ class Runner:
             place.mkdir(parents=True)
             launch = f"PYTHONPATH={site} exec {sys.executable}"
             _script(place / "python", f'{launch} "$@"')
-            code = "from pytest_modelgate.cli import main; raise SystemExit(main())"
+            code = "from pytest_modelgate.cli.main import main; raise SystemExit(main())"
             _script(place / "modelgate", f'{launch} -c "{code}" "$@"')
 
     def workspace(self, job: str) -> Path:

@@ -30,10 +30,10 @@ _KINDS = ("zip", "summary", "checkpoint")
 
 def _readings() -> dict[str, tuple[Any, Any]]:
     """Strategy and reader per kind of input."""
-    import hostile_reading as reading
-    from hostile_checkpoints import checkpoint_files
-    from hostile_summaries import summaries
-    from hostile_zips import zips
+    from support import hostile_reading as reading
+    from support.hostile_checkpoints import checkpoint_files
+    from support.hostile_summaries import summaries
+    from support.hostile_zips import zips
 
     packed = summaries().map(lambda raw: reading.honest_zip(raw).build())
     return {
@@ -49,7 +49,7 @@ def _batch(kind: str, seed: int, journal: Path, told: Any) -> None:
     from hypothesis import seed as seeded
 
     strategy, read = _readings()[kind]
-    from hostile_reading import limit_memory
+    from support.hostile_reading import limit_memory
 
     outcomes: Counter[str] = Counter()
     limit_memory()
@@ -118,7 +118,7 @@ def _costs() -> int:
     """Processor time and memory of the corpus, with what is costly as large as the caps allow."""
     import resource
 
-    import hostile_corpus
+    from support import hostile_corpus
 
     hostile_corpus.SCALE[0], dear = 16, 0
     for name, (read, build, _) in hostile_corpus.CORPUS.items():

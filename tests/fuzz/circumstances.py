@@ -23,8 +23,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import cheap_runs
-from cheap_runs import RND, WAV, CheapRun
+from support import cheap_runs
+from support.cheap_runs import RND, WAV, CheapRun
 
 SHAPE = ("--gate-folds=3", "--gate-walk-forward-days=90", "--gate-require=paper", "--gate-decision=table")
 WINDOWS = ("backtest", "fold1of3", "fold2of3", "fold3of3", "integrity")

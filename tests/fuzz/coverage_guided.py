@@ -18,10 +18,10 @@ import atheris
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 with atheris.instrument_imports(include=["pytest_modelgate.adapters"]):
-    import hostile_reading as reading
-from hostile_checkpoints import HONEST, HONEST_PICKLE, packed_with
-from hostile_corpus import CORPUS
-from hostile_summaries import FULL
+    from support import hostile_reading as reading
+from support.hostile_checkpoints import HONEST, HONEST_PICKLE, packed_with
+from support.hostile_corpus import CORPUS
+from support.hostile_summaries import FULL
 
 READERS: tuple[Callable[[bytes], object], ...] = (
     reading.read_archive,

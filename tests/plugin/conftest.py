@@ -7,20 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cheap_gate
-import cheap_runs
-import model_factory
 import numpy as np
 import pandas as pd
 import pytest
-from cheap_runs import CheapRun
-from market_factory import random_walk, recorder, series_key
 from marketsim.server import serve
-from plugin_helpers import AS_OF, GOOD, IDLE, GateResult, RunGate, pack
+from support import cheap_gate, cheap_runs, model_factory
+from support.cheap_runs import CheapRun
+from support.market_factory import random_walk, recorder, series_key
+from support.plugin_helpers import AS_OF, GOOD, IDLE, GateResult, RunGate, pack
 
-from pytest_modelgate.core.bars import Instrument, Timeframe
-from pytest_modelgate.core.market import MarketRequest
-from pytest_modelgate.core.windows import market_window
+from pytest_modelgate.core.market.bars import Instrument, Timeframe
+from pytest_modelgate.core.market.requests import MarketRequest
+from pytest_modelgate.core.market.windows import market_window
 
 
 def _waves() -> pd.DataFrame:
@@ -56,7 +54,7 @@ def run_gate(pytester: pytest.Pytester, market_folder: Path) -> RunGate:
         runner = pytester.runpytest_subprocess if subprocess else pytester.runpytest_inprocess
         with pytest.MonkeyPatch.context() as patch:
             if not drawn:
-                patch.setitem(sys.modules, "pytest_modelgate.plugin.report", cheap_gate.UNDRAWN)
+                patch.setitem(sys.modules, "pytest_modelgate.plugin.report.page", cheap_gate.UNDRAWN)
             result = runner(*arguments)
         return GateResult(result, pytester.path / "gate-report")
 

@@ -6,11 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import model_factory
 import pytest
-from plugin_helpers import GOOD, RunGate, model, pack
+from support import model_factory
+from support.plugin_helpers import GOOD, RunGate, model, pack
 
-from pytest_modelgate.cli import main
+from pytest_modelgate.cli.main import main
 
 WORSE = model("WAVUSD", model_factory.APPROVED, model_factory.follow("momentum_24") | {
     "policy_head.weight": -model_factory.follow("momentum_24")["policy_head.weight"]})  # fmt: skip

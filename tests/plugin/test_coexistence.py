@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cheap_runs import BAD, RND, WAV, WINDOWS, CheapRun
+from support.cheap_runs import BAD, RND, WAV, WINDOWS, CheapRun
 
 Cheap = Callable[..., CheapRun]
 FOLD, SPREAD = "model_tests/test_walk_forward.py::test_fold[{}-{}]", "model_tests/test_walk_forward.py::test_spread[{}]"
@@ -60,11 +60,11 @@ def test_a_time_limit_ends_one_fold_and_leaves_its_model_incomplete(cheap: Cheap
 
 
 def test_coverage_is_measured_in_workers_too(cheap: Cheap, reference: CheapRun) -> None:
-    options = ("-n2", "--cov=pytest_modelgate.core.metrics", "--cov-report=term", "-p", "no:cacheprovider")
+    options = ("-n2", "--cov=pytest_modelgate.core.backtest.metrics", "--cov-report=term", "-p", "no:cacheprovider")
     run = cheap(*options, plugins=("pytest_cov",))
 
     assert (run.digest, run.outcomes) == (reference.digest, reference.outcomes)
-    measured = re.search(r"core/metrics\.py +\d+ +\d+ +(\d+)%", run.text)
+    measured = re.search(r"core/backtest/metrics\.py +\d+ +\d+ +(\d+)%", run.text)
     assert measured
     assert int(measured[1]) > 0
 
@@ -122,7 +122,7 @@ def test_other_peoples_tests_run_along(cheap: Cheap, reference: CheapRun, tmp_pa
 
 def without(tmp_path: Path, *missing: str) -> dict[str, str]:
     """An interpreter that has some packages not; pytest finds no plugin by itself there."""
-    import cheap_gate
+    from support import cheap_gate
 
     site = tmp_path / "site"
     site.mkdir()
@@ -134,7 +134,7 @@ def without(tmp_path: Path, *missing: str) -> dict[str, str]:
         "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
         "sys.meta_path.insert(0, Missing())\n"
     )
-    folders = f"{site}:{Path(cheap_gate.__file__).parent}"
+    folders = f"{site}:{Path(cheap_gate.__file__).parents[1]}"
     return {"PYTHONPATH": folders, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 

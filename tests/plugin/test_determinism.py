@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-import cheap_runs
 import pytest
-from cheap_runs import RND, WAV, WINDOWS, CheapRun
+from support import cheap_runs
+from support.cheap_runs import RND, WAV, WINDOWS, CheapRun
 
 Cheap = Callable[..., CheapRun]
 ONCE = Counter(f"{model}.{window}" for model in (RND, WAV) for window in WINDOWS)
@@ -24,7 +24,7 @@ SURROUNDINGS = {
         "import datetime as d\n"
         "class Past(d.datetime):\n"
         "    now = classmethod(lambda cls, tz=None: cls.fromtimestamp(time.time(), tz))\n"
-        "import pytest_modelgate.plugin.run as run; run.datetime = Past"
+        "import pytest_modelgate.plugin.session.gate_run as run; run.datetime = Past"
     ),
     "a global random state": "import random, numpy; random.seed(1); numpy.random.seed(2)",
     "no cache": "options = ['-o', 'cache_dir=/proc/nowhere']",

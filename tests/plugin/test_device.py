@@ -4,11 +4,11 @@ from importlib import metadata
 
 import pytest
 
-from pytest_modelgate.adapters import torch_device
-from pytest_modelgate.adapters.devices import Device
+from pytest_modelgate.adapters.gpu import torch_device
+from pytest_modelgate.adapters.gpu.nvidia_smi import Device
 from pytest_modelgate.errors import SettingsError
-from pytest_modelgate.plugin.placement import check_device, describe_device
 from pytest_modelgate.plugin.state import DEVICES
+from pytest_modelgate.plugin.xdist.placement import check_device, describe_device
 
 GPU = (Device("GPU-1", "NVIDIA H100", 0, "GPU-1", 80_000),)
 ENOUGH = "device cuda (NVIDIA H100) where there is enough to do, or cpu"

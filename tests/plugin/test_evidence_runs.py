@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-import cheap_runs
 import pytest
-from cheap_runs import BAD, RND, WAV, WINDOWS, CheapRun
+from support import cheap_runs
+from support.cheap_runs import BAD, RND, WAV, WINDOWS, CheapRun
 
 Cheap = Callable[..., CheapRun]
 ONCE = Counter(f"{model}.{window}" for model in (RND, WAV) for window in WINDOWS)

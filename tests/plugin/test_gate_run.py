@@ -5,9 +5,9 @@ from importlib.resources import files
 from pathlib import Path
 
 import jsonschema
-import model_factory
 import pytest
-from plugin_helpers import DROPPED, GOOD, HELD_OUT, IDLE, GateResult, RunGate, model, pack
+from support import model_factory
+from support.plugin_helpers import DROPPED, GOOD, HELD_OUT, IDLE, GateResult, RunGate, model, pack
 
 OPTIONS = ("-v", "--gate-decision=table")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from model_factory import APPROVED
+from support.model_factory import APPROVED
 
 from pytest_modelgate import ModelArtifact, write_archive
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from plugin_helpers import DROPPED, GOOD, HELD_OUT, IN_SAMPLE, RunGate, pack
+from support.plugin_helpers import DROPPED, GOOD, HELD_OUT, IN_SAMPLE, RunGate, pack
 
-from pytest_modelgate.core.bars import Timeframe
-from pytest_modelgate.core.windows import Sample, sample_of, walk_forward_windows
+from pytest_modelgate.core.market.bars import Timeframe
+from pytest_modelgate.core.market.windows import Sample, sample_of, walk_forward_windows
 
 
 def header(text: str) -> str:

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from model_factory import APPROVED, WINDOW, constant_policy, follow
-from plugin_helpers import GOOD, GateResult, RunGate, model, pack
+from support.model_factory import APPROVED, WINDOW, constant_policy, follow
+from support.plugin_helpers import GOOD, GateResult, RunGate, model, pack
 
 from pytest_modelgate import ModelArtifact
-from pytest_modelgate.core.reference_features import REFERENCE
+from pytest_modelgate.core.features.reference import REFERENCE
 
 WIDTH = WINDOW * len(REFERENCE.columns)
 POLICY = follow("momentum_24")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 
-import model_factory
 import pytest
-from plugin_helpers import GOOD, HELD_OUT, RunGate, model, pack
+from support import model_factory
+from support.plugin_helpers import GOOD, HELD_OUT, RunGate, model, pack
 
 NAMES = ["causality", "weights", "activity", "accounting", "feasibility", "account"]
 
@@ -69,7 +69,7 @@ def test_a_check_that_crashed_leaves_the_model_incomplete(
     def crash(*_: object) -> None:
         raise RuntimeError("no")
 
-    monkeypatch.setattr(import_module("pytest_modelgate.core.examination"), "check_causality", crash)
+    monkeypatch.setattr(import_module("pytest_modelgate.core.integrity.examination"), "check_causality", crash)
     result = run_gate(pack(tmp_path, GOOD), "--gate-decision=table")
 
     assert result.run.ret == 1

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from market_factory import random_walk, recorder, series_key
 from marketsim.server import MarketServer, serve
-from model_factory import APPROVED, follow
-from plugin_helpers import AS_OF, GOOD, GateResult, model, pack
+from support.market_factory import random_walk, recorder, series_key
+from support.model_factory import APPROVED, follow
+from support.plugin_helpers import AS_OF, GOOD, GateResult, model, pack
 
 from pytest_modelgate import ModelArtifact
-from pytest_modelgate.cli import main
-from pytest_modelgate.core.bars import Instrument, Timeframe
-from pytest_modelgate.core.market import MarketRequest
-from pytest_modelgate.core.windows import market_window
+from pytest_modelgate.cli.main import main
+from pytest_modelgate.core.market.bars import Instrument, Timeframe
+from pytest_modelgate.core.market.requests import MarketRequest
+from pytest_modelgate.core.market.windows import market_window
 
 MODEL = model("RNDUSD", APPROVED, follow("momentum_24"))
 FRAME = random_walk("2023-11-01", 24 * 430, seed=3)

@@ -8,14 +8,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from market_factory import random_walk, request_for, series_key
 from marketsim.server import MarketServer, serve
-from model_factory import APPROVED, follow
-from plugin_helpers import model, pack
+from support.market_factory import random_walk, request_for, series_key
+from support.model_factory import APPROVED, follow
+from support.plugin_helpers import model, pack
 
-from pytest_modelgate.adapters import alpaca_transport
+from pytest_modelgate.adapters.alpaca import transport as alpaca_transport
 from pytest_modelgate.errors import GateError
-from pytest_modelgate.recording import Recorder
+from pytest_modelgate.services.recording import Recorder
 
 KEY, SECRET = "PKPL4NTEDKEY", "pl4nted+s3cret/with=signs"
 FRAME = random_walk("2023-11-01", 24 * 430, seed=3)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import model_factory
 import pytest
-from plugin_helpers import GOOD, HELD_OUT, RunGate, model, pack
+from support import model_factory
+from support.plugin_helpers import GOOD, HELD_OUT, RunGate, model, pack
 
 
 def test_the_models_of_the_archive_are_the_least_number_of_trials(run_gate: RunGate, good_archive: Path) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from model_factory import APPROVED, checkpoint, follow
-from plugin_helpers import GOOD, GateResult, RunGate, pack
+from support.model_factory import APPROVED, checkpoint, follow
+from support.plugin_helpers import GOOD, GateResult, RunGate, pack
 
 SUMMARY = "training_summary_20241227_211819.json"
 MODEL = "models/rl_symbols/WAVUSD_1Hour.pt"

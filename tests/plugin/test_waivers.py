@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from plugin_helpers import RunGate
+from support.plugin_helpers import RunGate
 
 TODAY = datetime.now(UTC).date()
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pytest_modelgate.adapters.archive.limits import Limits
 from pytest_modelgate.adapters.archive.names import check_names, is_clutter
-from pytest_modelgate.adapters.archive.text import plain
 from pytest_modelgate.errors import ArchiveError
+from pytest_modelgate.text import plain
 
 _CHUNK = 1024 * 1024
 _NO_FOLLOW: int = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)

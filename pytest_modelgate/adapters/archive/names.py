@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from pytest_modelgate.adapters.archive.text import plain, shown
-from pytest_modelgate.core.bars import Instrument, Timeframe
+from pytest_modelgate.core.market.bars import Instrument, Timeframe
 from pytest_modelgate.errors import ArchiveError
+from pytest_modelgate.text import plain, shown
 
 MODELS_FOLDER = "models/rl_symbols"
 _MAX_NAME, _MAX_PARTS = 1024, 32

@@ -17,12 +17,12 @@ from pytest_modelgate.adapters.archive.folder_source import FolderSource
 from pytest_modelgate.adapters.archive.limits import DEFAULT_LIMITS, Limits
 from pytest_modelgate.adapters.archive.names import Roles, archive_stamp, find_roles, parse_stamp
 from pytest_modelgate.adapters.archive.summary import Entry, parse_summary
-from pytest_modelgate.adapters.archive.text import plain, shown
 from pytest_modelgate.adapters.archive.zip_source import ZipSource
-from pytest_modelgate.adapters.atomic import write_atomically
-from pytest_modelgate.core.bars import Instrument, Timeframe
-from pytest_modelgate.core.training_run import CheckpointRef, Declared, TrainedModel, TrainingRun
+from pytest_modelgate.adapters.files.atomic import write_atomically
+from pytest_modelgate.core.market.bars import Instrument, Timeframe
+from pytest_modelgate.core.training.run import CheckpointRef, Declared, TrainedModel, TrainingRun
 from pytest_modelgate.errors import ArchiveError
+from pytest_modelgate.text import plain, shown
 
 Source = ZipSource | FolderSource
 _BINARY: int = getattr(os, "O_BINARY", 0)

@@ -20,9 +20,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from pytest_modelgate.adapters.archive.text import shown
-from pytest_modelgate.core.bars import Timeframe
-from pytest_modelgate.core.training_run import METRICS
+from pytest_modelgate.core.market.bars import Timeframe
+from pytest_modelgate.core.training.run import METRICS
+from pytest_modelgate.text import shown
 
 SCHEMA = "modelgate.training_summary/1"
 OWN_ERROR = "modelgate"  # the type of errors that bring their own problem and remedy along

@@ -9,8 +9,8 @@ from itertools import pairwise
 from typing import Any
 
 from pytest_modelgate.adapters.archive.limits import Limits
-from pytest_modelgate.adapters.archive.text import plain, shown
 from pytest_modelgate.errors import ArchiveError
+from pytest_modelgate.text import plain, shown
 
 Path = tuple[str | int, ...]
 _REMEDY = "Write the summary with json.dump, or use pytest_modelgate.write_archive"

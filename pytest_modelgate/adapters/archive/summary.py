@@ -16,10 +16,11 @@ from pytest_modelgate.adapters.archive.limits import Limits
 from pytest_modelgate.adapters.archive.names import parse_key
 from pytest_modelgate.adapters.archive.schema import OWN_ERROR, BareEntry, BareSummary, Facts, FullSummary, ModelEntry
 from pytest_modelgate.adapters.archive.strict_json import Path, path_text, read_json
-from pytest_modelgate.adapters.archive.text import plain, shown
-from pytest_modelgate.core.bars import Instrument, Timeframe
-from pytest_modelgate.core.training_run import METRICS, Declared, ParityProbe, TrainingWindow
+from pytest_modelgate.core.market.bars import Instrument, Timeframe
+from pytest_modelgate.core.market.windows import TrainingWindow
+from pytest_modelgate.core.training.run import METRICS, Declared, ParityProbe
 from pytest_modelgate.errors import ArchiveError
+from pytest_modelgate.text import plain, shown
 
 _PART = TypeVar("_PART", bound=Facts)
 _MOST_FIELDS = 1_000  # in one object; each that does not fit costs memory of its own

@@ -15,10 +15,11 @@ from pytest_modelgate.adapters.archive.limits import DEFAULT_LIMITS
 from pytest_modelgate.adapters.archive.names import MODELS_FOLDER, parse_key
 from pytest_modelgate.adapters.archive.schema import SCHEMA
 from pytest_modelgate.adapters.archive.summary import parse_summary
-from pytest_modelgate.adapters.archive.text import plain
-from pytest_modelgate.adapters.atomic import write_atomically
-from pytest_modelgate.core.training_run import ParityProbe, TrainingWindow
+from pytest_modelgate.adapters.files.atomic import write_atomically
+from pytest_modelgate.core.market.windows import TrainingWindow
+from pytest_modelgate.core.training.run import ParityProbe
 from pytest_modelgate.errors import ArchiveError
+from pytest_modelgate.text import plain
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from pytest_modelgate.adapters.archive.limits import Limits
 from pytest_modelgate.adapters.archive.names import check_names, is_clutter
-from pytest_modelgate.adapters.archive.text import plain
-from pytest_modelgate.adapters.zip_layout import LayoutError, Span, read_layout
+from pytest_modelgate.adapters.files.zip_layout import LayoutError, Span, read_layout
 from pytest_modelgate.errors import ArchiveError
+from pytest_modelgate.text import plain
 
 _CHUNK = 1024 * 1024
 _REMEDY = "Copy it again; if that does not help, zip the training run anew, or use pytest_modelgate.write_archive"

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_modelgate.adapters.zip_layout import LayoutError, Span, read_layout
+from pytest_modelgate.adapters.files.zip_layout import LayoutError, Span, read_layout
 from pytest_modelgate.errors import CheckpointError
 
 REMEDY = "Save it again with torch.save and its defaults, and pack the archive anew"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pytest_modelgate.core.policy import ACTIONS, ACTIVATIONS
+from pytest_modelgate.core.policy.mlp import ACTIONS, ACTIVATIONS
 from pytest_modelgate.errors import CheckpointError
 
 _TRAIN = "Let the trainer store it, see docs/checkpoints.md"

@@ -19,8 +19,8 @@ from pytest_modelgate.adapters.checkpoint.declared import (
 from pytest_modelgate.adapters.checkpoint.network import recover_layers
 from pytest_modelgate.adapters.checkpoint.pickled import trainer_classes
 from pytest_modelgate.adapters.checkpoint.values import PickleError, read_values
-from pytest_modelgate.core.policy import MlpPolicy
-from pytest_modelgate.core.training_run import Declared
+from pytest_modelgate.core.policy.mlp import MlpPolicy
+from pytest_modelgate.core.training.run import Declared
 from pytest_modelgate.errors import CheckpointError
 
 

@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterator, Mapping
 from hashlib import file_digest
 from pathlib import Path
 
-from pytest_modelgate.adapters.atomic import write_atomically
+from pytest_modelgate.adapters.files.atomic import write_atomically
 from pytest_modelgate.adapters.promotion.record import NAME, read_record
 from pytest_modelgate.errors import PromotionError
 

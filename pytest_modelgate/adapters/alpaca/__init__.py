@@ -1,0 +1,1 @@
+"""Alpaca's market data API through alpaca-py."""

@@ -1,0 +1,213 @@
+"""Bars from Alpaca's market data service, through its own client. The only file that imports alpaca."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
+from functools import partial
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from pytest_modelgate.adapters.alpaca.keys import KEY_ID, KEYS_FILE, SECRET_KEY, Credentials, read_credentials
+from pytest_modelgate.core.market.bars import COLUMNS, AssetClass, Bars, Timeframe
+from pytest_modelgate.core.market.requests import MarketRequest
+from pytest_modelgate.errors import GateError, MarketDataError, SettingsError
+
+if TYPE_CHECKING:  # pulls in requests, which a run that replays nothing must not pay for
+    from requests.adapters import BaseAdapter
+
+    from pytest_modelgate.adapters.alpaca.transport import Answer, Travel
+
+__all__ = ["DATA_URL", "KEYS_FILE", "Credentials", "fetch_bars", "read_credentials"]
+
+DATA_URL = "APCA_API_DATA_URL"
+_Word = TypeVar("_Word", bound=Enum)
+_FIGURES = itemgetter("o", "h", "l", "c", "v")
+_KEYS = f"Check {KEYS_FILE}, or {KEY_ID} and {SECRET_KEY}"
+_ADVICE = {
+    400: ("refused the request as malformed", "Check the symbol, the feed and the adjustment"),
+    401: ("does not know these keys", f"{_KEYS}; crypto needs none"),
+    403: ("refuses this to these keys", f"{_KEYS}, and what your subscription covers"),
+    404: ("does not know this address", f"Check {DATA_URL}, or leave it unset"),
+    422: ("refused the request's values", "Check the symbol, the feed and the adjustment"),
+    429: ("limits the rate of requests, also after some retries", "Wait a minute and record again"),
+}
+_SUBSCRIPTION = (
+    "does not serve this to your subscription",
+    "Ask for --feed iex, or for an --as-of that is at least 15 minutes ago",
+)
+_LATER = "Check the network and record again later; nothing was recorded"
+
+
+def fetch_bars(
+    request: MarketRequest,
+    *,
+    credentials: Credentials | None,
+    data_url: str | None = None,
+    travel: Travel | None = None,
+    reply: Answer | None = None,
+) -> Bars:
+    """All bars of a request, every page of them.
+
+    Args:
+        credentials: crypto is served without; for stocks None sends placeholders, which only a cassette accepts.
+        data_url: another host that speaks Alpaca's wire; None is Alpaca's own.
+        travel: how to ask; by default once, and as fast as answers come.
+        reply: answers instead of the network, as a recording does.
+
+    Raises:
+        MarketDataError: the service refused, did not answer, or answered with something else than the bars asked for.
+        SettingsError: the keys are wrong, or feed, adjustment or data_url are not what Alpaca's client takes.
+    """
+    from alpaca.common.exceptions import APIError
+    from requests import exceptions as broken
+
+    from pytest_modelgate.adapters.alpaca.transport import PatientAdapter, RecordedAdapter, RepeatedPageError, Travel
+
+    where = f"market data of {request}"
+    travel = travel or Travel()
+    adapter = RecordedAdapter(reply) if reply else PatientAdapter(travel)
+    ask = _question(request, credentials, data_url, adapter, trusting=travel.pace is not None)
+    try:
+        answer = ask()
+    except APIError as error:
+        raise _refused(where, error, credentials) from None
+    except RepeatedPageError:
+        problem = "Alpaca's pages go round in a circle: a page token came back"
+        raise MarketDataError(where, problem, "Record it again later, and report it to Alpaca if it stays") from None
+    except (broken.InvalidSchema, broken.InvalidURL, broken.MissingSchema):
+        problem = "is not an address the client can use, expected for example https://data.alpaca.markets"
+        raise SettingsError(DATA_URL, problem, "Correct it, or leave it unset") from None
+    except broken.Timeout:
+        raise MarketDataError(where, f"Alpaca did not answer within {travel.timeout_s:g} s", _LATER) from None
+    except (broken.ConnectionError, broken.ChunkedEncodingError, broken.ContentDecodingError):
+        raise MarketDataError(where, "the connection to Alpaca could not be made or broke off", _LATER) from None
+    # The client trusts JSON to be what it expects: anything may come of one that is not.
+    except (broken.RequestException, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise MarketDataError(where, "the answer is not Alpaca's JSON of bars", _LATER) from None
+    return _to_bars(request, answer.get(request.instrument.alpaca_symbol, []), where)
+
+
+def _refused(where: str, error: Any, credentials: Credentials | None) -> GateError:  # noqa: ANN401 - alpaca's APIError
+    """What a status means, with the service's own words where they are words."""
+    code = error.status_code
+    try:
+        said = str(error.message)  # the body may be HTML, or JSON without a message
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        said = ""
+    doing, remedy = _ADVICE.get(code, ("failed, also after some retries", "Record again later; nothing was recorded"))
+    if code == 403 and "subscription" in said:
+        doing, remedy = _SUBSCRIPTION
+    if code == 401 and credentials is None:
+        doing, remedy = "asks for keys", f"Set {KEYS_FILE}, or {KEY_ID} and {SECRET_KEY}"
+    secrets = (credentials.key, credentials.secret) if credentials else ()
+    readable = said.isascii() and said.isprintable() and not any(secret in said for secret in secrets)
+    quoted = f": {said[:120]!r}" if said and readable else ""
+    # Keys that are wrong are wrong for every symbol.
+    kind = SettingsError if code == 401 else MarketDataError
+    return kind(where, f"Alpaca {doing} (status {code or 'unknown'}{quoted})", remedy)
+
+
+def _question(
+    request: MarketRequest,
+    credentials: Credentials | None,
+    data_url: str | None,
+    adapter: BaseAdapter,
+    *,
+    trusting: bool,
+) -> Callable[[], Any]:
+    """The call that fetches all pages as Alpaca's JSON, per symbol; its arguments are checked and bound."""
+    with warnings.catch_warnings():
+        # alpaca-py imports a deprecated part of websockets; under -W error that would end the gate.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from alpaca.common.enums import Sort
+        from alpaca.data.enums import Adjustment, DataFeed
+        from alpaca.data.historical import CryptoHistoricalDataClient, StockHistoricalDataClient
+        from alpaca.data.requests import CryptoBarsRequest, StockBarsRequest
+        from alpaca.data.timeframe import TimeFrame, TimeFrameUnit
+
+    # TimeFrame(1, TimeFrame.Hour) would silently ask for "11Hour" (alpaca-py issue 664).
+    amount, unit = {
+        Timeframe.MIN_15: (15, TimeFrameUnit.Minute),
+        Timeframe.HOUR_1: (1, TimeFrameUnit.Hour),
+        Timeframe.HOUR_4: (4, TimeFrameUnit.Hour),
+        Timeframe.DAY_1: (1, TimeFrameUnit.Day),
+    }[request.timeframe]
+    window: dict[str, Any] = {
+        "symbol_or_symbols": request.instrument.alpaca_symbol,
+        "timeframe": TimeFrame(amount, unit),
+        "start": request.first.to_pydatetime(),
+        "end": request.last.to_pydatetime(),
+        "sort": Sort.ASC,
+    }
+    options: dict[str, Any] = {"raw_data": True, "url_override": data_url.rstrip("/") if data_url else None}
+    if request.instrument.asset_class is AssetClass.CRYPTO:
+        pair = (credentials.key, credentials.secret) if credentials else (None, None)
+        crypto = CryptoHistoricalDataClient(*pair, **options)
+        _prepare(crypto, adapter, trusting=trusting)
+        return partial(crypto.get_crypto_bars, CryptoBarsRequest(**window))
+    feed = _one_of(DataFeed, request.feed, "feed")
+    adjustment = _one_of(Adjustment, request.adjustment, "adjustment")
+    pair = (credentials.key, credentials.secret) if credentials else ("replay", "replay")
+    stocks = StockHistoricalDataClient(*pair, **options)
+    _prepare(stocks, adapter, trusting=trusting)
+    return partial(stocks.get_stock_bars, StockBarsRequest(**window, feed=feed, adjustment=adjustment))
+
+
+def _one_of(words: type[_Word], word: str, what: str) -> _Word:
+    try:
+        return words(word)
+    except ValueError:
+        problem = f"{word[:40]!r} is not one of Alpaca's: {', '.join(known.value for known in words)}"
+        raise SettingsError(what, problem, f"Choose one with --gate-{what}, or --{what} when recording") from None
+
+
+def _prepare(client: Any, adapter: BaseAdapter, *, trusting: bool) -> None:  # noqa: ANN401 - either of two clients
+    """Set up what the client offers no public way to.
+
+    Args:
+        trusting: whether the environment's proxies count.
+    """
+    client._retry = 0  # noqa: SLF001 - it would retry 429 and 504 only, after 3 s whatever their headers say
+    session = client._session  # noqa: SLF001 - alpaca-py offers no public way
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, adapter)
+    # Newer Pythons would ask for zstd too, which vcrpy cannot decode.
+    session.headers.clear()
+    session.headers["Accept-Encoding"] = "gzip"
+    # A .netrc would replace the keys, and is looked up for every page.
+    session.trust_env = trusting
+    if trusting:
+        session.auth = _as_it_is
+
+
+def _as_it_is(request: Any) -> Any:  # noqa: ANN401 - a prepared request of requests
+    """Authentication is in the headers already: an entry in .netrc must not replace it."""
+    return request
+
+
+def _to_bars(request: MarketRequest, rows: Sequence[Mapping[str, Any]], where: str) -> Bars:
+    if not rows:
+        problem = "Alpaca has no bars: it does not know the symbol, or nothing was traded"
+        raise MarketDataError(where, problem, "Check the spelling of the symbol and the dates")
+    try:
+        # Straight from JSON: Alpaca's own models take twenty times as long and refuse bars without n or vw.
+        values = np.array([_FIGURES(row) for row in rows])
+        times = np.array([row["t"] for row in rows])
+        index = pd.DatetimeIndex(pd.to_datetime(times.astype(str), utc=True, format="ISO8601")).as_unit("ns")
+    except (KeyError, TypeError, ValueError):
+        values = times = np.empty(0)
+        index = pd.DatetimeIndex(times, tz="UTC")
+    if values.dtype.kind not in "iuf" or times.dtype.kind != "U" or index.hasnans:
+        problem = "a bar lacks one of t, o, h, l, c, v, or holds something else than a time and numbers"
+        raise MarketDataError(where, problem, "Record it again later")
+    # A bar after the window is a look into the future; the one that is open when the window starts may belong to it.
+    if not (index.min() > request.first - request.timeframe.delta and index.max() <= request.last):
+        problem = f"Alpaca sent bars from {index.min()} to {index.max()}, which were not asked for"
+        raise MarketDataError(where, problem, f"Record it again later, and check {DATA_URL}")
+    frame = pd.DataFrame(values.astype(np.float64), index=index, columns=list(COLUMNS))
+    return Bars(request.instrument, request.timeframe, frame)

@@ -1,0 +1,1 @@
+"""Recorded conversations with Alpaca: vcrpy, and the files it fills."""

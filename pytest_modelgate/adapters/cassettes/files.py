@@ -1,0 +1,182 @@
+"""Cassettes on disk: gzipped text, and the manifest that vouches for its bytes and says what each one holds."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pytest_modelgate.adapters.files.atomic import write_atomically
+from pytest_modelgate.core.market.bars import AssetClass
+from pytest_modelgate.core.market.requests import MarketRequest, Span
+from pytest_modelgate.errors import MarketDataError
+
+MANIFEST = "manifest.json"
+RECORD = "modelgate record ARCHIVE"
+_SCHEMA = "modelgate.cassettes/1"
+_WORK = ".recording"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One cassette as the manifest describes it.
+
+    Attributes:
+        name: relative to the folder, with forward slashes.
+        span: the window that was asked for.
+        last_bar: start of the last bar that was served, UTC.
+        sha256: digest of the file.
+    """
+
+    name: str
+    span: Span
+    last_bar: pd.Timestamp
+    sha256: str
+
+
+def path_of(request: MarketRequest) -> str:
+    """Where a request is recorded, relative to the cassettes' folder: ``crypto/BTC-USD/1Hour/2024-12-27T2000.json.gz``.
+
+    The name bears the start of the last bar (UTC), to the minute, so that two as-of moments of one day do not meet, and
+    for stocks feed and adjustment: ``us_equity/AAPL/1Hour/2024-12-27T2000.sip.all.json.gz``.
+    """
+    crypto = request.instrument.asset_class is AssetClass.CRYPTO
+    pins = "" if crypto else f".{request.feed}.{request.adjustment}"
+    return f"{_series(request)}/{request.last:%Y-%m-%dT%H%M}{pins}.json.gz"
+
+
+def entries_of(folder: Path, request: MarketRequest) -> list[Entry]:
+    """The recordings of a series - same symbol, timeframe, feed and adjustment - of whatever window.
+
+    An entry that does not say what was recorded vouches for nothing, and is left out.
+
+    Raises:
+        MarketDataError: the manifest is there, but unusable.
+    """
+    found = []
+    for name, facts in manifest(folder).items():
+        if name.rpartition("/")[0] != _series(request):
+            continue
+        try:
+            if (facts["feed"], facts["adjustment"]) != (request.feed, request.adjustment):
+                continue
+            first, last, last_bar = (pd.Timestamp(facts[key]) for key in ("asked_first", "asked_last", "last"))
+            span = Span(last, first) if first <= last else None
+        except (KeyError, TypeError, ValueError):
+            continue
+        if span and all(str(moment.tz) == "UTC" for moment in (first, last, last_bar)):
+            found.append(Entry(name, span, last_bar, str(facts.get("sha256"))))
+    return found
+
+
+def read_cassette(folder: Path, name: str, record_command: str = RECORD) -> str:
+    """The text of a cassette, once the manifest vouches for its bytes.
+
+    Args:
+        name: relative to the folder, with forward slashes.
+        record_command: what records it anew, for error messages.
+
+    Raises:
+        MarketDataError: the file or its entry is missing, the bytes are not those recorded, or are not gzipped text.
+    """
+    where = f"cassette {folder / name}"
+    remedy = f"Restore it from version control, or record it again: {record_command}"
+    try:
+        content = (folder / name).read_bytes()
+    except FileNotFoundError:
+        raise MarketDataError(where, f"is missing, though {MANIFEST} lists it", remedy) from None
+    except OSError as error:
+        raise MarketDataError(where, f"cannot be read: {error.strerror}", "Check its permissions") from None
+    facts = manifest(folder).get(name, {})
+    known = str(facts.get("sha256", "")) if isinstance(facts, dict) else ""
+    found = hashlib.sha256(content).hexdigest()
+    if known != found:
+        problem = f"was altered: its sha256 is {found[:12]}..., the manifest says {known[:12]}..."
+        raise MarketDataError(where, problem, remedy)
+    try:
+        return gzip.decompress(content).decode("utf-8")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError):
+        raise MarketDataError(where, "is not gzipped text", remedy) from None
+
+
+def is_intact(folder: Path, entry: Entry) -> bool:
+    """Whether a cassette's bytes are there and are those the manifest vouches for."""
+    try:
+        return hashlib.sha256((folder / entry.name).read_bytes()).hexdigest() == entry.sha256
+    except OSError:
+        return False
+
+
+def write_cassette(folder: Path, name: str, text: str, facts: Mapping[str, Any]) -> None:
+    """Put a cassette and its entry in the manifest in place, each in one step; the same text gives the same bytes.
+
+    A process killed between the two leaves a cassette that the manifest contradicts: replay refuses it, and recording
+    takes it for missing.
+
+    Raises:
+        MarketDataError: the manifest there is unusable, or the folder cannot be written; the cassette is as it was.
+    """
+    from filelock import FileLock
+
+    content = gzip.compress(text.encode(), mtime=0)
+    try:
+        with FileLock(work_folder(folder) / "manifest.lock"):
+            entries = manifest(folder)
+            entries[name] = {"sha256": hashlib.sha256(content).hexdigest(), **facts}
+            document = {"schema": _SCHEMA, "cassettes": dict(sorted(entries.items()))}
+            write_atomically(folder / name, content)
+            write_atomically(folder / MANIFEST, (json.dumps(document, indent=2) + "\n").encode())
+    except OSError as error:
+        remedy = "Check the folder's permissions and the free space; nothing recorded before is lost"
+        raise MarketDataError(f"cassette {folder / name}", f"cannot be written: {error.strerror}", remedy) from None
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    """What the manifest says of each cassette, by name; nothing where nothing was recorded yet.
+
+    Raises:
+        MarketDataError: it cannot be read, or is not one of ours.
+    """
+    path = folder / MANIFEST
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        cassettes = document["cassettes"] if document["schema"] == _SCHEMA else None
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        cassettes = None
+    if not isinstance(cassettes, dict):
+        problem = f"is not a manifest of schema {_SCHEMA}"
+        raise MarketDataError(f"manifest {path}", problem, "Restore it from version control")
+    return cassettes
+
+
+def work_folder(folder: Path) -> Path:
+    """Where recording keeps its locks, out of sight of version control; made as needed.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    work = folder / _WORK
+    work.mkdir(parents=True, exist_ok=True)
+    ignore = work / ".gitignore"
+    if not ignore.exists():
+        write_atomically(ignore, b"*\n")
+    return work
+
+
+def series_lock_name(request: MarketRequest) -> str:
+    """What the lock of a series is called: one writer at a time for all of its windows."""
+    return f"{_series(request)}/{request.feed}.{request.adjustment}.lock".replace("/", "_")
+
+
+def _series(request: MarketRequest) -> str:
+    instrument = request.instrument
+    return f"{instrument.asset_class}/{instrument.file_symbol}/{request.timeframe}"

@@ -1,0 +1,1 @@
+"""Profiles and waivers from TOML files."""

@@ -1,0 +1,227 @@
+"""Evidence on disk: one file per model and window, written whole or not at all, and who is at work on which."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict
+
+from pytest_modelgate.adapters.files.atomic import write_atomically
+from pytest_modelgate.core.evidence.records import Evidence, WindowFailure
+from pytest_modelgate.errors import SettingsError
+
+SCHEMA = "modelgate.evidence/3"
+LOCKS = "locks"
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(ser_json_inf_nan="strings", extra="forbid")
+    key: str
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
+class EvidenceStore:
+    """Evidence of one run; several processes, of this run and of others, may be at work in the same folder.
+
+    Decisions of a run rest on the records in its own folder. A file is put in place by one rename, so a reader sees a
+    whole record or none. Whoever evaluates a window claims it first: the others of the run wait, and a claim that
+    outlives its process tells that the evaluation crashed.
+
+    Attributes:
+        root: evidence of all runs that write to this place; what earlier ones found is used again.
+        run_id: names the folder of this run.
+        others: folders with evidence of runs elsewhere, searched before ``root``, at any depth.
+    """
+
+    root: Path
+    run_id: str
+    others: tuple[Path, ...] = ()
+    _claimed: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
+
+    @property
+    def folder(self) -> Path:
+        """Where the records of this run are."""
+        return self.root / self.run_id
+
+    def write(self, evidence: Evidence, key: str = "") -> None:
+        """Put a record in place, atomically. It outlives its process; a loss of power costs the measuring of it.
+
+        Args:
+            key: what the evidence depends on (``core.evidence_key``); empty where that could not be found out.
+
+        Raises:
+            SettingsError: it cannot be written; a record that was there is as it was.
+        """
+        body = _Body(key=key, evidence=evidence).model_dump_json()
+        record = {"schema": SCHEMA, "sha256": hashlib.sha256(body.encode()).hexdigest(), "body": body}
+        path = self.folder / _file_name(evidence.model, evidence.window)
+        with _told(self.root):
+            write_atomically(path, (json.dumps(record) + "\n").encode(), durable=False)
+
+    def fail(self, failure: WindowFailure, key: str = "") -> None:
+        """Record a failure; where that cannot be written, nothing is on record: what was there no longer counts."""
+        try:
+            self.write(failure, key)
+        except SettingsError:
+            with suppress(OSError):  # then the verdict cannot be written either, and says that the run has not finished
+                (self.folder / _file_name(failure.model, failure.window)).unlink(missing_ok=True)
+
+    def read(self, model: str, window: str) -> Evidence | None:
+        """This run's record of a window; None when there is none.
+
+        A damaged or altered record is a failure, never a figure; so is a window whose evaluation, or whose test, took
+        its process with it, whatever was recorded before that.
+        """
+        if self._crashed(model, window):
+            return _crash(model, window)
+        body = _read(self.folder / _file_name(model, window), model, window)
+        return body.evidence if isinstance(body, _Body) else body
+
+    def reusable(self, model: str, window: str, key: str) -> Evidence | None:
+        """What other runs found out under the same key.
+
+        Returns:
+            Valid evidence if any run has it. Else why one of them has none: it failed, or its record is damaged.
+        """
+        reason = None
+        for path in self._elsewhere(_file_name(model, window)):
+            body = _read(path, model, window)
+            if not isinstance(body, _Body):
+                reason = reason or body
+            elif body.key == key and not isinstance(body.evidence, WindowFailure):
+                return body.evidence
+            elif body.key in (key, "") and isinstance(body.evidence, WindowFailure):
+                reason = reason or body.evidence
+        return reason
+
+    @property
+    def has_others(self) -> bool:
+        """Whether any other run left evidence that could be used again."""
+        return bool(self._index) or any(path.parent != self.folder for path in self.root.glob("*/*.json"))
+
+    def has_other(self, model: str, window: str) -> bool:
+        """Whether any other run left a record of a window, whatever it says."""
+        return any(True for _ in self._elsewhere(_file_name(model, window)))
+
+    @contextmanager
+    def claim(self, model: str, window: str) -> Iterator[None]:
+        """Evaluate a window, or run its test, as the only one in this run; waits for whoever is at it.
+
+        A claim within a claim of the same process is part of it. A claim that a process took to its grave goes on
+        record as a failure.
+
+        Raises:
+            SettingsError: the claim cannot be written.
+        """
+        name = f"{model}.{window}"
+        if name in self._claimed:
+            yield
+            return
+        attempt, lock = self.folder / f"{name}.attempt", FileLock(self.folder / f"{name}.lock")
+        with _told(self.root):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        try:
+            if attempt.exists():
+                self.fail(_crash(model, window))
+            with _told(self.root):
+                attempt.touch()
+            self._claimed.add(name)
+            yield
+        finally:
+            self._claimed.discard(name)
+            with suppress(OSError):  # a claim that stays behind is taken for a crash
+                attempt.unlink(missing_ok=True)
+            lock.release()
+
+    def forget(self, model: str, window: str) -> None:
+        """Take back that a window failed or crashed in this run: its test is run again. Valid evidence stays."""
+        if f"{model}.{window}" not in self._claimed:
+            (self.folder / f"{model}.{window}.attempt").unlink(missing_ok=True)
+        path = self.folder / _file_name(model, window)
+        body = _read(path, model, window)
+        if not isinstance(body, _Body) or isinstance(body.evidence, WindowFailure):
+            path.unlink(missing_ok=True)
+
+    @contextmanager
+    def computing(self, key: str) -> Iterator[None]:
+        """Compute what bears a key as the only one among all runs that write to this place."""
+        folder = self.root / LOCKS
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f"{key}.lock"):
+            yield
+
+    def _crashed(self, model: str, window: str) -> bool:
+        """Whether a claim is left of a process that is gone."""
+        name = f"{model}.{window}"
+        attempt = self.folder / f"{name}.attempt"
+        if name in self._claimed or not attempt.exists():
+            return False
+        try:
+            with FileLock(self.folder / f"{name}.lock", timeout=0):
+                return attempt.exists()  # or else its process has just let go of it
+        except Timeout:
+            return False
+        except OSError:
+            return True  # nobody can tell
+
+    def _elsewhere(self, name: str) -> Iterator[Path]:
+        """Records of a window in other runs' folders."""
+        yield from self._index.get(name, ())
+        for path in sorted(self.root.glob(f"*/{name}")):
+            if path.parent != self.folder:
+                yield path
+
+    @cached_property
+    def _index(self) -> dict[str, list[Path]]:
+        found: dict[str, list[Path]] = {}
+        for folder in self.others:
+            for path in sorted(folder.rglob("*.json")):
+                if path.parent != self.folder:
+                    found.setdefault(path.name, []).append(path)
+        return found
+
+
+@contextmanager
+def _told(root: Path) -> Iterator[None]:
+    """Say in a sentence why nothing can be written."""
+    try:
+        yield
+    except OSError as error:
+        problem = f"evidence cannot be written to {root}: {error.strerror}"
+        raise SettingsError("--gate-output", problem, "Make room, or name a folder that can be written") from None
+
+
+def _file_name(model: str, window: str) -> str:
+    return f"{model}.{window}.json"
+
+
+def _read(path: Path, model: str, window: str) -> _Body | WindowFailure | None:
+    """A record; a failure when it is damaged, altered or about another window, None when there is none."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        text = record["body"]
+        if record["schema"] == SCHEMA and hashlib.sha256(text.encode()).hexdigest() == record["sha256"]:
+            body = _Body.model_validate_json(text)
+            if (body.evidence.model, body.evidence.window) == (model, window):
+                return body
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        pass  # told below, like every other damage
+    problem = "the record is damaged or was altered"
+    return WindowFailure(model, window, f"evidence {path.name}", problem, "Run the gate again to measure it anew")
+
+
+def _crash(model: str, window: str) -> WindowFailure:
+    problem = "the process that evaluated it came to a sudden end"
+    remedy = "Run the gate again; if it happens again, look for what ends processes, such as too little memory"
+    return WindowFailure(model, window, f"{model} {window}", problem, remedy)

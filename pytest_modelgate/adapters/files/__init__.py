@@ -1,0 +1,1 @@
+"""Ground that all adapters may use: atomic writes, zip layouts."""

@@ -1,0 +1,1 @@
+"""GPUs: which there are, and computing on one."""

@@ -1,0 +1,1 @@
+"""``verdict.json``: schema, writer, reader."""

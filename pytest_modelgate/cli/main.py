@@ -1,0 +1,50 @@
+"""The command line: record market data, promote what was judged, compare verdicts, show the built-in profiles."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from pytest_modelgate.cli.compare import add_compare
+from pytest_modelgate.cli.promote import add_promote, add_rollback
+from pytest_modelgate.cli.record import add_record
+from pytest_modelgate.errors import GateError
+
+_NEEDS_ATTENTION, _INTERRUPTED = 1, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``modelgate``; status 0 all is well, 1 something needs attention, 2 bad usage, 130 interrupted."""
+    parser = argparse.ArgumentParser(prog="modelgate", description="Companion of pytest --model-archive")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    add_record(commands.add_parser("record", help="record the market data an archive is judged on"))
+    add_promote(commands.add_parser("promote", help="put the models that a verdict releases where a trader reads them"))
+    add_rollback(commands.add_parser("rollback", help="put the set that was promoted before back in force"))
+    add_compare(commands.add_parser("compare", help="show what changed from one verdict to another"))
+    profiles = commands.add_parser("profiles", help="show the built-in threshold profiles")
+    profiles.set_defaults(run=_profiles)
+    options = parser.parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except GateError as error:
+        print(f"modelgate: {error}", file=sys.stderr)
+        return _NEEDS_ATTENTION
+    except KeyboardInterrupt:
+        print("modelgate: interrupted; what was complete is kept", file=sys.stderr)
+        return _INTERRUPTED
+    return status
+
+
+def _profiles(_: argparse.Namespace) -> int:
+    from pytest_modelgate.adapters.config_files.profiles import builtin_profiles, load_profile
+
+    row = "{:<14} {:>12} {:<9} {:>9} {:>14} {:>12} {:>13}"
+    print(row.format("profile", "reward scale", "class", "fitness", "profit factor", "consistency", "max drawdown"))
+    for name in builtin_profiles():
+        profile = load_profile(name)
+        for band, limits in (("APPROVED", profile.approved), ("REVIEW", profile.review)):
+            figures = (limits.fitness_score, limits.profit_factor, limits.consistency, limits.max_drawdown)
+            bounds = [f"{sign} {figure:g}" for sign, figure in zip((">=", ">=", ">=", "<="), figures, strict=True)]
+            print(row.format(name, f"{profile.reward_scale:g}", band, *bounds))
+    return 0

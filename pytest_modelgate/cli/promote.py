@@ -1,0 +1,116 @@
+"""``modelgate promote`` and ``modelgate rollback``: judged models into the folder a trader reads, and back."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # pulls in pandas, which --help must not pay for
+    from pytest_modelgate.services.promotion import Change
+
+_AGE = re.compile(r"(?P<count>[0-9]{1,6})(?P<unit>[dh]?)")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+def add_promote(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("verdict", type=Path, help="verdict.json of a complete run")
+    parser.add_argument("--archive", type=Path, required=True, metavar="X.zip", help="the archive that was judged")
+    parser.add_argument("--minimum", choices=("live", "paper"), default="live", help="least decision (default: live)")
+    parser.add_argument("--all-or-nothing", action="store_true", help="refuse unless every model reaches the minimum")
+    others = "models in the folder that this verdict does not promote (default: refuse)"
+    parser.add_argument("--others", choices=("refuse", "keep", "remove"), default="refuse", help=others)
+    age = "refuse a verdict that was written, or whose market data ended, longer ago: 7d, 36h"
+    parser.add_argument("--max-age", type=_age, metavar="AGE", help=age)
+    parser.add_argument("--digest", type=_digest, metavar="SHA256", help="refuse any other verdict than this one")
+    parser.add_argument("--profile", metavar="FILE.toml", help="the profile it was judged by, if not a built-in one")
+    _add_common(parser)
+    parser.set_defaults(run=_promote)
+
+
+def add_rollback(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    _add_common(parser)
+    parser.set_defaults(run=_roll_back)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="the folder the trader reads")
+    parser.add_argument("--by", metavar="NAME", help="who does it (default: the CI's actor and run, or the user)")
+    parser.add_argument("--dry-run", action="store_true", help="verify and show what would be done, change nothing")
+
+
+def _age(text: str) -> timedelta:
+    match = _AGE.fullmatch(text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an age, expected for example 7d or 36h")
+    count = int(match["count"])
+    return timedelta(hours=count) if match["unit"] == "h" else timedelta(days=count)
+
+
+def _digest(text: str) -> str:
+    if not _DIGEST.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a sha256, expected 64 hexadecimal digits")
+    return text
+
+
+def _promote(options: argparse.Namespace) -> int:
+    """Promote, or raise; 0 when it is done."""
+    from pytest_modelgate.adapters.promotion import Target
+    from pytest_modelgate.core.config.decision_level import DecisionLevel
+    from pytest_modelgate.services.promotion import Terms, promote
+
+    terms = Terms(
+        minimum=DecisionLevel[options.minimum.upper()],
+        all_or_nothing=options.all_or_nothing,
+        others=options.others,
+        max_age=options.max_age,
+        digest=options.digest,
+        profile=options.profile,
+    )
+    facts = {"at": datetime.now(UTC), "by": options.by or _who(), "dry_run": options.dry_run}
+    change = promote(options.verdict, options.archive, Target(options.to), terms, **facts)
+    _show(change, options, "promoted")
+    return 0
+
+
+def _roll_back(options: argparse.Namespace) -> int:
+    """Roll back, or raise; 0 when it is done."""
+    from pytest_modelgate.adapters.promotion import Target
+    from pytest_modelgate.services.promotion import roll_back
+
+    change = roll_back(Target(options.to), at=datetime.now(UTC), by=options.by or _who(), dry_run=options.dry_run)
+    _show(change, options, "rolled back to")
+    return 0
+
+
+def _show(change: Change, options: argparse.Namespace, done: str) -> None:
+    for model_id, model in change.models.items():
+        what = done if model_id in change.promoted else "stays"
+        print(f"{what}: {model_id} {model.decision} sha256 {model.sha256[:12]}... of {model.source.archive}")
+    for name in change.removed:
+        print(f"removed: {ascii(name)[1:-1]}")
+    for model_id, decision in change.held_back.items():
+        print(f"not promoted: {model_id} {decision}")
+    if change.record:
+        undo = f"; modelgate rollback --to {options.to} undoes it" if change.record.previous else ""
+        print(f"{options.to}: set {change.record.set} is in force{undo}")
+    else:
+        print(f"{options.to}: nothing was changed (--dry-run)")
+
+
+def _who() -> str:
+    """The CI's actor and run, or the user of this machine."""
+    environment = os.environ
+    if environment.get("GITHUB_ACTIONS") == "true":
+        run = "/".join(environment.get(f"GITHUB_{part}", "?") for part in ("SERVER_URL", "REPOSITORY"))
+        return f"{environment.get('GITHUB_ACTOR', '?')} in {run}/actions/runs/{environment.get('GITHUB_RUN_ID', '?')}"
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container may know no name for its user
+        return "unknown"

@@ -1,0 +1,1 @@
+"""A policy in a market: accounts, simulations, metrics."""

@@ -1,0 +1,207 @@
+"""One account: cash, position, costs and the broker's rules."""
+
+from __future__ import annotations
+
+import math
+from copy import copy
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from pytest_modelgate.core.backtest.rules import TradingRules
+from pytest_modelgate.errors import SettingsError
+
+# Why an order was not executed; the words of Trajectory.refused.
+BELOW_MINIMUM = "below_minimum"
+INSUFFICIENT_CASH = "insufficient_cash"
+POSITION_CAP = "position_cap"
+SHORT_NOT_ALLOWED = "short_not_allowed"
+
+
+class Fill(NamedTuple):
+    """One executed order.
+
+    Attributes:
+        row: bar at whose open it was filled (at whose close, for the final liquidation), counted in the window.
+        side: what was done.
+        quantity: units, positive.
+        price: USD, slippage included.
+        fee: USD.
+    """
+
+    row: int
+    side: Literal["buy", "sell"]
+    quantity: float
+    price: float
+    fee: float
+
+
+class Trade(NamedTuple):
+    """One round trip from flat to flat, whatever was added or taken off in between.
+
+    Attributes:
+        entry_row: bar of the first fill, counted in the window.
+        exit_row: bar of the last fill.
+        side: direction of the position.
+        quantity: largest position held, units, positive.
+        pnl: cash that came out of the trade less cash that went in, after all costs, USD.
+        costs: fees plus slippage, USD.
+    """
+
+    entry_row: int
+    exit_row: int
+    side: Literal["long", "short"]
+    quantity: float
+    pnl: float
+    costs: float
+
+
+@dataclass(slots=True)
+class Account:
+    """Cash and one position, marked at every bar close.
+
+    ``equity == cash + position_value`` after every ``mark``.
+
+    Attributes:
+        rules: costs and limits.
+        capital: starting cash, USD.
+        cash: USD; proceeds of a short sale are credited.
+        quantity: units held, negative when short.
+        position_value: signed market value of the position at the last bar close, USD.
+        equity: at the last bar close, USD.
+        previous_equity: at the bar close before that, USD.
+        peak: highest equity so far, the capital included, USD.
+        ruined: whether equity was 0 or less at some bar close.
+        winning: closed trades with a P&L above 0.
+        fills: executed orders, oldest first.
+        trades: closed round trips, oldest first.
+        refused: reason to number of orders that were not executed.
+    """
+
+    rules: TradingRules
+    capital: float
+    cash: float = field(init=False)
+    quantity: float = field(default=0.0, init=False)
+    position_value: float = field(default=0.0, init=False)
+    equity: float = field(init=False)
+    previous_equity: float = field(init=False)
+    peak: float = field(init=False)
+    ruined: bool = field(default=False, init=False)
+    winning: int = field(default=0, init=False)
+    fills: list[Fill] = field(default_factory=list, init=False)
+    trades: list[Trade] = field(default_factory=list, init=False)
+    refused: dict[str, int] = field(default_factory=dict, init=False)
+    _entry: int = field(default=0, init=False)
+    _largest: float = field(default=0.0, init=False)
+    _cash_flow: float = field(default=0.0, init=False)
+    _costs: float = field(default=0.0, init=False)
+
+    def __post_init__(self) -> None:
+        """Start flat.
+
+        Raises:
+            SettingsError: the capital is not a positive finite number.
+        """
+        if not 0.0 < self.capital < math.inf:
+            raise SettingsError("capital", f"is {self.capital!r}, expected a positive number", "Set --gate-capital")
+        self.cash = self.equity = self.previous_equity = self.peak = self.capital
+
+    def fork(self) -> Account:
+        """The same account, to try something on."""
+        other = copy(self)
+        other.fills, other.trades, other.refused = self.fills.copy(), self.trades.copy(), self.refused.copy()
+        return other
+
+    def order(self, size: float, price: float) -> float:
+        """Size an order by the broker's rules; a refused one is counted.
+
+        Args:
+            size: signed fraction of a full order: 0.5 buys half of one, -0.75 sells three quarters, 0 holds.
+            price: the bar close at which the decision falls, USD; the equity at it is what sizes refer to.
+
+        Returns:
+            Signed quantity for ``fill``; 0 when there is nothing to do.
+        """
+        if size == 0.0:
+            return 0.0
+        rules, held = self.rules, self.quantity
+        equity = self.cash + held * price
+        notional = abs(size) * rules.position_size * (1.0 - rules.cash_buffer) * equity
+        quantity = notional / price
+        if held != 0.0 and (held > 0.0) != (size > 0.0):
+            # Closing out is always allowed: what is left below the minimum could never be sold.
+            if (abs(held) - quantity) * price < rules.min_order_usd:
+                return -held
+        elif size < 0.0 and not rules.can_short:
+            return self._refuse(SHORT_NOT_ALLOWED)
+        elif abs(held) * price + notional > rules.max_position * equity * (1.0 + 1e-9):  # rounding is no excess
+            return self._refuse(POSITION_CAP)
+        if notional <= 0.0 or notional < rules.min_order_usd:
+            return self._refuse(BELOW_MINIMUM)
+        return math.copysign(quantity, size)
+
+    def fill(self, quantity: float, market: float, row: int) -> None:
+        """Execute an order, with slippage against the trader and the fee on what is really paid.
+
+        Args:
+            quantity: signed, as ``order`` returned it; 0 does nothing. It never crosses from long to short.
+            market: the bar's price before slippage, USD.
+            row: of the bar, for the books.
+        """
+        if quantity == 0.0:
+            return
+        rules, held, buys = self.rules, self.quantity, quantity > 0.0
+        price = market * (1.0 + rules.slippage if buys else 1.0 - rules.slippage)
+        paid = quantity * price
+        fee = abs(paid) * rules.fee
+        total = paid + fee
+        # Covering a short is exempt: no broker lets it run because the cash for it is short.
+        if buys and held >= 0.0 and total > self.cash:
+            self._refuse(INSUFFICIENT_CASH)
+            return
+        if held == 0.0:
+            self._entry, self._largest, self._cash_flow, self._costs = row, 0.0, 0.0, 0.0
+        self.quantity = left = held + quantity
+        self.cash -= total
+        self._cash_flow -= total
+        size = abs(quantity)
+        self.fills.append(Fill(row, "buy" if buys else "sell", size, price, fee))
+        self._costs += fee + size * abs(price - market)
+        self._largest = max(self._largest, abs(left))
+        if left == 0.0:
+            side: Literal["long", "short"] = "long" if held > 0.0 else "short"
+            self.trades.append(Trade(self._entry, row, side, self._largest, self._cash_flow, self._costs))
+            self.winning += self._cash_flow > 0.0
+
+    def mark(self, close: float) -> None:
+        """Value the account at a bar close (USD)."""
+        self.previous_equity = self.equity
+        self.position_value = value = self.quantity * close
+        self.equity = equity = self.cash + value
+        self.peak = max(self.peak, equity)
+        if equity <= 0.0:
+            self.ruined = True
+
+    def _refuse(self, reason: str) -> float:
+        self.refused[reason] = self.refused.get(reason, 0) + 1
+        return 0.0
+
+
+def account_features(account: Account) -> tuple[float, float, float, float, float, float]:
+    """What a policy that was trained on the real account sees, in the order of ``policy.ACCOUNT_FEATURES``.
+
+    All are fractions at the last bar close. Call it while equity is positive, as ``simulate`` does.
+
+    Returns:
+        P&L since the start; closed trades won (0.5 before the first); drawdown from the peak (positive); signed
+        position value over equity; cash over equity, clipped to [0, 1] since the proceeds of a short sale are owed;
+        change of equity over the last bar.
+    """
+    equity, closed = account.equity, len(account.trades)
+    return (
+        equity / account.capital - 1.0,
+        account.winning / closed if closed else 0.5,
+        (account.peak - equity) / account.peak,
+        account.position_value / equity,
+        min(1.0, max(0.0, account.cash / equity)),
+        equity / account.previous_equity - 1.0,
+    )

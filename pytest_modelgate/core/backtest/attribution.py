@@ -1,0 +1,100 @@
+"""What a model held and earned at every bar: the figures that proofs are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from pytest_modelgate.core.backtest.rules import TradingRules
+from pytest_modelgate.core.backtest.simulation import Trajectory
+from pytest_modelgate.core.market.bars import Bars
+from pytest_modelgate.core.typing import Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """One or several windows bar by bar, n bars, every array (n,).
+
+    All shares are fractions of the equity at the close before the bar, and
+
+        returns == carried * gap + held * move - fees - slippage
+
+    up to rounding: a position carried over the gap earns the gap, one held during the bar earns the bar's move.
+
+    Attributes:
+        returns: of the account, after costs; from the close before to the bar's close.
+        carried: signed value of the position at the close before.
+        held: signed value, at the bar's open, of the position after the fill there.
+        gap: of the market, from the close before to the open.
+        move: of the market, from open to close.
+        fees, slippage: what was paid, not negative.
+    """
+
+    returns: Floats
+    carried: Floats
+    held: Floats
+    gap: Floats
+    move: Floats
+    fees: Floats
+    slippage: Floats
+
+    def __len__(self) -> int:
+        return len(self.returns)
+
+    @property
+    def gross(self) -> Floats:
+        """Returns before costs."""
+        return self.carried * self.gap + self.held * self.move
+
+    @property
+    def market(self) -> Floats:
+        """Returns of the market from close to close."""
+        return (1.0 + self.gap) * (1.0 + self.move) - 1.0
+
+    def total_return(self, fees: float = 1.0, slippage: float = 1.0) -> float:
+        """Compounded return, a fraction, had fees and slippage been these multiples of what they were.
+
+        Orders keep their size relative to equity, so the result differs from a simulation anew only by what those
+        round. Nothing comes back from a ruin.
+        """
+        extra = (fees - 1.0) * self.fees + (slippage - 1.0) * self.slippage
+        return float(np.prod(np.maximum(0.0, 1.0 + self.returns - extra)) - 1.0)
+
+
+def pool(tracks: Sequence[Track]) -> Track:
+    """Windows one after the other, in the order given."""
+    names = [field.name for field in fields(Track)]
+    return Track(**{name: np.concatenate([getattr(track, name) for track in tracks]) for name in names})
+
+
+def track_of(trajectory: Trajectory, bars: Bars, close_before: float, rules: TradingRules) -> Track:
+    """Take a simulated window apart, bar by bar.
+
+    Args:
+        trajectory: of the window.
+        bars: the bars of the window.
+        close_before: close of the bar before the window, USD.
+        rules: what it was simulated with.
+    """
+    opens, closes = (bars.frame[name].to_numpy(dtype=np.float64) for name in ("open", "close"))
+    before = np.concatenate([[close_before], closes[:-1]])
+    equity = np.where(trajectory.equity > 0.0, trajectory.equity, np.inf)  # of a ruined account nothing has a share
+    fees, slippage = np.zeros(len(bars)), np.zeros(len(bars))
+    for fill in trajectory.fills:
+        worse = rules.slippage / (1.0 + rules.slippage if fill.side == "buy" else 1.0 - rules.slippage)
+        fees[fill.row] += fill.fee
+        slippage[fill.row] += fill.quantity * fill.price * worse
+    ruined = ~(trajectory.equity[:-1] > 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        returns = np.where(ruined, 0.0, trajectory.equity[1:] / trajectory.equity[:-1] - 1.0)
+    return Track(
+        returns=returns,
+        carried=np.concatenate([[0.0], trajectory.position_value[:-1] / equity[1:-1]]),
+        held=trajectory.quantity * opens / equity[:-1],
+        gap=opens / before - 1.0,
+        move=closes / opens - 1.0,
+        fees=fees / equity[:-1],
+        slippage=slippage / equity[:-1],
+    )

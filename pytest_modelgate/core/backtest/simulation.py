@@ -1,0 +1,228 @@
+"""Decisions over bars to a trajectory: equity curve, fills, trades."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pytest_modelgate.core.backtest.account import Account, Fill, Trade
+from pytest_modelgate.core.backtest.rules import TradingRules
+from pytest_modelgate.core.market.bars import Bars
+from pytest_modelgate.core.policy.mlp import ACTIONS, HOLD
+from pytest_modelgate.core.typing import Floats
+from pytest_modelgate.errors import CheckpointError, MarketDataError
+
+Decide = Callable[[int, Account], int]
+_Curve = Sequence[float] | Floats
+
+
+class Chooser(Protocol):
+    """Decides for several accounts side by side."""
+
+    def recall(self, lane: int, row: int, account: Account) -> int | None:
+        """The action at a bar that just closed, if it is known already."""
+        ...
+
+    def decide(self, lanes: Sequence[int], rows: Sequence[int], accounts: Sequence[Account]) -> Sequence[int]:
+        """The action of each of some lanes, of which nothing is known."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """What happened to an account over one window of n bars.
+
+    Attributes:
+        index: (n,) bar starts, UTC.
+        equity: (n + 1,) USD: the starting capital, then each bar close; the last one after liquidation.
+        cash: (n,) USD at each bar close.
+        position_value: (n,) signed USD at each bar close; ``equity[1:] == cash + position_value``.
+        quantity: (n,) signed units held during each bar, after the fill at its open and before the final liquidation.
+        actions: (n - 1,) what was decided at the close of each bar but the last.
+        fills: oldest first.
+        trades: oldest first; their P&L adds up to ``equity[-1] - equity[0]``.
+        refused: reason to number of orders, sorted by reason.
+    """
+
+    index: pd.DatetimeIndex
+    equity: Floats
+    cash: Floats
+    position_value: Floats
+    quantity: Floats
+    actions: NDArray[np.int64]
+    fills: tuple[Fill, ...]
+    trades: tuple[Trade, ...]
+    refused: Mapping[str, int]
+
+
+def simulate(bars: Bars, decide: Decide, n_actions: int, rules: TradingRules, capital: float) -> Trajectory:
+    """Trade one window: decide at a bar's close, fill at the next bar's open, end flat.
+
+    Args:
+        bars: the bars of the window only, n >= 1.
+        decide: row of the bar that just closed (0 to n - 2) and the account to an action of ``policy.ACTIONS``. It is
+            no longer asked once equity was 0 or less: the broker closes the position at the next open.
+        n_actions: 3 or 7.
+        rules: costs and limits.
+        capital: starting cash, USD.
+
+    Raises:
+        MarketDataError: the window has no bars.
+        CheckpointError: the action space, or an action, is unknown.
+        SettingsError: the capital is not a positive number.
+    """
+    run = _trade(bars, n_actions, rules, capital)
+    try:
+        row, account = next(run)
+        while True:
+            row, account = run.send(decide(row, account))
+    except StopIteration as end:
+        trajectory: Trajectory = end.value
+        return trajectory
+
+
+def simulate_known(
+    bars: Bars, actions: Sequence[int], n_actions: int, rules: TradingRules, capital: float
+) -> Trajectory:
+    """As ``simulate`` where every action is known beforehand: only bars with an order take a step of the account.
+
+    Args:
+        actions: one for each bar but the last.
+
+    Raises:
+        MarketDataError, CheckpointError, SettingsError: as ``simulate``.
+    """
+
+    def step_by_step() -> Trajectory:
+        return simulate(bars, lambda row, _: actions[row], n_actions, rules, capital)
+
+    sizes, last = signed_sizes(n_actions), len(bars) - 1
+    if last < 1 or min(actions) < 0 or max(actions) >= n_actions:
+        return step_by_step()
+    opens, closes = bars.quotes
+    account = Account(rules, float(capital))
+    changes, cash, quantity = [0], [account.cash], [0.0]
+    for row in [row for row, action in enumerate(actions[:last]) if sizes[action]]:
+        order = account.order(sizes[actions[row]], closes[row])
+        if order != 0.0:
+            account.fill(order, opens[row + 1], row + 1)
+            changes.append(row + 1)
+            cash.append(account.cash)
+            quantity.append(account.quantity)
+    spans = np.diff([*changes, last + 1])
+    held, money = np.repeat(quantity, spans), np.repeat(cash, spans)
+    values = held * np.array(closes)
+    if not (money + values)[:last].min() > 0.0:  # the broker closed a ruined account, and what followed is void
+        return step_by_step()
+    if held[last] != 0.0:
+        account.fill(-account.quantity, closes[last], last)
+        money[last], values[last] = account.cash, account.quantity * closes[last]
+    equity = np.concatenate([[account.capital], money + values])
+    return _trajectory(bars, account, equity, (money, values, held), actions[:last])
+
+
+def simulate_lanes(
+    series: Sequence[Bars], chooser: Chooser, n_actions: int, rules: TradingRules, capital: float
+) -> list[Trajectory]:
+    """Trade several windows side by side, each as ``simulate`` would.
+
+    Each lane goes on for as long as its next action is known; then all that wait are decided together.
+
+    Args:
+        series: the bars of each window.
+
+    Raises:
+        MarketDataError, CheckpointError, SettingsError: as ``simulate``.
+    """
+    runs = [_trade(bars, n_actions, rules, capital) for bars in series]
+    ended: dict[int, Trajectory] = {}
+    actions: dict[int, int | None] = dict.fromkeys(range(len(runs)))
+    while len(ended) < len(runs):
+        waiting: dict[int, tuple[int, Account]] = {}
+        for lane, action in actions.items():
+            try:
+                at = next(runs[lane]) if action is None else runs[lane].send(action)
+                while (known := chooser.recall(lane, *at)) is not None:
+                    at = runs[lane].send(known)
+                waiting[lane] = at
+            except StopIteration as end:
+                ended[lane] = end.value
+        rows, accounts = [row for row, _ in waiting.values()], [account for _, account in waiting.values()]
+        actions = dict(zip(waiting, chooser.decide([*waiting], rows, accounts), strict=True)) if waiting else {}
+    return [ended[lane] for lane in range(len(runs))]
+
+
+def _trade(
+    bars: Bars, n_actions: int, rules: TradingRules, capital: float
+) -> Generator[tuple[int, Account], int, Trajectory]:
+    """One window: gives row and account, takes the action, returns the trajectory."""
+    if len(bars) == 0:
+        raise MarketDataError(
+            f"bars of {bars.instrument.symbol} {bars.timeframe}",
+            "the window to simulate holds no bars, expected at least one",
+            "Record a longer cassette with `modelgate record`",
+        )
+    sizes = signed_sizes(n_actions)
+    opens, closes = bars.quotes
+    last = len(closes) - 1
+    account = Account(rules, float(capital))
+    equity, cash, values, quantity, actions = [account.capital], [], [], [], []
+    order = 0.0
+    for row, close in enumerate(closes):
+        if order != 0.0:
+            account.fill(order, opens[row], row)
+        quantity.append(account.quantity)
+        if row == last and account.quantity != 0.0:
+            account.fill(-account.quantity, close, row)
+        account.mark(close)
+        equity.append(account.equity)
+        cash.append(account.cash)
+        values.append(account.position_value)
+        if row == last:
+            break
+        action = HOLD if account.ruined else (yield row, account)
+        if not 0 <= action < n_actions:
+            raise CheckpointError(
+                "policy", f"chose action {action}, expected 0 to {n_actions - 1}", "Correct its loader"
+            )
+        actions.append(action)
+        order = -account.quantity if account.ruined else account.order(sizes[action], close)
+    return _trajectory(bars, account, equity, (cash, values, quantity), actions)
+
+
+def _trajectory(
+    bars: Bars, account: Account, equity: _Curve, curves: tuple[_Curve, _Curve, _Curve], actions: Sequence[int]
+) -> Trajectory:
+    """Of an account at the end; ``curves`` are cash, position value and quantity."""
+    cash, values, quantity = (np.array(curve) for curve in curves)
+    return Trajectory(
+        bars.index,
+        np.array(equity),
+        cash,
+        values,
+        quantity,
+        np.array(actions, dtype=np.int64),
+        tuple(account.fills),
+        tuple(account.trades),
+        dict(sorted(account.refused.items())),
+    )
+
+
+def signed_sizes(n_actions: int) -> tuple[float, ...]:
+    """Per action the signed fraction of a full order; BUY and SELL without a number act with 50 %."""
+    if n_actions not in ACTIONS:
+        known = " or ".join(str(count) for count in ACTIONS)
+        raise CheckpointError(
+            "policy", f"has {n_actions} actions, expected {known}", "Train it with a known action space"
+        )
+    directions = {"HOLD": 0.0, "BUY": 1.0, "SELL": -1.0}
+    sizes = []
+    for name in ACTIONS[n_actions]:
+        verb, _, percent = name.partition("_")
+        sizes.append(directions[verb] * float(percent or 50) / 100.0)
+    return tuple(sizes)

@@ -1,0 +1,102 @@
+"""Decisions that rest on the account, found some bars ahead: guessed, asked all at once, used where the guess held.
+
+What a policy sees of the account hangs on what it did, so strictly one bar must follow another. Asking it about one bar
+costs nearly as much as about twenty, though, and most of its actions can be guessed. A look ahead trades some bars with
+guessed actions, which gives the account at each; the policy then answers for all of them. An answer counts only if the
+true account, when it gets there, shows the policy the same numbers to the last bit: guesses cost time, not results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_modelgate.core.backtest.account import Account, account_features
+from pytest_modelgate.core.backtest.simulation import signed_sizes
+from pytest_modelgate.core.market.bars import Bars
+from pytest_modelgate.core.typing import Floats
+from pytest_modelgate.errors import CheckpointError
+
+Answer = Callable[[NDArray[np.int64], NDArray[np.int64], Floats], list[int]]
+Seen = tuple[float, ...]
+
+_FIRST = 16  # bars of the first look ahead
+
+
+class Foresight:
+    """Decides for several lanes, each with an account of its own; implements ``simulation.Chooser``.
+
+    Args:
+        answer: lanes (n,), rows (n,) and account features (n, n_account) to what the policy decides there, n actions.
+        series: the bars of each lane.
+        guesses: of each lane the action at each bar, as far as one can tell; answers replace them.
+        n_actions: 3 or 7.
+        n_account: account features that the policy reads.
+        most: bars to look ahead; 0 asks bar by bar.
+    """
+
+    def __init__(
+        self,
+        answer: Answer,
+        series: Sequence[Bars],
+        guesses: Sequence[Sequence[int]],
+        *,
+        n_actions: int,
+        n_account: int,
+        most: int,
+    ) -> None:
+        self._answer = answer
+        self._series = series
+        self._guesses = [[*actions] for actions in guesses]
+        self._sizes = signed_sizes(n_actions)
+        self._n_account = n_account
+        self._most = most
+        self._known: list[dict[int, tuple[Seen, int]]] = [{} for _ in series]
+        self._held = [_FIRST // 2 for _ in series]
+
+    def recall(self, lane: int, row: int, account: Account) -> int | None:
+        """The answer for this very bar and account, if it is known."""
+        seen, action = self._known[lane].get(row, (None, None))
+        if seen is None or seen != account_features(account)[: self._n_account]:
+            return None
+        self._held[lane] += 1
+        return action
+
+    def decide(self, lanes: Sequence[int], rows: Sequence[int], accounts: Sequence[Account]) -> list[int]:
+        """Ask about these bars, and about some that follow.
+
+        Raises:
+            CheckpointError: there is no answer for one of these bars; what was guessed beyond them does not matter.
+        """
+        ahead = [self._look_ahead(*asked) for asked in zip(lanes, rows, accounts, strict=True)]
+        counts = [len(seen) for seen in ahead]
+        where = np.concatenate([row + np.arange(count) for row, count in zip(rows, counts, strict=True)])
+        try:
+            answers = self._answer(np.repeat(lanes, counts), where, np.array([one for seen in ahead for one in seen]))
+        except CheckpointError:  # perhaps about a guess that does not come true
+            return self._answer(np.array(lanes), np.array(rows), np.array([seen[0] for seen in ahead]))
+        first, found = 0, []
+        for lane, row, seen in zip(lanes, rows, ahead, strict=True):
+            actions = answers[first : first + len(seen)]
+            self._known[lane] = {row + n: pair for n, pair in enumerate(zip(seen, actions, strict=True))}
+            self._guesses[lane][row : row + len(seen)] = actions
+            found.append(actions[0])
+            first += len(seen)
+        return found
+
+    def _look_ahead(self, lane: int, row: int, account: Account) -> list[Seen]:
+        """What the policy would see from this bar on; twice as far as the last look ahead turned out right."""
+        opens, closes = self._series[lane].quotes
+        guesses, trial = self._guesses[lane], account.fork()
+        found = [account_features(account)[: self._n_account]]
+        last = min(row + min(self._most, 2 * self._held[lane]), len(closes) - 2)
+        for now in range(row, last):
+            trial.fill(trial.order(self._sizes[guesses[now]], closes[now]), opens[now + 1], now + 1)
+            trial.mark(closes[now + 1])
+            if trial.ruined:
+                break
+            found.append(account_features(trial)[: self._n_account])
+        self._held[lane] = 1
+        return found

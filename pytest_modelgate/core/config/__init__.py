@@ -1,0 +1,1 @@
+"""Settings, profiles of limits, waivers: what is asked of a run."""

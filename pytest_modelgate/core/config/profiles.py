@@ -1,0 +1,328 @@
+"""Threshold and decision profiles: what they hold and how their text is read. The numbers live in profiles/*.toml."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from functools import cached_property
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from pytest_modelgate.errors import SettingsError
+
+T = TypeVar("T")
+
+_NAME = re.compile(r"[A-Za-z0-9._+-]{1,60}")
+_REMEDY = "Correct the profile; `modelgate profiles` shows the built-in ones"
+
+
+@dataclass(frozen=True)
+class Within:
+    """Both ends inclusive. NaN lies in no range."""
+
+    low: float
+    high: float
+
+
+Number = Annotated[float, Within(-1e9, 1e9)]
+NonNegative = Annotated[float, Within(0.0, 1e9)]
+Positive = Annotated[float, Within(1e-9, 1e9)]
+Share = Annotated[float, Within(0.0, 1.0)]
+Cost = Annotated[float, Within(0.0, 0.1)]  # narrow: 0.25 meant as a percentage is refused
+Percent = Annotated[int, Within(1, 100)]
+Level = Annotated[float, Within(1e-9, 1.0)]
+Multiple = Annotated[float, Within(1.0, 100.0)]
+Switch = Annotated[int, Within(0, 1)]
+Count = Annotated[int, Within(1, 1_000_000)]
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What one class asks of the last validation metrics; a value exactly at a limit meets it."""
+
+    fitness_score: Number
+    profit_factor: NonNegative
+    consistency: Share
+    max_drawdown: Share
+
+
+@dataclass(frozen=True)
+class FlagLimits:
+    """Fractions of the absolute peak of the fitness score."""
+
+    fitness_decline: Share
+    unstable_training: Share
+
+
+@dataclass(frozen=True)
+class BacktestLimits:
+    """Limits of the sanity backtest, all fractions but the count.
+
+    Attributes:
+        max_drawdown: above it the backtest fails.
+        max_proxy_share: a drawdown above this share of the training proxy warns.
+        min_closed_trades: fewer warn.
+        max_time_in_market: a position in a larger share of the bars warns.
+    """
+
+    max_drawdown: Share
+    max_proxy_share: Share
+    min_closed_trades: Count
+    max_time_in_market: Share
+
+
+@dataclass(frozen=True)
+class WalkForwardLimits:
+    """Bands of the walk-forward table in whole percent of folds, and how many folds a decision needs."""
+
+    good_percent: Percent
+    marginal_percent: Percent
+    losing_percent: Percent
+    min_folds_live: Count
+    min_folds_paper: Count
+
+
+@dataclass(frozen=True)
+class SpreadLimits:
+    """Where the spread of fold Sharpes turns moderate and high.
+
+    Attributes:
+        reading: ``chance`` compares with what chance alone gives: the limits are p-values, reached at or below.
+            ``annualised`` takes the standard deviation of annualised Sharpes: moderate includes both limits.
+    """
+
+    reading: Literal["chance", "annualised"]
+    moderate: NonNegative
+    high: NonNegative
+
+
+@dataclass(frozen=True)
+class MarketDataLimits:
+    """What a series of bars must be like; shares are fractions of its bars, or of those of any window.
+
+    Attributes:
+        warn_missing, max_missing: share of the expected bars that are not there; above the first warns, above the
+            second fails. ``warn_zero_volume`` and ``max_zero_volume``: likewise, bars without a trade.
+        warn_jump: a larger move from one close to the next warns, fraction.
+        max_splits: more overnight moves that look like a split which prices were not adjusted for fail.
+    """
+
+    warn_missing: Share
+    max_missing: Share
+    warn_zero_volume: Share
+    max_zero_volume: Share
+    warn_jump: Positive
+    max_splits: Annotated[int, Within(0, 1_000_000)]
+
+
+@dataclass(frozen=True)
+class ProofLimits:
+    """What LIVE asks for beyond the table.
+
+    Attributes:
+        max_p: share of time-shifted copies of the model that may earn as much; divided by the number of trials, the
+            probability that luck gets as far ahead of them.
+        min_psr: least probabilistic Sharpe ratio.
+        min_psr_without_best: the same without the best fold.
+        min_dsr: least deflated Sharpe ratio; with a single trial it is the probabilistic one.
+        cost_multiple: of fees and slippage, at which the compounded return must still be positive.
+        noise: 1 asks for a positive compounded return under every draw of noise on prices and weights, 0 does not.
+        delay_bars: 1 asks for a positive compounded return with every order one bar later, 0 does not.
+        min_trades: closed trades over all folds.
+        min_fold_trades: closed trades in every fold.
+    """
+
+    max_p: Level
+    min_psr: Share
+    min_psr_without_best: Share
+    min_dsr: Share
+    cost_multiple: Multiple
+    delay_bars: Switch
+    noise: Switch
+    min_trades: Count
+    min_fold_trades: Count
+
+
+@dataclass(frozen=True)
+class IntegrityLimits:
+    """From where on a model is degenerate; all are shares of the bars.
+
+    Attributes:
+        max_same_action: one action in so many or more fails.
+        max_same_position: a position on one side in so many or more fails.
+        min_signal_rate: actions other than HOLD in fewer warn.
+    """
+
+    max_same_action: Share
+    max_same_position: Share
+    min_signal_rate: Share
+
+
+@dataclass(frozen=True)
+class RobustnessLimits:
+    """Size of the noise: standard deviation of log prices, and of weights as a fraction of each."""
+
+    price_noise: Cost
+    weight_noise: Cost
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Fee as a fraction of the notional and slippage as a fraction of the price, both on every fill."""
+
+    fee: Cost
+    slippage: Cost
+
+
+@dataclass(frozen=True)
+class Trading:
+    """Order sizes as fractions of equity, the smallest order in USD, and costs per asset class."""
+
+    position_size: Share
+    cash_buffer: Share
+    max_position: Share
+    min_order_usd: NonNegative
+    crypto: Costs
+    us_equity: Costs
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Every limit a verdict rests on.
+
+    Attributes:
+        name: bears the profile in reports and verdicts.
+        reward_scale: the scale of training rewards that the drawdown limits were calibrated for.
+    """
+
+    name: str
+    reward_scale: Positive
+    approved: Thresholds
+    review: Thresholds
+    flags: FlagLimits
+    backtest: BacktestLimits
+    walk_forward: WalkForwardLimits
+    spread: SpreadLimits
+    market_data: MarketDataLimits
+    proofs: ProofLimits
+    integrity: IntegrityLimits
+    robustness: RobustnessLimits
+    trading: Trading
+
+    @cached_property
+    def sha256(self) -> str:
+        """Digest of all limits, whatever the name, the comments or the order of keys in the file."""
+        limits = {key: value for key, value in asdict(self).items() if key != "name"}
+        return hashlib.sha256(json.dumps(limits, sort_keys=True).encode()).hexdigest()
+
+
+def parse_profile(text: str, source: str, load: Callable[[str], str]) -> Profile:
+    """Read a profile.
+
+    ``extends = "NAME"`` takes every key that the text does not set itself, except the name, from another profile.
+
+    Args:
+        text: TOML.
+        source: file name, for error messages.
+        load: profile name to the text of the profile to extend.
+
+    Raises:
+        SettingsError: not TOML, a key that is unknown or missing, a value of another type or out of its range, or
+            limits that contradict each other.
+    """
+    profile = _read(Profile, _resolve(text, source, load, ()), source, "")
+    _check_order(profile, source)
+    return profile
+
+
+def _resolve(text: str, source: str, load: Callable[[str], str], seen: tuple[str, ...]) -> dict[str, Any]:
+    try:
+        own = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise SettingsError(f"profile {source}", f"is not TOML: {error}", _REMEDY) from error
+    base = own.pop("extends", None)
+    if base is None:
+        return own
+    if not isinstance(base, str) or base in seen:
+        problem = f"is {base!r}, expected the name of a profile that does not extend this one"
+        raise SettingsError(f"profile {source}, key extends", problem, _REMEDY)
+    inherited = _resolve(load(base), base, load, (*seen, base))
+    inherited.pop("name", None)
+    return _overlay(inherited, own)
+
+
+def _overlay(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**base, **own}
+    for key in base.keys() & own.keys():
+        if isinstance(base[key], dict) and isinstance(own[key], dict):
+            merged[key] = _overlay(base[key], own[key])
+    return merged
+
+
+def _read(cls: type[T], table: object, source: str, path: str) -> T:
+    """Build a dataclass from a table whose keys are exactly its fields; ``path`` ends with a dot unless empty."""
+    assert is_dataclass(cls)
+    where = f"profile {source}"
+    if not isinstance(table, dict):
+        raise SettingsError(f"{where}, key {path.rstrip('.')}", f"is {table!r}, expected a table", _REMEDY)
+    names = [field.name for field in fields(cls)]
+    for key in table:
+        if key not in names:
+            expected = f"is unknown, expected {', '.join(names)}"
+            raise SettingsError(f"{where}, key {path}{key}", expected, _REMEDY)
+    hints = get_type_hints(cls, include_extras=True)
+    values: dict[str, Any] = {}
+    for name in names:
+        if name not in table:
+            raise SettingsError(f"{where}, key {path}{name}", "is missing", _REMEDY)
+        if is_dataclass(hints[name]):
+            values[name] = _read(hints[name], table[name], source, f"{path}{name}.")
+        else:
+            values[name] = _value(hints[name], table[name], f"{where}, key {path}{name}")
+    return cls(**values)
+
+
+def _value(hint: Any, value: object, where: str) -> object:  # noqa: ANN401 - a type hint has no type of its own
+    if hint is str:
+        if isinstance(value, str) and _NAME.fullmatch(value):
+            return value
+        expected = "1 to 60 letters, digits and . _ + -"
+    elif get_origin(hint) is Literal:
+        if value in get_args(hint):
+            return value
+        expected = " or ".join(repr(choice) for choice in get_args(hint))
+    else:
+        kind, within = get_args(hint)
+        numbers = (int,) if kind is int else (int, float)
+        if isinstance(value, numbers) and not isinstance(value, bool) and within.low <= value <= within.high:
+            return kind(value)
+        expected = f"a {'whole ' if kind is int else ''}number from {within.low:g} to {within.high:g}"
+    raise SettingsError(where, f"is {value!r}, expected {expected}", _REMEDY)
+
+
+def _check_order(profile: Profile, source: str) -> None:
+    approved, review, folds, spread = profile.approved, profile.review, profile.walk_forward, profile.spread
+    market = profile.market_data
+    looser = "is stricter than in approved, expected the same or looser"
+    chance = spread.reading == "chance"
+    ordered = 0 < spread.high < spread.moderate < 1 if chance else 0 < spread.moderate <= spread.high
+    expected = "0 < high < moderate < 1" if chance else "0 < moderate <= high"
+    contradictions = (
+        ("review.fitness_score", review.fitness_score > approved.fitness_score, looser),
+        ("review.profit_factor", review.profit_factor > approved.profit_factor, looser),
+        ("review.consistency", review.consistency > approved.consistency, looser),
+        ("review.max_drawdown", review.max_drawdown < approved.max_drawdown, looser),
+        ("walk_forward.marginal_percent", folds.marginal_percent > folds.good_percent, "is above good_percent"),
+        ("walk_forward.min_folds_paper", folds.min_folds_paper > folds.min_folds_live, "is above min_folds_live"),
+        ("spread", not ordered, f"is out of order, expected {expected} for the reading {spread.reading!r}"),
+        ("market_data.warn_missing", market.warn_missing > market.max_missing, "is above max_missing"),
+        ("market_data.warn_zero_volume", market.warn_zero_volume > market.max_zero_volume, "is above max_zero_volume"),
+        ("trading.position_size", profile.trading.position_size == 0, "is 0, expected a positive fraction"),
+        ("trading.cash_buffer", profile.trading.cash_buffer == 1, "is 1, which leaves nothing to trade with"),
+    )
+    for key, wrong, problem in contradictions:
+        if wrong:
+            raise SettingsError(f"profile {source}, key {key}", problem, _REMEDY)

@@ -1,0 +1,111 @@
+"""What a return is worth: against holding the market, against chance, and where it was earned. It never blocks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pytest_modelgate.core.backtest.attribution import Track
+from pytest_modelgate.core.statistics.bootstrap import resampled_sums
+from pytest_modelgate.core.statistics.sharpe import least_track_record, sharpe_shape
+from pytest_modelgate.core.statistics.timing import shift_test
+from pytest_modelgate.core.typing import Floats
+
+_CONFIDENCE = 0.90
+_VOLATILITY_BARS, _TREND_BARS = 24, 120
+_RUIN = -1.0 + 1e-12  # what logarithms bear
+
+
+@dataclass(frozen=True)
+class Regime:
+    """Bars of one kind, and what was earned at them.
+
+    Attributes:
+        share: of all bars.
+        total_return: compounded over these bars alone, after costs; all regimes of a kind compound to the whole.
+        market_return: of the market over the same bars.
+    """
+
+    name: str
+    share: float
+    total_return: float
+    market_return: float
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the walk-forward return of a model is to be compared with; fractions unless stated otherwise.
+
+    Attributes:
+        buy_and_hold: return of the market over the same bars, fully invested and without costs.
+        percentile: percent of random policies of the same exposure and turnover - the model's own positions at other
+            times - that earned less.
+        low, high: 90 % bootstrap interval of the return.
+        days_needed: calendar days of such returns still missing until the Sharpe ratio is proven at 95 %; 0 when it
+            is, inf when it never will be, NaN when there is none.
+        regimes: terciles of volatility, then the market's trend.
+    """
+
+    buy_and_hold: float
+    percentile: float
+    low: float
+    high: float
+    days_needed: float
+    regimes: tuple[Regime, ...]
+
+
+def put_in_context(track: Track, days: float, confidence: float) -> Context:
+    """Compare.
+
+    Args:
+        track: all folds pooled, in the order of time.
+        days: calendar days they take.
+        confidence: at which the Sharpe ratio counts as proven.
+    """
+    low, high = bootstrap_interval(track.returns)
+    bars = len(track)
+    missing = least_track_record(sharpe_shape(track.returns), confidence) - bars
+    return Context(
+        buy_and_hold=_compound(track.market),
+        percentile=shift_test(track).percentile,
+        low=low,
+        high=high,
+        days_needed=max(0.0, missing) * days / bars if not math.isnan(missing) else math.nan,
+        regimes=(*_by_volatility(track), *_by_trend(track)),
+    )
+
+
+def bootstrap_interval(returns: Floats) -> tuple[float, float]:
+    """90 % interval of the compounded return (circular block bootstrap, Politis & Romano 1992, percentile method).
+
+    The chance is seeded by the returns themselves.
+    """
+    totals = np.expm1(resampled_sums(np.log1p(np.maximum(returns, _RUIN)), returns))
+    low, high = np.quantile(totals, [(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2])
+    return float(low), float(high)
+
+
+def _by_volatility(track: Track) -> list[Regime]:
+    """Terciles of the standard deviation of the market's returns over the day of bars before each bar."""
+    before = pd.Series(track.market).rolling(_VOLATILITY_BARS, min_periods=2).std().shift(1).bfill()
+    third = np.minimum(2, (3.0 * before.rank(method="first", pct=True).to_numpy()).astype(np.int64))
+    return [_regime(name, track, third == number) for number, name in enumerate(("calm", "usual", "wild"))]
+
+
+def _by_trend(track: Track) -> list[Regime]:
+    """Whether the market rose or fell over the 120 bars before each bar."""
+    logs = np.log1p(np.maximum(track.market, _RUIN))
+    before = pd.Series(logs).rolling(_TREND_BARS, min_periods=1).sum().shift(1).fillna(0.0).to_numpy()
+    return [_regime("rising", track, before > 0.0), _regime("falling", track, before <= 0.0)]
+
+
+def _regime(name: str, track: Track, where: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Regime:
+    share = float(np.mean(where))
+    return Regime(name, share, _compound(track.returns[where]), _compound(track.market[where]))
+
+
+def _compound(returns: Floats) -> float:
+    return float(np.prod(np.maximum(0.0, 1.0 + returns)) - 1.0)

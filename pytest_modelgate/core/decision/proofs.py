@@ -1,0 +1,217 @@
+"""The proofs that LIVE needs: each a figure, a limit and a sentence for people who do not read p-values."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+
+from pytest_modelgate.core.backtest.attribution import Track, pool
+from pytest_modelgate.core.config.profiles import Profile, ProofLimits
+from pytest_modelgate.core.integrity.check import NoiseDraw
+from pytest_modelgate.core.statistics.sharpe import deflated_sharpe, probabilistic_sharpe, sharpe_shape
+from pytest_modelgate.core.statistics.timing import shift_test
+
+PROOFS = ("out_of_sample", "timing", "sharpe", "costs", "trades")
+TITLES = {
+    "out_of_sample": "data it never saw",
+    "timing": "better than its own exposure",
+    "sharpe": "probabilistic Sharpe ratio",
+    "costs": "higher costs",
+    "trades": "enough trades",
+    "delay": "one bar later",
+    "noise": "a little noise",
+}
+
+
+@dataclass(frozen=True)
+class FoldTrack:
+    """What the proofs need to know of one fold.
+
+    Attributes:
+        start: orders the folds (ISO 8601, UTC).
+        sample: in-sample, gap, out-of-sample or unknown.
+        closed_trades: round trips.
+        delayed_return: total return had every order come one bar later, a fraction.
+        track: bar by bar.
+    """
+
+    start: str
+    sample: str
+    closed_trades: int
+    delayed_return: float
+    track: Track
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One proof.
+
+    Attributes:
+        name: one of ``PROOFS``, or ``delay`` or ``noise`` where the profile asks for them.
+        shown: whether the figure meets the limit; an undefined figure never does.
+        figure: what was measured; NaN when undefined.
+        limit: what LIVE asks for.
+        at_most: whether the figure must not exceed the limit; otherwise it must reach it.
+        sentence: the finding.
+        details: further figures, by name.
+    """
+
+    name: str
+    shown: bool
+    figure: float
+    limit: float
+    at_most: bool
+    sentence: str
+    details: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def title(self) -> str:
+        """A few words."""
+        return TITLES[self.name]
+
+
+def prove(
+    folds: Sequence[FoldTrack], profile: Profile, trials: int, noise: Sequence[NoiseDraw] = ()
+) -> tuple[Proof, ...]:
+    """Measure every proof over all folds.
+
+    Args:
+        folds: in any order, at least one.
+        profile: its ``proofs`` hold the limits.
+        trials: distinct models that were judged on the same market window, this one included.
+        noise: what the folds show under noise.
+    """
+    limits = profile.proofs
+    ordered = sorted(folds, key=lambda fold: fold.start)
+    track = pool([fold.track for fold in ordered])
+    found = [
+        _out_of_sample(ordered),
+        _timing(track, limits, trials),
+        _sharpe(ordered, track, limits, trials),
+        _costs(ordered, limits),
+        _trades(ordered, limits),
+    ]
+    if limits.delay_bars:
+        found.append(_delay(ordered))
+    if limits.noise:
+        found.append(_noise(noise))
+    return tuple(found)
+
+
+def compound(returns: Sequence[float]) -> float:
+    """One window after the other, a fraction; nothing comes back from a ruin."""
+    return math.prod(max(0.0, 1.0 + value) for value in sorted(returns)) - 1.0
+
+
+def _out_of_sample(folds: Sequence[FoldTrack]) -> Proof:
+    counts = Counter(fold.sample for fold in folds)
+    clean = counts.pop("out-of-sample", 0)
+    if clean == len(folds):
+        sentence = f"All {clean} folds lie after the training data and an embargo: the model never saw them."
+    else:
+        others = " and ".join(f"{count} {sample}" for sample, count in sorted(counts.items()))
+        sentence = (
+            f"{clean} of {len(folds)} folds are out-of-sample ({others}): what a model earned on data it was, or may "
+            "have been, trained on proves nothing."
+        )
+    return Proof("out_of_sample", clean == len(folds), clean, len(folds), at_most=False, sentence=sentence)
+
+
+def _timing(track: Track, limits: ProofLimits, trials: int) -> Proof:
+    timing, limit = shift_test(track), limits.max_p / trials
+    shown = timing.p_value <= limit and timing.rank <= limits.max_p
+    found = (
+        f"{timing.rank:.2%} of the {timing.shifts} ways to shift its positions in time earn at least as much, and luck "
+        f"alone gets that far ahead of them with a probability of {timing.p_value:.2%}"
+    )
+    asked = f"at most {limit:.2%} is asked for"
+    if trials > 1:
+        asked += f" ({limits.max_p:.0%} shared among {trials} models tried)"
+    if 1.0 / timing.shifts > limit:
+        sentence = (
+            f"Whether the model beats its own exposure cannot be shown: {asked}, and {timing.shifts} bars cannot show "
+            f"less than {1.0 / timing.shifts:.2%}. Judge it on a longer walk-forward, or on a window fewer models saw."
+        )
+    elif shown:
+        sentence = f"The model earns by its timing, not by being in the market: {found}; {asked}."
+    else:
+        sentence = f"Being in the market as often at other times would have done as well: {found}; {asked}."
+    details = {"rank": timing.rank, "percentile": timing.percentile, "shifts": timing.shifts, "trials": trials}
+    return Proof("timing", shown, timing.p_value, limit, at_most=True, sentence=sentence, details=details)
+
+
+def _sharpe(folds: Sequence[FoldTrack], track: Track, limits: ProofLimits, trials: int) -> Proof:
+    best = max(folds, key=lambda fold: fold.track.total_return())
+    rest = [fold.track.returns for fold in folds if fold is not best]
+    shape = sharpe_shape(track.returns)
+    probability, deflated = probabilistic_sharpe(shape), deflated_sharpe(shape, trials)
+    without_best = probabilistic_sharpe(sharpe_shape(np.concatenate(rest))) if rest else math.nan
+    lasting, steady = deflated >= limits.min_dsr, without_best >= limits.min_psr_without_best
+    if math.isnan(probability):
+        sentence = "The returns do not vary, so nothing can be said of a Sharpe ratio."
+    else:
+        sentence = (
+            f"The returns make it {probability:.1%} likely that the true Sharpe ratio is above 0; "
+            f"at least {limits.min_psr:.0%} are asked for. Without the best fold it is "
+            f"{'undefined' if math.isnan(without_best) else f'{without_best:.1%}'} ({limits.min_psr_without_best:.0%})."
+        )
+        if trials > 1 or not lasting:
+            sentence += (
+                f" That it is more than the luck of the best of {trials} models is {deflated:.1%} likely "
+                f"({limits.min_dsr:.0%})."
+            )
+    details = {
+        "deflated": deflated,
+        "min_deflated": limits.min_dsr,
+        "without_best": without_best,
+        "min_without_best": limits.min_psr_without_best,
+        "trials": trials,
+    }
+    shown = probability >= limits.min_psr and lasting and steady
+    return Proof("sharpe", shown, probability, limits.min_psr, at_most=False, sentence=sentence, details=details)
+
+
+def _costs(folds: Sequence[FoldTrack], limits: ProofLimits) -> Proof:
+    multiple = limits.cost_multiple
+    rest = compound([fold.track.total_return(multiple, multiple) for fold in folds])
+    shown = rest > 0.0
+    verb = "still earns" if shown else "no longer earns"
+    found = f"With fees and slippage {multiple:g} times as high the model {verb}: {rest:+.2%}"
+    sentence = f"{found}; more than 0 is asked for."
+    return Proof("costs", shown, rest, 0.0, at_most=False, sentence=sentence, details={"multiple": multiple})
+
+
+def _trades(folds: Sequence[FoldTrack], limits: ProofLimits) -> Proof:
+    counts = [fold.closed_trades for fold in folds]
+    total, least = sum(counts), min(counts)
+    shown = total >= limits.min_trades and least >= limits.min_fold_trades
+    sentence = (
+        f"{total} closed trades, at least {least} in every fold; LIVE needs {limits.min_trades}, "
+        f"and {limits.min_fold_trades} in every fold."
+    )
+    return Proof("trades", shown, total, limits.min_trades, at_most=False, sentence=sentence, details={"least": least})
+
+
+def _delay(folds: Sequence[FoldTrack]) -> Proof:
+    rest = compound([fold.delayed_return for fold in folds])
+    shown = rest > 0.0
+    verb = "still earns" if shown else "no longer earns"
+    sentence = f"With every order one bar later the model {verb}: {rest:+.2%}; more than 0 is asked for."
+    return Proof("delay", shown, rest, 0.0, at_most=False, sentence=sentence)
+
+
+def _noise(draws: Sequence[NoiseDraw]) -> Proof:
+    rests = [compound([fold.total_return for fold in draw.folds]) for draw in draws]
+    worst = min(rests, default=math.nan)
+    shown = worst > 0.0
+    verb = "still earns" if shown else "no longer earns"
+    sentence = (
+        f"Under the worst of {len(rests)} draws of a little noise on prices and weights the model {verb}: "
+        f"{worst:+.2%}; more than 0 is asked for."
+    )
+    return Proof("noise", shown, worst, 0.0, at_most=False, sentence=sentence)

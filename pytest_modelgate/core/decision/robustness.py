@@ -1,0 +1,124 @@
+"""How much hangs on details: costs, one bar of delay, a little noise. Shown; what blocks is among the proofs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pytest_modelgate.core.backtest.metrics import FoldResult, sharpe_ratio
+from pytest_modelgate.core.config.decision_level import DecisionLevel
+from pytest_modelgate.core.decision.proofs import FoldTrack, compound
+from pytest_modelgate.core.integrity.check import NoiseDraw
+
+MULTIPLES = (0.0, 1.0, 2.0, 3.0, 5.0)
+_MOST = 100.0  # nobody needs to know beyond
+_STEPS = 50
+
+Decide = Callable[[Sequence[FoldResult]], DecisionLevel]
+
+
+@dataclass(frozen=True)
+class CostPoint:
+    """Compounded return, a fraction, at multiples of fees and slippage."""
+
+    fees: float
+    slippage: float
+    total_return: float
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """What one disturbance does.
+
+    Attributes:
+        name: ``costs x2``, ``one bar later``, ``noise on prices 1``...
+        total_return: compounded, a fraction.
+        actions_changed: share of the actions; NaN where actions stay as they are.
+        decision: by the walk-forward table and the caps that always apply.
+    """
+
+    name: str
+    total_return: float
+    actions_changed: float
+    decision: DecisionLevel
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """How a model bears disturbances.
+
+    Attributes:
+        undisturbed: decision by the table and the caps that always apply, for comparison.
+        surface: compounded returns over multiples of fees (outer) and slippage (inner).
+        break_even: multiple of all costs at which nothing is left; 0 when nothing is even without, inf beyond 100.
+        disturbances: in the order of severity of what causes them, noise last.
+    """
+
+    undisturbed: DecisionLevel
+    surface: tuple[CostPoint, ...]
+    break_even: float
+    disturbances: tuple[Disturbance, ...]
+
+
+def disturb(
+    folds: Sequence[FoldTrack],
+    results: Sequence[FoldResult],
+    delayed: Sequence[FoldResult],
+    noise: Sequence[NoiseDraw],
+    decide: Decide,
+) -> Robustness:
+    """Disturb a walk-forward.
+
+    Args:
+        folds, results: as they are, in one order.
+        delayed: had every order come one bar later, in the same order.
+        noise: as the examination drew it.
+        decide: gives the decision for other results of the folds.
+    """
+    surface = tuple(
+        CostPoint(fees, slippage, _return(folds, fees, slippage)) for fees in MULTIPLES for slippage in MULTIPLES
+    )
+    found = []
+    for multiple in (2.0, 3.0):
+        costly = [_costly(fold, result, multiple) for fold, result in zip(folds, results, strict=True)]
+        found.append(_disturbance(f"costs x{multiple:g}", costly, math.nan, decide))
+    found.append(_disturbance("one bar later", delayed, math.nan, decide))
+    counts = {"prices": 0, "weights": 0}
+    for draw in noise:
+        counts[draw.kind] += 1
+        name = f"noise on {draw.kind} {counts[draw.kind]}"
+        found.append(_disturbance(name, draw.folds, draw.actions_changed, decide))
+    return Robustness(decide(results), surface, _break_even(folds), tuple(found))
+
+
+def _disturbance(name: str, results: Sequence[FoldResult], changed: float, decide: Decide) -> Disturbance:
+    return Disturbance(name, compound([fold.total_return for fold in results]), changed, decide(results))
+
+
+def _return(folds: Sequence[FoldTrack], fees: float, slippage: float) -> float:
+    return compound([fold.track.total_return(fees, slippage) for fold in folds])
+
+
+def _costly(fold: FoldTrack, result: FoldResult, multiple: float) -> FoldResult:
+    track = fold.track
+    returns = track.returns - (multiple - 1.0) * (track.fees + track.slippage)
+    total = track.total_return(multiple, multiple)
+    return FoldResult(total, sharpe_ratio(returns), result.bars, result.bars_per_year)
+
+
+def _break_even(folds: Sequence[FoldTrack]) -> float:
+    """Bisection; the return falls with the multiple."""
+    if not any(np.any(fold.track.fees + fold.track.slippage > 0.0) for fold in folds):
+        return math.nan  # without costs there is no multiple
+    if _return(folds, 0.0, 0.0) <= 0.0:
+        return 0.0
+    if _return(folds, _MOST, _MOST) > 0.0:
+        return math.inf
+    low, high = 0.0, _MOST
+    for _ in range(_STEPS):
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if _return(folds, middle, middle) > 0.0 else (low, middle)
+    return low

@@ -1,0 +1,1 @@
+"""Records of what models showed, and what those depend on."""

@@ -1,0 +1,116 @@
+"""What a record of evidence depends on, as one digest: evidence under the same key is the same evidence."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from pytest_modelgate.core.backtest.rules import rules_for
+from pytest_modelgate.core.config.profiles import Profile
+from pytest_modelgate.core.config.settings import Settings
+from pytest_modelgate.core.market.bars import Bars
+from pytest_modelgate.core.market.requests import MarketRequest
+from pytest_modelgate.core.market.windows import Window
+from pytest_modelgate.core.planning.plan import CHAMPION, ModelPlan, Plan
+
+
+def model_key(
+    plan: ModelPlan,
+    settings: Settings,
+    profile: Profile,
+    *,
+    checkpoint_sha256: str,
+    request: MarketRequest,
+    bars: Bars,
+    code: str,
+) -> str:
+    """Sha256 over what the evidence of all windows of one model depends on.
+
+    Where results are written and what the thresholds say is no part of it.
+
+    Args:
+        plan: of its windows all count: what is said of the market data's quality depends on them.
+        profile: of it the trading rules of the model's market count, and what is asked of market data and integrity.
+        checkpoint_sha256: digest of the checkpoint's bytes.
+        request: what was asked of the data provider, and ``bars``, what the recording holds of it.
+        code: version of the code that evaluates.
+    """
+    model, declared = plan.model, plan.model.declared
+    training = declared.training_window
+    return _digest(
+        {
+            "code": code,
+            "model": model.id,
+            "member": model.checkpoint.member if model.checkpoint else None,
+            "checkpoint": checkpoint_sha256,
+            "bars": [len(bars), bars.sha256],
+            "request": str(request),
+            "limits": [asdict(part) for part in (profile.market_data, profile.integrity, profile.robustness)],
+            "windows": [[window.name, window.start.isoformat(), window.end.isoformat()] for window in _measured(plan)],
+            "rules": asdict(rules_for(profile, model.instrument.asset_class)),
+            "settings": _settings(settings),
+            "training": [training.start.isoformat(), training.end.isoformat()] if training else None,
+            "activation": declared.activation,
+            "feature_set": declared.feature_set,
+            "parity": asdict(declared.parity_probe) if declared.parity_probe else None,
+        }
+    )
+
+
+def content_key(model: str, window: Window, feature_sets: Mapping[str, str], champion: str | None = None) -> str:
+    """Sha256 over everything that one window's evidence is a function of.
+
+    Args:
+        model: its ``model_key``.
+        feature_sets: digest of the code of every feature set that does not come with the package, by name.
+        champion: sha256 of the checkpoint that the model is compared with; counts for that comparison only.
+    """
+    rival = [champion] if window.name == CHAMPION else []
+    return _digest([model, window.name, window.start.isoformat(), window.end.isoformat(), dict(feature_sets), *rival])
+
+
+def agreement(plan: Plan, settings: Settings, profile: Profile, code: str) -> str:
+    """Sha256 over what all processes of one run have to agree on, the archive's bytes apart."""
+    return _digest(
+        {
+            "code": code,
+            "as_of": plan.as_of.isoformat(),
+            "profile": profile.sha256,
+            "settings": _settings(settings),
+            "decision": [settings.decision, settings.require.name, settings.merge, str(settings.shard), plan.trials],
+            "champions": [item.champion for item in plan.models],
+            "waivers": [settings.waivers_sha256, str(settings.judged_on)],
+            "models": [
+                [
+                    item.model.id,
+                    item.dropped,
+                    [[window.name, window.start.isoformat(), window.end.isoformat()] for window in item.windows],
+                ]
+                for item in plan.models
+            ],
+        }
+    )
+
+
+def _measured(plan: ModelPlan) -> list[Window]:
+    """Windows that say something about the model alone."""
+    return [window for window in plan.windows if window.name != CHAMPION]
+
+
+def _settings(settings: Settings) -> dict[str, object]:
+    return {
+        "account": settings.account,
+        "activation": settings.activation,
+        "adjustment": settings.adjustment,
+        "capital": settings.capital,
+        "feature_set": settings.feature_set,
+        "feed": settings.feed,
+        "sessions": settings.sessions,
+        "trainer_packages": sorted(settings.trainer_packages),
+    }
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -1,0 +1,158 @@
+"""What a report draws of a model, computed from its evidence: growth, drawdown, prices and round trips."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pytest_modelgate.core.backtest.attribution import pool
+from pytest_modelgate.core.evidence.records import WindowEvidence
+from pytest_modelgate.core.typing import Floats
+
+Seconds = NDArray[np.int64]
+
+
+class Span(NamedTuple):
+    """One window among others: seconds since 1970 UTC, and how it lies to the training data."""
+
+    start: int
+    end: int
+    sample: str
+
+
+@dataclass(frozen=True, eq=False)
+class Growth:
+    """Growth over windows one after the other, n bars; every array is (n + 1,), the start and then each bar's close.
+
+    Attributes:
+        times: seconds since 1970 UTC.
+        model, market: return since the start, fractions; the market fully invested and without costs.
+        drawdown: of the model, from its running peak, positive fractions.
+        spans: the windows.
+    """
+
+    times: Seconds
+    model: Floats
+    market: Floats
+    drawdown: Floats
+    spans: tuple[Span, ...]
+
+    def thinned(self, most: int) -> Growth:
+        """At most about ``most`` points: of each stretch its end, its lowest, its highest and its deepest point."""
+        count = len(self.times)
+        if count <= most:
+            return self
+        kept = {0, count - 1}
+        for part in np.array_split(np.arange(count), most // 4):
+            found = self.model[part]
+            kept |= {int(part[-1]), int(part[found.argmin()]), int(part[found.argmax()])}
+            kept.add(int(part[self.drawdown[part].argmax()]))
+        rows = sorted(kept)
+        arrays = {name: getattr(self, name)[rows] for name in ("times", "model", "market", "drawdown")}
+        return replace(self, **arrays)
+
+    def table(self, most: int) -> list[tuple[int, float, float, float]]:
+        """Time, model, market and the deepest drawdown since the row above, in at most ``most`` even steps."""
+        ends = np.unique(np.linspace(0, len(self.times) - 1, most).round().astype(np.int64))
+        starts = np.concatenate([[0], ends[:-1] + 1])
+        return [
+            (
+                int(self.times[end]),
+                float(self.model[end]),
+                float(self.market[end]),
+                float(self.drawdown[a : end + 1].max()),
+            )
+            for a, end in zip(starts.tolist(), ends.tolist(), strict=True)
+        ]
+
+
+class Trip(NamedTuple):
+    """One round trip: rows of the bars that open and close it, its side, and the prices there, USD, before slippage."""
+
+    entered: int
+    left: int
+    side: int
+    entry: float
+    exit: float
+
+    @property
+    def change(self) -> float:
+        """Of the price, in the direction of the position, a fraction before costs."""
+        return self.side * (self.exit / self.entry - 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Prices:
+    """The market of one window, n bars, and when the model was in it.
+
+    Attributes:
+        times: (n,) starts of bars, seconds since 1970 UTC.
+        close: (n,) USD.
+        trips: oldest first.
+    """
+
+    times: Seconds
+    close: Floats
+    trips: tuple[Trip, ...]
+
+    def last(self, bars: int) -> Prices:
+        """The last bars, and the round trips that begin within them."""
+        cut = max(0, len(self.times) - bars)
+        moved = [trip._replace(entered=trip.entered - cut, left=trip.left - cut) for trip in self.trips]
+        return Prices(self.times[cut:], self.close[cut:], tuple(trip for trip in moved if trip.entered >= 0))
+
+
+def growth(windows: Sequence[WindowEvidence]) -> Growth:
+    """Windows one after the other, gains reinvested; nothing comes back from a ruin.
+
+    Args:
+        windows: oldest first, at least one.
+    """
+    track = pool([window.bars.track() for window in windows])
+    model = np.concatenate([[1.0], np.cumprod(np.maximum(0.0, 1.0 + track.returns))])
+    market = np.concatenate([[1.0], np.cumprod(1.0 + track.market)])
+    times = np.concatenate([np.array(window.times, dtype=np.int64) for window in windows])
+    spans = tuple(Span(_seconds(window.start), _seconds(window.end), window.sample) for window in windows)
+    return Growth(
+        times=np.concatenate([times, [spans[-1].end]]),
+        model=model - 1.0,
+        market=market - 1.0,
+        drawdown=1.0 - model / np.maximum.accumulate(model),
+        spans=spans,
+    )
+
+
+def prices(window: WindowEvidence) -> Prices:
+    """Prices and round trips of one window, from what was held and how the market moved."""
+    track = window.bars.track()
+    close = window.first_open / (1.0 + track.gap[0]) * np.cumprod(1.0 + track.market)
+    opens = close / (1.0 + track.move)
+    sides = np.sign(track.held).astype(np.int64)
+    borders = np.flatnonzero(np.diff(sides, prepend=0)).tolist()
+    trips = []
+    for number, row in enumerate(borders):
+        if sides[row] == 0:
+            continue
+        closed = number + 1 < len(borders)
+        left = borders[number + 1] if closed else len(close) - 1  # what is left is sold at the last close
+        paid = float(opens[left] if closed else close[left])
+        trips.append(Trip(row, left, int(sides[row]), float(opens[row]), paid))
+    return Prices(np.array(window.times, dtype=np.int64), close, tuple(trips))
+
+
+def _seconds(moment: str) -> int:
+    return int(pd.Timestamp(moment).timestamp())
+
+
+def percent(fraction: float) -> str:
+    """A return in few characters; a dash where it is undefined."""
+    if math.isnan(fraction):
+        return "-"
+    value = 100.0 * fraction
+    return f"{value:+,.0f} %" if abs(value) >= 100.0 else f"{value:+.1f} %"

@@ -1,0 +1,179 @@
+"""What one evaluated window proved, in plain types that survive a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from pytest_modelgate.core.backtest.attribution import Track
+from pytest_modelgate.core.backtest.metrics import FoldResult, Metrics
+from pytest_modelgate.core.integrity.check import Check, NoiseDraw
+from pytest_modelgate.core.market.quality import Quality
+from pytest_modelgate.core.statistics.paired_comparison import Comparison
+from pytest_modelgate.errors import GateError
+from pytest_modelgate.text import inert
+
+
+@dataclass(frozen=True)
+class CheckpointEvidence:
+    """Which bytes were judged and what they said of themselves.
+
+    Attributes:
+        member: the archive's name for the checkpoint.
+        sha256: digest of its bytes.
+        hidden: sizes of the hidden layers.
+        parity: ``proven`` when the trainer's own outputs were reproduced, else ``unproven``.
+        parity_detail: what was compared, or why nothing could be.
+    """
+
+    member: str
+    sha256: str
+    model_version: str
+    min_trader_version: str | None
+    feature_set: str
+    activation: str
+    hidden: tuple[int, ...]
+    window: int
+    n_features: int
+    n_actions: int
+    parity: str
+    parity_detail: str
+
+
+@dataclass(frozen=True)
+class MarketEvidence:
+    """Which bars were used: ``first`` and ``last`` are bar starts (ISO 8601, UTC), ``sha256`` their fingerprint."""
+
+    symbol: str
+    timeframe: str
+    feed: str
+    adjustment: str
+    first: str
+    last: str
+    bars: int
+    sha256: str
+    quality: Quality
+
+
+@dataclass(frozen=True)
+class BarFigures:
+    """What was held and earned at every bar: the arrays of ``track.Track`` in plain types, one number per bar each."""
+
+    returns: tuple[float, ...]
+    carried: tuple[float, ...]
+    held: tuple[float, ...]
+    gap: tuple[float, ...]
+    move: tuple[float, ...]
+    fees: tuple[float, ...]
+    slippage: tuple[float, ...]
+
+    @classmethod
+    def of(cls, track: Track) -> BarFigures:
+        """Keep a track."""
+        return cls(*(tuple(getattr(track, field.name).tolist()) for field in fields(cls)))
+
+    def track(self) -> Track:
+        """The track that was kept, to the last bit."""
+        return Track(*(np.array(getattr(self, field.name), dtype=np.float64) for field in fields(Track)))
+
+
+@dataclass(frozen=True)
+class WindowEvidence:
+    """One model over one window.
+
+    Attributes:
+        model: model id.
+        window: window name.
+        start, end: half-open range of bar starts (ISO 8601, UTC).
+        sample: in-sample, gap, out-of-sample or unknown.
+        equity: USD, the starting capital and then each bar's close.
+        bars: what was held and earned at every bar.
+        delayed: what the window shows had every order come one bar later.
+        refused: orders the account refused, by reason.
+        times: start of every bar, seconds since 1970 UTC.
+        first_open: USD, open of the first bar; with ``bars`` it gives every price.
+    """
+
+    model: str
+    window: str
+    start: str
+    end: str
+    sample: str
+    checkpoint: CheckpointEvidence
+    market: MarketEvidence
+    metrics: Metrics
+    equity: tuple[float, ...]
+    bars: BarFigures
+    delayed: FoldResult
+    refused: Mapping[str, int]
+    times: tuple[int, ...]
+    first_open: float
+
+
+@dataclass(frozen=True)
+class IntegrityEvidence:
+    """What the integrity checks found about one model, and how it bears noise; ``window`` is ``integrity``."""
+
+    model: str
+    window: str
+    checks: tuple[Check, ...]
+    noise: tuple[NoiseDraw, ...]
+
+
+@dataclass(frozen=True)
+class ChampionEvidence:
+    """How a model did against the one now deployed; ``window`` is ``champion``."""
+
+    model: str
+    window: str
+    comparison: Comparison
+
+
+_OURS = "This is a fault of the gate: report it with the archive and the options used"
+_MEMORY = "Run again what failed with --lf, with fewer workers (-n) or where there is more memory"
+_GPU = "Run again what failed with --lf; if it happens again, leave the GPU alone with --gate-device cpu"
+_MACHINE = {  # what the machine did, by the type of error that tells of it
+    "MemoryError": ("there was not enough memory to evaluate it", _MEMORY),
+    "OutOfMemoryError": ("the GPU had not enough memory to evaluate it", _MEMORY),
+    "AcceleratorError": ("the GPU failed while it was evaluated", _GPU),
+}
+
+
+@dataclass(frozen=True)
+class WindowFailure:
+    """Why one window could not be evaluated; the model is INCOMPLETE."""
+
+    model: str
+    window: str
+    where: str
+    problem: str
+    remedy: str
+
+    @classmethod
+    def from_error(cls, model: str, window: str, error: BaseException) -> WindowFailure:
+        """Record an error; one that is not ours is named by its type, so that no text of a stranger is passed on."""
+        if isinstance(error, GateError):
+            return cls(model, window, error.where, error.problem, error.remedy)
+        crash = f"the evaluation crashed with {type(error).__name__}"
+        problem, remedy = _MACHINE.get(type(error).__name__, (crash, _OURS))
+        if not isinstance(error, Exception):
+            problem, remedy = "the evaluation was cut off", "Give it more time, then run what failed again with --lf"
+        if isinstance(error, OSError) and error.errno is not None:
+            problem, remedy = f"the evaluation could not go on: {error.strerror}", "See to it, then run the gate again"
+        return cls(model, window, f"{model} {window}", problem, remedy)
+
+    @classmethod
+    def of_test(cls, model: str, window: str) -> WindowFailure:
+        """Record that the window's own test ended before it got its evidence."""
+        problem = "its test ended in an error before it had its evidence"
+        return cls(
+            model, window, f"{model} {window}", problem, "See to that error, then run what failed again with --lf"
+        )
+
+    def __str__(self) -> str:
+        return inert(f"{self.where}: {self.problem}. {self.remedy}.")
+
+
+Evidence = WindowEvidence | IntegrityEvidence | ChampionEvidence | WindowFailure

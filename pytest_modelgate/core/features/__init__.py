@@ -1,0 +1,1 @@
+"""Market features: the reference set, and what others have to offer."""

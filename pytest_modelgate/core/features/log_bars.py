@@ -1,0 +1,87 @@
+"""Bars as the reference features see them: log prices, their usual derivatives, and safe quotients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pytest_modelgate.core.features.rolling import lagged, rolling_rms
+from pytest_modelgate.core.typing import Floats
+
+TINY = 1e-8  # log units, a ten-thousandth of a basis point: far below any tick, far above rounding
+_WIDE = 5.0
+_VOLUME_CAP = 1e300  # sums over a window stay finite
+_LONG = 96  # bars of the volatility that other features are measured in
+
+
+@dataclass(frozen=True, eq=False)
+class LogBars:
+    """Columns of equal length, oldest first; row t rests on bars up to t.
+
+    Attributes:
+        time: bar starts, nanoseconds since the epoch, UTC.
+        open: natural logarithm of the open; likewise ``close``.
+        high: natural logarithm of the highest of open, high, low and close: feeds do print an open above the high.
+        low: natural logarithm of the lowest of the four.
+        close: see ``open``.
+        volume: units of the asset.
+        returns: log return from the bar before; the first is NaN.
+        true_range: log high less log low, both extended to the close before (Wilder 1978); the first is NaN.
+        volatility: root mean square of the last 96 log returns, per bar.
+    """
+
+    time: NDArray[np.int64]
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    volume: Floats
+    returns: Floats
+    true_range: Floats
+    volatility: Floats
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame) -> LogBars:
+        """Derive the columns from open, high, low, close and volume."""
+        # Contiguous copies: numpy may round differently in its code for strided columns.
+        prices = [
+            np.log(frame[name].to_numpy(dtype=np.float64, copy=True)) for name in ("open", "high", "low", "close")
+        ]
+        open_, close = prices[0], prices[3]
+        high, low = np.max(prices, axis=0), np.min(prices, axis=0)
+        before = lagged(close, 1)
+        returns = close - before
+        return cls(
+            time=pd.DatetimeIndex(frame.index).as_unit("ns").asi8,
+            open=open_,
+            high=high,
+            low=low,
+            close=close,
+            volume=np.minimum(frame["volume"].to_numpy(dtype=np.float64, copy=True), _VOLUME_CAP),
+            returns=returns,
+            true_range=np.maximum(high, before) - np.minimum(low, before),
+            volatility=rolling_rms(returns, _LONG),
+        )
+
+
+def per(numerator: Floats, denominator: Floats) -> Floats:
+    """Quotient of log-price quantities, denominator >= 0: 0 / 0 is 0, and rounding never becomes a signal."""
+    return numerator / (denominator + TINY)
+
+
+def share(part: Floats, whole: Floats) -> Floats:
+    """Quotient of volumes, 0 where there was no volume at all."""
+    return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
+
+
+def log_volatility(volatility: Floats) -> Floats:
+    """Natural logarithm of a volatility in units of 1 % per bar; defined for a flat market."""
+    return np.log((volatility + TINY) / 0.01)
+
+
+def wide(values: Floats) -> Floats:
+    """Limit to [-5, 5]: what is measured in standard deviations has outliers, and a network must not meet them."""
+    return np.clip(values, -_WIDE, _WIDE)

@@ -1,0 +1,124 @@
+"""Whether features or actions know the future: change every bar after some bar, and nothing up to it may move."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from pytest_modelgate.core.features.feature_set import FeatureSet
+from pytest_modelgate.core.integrity.check import Check
+from pytest_modelgate.core.market.bars import Bars
+from pytest_modelgate.core.policy.inference import decide_all
+from pytest_modelgate.core.policy.mlp import NEUTRAL_ACCOUNT, MlpPolicy, Policy
+from pytest_modelgate.core.typing import Floats
+
+_MOMENTS = 3
+_STRETCH = 400  # bars among which the moments are drawn
+_AFTER = 150  # bars after the last moment
+_RECENT = 8  # bars before and after a moment
+
+
+def check_causality(bars: Bars, feature_set: FeatureSet, policy: Policy, rows: slice) -> Check:
+    """Change the future in several ways at several random bars.
+
+    What follows a bar is cut off, and replaced: by another market, or by absurd prices and volumes. Features and
+    actions up to the bar must stay the same to the last bit. A random excerpt of the series is compared with itself, so
+    a feature that needs a long history may differ from what the models saw, but not between the two.
+
+    Args:
+        bars: the series; rows before ``rows`` are history.
+        rows: where the model is judged.
+    """
+    chance = np.random.default_rng(int(hashlib.sha256(f"{bars.sha256} {feature_set.name}".encode()).hexdigest(), 16))
+    needed = feature_set.warmup + policy.window
+    stretch = min(_STRETCH, rows.stop - rows.start - 1)
+    start = int(chance.integers(rows.start, rows.stop - stretch))
+    excerpt = bars.frame.iloc[max(0, start - needed) : start + stretch + _AFTER]
+    first, last = min(start, needed), min(start, needed) + stretch - 1
+    moments = sorted({int(row) for row in chance.integers(first, min(last, len(excerpt) - 2), _MOMENTS, endpoint=True)})
+    base = _features(feature_set, excerpt)
+    comparison = _Comparison(policy, base, feature_set.warmup)
+    for number, now in enumerate(moments):
+        for changed, how in _futures(excerpt, now, chance, absurd=bool(number % 2)):
+            found = _features(feature_set, changed)
+            if peeking := _first_difference(base, found, feature_set.warmup, now):
+                row, column = peeking
+                name, stamp, bar = feature_set.columns[column], excerpt.index[row], excerpt.index[now]
+                sentence = (
+                    f"Feature {name!r} knows the future: at {stamp} it changes with bars after {bar} ({how}). "
+                    "Compute it from bars up to its own only."
+                )
+                return Check("causality", "fail", sentence, {"moments": len(moments)})
+            comparison.add(found, now)
+    moved = comparison.first_moved()
+    if moved is not None:
+        sentence = f"The policy knows the future: actions up to {excerpt.index[moved]} change with later bars."
+        return Check("causality", "fail", sentence, {"moments": len(moments)})
+    replaced = f"The future was cut off and replaced after {len(moments)} random bars"
+    sentence = f"{replaced}; no feature and no action up to them moved."
+    return Check("causality", "pass", sentence, {"moments": len(moments)})
+
+
+def _features(feature_set: FeatureSet, frame: pd.DataFrame) -> Floats:
+    return feature_set.compute(frame.copy()).to_numpy(dtype=np.float64)
+
+
+class _Comparison:
+    """Actions up to some bars, in one future and another; features that are not finite in a made-up one are 0.
+
+    Of a policy that nobody knows all actions are compared. A perceptron sees its window alone, so there the last few
+    before the change tell whether its evaluation, which takes many bars at once, keeps the future out of them.
+    """
+
+    def __init__(self, policy: Policy, base: Floats, warmup: int) -> None:
+        self._policy, self._base, self._warmup = policy, base, warmup
+        self._pieces: list[tuple[int, int, Floats, Floats]] = []
+
+    def add(self, found: Floats, now: int) -> None:
+        """Compare with other features, which are the same up to a bar."""
+        first, last = self._warmup, len(self._base)
+        if isinstance(self._policy, MlpPolicy):
+            first = max(first, now - self._policy.window + 1 - _RECENT)
+            last = now + 1 + _RECENT
+        count = now + 2 - first - self._policy.window
+        self._pieces.append((now, count, self._base[first:last], found[first:last]))
+
+    def first_moved(self) -> int | None:
+        """The earliest added bar up to which an action is another one; None when none is."""
+        parts = [np.nan_to_num(part, posinf=0.0, neginf=0.0) for piece in self._pieces for part in piece[2:]]
+        acted = decide_all(self._policy, parts, np.array(NEUTRAL_ACCOUNT[: self._policy.n_account]))
+        moved = [
+            now
+            for number, (now, count, *_) in enumerate(self._pieces)
+            if acted[2 * number][:count].tolist() != acted[2 * number + 1][:count].tolist()
+        ]
+        return min(moved, default=None)
+
+
+def _futures(
+    excerpt: pd.DataFrame, now: int, chance: np.random.Generator, *, absurd: bool
+) -> Iterator[tuple[pd.DataFrame, str]]:
+    yield excerpt.iloc[: now + 1], "cut off"
+    other = excerpt.copy()
+    if absurd:
+        other.iloc[now + 1 :] *= 1000.0
+        yield other, "everything a thousandfold"
+        return
+    later = len(excerpt) - now - 1
+    walk = np.exp(np.cumsum(chance.normal(0.0, 0.02, later)))
+    other.iloc[now + 1 :, :4] = excerpt["close"].iloc[now] * walk[:, None] * np.array([1.0, 1.02, 0.98, 1.01])
+    other.iloc[now + 1 :, 4] = chance.permutation(excerpt["volume"].to_numpy()[now + 1 :]) + 1.0
+    yield other, "another market"
+
+
+def _first_difference(base: Floats, found: Floats, warmup: int, now: int) -> tuple[int, int] | None:
+    """Row and column of the earliest value up to now that is not the same to the last bit."""
+    before, after = base[warmup : now + 1], found[warmup : now + 1]
+    differs = ~((before == after) | (np.isnan(before) & np.isnan(after)))
+    if not differs.any():
+        return None
+    row, column = (int(part) for part in np.argwhere(differs)[0])
+    return warmup + row, column

@@ -1,0 +1,53 @@
+"""Every integrity check of one model, and how it bears noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pytest_modelgate.core.backtest.evaluation import evaluate
+from pytest_modelgate.core.config.profiles import Profile
+from pytest_modelgate.core.features.feature_set import FeatureSet
+from pytest_modelgate.core.integrity.behaviour import check_account, check_accounting, check_activity, check_feasibility
+from pytest_modelgate.core.integrity.causality import check_causality
+from pytest_modelgate.core.integrity.check import Check, NoiseDraw
+from pytest_modelgate.core.integrity.learned_edge import check_weights
+from pytest_modelgate.core.integrity.noise import draw_noise
+from pytest_modelgate.core.integrity.perturbations import Arena
+from pytest_modelgate.core.market.windows import Window
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What was found; checks in the order of ``CHECKS``."""
+
+    checks: tuple[Check, ...]
+    noise: tuple[NoiseDraw, ...]
+
+
+def examine(arena: Arena, backtest: Window, feature_set: FeatureSet, profile: Profile, sha256: str) -> Examination:
+    """Examine a model over its walk-forward; its account skew over the backtest window.
+
+    Everything here feeds neutral account features, as the live trader does.
+
+    Args:
+        sha256: of the checkpoint; with the bars it seeds all that is random.
+
+    Raises:
+        MarketDataError: too few bars in the windows, or before them.
+    """
+    subject = arena.subject
+    policy, bars = subject.policy, subject.series.bars
+    neutral, _ = evaluate(subject, backtest, "neutral", arena.capital)
+    tracked = evaluate(subject, backtest, "tracked", arena.capital)[0] if policy.n_account else None
+    actions = arena.actions(policy)
+    trajectories = arena.trade(actions)
+    own = arena.track(trajectories)
+    checks = (
+        check_causality(bars, feature_set, policy, arena.rows),
+        check_weights(arena, actions, own, sha256),
+        check_activity(trajectories, own, policy.n_actions, profile.integrity),
+        check_accounting((*trajectories, neutral)),
+        check_feasibility(trajectories, bars.instrument.asset_class, subject.rules),
+        check_account(neutral, tracked),
+    )
+    return Examination(checks, draw_noise(arena, actions, feature_set, profile.robustness, sha256))

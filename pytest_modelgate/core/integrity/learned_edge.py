@@ -1,0 +1,88 @@
+"""Whether the edge comes from what was learned: without the weights, or without the observations, it must be gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from pytest_modelgate.core.backtest.attribution import Track
+from pytest_modelgate.core.integrity.check import Check
+from pytest_modelgate.core.integrity.perturbations import Arena, seeded, shuffled, single_minded
+from pytest_modelgate.core.policy.mlp import MlpPolicy
+from pytest_modelgate.core.statistics.timing import shift_test
+from pytest_modelgate.core.typing import Actions
+
+_DRAWS = 5  # on a market with a pattern a random network finds an edge in up to a quarter of them
+_CLEAR = 1.645  # standard deviations ahead of its own time-shifted copies: 5 % by chance
+_SAME_SHARE = 0.95  # of the bars
+_SAME_POSITION = 0.01  # of equity
+
+
+def edge(track: Track) -> float:
+    """How far the timing is ahead of all others of the same positions, in standard deviations; 0 without any."""
+    timing = shift_test(track)
+    return (timing.own - timing.mean) / timing.deviation if timing.p_value < 1.0 else 0.0
+
+
+def check_weights(arena: Arena, actions: Actions, own: Track, sha256: str) -> Check:
+    """Compare the model with itself without what it learned.
+
+    What it saw is dealt out in another order, and its weights are shuffled within each layer, up to five times each:
+    an edge that all draws keep does not come from the model, and the first that loses it tells enough. Without an edge
+    there is nothing to lose, and neither is tried. The positions of a constant action are no decision.
+
+    Args:
+        actions: of the model at every bar of the folds.
+        own: its track over all folds.
+        sha256: of the checkpoint; seeds the shuffles.
+    """
+    policy, rules = arena.subject.policy, arena.subject.rules
+    chance = seeded(sha256, "weights")
+    clear = edge(own)
+    figures = {"edge": clear}
+    for words, action in single_minded(policy.n_actions, rules.can_short):
+        constant = arena.track(arena.trade(np.full(len(actions), action)))
+        same = float(np.mean(np.abs(constant.held - own.held) <= _SAME_POSITION))
+        figures[words.replace(" ", "_")] = same
+        if same >= _SAME_SHARE:
+            sentence = f"The model is one that would {words}: {same:.1%} of the bars see the same position."
+            return Check("weights", "fail", sentence, figures)
+    if clear < _CLEAR:
+        sentence = (
+            f"There is no clear edge to lose: the model is {clear:.2f} standard deviations ahead of its own positions "
+            f"at other times, {_CLEAR} would be clear."
+        )
+        return Check("weights", "warn", sentence, figures)
+    trials: list[tuple[str, str, Callable[[], Actions]]] = [
+        ("permuted_observations", "shown its observations in another order", lambda: chance.permutation(actions))
+    ]
+    if isinstance(policy, MlpPolicy):
+        trials.append(
+            ("shuffled_weights", "with its weights shuffled", lambda: arena.actions(shuffled(policy, chance)))
+        )
+    for name, words, draw in trials:
+        least = figures[name] = _least(edge(arena.track(arena.trade(draw()))) for _ in range(_DRAWS))
+        if least >= _CLEAR:
+            sentence = (
+                f"The edge does not come from what was learned: {words} the model keeps it in {_DRAWS} of {_DRAWS} "
+                f"draws (by {least:.2f} standard deviations or more, its own is {clear:.2f})."
+            )
+            return Check("weights", "fail", sentence, figures)
+    blind = figures.get("shuffled_weights")
+    sentence = (
+        f"The edge of {clear:.2f} standard deviations is gone without the weights "
+        f"({'not tried: the policy shows none' if blind is None else f'{blind:.2f}'}) and without the order of the "
+        f"observations ({figures['permuted_observations']:.2f})."
+    )
+    return Check("weights", "pass", sentence, figures)
+
+
+def _least(edges: Iterable[float]) -> float:
+    """The first edge that is not clear, else the least."""
+    least = np.inf
+    for value in edges:
+        least = min(least, value)
+        if value < _CLEAR:
+            break
+    return float(least)

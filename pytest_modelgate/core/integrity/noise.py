@@ -1,0 +1,60 @@
+"""A little noise on prices or weights: what the same folds show then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+
+from pytest_modelgate.core.backtest.metrics import FoldResult, measure
+from pytest_modelgate.core.config.profiles import RobustnessLimits
+from pytest_modelgate.core.features.feature_set import FeatureSet
+from pytest_modelgate.core.features.series import compute_features
+from pytest_modelgate.core.integrity.check import NoiseDraw
+from pytest_modelgate.core.integrity.perturbations import Arena, noisy, seeded
+from pytest_modelgate.core.policy.mlp import MlpPolicy
+from pytest_modelgate.core.typing import Actions, Floats
+
+_DRAWS = 2  # of either kind
+
+
+def draw_noise(
+    arena: Arena, actions: Actions, feature_set: FeatureSet, limits: RobustnessLimits, sha256: str
+) -> tuple[NoiseDraw, ...]:
+    """Disturb what the model sees, and what it is; orders are filled at the true prices.
+
+    Args:
+        actions: undisturbed.
+        sha256: of the checkpoint; seeds the noise.
+    """
+    policy, chance = arena.subject.policy, seeded(sha256, "noise")
+    seen = [*_noisy_features(arena, feature_set, limits.price_noise, chance)]
+    found = [_draw("prices", arena, actions, changed) for changed in arena.actions_on(seen)]
+    if isinstance(policy, MlpPolicy):
+        for _ in range(_DRAWS):
+            relative = noisy(policy, chance, limits.weight_noise)
+            found.append(_draw("weights", arena, actions, arena.actions(relative)))
+    return tuple(found)
+
+
+def _noisy_features(
+    arena: Arena, feature_set: FeatureSet, size: float, chance: np.random.Generator
+) -> Iterator[Floats]:
+    """Features of bars whose four prices move together by about ``size``; only what is needed is computed."""
+    series = arena.subject.series
+    first = max(0, arena.rows.start - series.warmup - arena.subject.policy.window + 1)
+    part = slice(first, arena.rows.stop)
+    for _ in range(_DRAWS):
+        frame = series.bars.frame.iloc[part].copy()
+        frame.iloc[:, :4] *= np.exp(size * chance.standard_normal(len(frame)))[:, None]
+        bars = type(series.bars)(series.bars.instrument, series.bars.timeframe, frame)
+        matrix = np.full_like(series.matrix, np.nan)
+        matrix[part] = compute_features(bars, feature_set).matrix
+        yield matrix
+
+
+def _draw(kind: Literal["prices", "weights"], arena: Arena, actions: Actions, changed: Actions) -> NoiseDraw:
+    per_year = arena.subject.bars_per_year
+    folds = tuple(FoldResult.of(measure(trajectory, per_year)) for trajectory in arena.trade(changed))
+    return NoiseDraw(kind, float(np.mean(changed != actions)), folds)

@@ -1,0 +1,92 @@
+"""A model and its relatives - shuffled, noisy, of one mind - traded over the same folds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pytest_modelgate.core.backtest.attribution import Track, pool
+from pytest_modelgate.core.backtest.candidate import Subject
+from pytest_modelgate.core.backtest.evaluation import replay, track_window, usable_rows
+from pytest_modelgate.core.backtest.simulation import Trajectory
+from pytest_modelgate.core.market.windows import Window
+from pytest_modelgate.core.policy.mlp import MlpPolicy, Policy
+from pytest_modelgate.core.typing import Actions, Floats, Weights
+
+
+@dataclass(frozen=True, eq=False)
+class Arena:
+    """Where relatives of a model are traded.
+
+    Attributes:
+        subject: the model, its series and its rules.
+        folds: the walk-forward, oldest first, contiguous.
+        capital: of every fold, USD.
+    """
+
+    subject: Subject
+    folds: Sequence[Window]
+    capital: float
+
+    @property
+    def rows(self) -> slice:
+        """Bars of all folds."""
+        whole = Window("walk-forward", self.folds[0].start, self.folds[-1].end)
+        return usable_rows(self.subject, whole)
+
+    def actions(self, policy: Policy) -> Actions:
+        """What a policy decides at every bar of the folds, with neutral account features."""
+        subject = self.subject
+        if policy is subject.policy:
+            return subject.neutral_actions(self.rows)
+        return subject.decide(policy, [subject.series.matrix], self.rows)[0]
+
+    def actions_on(self, matrices: Sequence[Floats]) -> list[Actions]:
+        """What the model itself decides, shown other features (bars, features) of the whole series."""
+        return self.subject.decide(self.subject.policy, matrices, self.rows)
+
+    def trade(self, actions: Actions) -> tuple[Trajectory, ...]:
+        """Every fold by actions decided for every bar of all folds."""
+        bars, first = self.subject.series.bars, self.rows.start
+        trajectories = []
+        for fold in self.folds:
+            rows = bars.positions(fold.start, fold.end)
+            decided = actions[rows.start - first : rows.stop - first].tolist()
+            trajectories.append(replay(self.subject, fold, decided, self.capital))
+        return tuple(trajectories)
+
+    def track(self, trajectories: Sequence[Trajectory]) -> Track:
+        """All folds bar by bar."""
+        traded = zip(self.folds, trajectories, strict=True)
+        return pool([track_window(self.subject, fold, trajectory) for fold, trajectory in traded])
+
+
+def seeded(*parts: str) -> np.random.Generator:
+    """Chance that depends on content alone."""
+    return np.random.default_rng(int(hashlib.sha256(" ".join(parts).encode()).hexdigest(), 16))
+
+
+def shuffled(policy: MlpPolicy, chance: np.random.Generator) -> MlpPolicy:
+    """The same weights, each layer's in another order."""
+    return replace(policy, weights=[chance.permuted(weight.ravel()).reshape(weight.shape) for weight in policy.weights])
+
+
+def noisy(policy: MlpPolicy, chance: np.random.Generator, size: float) -> MlpPolicy:
+    """Every weight changed by about a fraction of itself."""
+    changed: list[Weights] = []
+    for weight in policy.weights:
+        factor = chance.standard_normal(weight.shape, dtype=np.float32)
+        factor *= size
+        factor += 1.0
+        changed.append(np.multiply(weight, factor, out=factor if weight.dtype == factor.dtype else None))
+    return replace(policy, weights=changed)
+
+
+def single_minded(n_actions: int, sells: bool) -> Iterator[tuple[str, int]]:  # noqa: FBT001 - the one question asked
+    """Constant actions that trade at all: the strongest buy and, where shorts are allowed, the strongest sell."""
+    yield "always buy", (n_actions - 1) // 2
+    if sells:
+        yield "always sell", n_actions - 1

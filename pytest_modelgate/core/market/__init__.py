@@ -1,0 +1,1 @@
+"""Bars, what must be recorded of them, and what they must be like."""

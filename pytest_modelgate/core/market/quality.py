@@ -1,0 +1,149 @@
+"""Whether a series of bars can carry a verdict: gaps, silence, jumps and splits, with their figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pytest_modelgate.core.config.profiles import MarketDataLimits
+from pytest_modelgate.core.market.bars import AssetClass, Bars, Timeframe
+from pytest_modelgate.core.market.sessions import exchange_dates
+from pytest_modelgate.core.market.windows import Window
+
+_SPLITS = (1.5, 2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 30, 50)
+_SPLIT_TOLERANCE = 0.08  # in the logarithm: the price moves overnight besides
+_CRASH_TRADING = 5.0  # dollars traded on the day over what is usual; a split moves prices, not dollars
+_USUAL_DAYS = 20
+
+# A stretch of a series: its name, which expected bars are missing there, and which bars are without a trade.
+_Place = tuple[str, NDArray[np.bool_], NDArray[np.bool_]]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Figures of one series; counts are bars.
+
+    Attributes:
+        expected: how many a market that trades throughout would have had, from the first bar to the last asked for.
+        missing: how many of these are not there; longest_gap: the most of them in a row.
+        zero_volume: without a trade.
+        inconsistent: whose open or close lies outside low to high; feeds do print them.
+        jumps: how many moved further than the profile's ``warn_jump``, close to close.
+        largest_move: signed fraction, close to close; ``largest_move_at`` is the start of that bar (ISO 8601, UTC),
+            empty for a single bar.
+        splits: what looks like a split that prices were not adjusted for, as ``4:1 on 2020-08-31``.
+        failures: why no verdict may rest on the series; warnings: what a reader should know.
+    """
+
+    expected: int
+    missing: int
+    longest_gap: int
+    zero_volume: int
+    inconsistent: int
+    jumps: int
+    largest_move: float
+    largest_move_at: str
+    splits: tuple[str, ...]
+    failures: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def assess(bars: Bars, expected: pd.DatetimeIndex, windows: Sequence[Window], limits: MarketDataLimits) -> Quality:
+    """Measure a series and hold it against the limits.
+
+    What ``Bars`` refuses - times out of order or twice, values that are not finite, prices of 0 or less - cannot occur.
+
+    Args:
+        bars: the series as it will be judged.
+        expected: starts of the bars there should be, sorted, from the first bar to the last one asked for.
+        windows: each is held against the limits by itself, so that a hole in one fold is not lost in a year.
+    """
+    values = bars.frame.to_numpy(dtype=np.float64)
+    # Alpaca's days start at midnight of some American city: they are known by their date.
+    daily = bars.timeframe is Timeframe.DAY_1
+    absent = ~expected.normalize().isin(bars.index.normalize()) if daily else ~expected.isin(bars.index)
+    silent = values[:, 4] == 0.0
+    outside = (np.maximum(values[:, 0], values[:, 3]) > values[:, 1]) | (
+        np.minimum(values[:, 0], values[:, 3]) < values[:, 2]
+    )
+    moves = values[1:, 3] / values[:-1, 3] - 1.0
+    jumps = int(np.count_nonzero(np.abs(moves) > limits.warn_jump))
+    largest = int(np.argmax(np.abs(np.log1p(moves)))) if len(moves) else -1
+    at = bars.index[largest + 1].isoformat() if len(moves) else ""
+    splits = _splits(bars) if bars.instrument.asset_class is AssetClass.EQUITY else ()
+
+    places = [("the series", absent, silent)]
+    for window in windows:
+        first, last = expected.searchsorted([window.start, window.end])
+        places.append((window.name, absent[first:last], silent[bars.positions(window.start, window.end)]))
+    failures, warnings = _shares(places, limits)
+    told = [f"prices are not adjusted for what looks like a split of {split}" for split in splits]
+    (failures if len(splits) > limits.max_splits else warnings).extend(told)
+    if outside.any():
+        odd = int(np.count_nonzero(outside))
+        verbs = "bar opens or closes outside its" if odd == 1 else "bars open or close outside their"
+        warnings.append(f"{odd} {verbs} range from low to high")
+    if jumps:
+        warnings.append(
+            f"{jumps} bar{'s' if jumps > 1 else ''} moved more than {limits.warn_jump:.0%}, "
+            f"the furthest by {moves[largest]:+.1%} at {bars.index[largest + 1]:%Y-%m-%d %H:%M} UTC"
+        )
+    return Quality(
+        expected=len(expected),
+        missing=int(np.count_nonzero(absent)),
+        longest_gap=_longest_run(absent),
+        zero_volume=int(np.count_nonzero(silent)),
+        inconsistent=int(np.count_nonzero(outside)),
+        jumps=jumps,
+        largest_move=float(moves[largest]) if len(moves) else 0.0,
+        largest_move_at=at,
+        splits=splits,
+        failures=tuple(failures),
+        warnings=tuple(warnings),
+    )
+
+
+def _shares(places: Sequence[_Place], limits: MarketDataLimits) -> tuple[list[str], list[str]]:
+    """Failures and warnings of missing and of silent bars, place by place."""
+    failures: list[str] = []
+    warnings: list[str] = []
+    for place, absent, silent in places:
+        for what, marked, warn, most in (
+            ("missing", absent, limits.warn_missing, limits.max_missing),
+            ("without a trade", silent, limits.warn_zero_volume, limits.max_zero_volume),
+        ):
+            share = float(marked.mean()) if len(marked) else 0.0
+            if share > warn:
+                limit = most if share > most else warn
+                found = f"{np.count_nonzero(marked)} of {len(marked)} bars of {place} are {what} ({share:.1%})"
+                (failures if share > most else warnings).append(f"{found}, more than {limit:.0%}")
+    return failures, warnings
+
+
+def _longest_run(marked: NDArray[np.bool_]) -> int:
+    borders = np.flatnonzero(np.diff(np.concatenate([[False], marked, [False]]).astype(np.int8)))
+    return int(np.max(borders[1::2] - borders[::2], initial=0))
+
+
+def _splits(bars: Bars) -> tuple[str, ...]:
+    """Overnight moves of the size of a split on a day on which no unusual amount of money changed hands.
+
+    A crash by a half is no split: then several times the usual dollars are traded.
+    """
+    dates = exchange_dates(bars.index)
+    first = np.flatnonzero(np.diff(dates.asi8, prepend=-1))
+    opens, closes = bars.frame["open"].to_numpy(), bars.frame["close"].to_numpy()
+    dollars = np.add.reduceat(closes * bars.frame["volume"].to_numpy(), first) if len(first) else np.empty(0)
+    found = []
+    for day, row in enumerate(first[1:].tolist(), start=1):
+        move = float(np.log(closes[row - 1] / opens[row]))
+        ratio = min(_SPLITS, key=lambda split: abs(abs(move) - np.log(split)))
+        usual = float(np.median(dollars[max(0, day - _USUAL_DAYS) : day]))
+        if abs(abs(move) - np.log(ratio)) <= _SPLIT_TOLERANCE and dollars[day] <= _CRASH_TRADING * usual:
+            parts = "3:2" if ratio == 1.5 else f"{ratio}:1"
+            found.append(f"{parts if move > 0 else ':'.join(reversed(parts.split(':')))} on {dates[row]:%Y-%m-%d}")
+    return tuple(found)

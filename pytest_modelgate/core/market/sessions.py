@@ -1,0 +1,115 @@
+"""A stock's bars and the sessions they belong to: which to keep, which to expect, how to put longer ones together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pytest_modelgate.core.market.bars import COLUMNS, AssetClass, Bars, Timeframe
+
+_EXCHANGE_ZONE = "America/New_York"
+_BEFORE_OPEN, _AFTER_CLOSE = pd.Timedelta(hours=5.5), pd.Timedelta(hours=4)
+
+
+@dataclass(frozen=True, eq=False)
+class SessionTimes:
+    """Consecutive sessions: (n,) opens and closes, UTC, nanoseconds, both increasing."""
+
+    opens: pd.DatetimeIndex
+    closes: pd.DatetimeIndex
+
+    @property
+    def extended(self) -> SessionTimes:
+        """The same days with pre-market, from 04:00 New York, and after-hours, four hours past the close."""
+        return SessionTimes(self.opens - _BEFORE_OPEN, self.closes + _AFTER_CLOSE)
+
+    def overlap(self, starts: pd.DatetimeIndex, ends: pd.DatetimeIndex) -> NDArray[np.bool_]:
+        """Whether each half-open span shares a moment with a session; spans are shorter than the nights between."""
+        # The session that opened last before a span ends is the only one the span can overlap.
+        latest = self.opens.searchsorted(ends, side="left") - 1
+        return np.asarray((latest >= 0) & (starts < self.closes[latest.clip(0)]))
+
+    def bars_from_open(self, timeframe: Timeframe) -> tuple[pd.DatetimeIndex, pd.DatetimeIndex]:
+        """Starts and ends (UTC) of the bars counted from each open; the last of a session may be shorter."""
+        step = timeframe.delta.as_unit("ns").value
+        spans = list(zip(self.opens.asi8.tolist(), self.closes.asi8.tolist(), strict=True))
+        starts = [start for opened, closed in spans for start in range(opened, closed, step)]
+        ends = [min(start + step, closed) for opened, closed in spans for start in range(opened, closed, step)]
+        return _utc(starts), _utc(ends)
+
+
+def source_timeframe(timeframe: Timeframe, asset_class: AssetClass) -> Timeframe:
+    """Which bars to ask Alpaca for.
+
+    Alpaca's four hours lie on the UTC clock and would mix a stock's session with its pre-market; quarter hours are the
+    longest bars that begin with the New York open. Crypto never closes, so its bars are taken as they are.
+    """
+    if timeframe is Timeframe.HOUR_4 and asset_class is AssetClass.EQUITY:
+        return Timeframe.MIN_15
+    return timeframe
+
+
+def within_sessions(bars: Bars, sessions: SessionTimes) -> Bars:
+    """The bars that overlap a session; daily bars pass as they are.
+
+    Alpaca labels hours on the clock: the bar of 09:00 New York holds the half hour before the open too, and is kept.
+    """
+    if bars.timeframe is Timeframe.DAY_1:
+        return bars
+    kept = sessions.overlap(bars.index, bars.index + bars.timeframe.delta)
+    return Bars(bars.instrument, bars.timeframe, bars.frame[kept])
+
+
+def expected_starts(
+    timeframe: Timeframe, regular: SessionTimes, grid: SessionTimes, first: pd.Timestamp, until: pd.Timestamp
+) -> pd.DatetimeIndex:
+    """Starts of the bars a stock has when it trades throughout the regular sessions (UTC, nanoseconds).
+
+    Quarter hours and hours lie on the UTC clock, as Alpaca labels them, so the first of a session may start before the
+    open; four hours are counted from the open; days start at midnight in New York. Outside regular hours no bar is
+    expected: there it is normal that nobody trades.
+
+    Args:
+        regular: regular sessions.
+        grid: the sessions that four-hour bars are counted from.
+        first: the earliest start, UTC.
+        until: bars that close later are not expected yet, UTC.
+    """
+    if timeframe is Timeframe.DAY_1:
+        starts = regular.opens.tz_convert(_EXCHANGE_ZONE).normalize().tz_convert("UTC")
+        ends = starts + timeframe.delta
+    elif timeframe is Timeframe.HOUR_4:
+        starts, ends = grid.bars_from_open(timeframe)
+    else:
+        starts, _ = SessionTimes(regular.opens.floor(timeframe.delta), regular.closes).bars_from_open(timeframe)
+        ends = starts + timeframe.delta
+    return starts[regular.overlap(starts, ends) & (starts >= first) & (ends <= until)]
+
+
+def resample(bars: Bars, timeframe: Timeframe, sessions: SessionTimes, until: pd.Timestamp) -> Bars:
+    """Put bars together into longer ones, counted from each session's open.
+
+    Args:
+        bars: shorter bars; those outside every session are left out.
+        timeframe: of the result.
+        sessions: at least those of the bars.
+        until: UTC; a bar that closes later is not known yet, and is left out.
+    """
+    starts, ends = sessions.bars_from_open(timeframe)
+    place = np.asarray(starts.searchsorted(bars.index, side="right") - 1)
+    known = (place >= 0) & (bars.index < ends[place.clip(0)]) & (ends[place.clip(0)] <= until)
+    groups = bars.frame[known].groupby(starts[place[known]])
+    how = dict(zip(COLUMNS, ("first", "max", "min", "last", "sum"), strict=True))
+    return Bars(bars.instrument, timeframe, groups.agg(how)[list(COLUMNS)].rename_axis(None))
+
+
+def exchange_dates(index: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    """The New York date each bar starts on."""
+    return index.tz_convert(_EXCHANGE_ZONE).tz_localize(None).normalize()
+
+
+def _utc(nanoseconds: list[int]) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(np.array(nanoseconds, dtype="datetime64[ns]"), tz="UTC")

@@ -1,0 +1,1 @@
+"""What a run has to show, and in which order it is worked off."""

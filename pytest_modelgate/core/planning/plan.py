@@ -1,0 +1,190 @@
+"""What a run has to show: every model, its gating and its windows. A pure function of archive, options and as-of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import NamedTuple
+
+import pandas as pd
+
+from pytest_modelgate.core.config.profiles import Profile
+from pytest_modelgate.core.config.settings import Settings, Shard
+from pytest_modelgate.core.market.bars import Timeframe
+from pytest_modelgate.core.market.requests import MarketRequest
+from pytest_modelgate.core.market.sessions import source_timeframe
+from pytest_modelgate.core.market.windows import Window, backtest_window, market_window, walk_forward_windows
+from pytest_modelgate.core.training.gating import Classification, Gating, check_reward_scale, judge_training
+from pytest_modelgate.core.training.run import TrainedModel, TrainingRun
+from pytest_modelgate.errors import SettingsError
+
+INTEGRITY, CHAMPION = "integrity", "champion"
+
+
+class WindowId(NamedTuple):
+    """One window of one model."""
+
+    model: str
+    window: str
+
+
+@dataclass(frozen=True)
+class ModelPlan:
+    """What one model has to show.
+
+    Attributes:
+        model: what the archive says about it.
+        gating: None when the training summary has no entry for its checkpoint.
+        backtest: the sanity window.
+        folds: the walk-forward windows, oldest first.
+        champion: sha256 of the checkpoint now deployed, which it is compared with; None where there is none.
+    """
+
+    model: TrainedModel
+    gating: Gating | None
+    backtest: Window
+    folds: tuple[Window, ...]
+    champion: str | None = None
+
+    @property
+    def dropped(self) -> bool:
+        """Whether gating alone decides: a dropped model is not backtested."""
+        return self.gating is not None and self.gating.classification is Classification.DROP
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """Every window whose evidence the decision needs."""
+        if self.dropped:
+            return ()
+        return (self.backtest, *self.folds, self.integrity, *([self.contest] if self.champion else []))
+
+    @property
+    def integrity(self) -> Window:
+        """What the integrity checks look at: the whole walk-forward."""
+        return Window(INTEGRITY, self.folds[0].start, self.folds[-1].end)
+
+    @property
+    def contest(self) -> Window:
+        """Where it is compared with the model now deployed: the whole walk-forward."""
+        return Window(CHAMPION, self.folds[0].start, self.folds[-1].end)
+
+    def window(self, name: str) -> Window:
+        """The window of that name."""
+        every = (self.backtest, *self.folds, self.integrity, self.contest)
+        return next(window for window in every if window.name == name)
+
+    def bars(self, window: Window) -> int:
+        """How many bars a window spans at most: what its evaluation costs, compared with others."""
+        return int((window.end - window.start) / self.model.timeframe.delta)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a whole run has to show.
+
+    Attributes:
+        as_of: UTC.
+        models: sorted by id.
+        trials: distinct models tried on this market window, at least those of the archive, at least 1.
+    """
+
+    run: TrainingRun
+    as_of: pd.Timestamp
+    models: tuple[ModelPlan, ...]
+    trials: int
+
+    def of(self, model_id: str) -> ModelPlan:
+        """The plan of one model."""
+        return self._by_id[model_id]
+
+    @cached_property
+    def _by_id(self) -> Mapping[str, ModelPlan]:
+        return {plan.model.id: plan for plan in self.models}
+
+    @property
+    def windows(self) -> tuple[WindowId, ...]:
+        """Every window that any decision needs, in the order of the models."""
+        return tuple(WindowId(plan.model.id, window.name) for plan in self.models for window in plan.windows)
+
+    def cost(self, window: WindowId) -> int:
+        """Bars to be evaluated; none for a model that gating dropped."""
+        plan = self.of(window.model)
+        return 0 if plan.dropped else plan.bars(plan.window(window.window))
+
+    def share(self, shard: Shard) -> frozenset[WindowId]:
+        """The windows of one of several machines: dealt longest first, each to whoever has the least so far."""
+        loads = [0] * shard.count
+        mine = set()
+        for window in sorted(self.windows, key=lambda window: (-self.cost(window), window)):
+            least = loads.index(min(loads))
+            loads[least] += self.cost(window)
+            if least == shard.index - 1:
+                mine.add(window)
+        return frozenset(mine)
+
+
+def when(run: TrainingRun, settings: Settings) -> pd.Timestamp:
+    """As of when a run is judged (UTC).
+
+    Raises:
+        SettingsError: neither the options nor the archive say.
+    """
+    as_of = settings.as_of or run.timestamp
+    if as_of is None:
+        problem = f"neither {run.name} nor its summary bears a time stamp YYYYMMDD_HHMMSS"
+        raise SettingsError("--gate-as-of", problem, "Say as of when to judge, for example --gate-as-of 2024-12-27")
+    return as_of
+
+
+def windows_of(timeframe: Timeframe, settings: Settings, as_of: pd.Timestamp) -> tuple[Window, ...]:
+    """The sanity window and the folds of a model, oldest fold first.
+
+    Raises:
+        SettingsError: too few bars fit into one.
+    """
+    folds = walk_forward_windows(as_of, timeframe, settings.walk_forward_days, settings.folds)
+    return backtest_window(as_of, timeframe, settings.backtest_days), *folds
+
+
+def market_request(model: TrainedModel, settings: Settings, as_of: pd.Timestamp) -> MarketRequest:
+    """The market data a model's bars are made of; see ``session_bars.source_timeframe``."""
+    days = max(settings.backtest_days, settings.walk_forward_days)
+    asset_class = model.instrument.asset_class
+    source = source_timeframe(model.timeframe, asset_class)
+    first, last = market_window(as_of, model.timeframe, asset_class, days)
+    last += model.timeframe.delta - source.delta
+    return MarketRequest(model.instrument, source, first, last, settings.feed, settings.adjustment)
+
+
+def market_requests(run: TrainingRun, settings: Settings, as_of: pd.Timestamp) -> tuple[MarketRequest, ...]:
+    """The market data of a whole archive, each series once, in the order of its models."""
+    return tuple(dict.fromkeys(market_request(model, settings, as_of) for model in run.models))
+
+
+def make_plan(
+    run: TrainingRun,
+    settings: Settings,
+    profile: Profile,
+    trials: int = 1,
+    champions: Mapping[str, str] = MappingProxyType({}),
+) -> Plan:
+    """Lay out a run.
+
+    Args:
+        trials: models known to have been tried on the same market window; those of the archive count anyway.
+        champions: sha256 of the checkpoints now deployed, by model.
+
+    Raises:
+        SettingsError: nothing says as of when to judge, or a declared reward scale is not the profile's.
+    """
+    as_of = when(run, settings)
+    models = []
+    for model in run.models:
+        check_reward_scale(model.id, model.declared, profile)
+        gating = None if model.history is None else judge_training(model.history, profile, model.declared)
+        backtest, *folds = windows_of(model.timeframe, settings, as_of)
+        models.append(ModelPlan(model, gating, backtest, tuple(folds), champions.get(model.id)))
+    judged = sum(plan.model.checkpoint is not None for plan in models)
+    return Plan(run, as_of, tuple(models), max(1, judged, trials))

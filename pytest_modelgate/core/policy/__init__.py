@@ -1,0 +1,1 @@
+"""Policies, what their actions are, and how they are found fast."""

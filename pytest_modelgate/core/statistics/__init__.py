@@ -1,0 +1,1 @@
+"""Statistics of returns; nothing here knows models or limits."""

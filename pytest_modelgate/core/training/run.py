@@ -1,0 +1,96 @@
+"""What an archive says about the training run that made it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from pytest_modelgate.core.market.bars import Instrument, Timeframe
+from pytest_modelgate.core.market.windows import TrainingWindow
+
+METRICS = ("fitness_score", "profit_factor", "consistency", "max_drawdown")
+
+
+@dataclass(frozen=True)
+class ParityProbe:
+    """What the trainer itself computed, so that the gate can prove it runs the same function.
+
+    Attributes:
+        observations: (probes, obs_dim) inputs of the policy.
+        logits: (probes, n_actions) outputs the trainer got for them.
+        bars: rows of (epoch seconds UTC, open, high, low, close, volume), oldest first; may be empty.
+        features: (m, market features) the trainer computed for the last m of ``bars``; may be empty.
+    """
+
+    observations: tuple[tuple[float, ...], ...]
+    logits: tuple[tuple[float, ...], ...]
+    bars: tuple[tuple[float, ...], ...] = ()
+    features: tuple[tuple[float, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Declared:
+    """Optional facts a training summary may declare; None means it says nothing."""
+
+    training_window: TrainingWindow | None = None
+    reward_scale: float | None = None
+    validation_interval: int | None = None
+    feature_set: str | None = None
+    account_mode: str | None = None
+    activation: str | None = None
+    trainer_version: str | None = None
+    parity_probe: ParityProbe | None = None
+
+
+@dataclass(frozen=True)
+class CheckpointRef:
+    """A checkpoint inside its archive.
+
+    Attributes:
+        member: the archive's own name for it; a key into the archive and a text to show, never a path to open.
+        size: bytes.
+    """
+
+    member: str
+    size: int
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """One symbol and timeframe of a training run.
+
+    Attributes:
+        instrument: what it trades.
+        timeframe: its bar size.
+        history: validation history per metric of METRICS, oldest first, each non-empty; values may be NaN or
+            infinite when training diverged. None when the summary has no entry for this checkpoint.
+        checkpoint: None when the archive holds no checkpoint for this summary entry.
+    """
+
+    instrument: Instrument
+    timeframe: Timeframe
+    history: Mapping[str, tuple[float, ...]] | None
+    checkpoint: CheckpointRef | None
+    declared: Declared = field(default_factory=Declared)
+
+    @property
+    def id(self) -> str:
+        """``SYMBOL_TIMEFRAME``, as in file names and test ids."""
+        return f"{self.instrument.symbol}_{self.timeframe}"
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """A whole archive.
+
+    Attributes:
+        name: file or folder name.
+        timestamp: when training ended (UTC), from the zip's or the summary's name; None when neither says.
+        models: sorted by id.
+    """
+
+    name: str
+    timestamp: pd.Timestamp | None
+    models: tuple[TrainedModel, ...]

@@ -1,0 +1,14 @@
+"""Array aliases."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+Actions = NDArray[np.int64]
+
+
+Weights = NDArray[np.float64] | NDArray[np.float32]

@@ -1,0 +1,78 @@
+"""What the terminal says before anything runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_modelgate.plugin.output.text import plain
+from pytest_modelgate.plugin.xdist.placement import describe, describe_device, is_distributed
+
+if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must not pay for
+    from pytest_modelgate.plugin.session.gate_run import GateRun
+
+
+def header(config: pytest.Config, run: GateRun) -> list[str]:
+    """What is in force, before anything runs."""
+    gate, settings = run.gate, run.settings
+    models = len(gate.plan.models)
+    asked = (
+        f"model gate: {run.archive_name}, {models} model{'s' if models != 1 else ''}; "
+        f"profile {gate.profile.name}, decision {settings.decision}, at least {settings.require.name}, "
+        f"trials {gate.plan.trials}"
+    )
+    mode = settings.record_mode
+    recording = "replaying " if mode == "none" else f"recording ({mode}) into and replaying "
+    basis = (
+        f"model gate: as of {gate.plan.as_of:%Y-%m-%d %H:%M} UTC; backtest {settings.backtest_days} days, "
+        f"{settings.folds} folds over {settings.walk_forward_days} days; "
+        f"{recording}{plain(str(settings.cassettes))}; account {settings.account}; {describe_device(config)}"
+    )
+    lines = [asked, basis, f"model gate: {_known(run)}"]
+    if text := hold_out_text(run):
+        lines.append(f"model gate: {text}")
+    if is_distributed(config) and not config.option.collectonly:
+        lines.append(f"model gate: {describe(config)}")
+    return lines
+
+
+def _known(run: GateRun) -> str:
+    """How much is there already, and how much is to be computed."""
+    settings, total, known = run.settings, len(run.windows), len(run.reusable)
+    share = f"shard {settings.shard}, " if settings.shard else ""
+    if settings.merge:
+        return f"merging, evidence of {known} of {total} windows is there, nothing is computed"
+    if not known:
+        return f"{share}{total} windows to compute"
+    return f"{share}{total} windows, {known} known from earlier evidence, {total - known} to compute"
+
+
+def begin(config: pytest.Config, run: GateRun) -> None:
+    """Begin a run, telling what is recorded as it happens.
+
+    Raises:
+        pytest.UsageError: market data is to be recorded, which these keys, options or cassettes do not allow.
+    """
+    from pytest_modelgate.errors import GateError
+
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    try:
+        run.begin(lambda line: reporter.write_line(f"model gate: {plain(line)}") if reporter else None)
+    except GateError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def hold_out_text(run: GateRun) -> str:
+    """Say when no fold is out-of-sample, and what would change that; empty otherwise."""
+    from pytest_modelgate.core.planning.hold_out import advise
+
+    advice = advise(run.gate.plan, run.settings)
+    if advice is None:
+        return ""
+    live = "LIVE is out of reach" if run.settings.decision == "proven" else "the folds prove nothing about new data"
+    held = f"a trainer that holds out the last {advice.days} days can prove its models at once"
+    if advice.provable_from is None:
+        return f"no training window is declared: no fold is known to be out-of-sample, {live}; {held}"
+    since = f"this archive could prove itself as of {advice.provable_from:%Y-%m-%d}"
+    return f"no fold is out-of-sample, so {live}; {since}, {held}"

@@ -1,0 +1,62 @@
+"""What a test's report says of its figures, for JUnit's XML and whatever else reads properties: texts only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # pulls in pandas, which a run without an archive must not pay for
+    from pytest_modelgate.core.evidence.records import WindowEvidence
+
+
+def facts(fixtures: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the fixtures that a test asked for tell of its model.
+
+    Args:
+        fixtures: their values, by name; those of other plugins and of users are left alone.
+    """
+    from pytest_modelgate.core.decision.backtest_sanity import Sanity
+    from pytest_modelgate.core.decision.judgement import Judgement
+    from pytest_modelgate.core.evidence.records import CheckpointEvidence, WindowEvidence
+    from pytest_modelgate.core.training.gating import Gating
+
+    found: list[tuple[str, str]] = []
+    metric = str(fixtures.get("metric"))
+    for value in fixtures.values():
+        if isinstance(value, Gating) and metric in value.metrics:
+            found += [("metric", metric), ("value", _figure(value.metrics[metric])), ("band", f"{value.bands[metric]}")]
+        elif isinstance(value, Gating):
+            found += [("classification", f"{value.classification}"), ("flags", ", ".join(map(str, value.flags)))]
+        elif isinstance(value, WindowEvidence):
+            found += _window(value)
+        elif isinstance(value, Sanity):
+            found += [("status", value.status)]
+        elif isinstance(value, CheckpointEvidence):
+            found += [("checkpoint_sha256", value.sha256), ("parity", value.parity)]
+        elif isinstance(value, Judgement):
+            table = value.decision.table if value.decision else None
+            found += [("table_decision", table.name if table is not None else ""), ("reason", value.reasons[0])]
+    return found
+
+
+def _window(evidence: WindowEvidence) -> list[tuple[str, str]]:
+    metrics = evidence.metrics
+    figures = {
+        "return": metrics.total_return,
+        "sharpe": metrics.sharpe_annualised,
+        "max_drawdown": metrics.max_drawdown,
+        "trades": metrics.closed_trades,
+        "win_rate": metrics.win_rate,
+        "profit_factor": metrics.profit_factor,
+    }
+    period = [
+        ("window", evidence.window),
+        ("start", evidence.start),
+        ("end", evidence.end),
+        ("sample", evidence.sample),
+    ]
+    return [*period, *((name, _figure(value)) for name, value in figures.items())]
+
+
+def _figure(value: float) -> str:
+    return f"{value:.6g}"

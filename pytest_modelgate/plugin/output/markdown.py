@@ -1,0 +1,112 @@
+"""summary.md: the table and the reasons for whoever reads Markdown, and annotations for a run on GitHub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_modelgate.adapters.files.atomic import write_atomically
+from pytest_modelgate.adapters.github import annotation, append_step_summary, code, markdown, table
+from pytest_modelgate.plugin.output.text import (
+    backtest_text,
+    command_line,
+    folds_text,
+    held_back_by,
+    plain,
+    spread_text,
+    tally,
+    worst_first,
+)
+
+if TYPE_CHECKING:
+    from pytest_modelgate.core.decision.judgement import Judgement
+    from pytest_modelgate.plugin.session.gate_run import GateRun
+
+_MOST = 10  # of a kind, in one step; GitHub drops the rest
+_COLUMNS = ("model", "decision", "table alone", "training", "backtest", "folds", "spread", "capped by")
+
+
+def write_summary(config: pytest.Config, run: GateRun, environment: Mapping[str, str]) -> None:
+    """Write summary.md beside the verdict; a run that decides also shows it on GitHub."""
+    text = summary(config, run)
+    write_atomically(run.settings.output / "summary.md", text.encode())
+    if not run.settings.shard:
+        append_step_summary(environment, text)
+
+
+def summary(config: pytest.Config, run: GateRun) -> str:
+    """The verdict as Markdown."""
+    verdict, judgements = run.verdict, worst_first(run.judgements)
+    count = len(judgements)
+    lines = [f"# Model gate: {code(run.archive_name)}", ""]
+    state = f"Promotable (at least {run.settings.require.name}): {', '.join(verdict.promotable) or 'none'}."
+    if verdict.complete is not True:
+        state = f"**The verdict is not complete, nothing may be promoted:** {markdown(verdict.complete)}"
+    lines += [f"**{count} model{'s' if count != 1 else ''}: {tally(judgements)}.** {state}", ""]
+    if seen := [item.plan.model.id for item in judgements if item.folds_not_out_of_sample]:
+        lines += [
+            f"> **In-sample warning:** folds of {', '.join(seen)} are not shown to lie after the training data.",
+            "",
+        ]
+    for waiver in run.settings.waivers:
+        lines += [f"> **Waived:** {markdown(f'{waiver.check} of {waiver.model}, {waiver}')}", ""]
+    lines += [*table(_COLUMNS, [_row(judgement) for judgement in judgements]), ""]
+    for judgement in judgements:
+        lines += [f"### {judgement.plan.model.id}: {judgement.word}", ""]
+        lines += [f"{place}. {markdown(reason)}" for place, reason in enumerate(judgement.reasons, start=1)]
+        lines += [f"- {markdown(warning)}" for warning in judgement.warnings]
+        lines += [""]
+    lines += [
+        (
+            f"Archive sha256 {code(verdict.archive.sha256)}; profile {code(verdict.profile.name)}; as of "
+            f"{run.gate.plan.as_of:%Y-%m-%d %H:%M} UTC; verdict {code(verdict.digest)}."
+        ),
+        "",
+        f"To reproduce: {code(plain(command_line(config)))}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def annotate(run: GateRun, environment: Mapping[str, str]) -> list[str]:
+    """An error for every model that is blocked and a warning for every other that needs a look; elsewhere nothing."""
+    if environment.get("GITHUB_ACTIONS") != "true" or run.settings.shard:
+        return []
+    require = run.settings.require
+    judgements = worst_first(run.judgements)
+    blocked = [item for item in judgements if not item.reaches(require)]
+    doubtful = [item for item in judgements if item.reaches(require) and item.warnings]
+    errors = [(f"Model gate: {item.plan.model.id} {item.word}", item.reasons[0]) for item in blocked]
+    warnings = [
+        (f"Model gate: {item.plan.model.id} {item.word}", f"{item.reasons[0]} {' '.join(item.warnings)}")
+        for item in doubtful
+    ]
+    return [
+        *(annotation("error", plain(title), plain(text)) for title, text in _limited(errors)),
+        *(annotation("warning", plain(title), plain(text)) for title, text in _limited(warnings)),
+    ]
+
+
+def _limited(found: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    if len(found) <= _MOST:
+        yield from found
+        return
+    yield from found[: _MOST - 1]
+    rest = ", ".join(title.removeprefix("Model gate: ") for title, _ in found[_MOST - 1 :])
+    yield "Model gate: more", f"{len(found) - _MOST + 1} more: {rest}"
+
+
+def _row(judgement: Judgement) -> tuple[str, ...]:
+    decision, gating = judgement.decision, judgement.plan.gating
+    table_word = decision.table.name if decision and decision.table is not None else "-"
+    return (
+        judgement.plan.model.id,
+        f"**{judgement.word}**",
+        table_word,
+        gating.classification.value if gating else "-",
+        backtest_text(judgement),
+        folds_text(judgement),
+        spread_text(judgement),
+        ", ".join(held_back_by(judgement)) or "-",
+    )

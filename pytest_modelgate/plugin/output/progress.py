@@ -1,0 +1,76 @@
+"""How far a long run is, and how long the rest will take. Only the terminal hears of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:  # pulls in pandas, which a run without an archive must not pay for
+    from pytest_modelgate.core.planning.plan import WindowId
+    from pytest_modelgate.plugin.session.gate_run import GateRun
+
+_FIRST, _AGAIN = 10.0, 30.0  # seconds; shorter work needs no estimate
+
+
+class Estimate:
+    """Work done and left, by what it costs.
+
+    Attributes:
+        costs: what is to be done, and what each part costs in bars.
+    """
+
+    def __init__(self, costs: Mapping[WindowId, int], clock: Callable[[], float]) -> None:
+        self._left, self._clock = dict(costs), clock
+        self._all, self._count = sum(costs.values()), len(costs)
+        self._start = clock()
+        self._next = self._start + _FIRST
+
+    def done(self, *windows: WindowId) -> str:
+        """Note what is done; a line when it is time for one, else empty."""
+        for window in windows:
+            self._left.pop(window, None)
+        left, now = sum(self._left.values()), self._clock()
+        if not left or left == self._all or now < self._next:
+            return ""
+        self._next = now + _AGAIN
+        rest = (now - self._start) * left / (self._all - left)
+        return f"{self._count - len(self._left)} of {self._count} windows, about {duration(rest)} left"
+
+
+class Progress:
+    """Tells the terminal, on lines of their own between those of pytest."""
+
+    def __init__(self, config: pytest.Config, run: GateRun, clock: Callable[[], float] = time.monotonic) -> None:
+        self._config, self._run, self._clock = config, run, clock
+        self._estimate: Estimate | None = None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """See which windows are through."""
+        from pytest_modelgate.plugin.collection import WindowIds
+
+        plan = self._run.gate.plan
+        if self._estimate is None:
+            self._ids = WindowIds(plan)
+            todo = (self._run.gate.selected or frozenset(self._run.windows)) - self._run.reusable
+            self._estimate = Estimate({window: plan.cost(window) for window in sorted(todo)}, self._clock)
+        if report.when != "teardown":
+            return
+        labels = dict(report.user_properties)
+        window = self._ids.of(report.nodeid)
+        whole = [item for item in plan.windows if item.model == labels.get("model")]
+        through = whole if labels.get("stage") == "decision" else [window] if window else []
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        if (line := self._estimate.done(*through)) and reporter and reporter.verbosity >= 0:
+            reporter.write_line(f"model gate: {line}")
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

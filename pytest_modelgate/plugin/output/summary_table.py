@@ -1,0 +1,134 @@
+"""What the terminal says at the end: one line per model, then where report and verdict are."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_modelgate.plugin.output.markdown import annotate
+from pytest_modelgate.plugin.output.text import (
+    backtest_text,
+    champion_text,
+    checks_text,
+    context_text,
+    folds_text,
+    held_back_by,
+    plain,
+    proofs_text,
+    robustness_text,
+    samples_text,
+    spread_text,
+)
+
+if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must not pay for
+    from pytest_modelgate.core.decision.judgement import Judgement
+    from pytest_modelgate.plugin.session.gate_run import GateRun
+
+_COLUMNS = ("model", "decision", "table", "training", "backtest", "folds", "spread", "capped by")
+_LEAST_WANTED = ("spread", "capped by", "backtest", "table", "training", "folds")  # on a narrow terminal
+_WIDTH, _NARROW, _ROOM = 100, 20, 16
+_MODEL, _WORD = 0, 1
+_DETAILS = (champion_text, samples_text, proofs_text, checks_text, robustness_text, context_text)
+_MARKUP: dict[str, dict[str, bool]] = {
+    "LIVE": {"green": True},
+    "PAPER": {"blue": True},
+    "RETRAIN": {"yellow": True},
+    "DROP": {"red": True},
+    "INCOMPLETE": {"red": True, "bold": True},
+}
+
+
+def write_closing(reporter: pytest.TerminalReporter, run: GateRun) -> None:
+    """The table, with ``-v`` each model's reasons and figures; what is to be known; where everything is."""
+    width = max(_NARROW, min(_WIDTH, reporter._tw.fullwidth))  # noqa: SLF001 - pytest has no public way to ask
+    reporter.section("model gate")
+    title, *lines = lay_out([_cells(judgement) for judgement in run.judgements], width)
+    reporter.line(title.rstrip(), bold=True)
+    for line, judgement in zip(lines, run.judgements, strict=True):
+        before, word, after = line.partition(f"  {judgement.word}")
+        reporter.write(before)
+        reporter.write(word, **_MARKUP[judgement.word])
+        reporter.line(after.rstrip())
+        if reporter.verbosity > 0:
+            for text in (*judgement.reasons, *(told(judgement) for told in _DETAILS)):
+                _write(reporter, text, width, indent="    ")
+    if reporter.verbosity >= 0:
+        for warning in _warnings(run):
+            _write(reporter, warning, width, yellow=True)
+    verdict = run.verdict
+    state = f"complete, promotable: {', '.join(verdict.promotable) or 'none'}"
+    if verdict.complete is not True:
+        state = "INCOMPLETE, nothing is promotable"
+    reporter.line(f"verdict: {plain(str(run.verdict_path))} ({state})")
+    if run.report_path:
+        reporter.line(f"report:  {plain(str(run.report_path))}")
+    for line in annotate(run, os.environ):
+        reporter.line(line)
+
+
+def lay_out(rows: Sequence[Sequence[str]], width: int) -> list[str]:
+    """Lines of a table, its title first, none longer than ``width``.
+
+    The last column is cut to what room is left; where there is none, columns go, those first that are least wanted.
+    """
+    texts = [[plain(cell) for cell in row] for row in rows]
+    kept = list(range(len(_COLUMNS)))
+    wanted = list(_LEAST_WANTED)
+    while True:
+        lines = [[_COLUMNS[column] for column in kept], *([row[column] for column in kept] for row in texts)]
+        widths = [max(len(line[place]) for line in lines) for place in range(len(kept))]
+        room = width - sum(widths[:-1]) - 2 * (len(kept) - 1)
+        cuttable = kept[-1] == len(_COLUMNS) - 1
+        if room >= (min(widths[-1], _ROOM) if cuttable else widths[-1]):
+            return [
+                "  ".join([*(cell.ljust(w) for cell, w in zip(line, widths[:-1], strict=False)), _cut(line[-1], room)])
+                for line in lines
+            ]
+        if not wanted:
+            room = max(4, width - 2 - widths[_WORD])
+            return [f"{_cut(line[_MODEL], room).ljust(room)}  {line[_WORD]}" for line in lines]
+        kept.remove(_COLUMNS.index(wanted.pop(0)))
+
+
+def _cut(text: str, room: int) -> str:
+    return text if len(text) <= room else text[: max(0, room - 3)] + "..."[: max(0, room)]
+
+
+def _warnings(run: GateRun) -> list[str]:
+    found = []
+    seen = [judgement.plan.model.id for judgement in run.judgements if judgement.folds_not_out_of_sample]
+    if seen:
+        found.append(
+            f"warning: folds that are not shown to be out-of-sample count in the decision on {', '.join(seen)}"
+        )
+    found += [
+        f"warning: market data of {series.symbol} {series.timeframe}: {finding}"
+        for series in run.verdict.market_data
+        for finding in series.quality.warnings
+    ]
+    return [*found, *(f"{waiver.check} of {waiver.model}: {waiver}" for waiver in run.settings.waivers)]
+
+
+def _write(reporter: pytest.TerminalReporter, text: str, width: int, indent: str = "", **markup: bool) -> None:
+    """Wrapped; a line that goes on is indented by four, so that no word of it begins a line of its own."""
+    further = indent or "    "
+    for line in textwrap.wrap(plain(text), width, initial_indent=indent, subsequent_indent=further):
+        reporter.line(line, **markup)
+
+
+def _cells(judgement: Judgement) -> tuple[str, ...]:
+    gating, decision = judgement.plan.gating, judgement.decision
+    return (
+        judgement.plan.model.id,
+        judgement.word,
+        decision.table.name if decision and decision.table is not None else "-",
+        gating.classification.value if gating else "-",
+        backtest_text(judgement),
+        folds_text(judgement),
+        spread_text(judgement),
+        ", ".join(held_back_by(judgement)) or "-",
+    )

@@ -1,0 +1,84 @@
+"""The report: what this plugin adds to pytest-html's page. The only file that knows pytest-html."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_modelgate.plugin.collection import STAGES
+
+if TYPE_CHECKING:  # these pull in pandas and jinja, which a run without a report must not pay for
+    from pytest_modelgate.core.decision.judgement import Judgement
+    from pytest_modelgate.plugin.session.gate_run import GateRun
+
+
+def add_report(config: pytest.Config, run: GateRun) -> None:
+    """Write a report by default, and add the models to whatever report is written; nothing without pytest-html."""
+    if not config.pluginmanager.hasplugin("html") or config.option.collectonly:
+        return
+    if not config.option.htmlpath:
+        config.option.htmlpath = str(run.settings.output / "report.html")
+        config.option.self_contained_html = True
+    run.report_path = config.invocation_params.dir / config.option.htmlpath
+    config.pluginmanager.register(_HtmlReport(config, run), "modelgate-html")
+
+
+class _HtmlReport:
+    """Opens the page with what was decided and why, and groups the tests below by model."""
+
+    def __init__(self, config: pytest.Config, run: GateRun) -> None:
+        self._config, self._run = config, run
+        self._data: Any = None  # pytest-html's ReportData, which has no public type
+        self._places: dict[str, tuple[str, int]] = {}
+        self._drawn: tuple[Sequence[Judgement], str] = ((), "")
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_report_title(self, report: Any) -> None:  # noqa: ANN401 - pytest-html publishes no type
+        """Name the report; rows keep their order, and blocking ones are open, unless the user asks for another way."""
+        self._data = report
+        report.title = f"Model gate: {self._run.archive_name}"
+        if report.data["initialSort"] == "result":
+            report.set_data("initialSort", "original")
+        if report.data["renderCollapsed"] == ["passed"]:
+            report.set_data("renderCollapsed", ["passed", "skipped", "xfailed"])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_table_header(self, cells: list[str]) -> None:
+        """Add a column for the model."""
+        cells.insert(1, '<th class="sortable" data-column-type="model">Model</th>')
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_table_row(self, report: pytest.TestReport, cells: list[str]) -> None:
+        """Say which model a test is about."""
+        from markupsafe import escape
+
+        facts = dict(getattr(report, "user_properties", ()))
+        model, stage = str(facts.get("model", "")), facts.get("stage", "")
+        self._places[report.nodeid] = (model, STAGES.index(stage) if stage in STAGES else len(STAGES))
+        cells.insert(1, f'<td class="col-model">{escape(model)}</td>')
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_table_html(self, report: pytest.TestReport, data: list[str]) -> None:
+        """Show why a check was tolerated instead of the lines of its test."""
+        from markupsafe import escape
+
+        reason = getattr(report, "wasxfail", "")
+        if reason and self._places[report.nodeid][0]:
+            data[:] = [str(escape(reason.removeprefix("reason: ")))]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_summary(self, prefix: list[str]) -> None:
+        """Open with cards and figures, and bring the tests of each model together, in the order of the checks."""
+        if self._drawn[0] is not self._run.judgements:  # a report that is written after every test is drawn once
+            from pytest_modelgate.plugin.report.page import render
+
+            self._drawn = self._run.judgements, render(self._config, self._run)
+        prefix.append(self._drawn[1])
+        tests = self._data.data["tests"]
+        last = ("\x7f", len(STAGES))  # tests of no model come after those of models
+        ordered = sorted(tests, key=lambda nodeid: (self._places.get(nodeid) or last, nodeid))
+        rows = {nodeid: tests[nodeid] for nodeid in ordered}
+        tests.clear()
+        tests.update(rows)

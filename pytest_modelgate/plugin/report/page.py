@@ -1,0 +1,159 @@
+"""What the report shows, put together for its template: cards worst news first, then every figure of every model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import pytest
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from pytest_modelgate.core.decision.judgement import Judgement
+from pytest_modelgate.core.decision.robustness import MULTIPLES
+from pytest_modelgate.core.evidence.curves import growth, percent
+from pytest_modelgate.core.evidence.records import WindowEvidence
+from pytest_modelgate.plugin.output.header import hold_out_text
+from pytest_modelgate.plugin.output.text import (
+    WORDS,
+    backtest_text,
+    champion_text,
+    command_line,
+    held_back_by,
+    number,
+    proof_text,
+    record_text,
+    spread_text,
+    tally,
+    worst_first,
+)
+from pytest_modelgate.plugin.report.pictures import pictures_of, spark
+from pytest_modelgate.plugin.session.gate_run import GateRun
+
+_REASONS = 3
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table of windows; texts, but for the period."""
+
+    name: str
+    period: str
+    sample: str
+    cells: tuple[str, ...]
+
+
+def render(config: pytest.Config, run: GateRun) -> str:
+    """The gate's part of the page, as HTML.
+
+    Args:
+        config: says how the run was started.
+        run: with its judgements and its verdict.
+    """
+    from pytest_modelgate.adapters.drawing.charts import pictures  # an import that only a report pays for
+
+    environment = Environment(
+        loader=PackageLoader("pytest_modelgate.plugin.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=percent, number=number)
+    judgements, profile = worst_first(run.judgements), run.gate.profile
+    with pictures() as draw:
+        models = [
+            _model(judgement) | {"spark": spark(judgement, draw), "pictures": pictures_of(judgement, profile, draw)}
+            for judgement in judgements
+        ]
+    seen = [judgement.plan.model.id for judgement in judgements if judgement.folds_not_out_of_sample]
+    return environment.get_template("report.html.j2").render(
+        verdict=run.verdict,
+        profile=profile,
+        plan=run.gate.plan,
+        settings=run.settings,
+        models=models,
+        tally=tally(run.judgements),
+        window=_window(judgements),
+        seen=seen,
+        advice=hold_out_text(run),
+        command=command_line(config),
+        version=version("pytest-modelgate"),
+        multiples=MULTIPLES,
+    )
+
+
+def _window(judgements: Sequence[Judgement]) -> str:
+    """The stretch of the market that all folds and backtests cover."""
+    windows = [window for judgement in judgements for window in (judgement.plan.backtest, *judgement.plan.folds)]
+    if not windows:
+        return "none"
+    start, end = min(window.start for window in windows), max(window.end for window in windows)
+    return f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"
+
+
+def _model(judgement: Judgement) -> dict[str, Any]:
+    decision, plan = judgement.decision, judgement.plan
+    return {
+        "id": plan.model.id,
+        "word": judgement.word,
+        "meaning": WORDS[judgement.word],
+        "table": decision.table.name if decision and decision.table is not None else "",
+        "held_back": held_back_by(judgement),
+        "first_reasons": judgement.reasons[:_REASONS],
+        "reasons": judgement.reasons,
+        "warnings": judgement.warnings,
+        "gating": plan.gating,
+        "backtest": backtest_text(judgement),
+        "decision": decision,
+        "spread": spread_text(judgement),
+        "drawdown": _deepest(judgement),
+        "rows": _rows(judgement),
+        "checkpoint": judgement.measured[0].checkpoint if judgement.measured else None,
+        "member": plan.model.checkpoint.member if plan.model.checkpoint else "",
+        "champion": champion_text(judgement),
+        "checks": judgement.checks,
+        "robustness": judgement.robustness,
+        "context": judgement.context,
+        "record": record_text(judgement.context) if judgement.context else "",
+        "proofs": [(proof, proof_text(proof)) for proof in judgement.proofs],
+    }
+
+
+def _deepest(judgement: Judgement) -> str:
+    found = [fold.metrics.max_drawdown for fold in judgement.folds if isinstance(fold, WindowEvidence)]
+    return f"{max(found):.1%}" if found else "-"
+
+
+def _rows(judgement: Judgement) -> list[Row]:
+    """One per fold, measured or not, then the backtest."""
+    rows = []
+    windows = [*zip(judgement.plan.folds, judgement.folds, strict=True), (judgement.plan.backtest, judgement.backtest)]
+    for place, (window, evidence) in enumerate(windows, start=1):
+        name = f"fold {place}" if place < len(windows) else "backtest"
+        period = f"{window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}"
+        if not isinstance(evidence, WindowEvidence):
+            rows.append(Row(name, period, "not measured", ()))
+            continue
+        metrics = evidence.metrics
+        rows.append(
+            Row(
+                name,
+                period,
+                evidence.sample,
+                (
+                    percent(metrics.total_return),
+                    percent(growth([evidence]).market[-1]),
+                    number(metrics.sharpe_annualised),
+                    number(metrics.sharpe * math.sqrt(metrics.bars)),
+                    f"{metrics.max_drawdown:.1%}",
+                    str(metrics.closed_trades),
+                    "-" if math.isnan(metrics.win_rate) else f"{metrics.win_rate:.0%}",
+                    number(metrics.profit_factor),
+                    "-" if math.isnan(metrics.exposure) else f"{metrics.exposure:.0%}",
+                ),
+            )
+        )
+    return rows

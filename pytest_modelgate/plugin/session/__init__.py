@@ -1,0 +1,1 @@
+"""One run of the gate inside a session of pytest."""

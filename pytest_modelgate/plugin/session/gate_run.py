@@ -1,0 +1,267 @@
+"""One gate run inside pytest: what controller and workers share, and how it starts and ends."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from filelock import BaseFileLock
+
+from pytest_modelgate.adapters.archive import open_archive
+from pytest_modelgate.adapters.config_files.profiles import load_profile
+from pytest_modelgate.adapters.evidence.folders import open_folder
+from pytest_modelgate.adapters.evidence.store import EvidenceStore
+from pytest_modelgate.adapters.ledger import LedgerState
+from pytest_modelgate.adapters.verdict.schema import Verdict
+from pytest_modelgate.adapters.verdict.writer import make_verdict, write_verdict
+from pytest_modelgate.core.config.settings import Settings
+from pytest_modelgate.core.config.waivers import check_models
+from pytest_modelgate.core.decision.judgement import Judgement
+from pytest_modelgate.core.evidence.records import Evidence
+from pytest_modelgate.core.features.feature_set import FeatureSet
+from pytest_modelgate.core.features.reference import REFERENCE
+from pytest_modelgate.core.planning.plan import WindowId
+from pytest_modelgate.core.planning.schedule import Unit
+from pytest_modelgate.errors import SettingsError
+from pytest_modelgate.plugin.collection import selected_windows
+from pytest_modelgate.plugin.output.text import plain
+from pytest_modelgate.plugin.session.record_first import record_first
+from pytest_modelgate.plugin.xdist.units import Layout, lay_out, make_units
+from pytest_modelgate.services.champions import read_champions
+from pytest_modelgate.services.gate import Gate
+
+WORKER_KEY = "modelgate"
+EVIDENCE = "evidence"
+
+
+@dataclass
+class GateRun:
+    """A run of the gate in this process.
+
+    Attributes:
+        gate: judges the models.
+        controller: whether this process reports and writes the verdict (False in xdist's workers).
+        run_id: names this run's evidence folder; alike in controller and workers.
+        scratch: private folder for copies of checkpoints; the controller removes it.
+        scheduled: whether this is a worker that gets its work from our schedule.
+        refusal: why this worker cannot take part; empty when it can.
+        report_path: where the HTML report is written, None when there is none.
+        judgements: of every model, as of the last verdict written.
+        reusable: windows whose evidence earlier runs left.
+        unwritten: why something could not be written at the end; empty when all was.
+    """
+
+    gate: Gate
+    controller: bool
+    run_id: str
+    scratch: Path
+    started: datetime
+    scheduled: bool = False
+    refusal: str = ""
+    report_path: Path | None = None
+    judgements: tuple[Judgement, ...] = field(default=(), init=False)
+    reusable: frozenset[WindowId] = field(default=frozenset(), init=False)
+    unwritten: str = field(default="", init=False)
+    _in_use: BaseFileLock | None = field(default=None, init=False)
+    _verdict: Verdict | None = field(default=None, init=False)
+
+    @property
+    def settings(self) -> Settings:
+        """The options in force."""
+        return self.gate.settings
+
+    @property
+    def archive_name(self) -> str:
+        """The archive's name, fit for any terminal or page title."""
+        return plain(self.gate.plan.run.name)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The last verdict written."""
+        assert self._verdict is not None
+        return self._verdict
+
+    @property
+    def verdict_path(self) -> Path:
+        """Where the verdict is written."""
+        return self.settings.output / "verdict.json"
+
+    @property
+    def windows(self) -> tuple[WindowId, ...]:
+        """What this run has to evaluate: every window that a decision needs, or a shard's share of them."""
+        plan, shard = self.gate.plan, self.settings.shard
+        share = plan.share(shard) if shard else None
+        return tuple(window for window in plan.windows if share is None or window in share)
+
+    def to_worker(self, *, scheduled: bool) -> dict[str, str | bool]:
+        """What an xdist worker needs to take part in this run."""
+        ledger = self.gate.ledger
+        return {
+            "run_id": self.run_id,
+            "scratch": str(self.scratch),
+            "scheduled": scheduled,
+            "archive": self.gate.archive.identity(),
+            "agreement": self.gate.agreement,
+            **({"trials": str(ledger.trials), "ledger": ledger.head} if ledger else {}),
+            **({"judged_on": self.settings.judged_on.isoformat()} if self.settings.judged_on else {}),
+        }
+
+    def claim_output(self) -> None:
+        """Make the folder of the results, before others look for it.
+
+        Raises:
+            SettingsError: it cannot be made.
+        """
+        try:
+            self.settings.output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            problem = f"{self.settings.output} cannot be made: {error.strerror}"
+            raise SettingsError("--gate-output", problem, "Name a folder that can be written") from None
+
+    def begin(self, say: Callable[[str], None]) -> None:
+        """Put an incomplete verdict in place, so that an earlier one cannot be mistaken for this run's; then record.
+
+        Args:
+            say: is given lines about what is recorded.
+
+        Raises:
+            SettingsError: evidence or verdict cannot be written, or market data not recorded with these keys or
+                options.
+            MarketDataError: the manifest of the cassettes is unusable.
+        """
+        self._in_use = open_folder(self.settings.output / EVIDENCE, self.run_id)
+        self._judge_and_write("the run has not finished", lambda *_: None)
+        record_first(self.gate, say)
+        if self.gate.store.has_others:
+            self.reusable = frozenset(window for window in self.windows if self.gate.reusable(*window))
+
+    def select(self, nodeids: Iterable[str]) -> None:
+        """Say which tests are run: only what this run finds out about their windows counts."""
+        self.gate.selected = selected_windows(nodeids, self.gate.plan)
+
+    def forget(self, nodeid: str) -> None:
+        """A test that crashed its worker is run again: so is what it evaluates."""
+        for window in selected_windows([nodeid], self.gate.plan):
+            self.gate.store.forget(*window)
+
+    def cut(self, nodeids: Sequence[str]) -> tuple[Layout, list[Unit]]:
+        """Cut a collection into units of work."""
+        plan = self.gate.plan
+        return lay_out(nodeids, plan), make_units(nodeids, plan, self.reusable)
+
+    def finish(self) -> None:
+        """Derive the verdict from evidence, measuring nothing; one that cannot be written leaves an incomplete one."""
+        shard = self.settings.shard
+        unfinished = f"this was shard {shard}: run the others, and merge their evidence" if shard else ""
+        try:
+            self._judge_and_write(unfinished, self.gate.known)
+        except SettingsError as error:
+            self.unwritten = str(error)
+
+    def close(self) -> None:
+        """Release the archive and the copies of its checkpoints."""
+        self.gate.close()
+        if self._in_use:
+            self._in_use.release()
+        if self.controller:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def _judge_and_write(self, unfinished: str, find: Callable[[str, str], Evidence | None]) -> None:
+        gate = self.gate
+        self.judgements = tuple(gate.judge(plan.model.id, find) for plan in gate.plan.models)
+        verdict = make_verdict(
+            archive_sha256=gate.archive.sha256(),
+            plan=gate.plan,
+            settings=self.settings,
+            profile=gate.profile,
+            judgements=self.judgements,
+            ledger=gate.ledger.head if gate.ledger else None,
+            champion=gate.champions.digest if gate.champions else None,
+            unfinished=unfinished,
+            run=self._facts(),
+        )
+        write_verdict(self.verdict_path, verdict)
+        self._verdict = verdict
+
+    def _facts(self) -> dict[str, str]:
+        return {
+            "id": self.run_id,
+            "started": self.started.isoformat(timespec="seconds"),
+            "written": datetime.now(UTC).isoformat(timespec="seconds"),
+            "python": sys.version.split()[0],
+            "platform": sys.platform,
+            "device": self.settings.device,
+        }
+
+
+def start_run(config: pytest.Config, settings: Settings) -> GateRun:
+    """Open the archive and lay out the run.
+
+    Raises:
+        ArchiveError: the archive cannot be used.
+        SettingsError: an option or the profile cannot be used.
+    """
+    profile = load_profile(settings.profile)
+    archive = open_archive(settings.archive)
+    try:
+        shared: dict[str, str] | None = getattr(config, "workerinput", {}).get(WORKER_KEY)
+        run_id = shared["run_id"] if shared else secrets.token_hex(8)
+        scratch = Path(shared["scratch"] if shared else tempfile.mkdtemp(prefix="modelgate-"))
+        store = EvidenceStore(settings.output / EVIDENCE, run_id, settings.evidence)
+        champions = read_champions(settings.champion) if settings.champion else None
+        gate = Gate(settings, archive, profile, lambda: feature_sets(config), store, scratch, champions=champions)
+        _ = gate.plan  # a missing as-of or a foreign reward scale is refused before anything is collected
+        models = {plan.model.id for plan in gate.plan.models}
+        check_models(settings.waivers, models, "--gate-waivers")
+        ledger = _ledger(gate, shared, collect_only=config.option.collectonly)
+        gate = replace(gate, ledger=ledger) if ledger else gate  # a plan anew only where it differs
+        run = GateRun(gate, shared is None, run_id, scratch, datetime.now(UTC))
+        if shared:
+            run.scheduled, run.refusal = bool(shared["scheduled"]), _refusal(gate, shared)
+    except BaseException:
+        archive.close()
+        raise
+    return run
+
+
+def _refusal(gate: Gate, shared: Mapping[str, str]) -> str:
+    """Why this worker would judge something else than the controller announced; empty when it would not."""
+    if not gate.archive.is_identical(shared["archive"]):
+        return "INCOMPLETE: the archive is not the one that the run began with; start again when nobody writes to it"
+    if gate.agreement != shared["agreement"]:
+        return "INCOMPLETE: this worker has other options, another profile or another version than the run began with"
+    return ""
+
+
+def _ledger(gate: Gate, shared: Mapping[str, str] | None, *, collect_only: bool) -> LedgerState | None:
+    """What the ledger says after this run's models were entered; workers take it from the controller."""
+    if collect_only:
+        return None
+    if shared is None:
+        return gate.enter_in_ledger()
+    said = shared.get("ledger")
+    return LedgerState(int(shared["trials"]), said) if said else None
+
+
+def feature_sets(config: pytest.Config) -> Mapping[str, FeatureSet]:
+    """The reference set and what the project registers.
+
+    Raises:
+        SettingsError: two registrations claim one name.
+    """
+    found = {REFERENCE.name: REFERENCE}
+    for registered in config.hook.pytest_modelgate_feature_sets():
+        for name, feature_set in registered.items():
+            if name in found or name != feature_set.name:
+                problem = f"{name!r} is taken, or is not the name the feature set bears ({feature_set.name!r})"
+                remedy = "Give each feature set one name of its own"
+                raise SettingsError("hook pytest_modelgate_feature_sets", problem, remedy)
+            found[name] = feature_set
+    return found

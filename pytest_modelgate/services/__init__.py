@@ -1,0 +1,1 @@
+"""What the plugin and the command line do: adapters and core put together, without pytest."""

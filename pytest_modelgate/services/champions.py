@@ -1,0 +1,125 @@
+"""The models now deployed, read so that those which want their place can be held against them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_modelgate.adapters.checkpoint import load_checkpoint
+from pytest_modelgate.adapters.evidence.store import EvidenceStore
+from pytest_modelgate.adapters.promotion import Target
+from pytest_modelgate.adapters.verdict.reader import read_verdict
+from pytest_modelgate.core.backtest.attribution import Track
+from pytest_modelgate.core.config.settings import Settings
+from pytest_modelgate.core.evidence.records import WindowEvidence
+from pytest_modelgate.core.market.windows import Window
+from pytest_modelgate.core.policy.mlp import Policy
+from pytest_modelgate.core.training.run import Declared
+from pytest_modelgate.errors import CheckpointError, GateError, SettingsError
+
+_OPTION = "--gate-champion"
+
+
+@dataclass(frozen=True)
+class Champion:
+    """One deployed model.
+
+    Attributes:
+        sha256: of its checkpoint.
+        file: the checkpoint; None where only a verdict and its evidence are known.
+        feature_set, activation: as it was judged.
+        evidence: of the run that judged it; None where the file is known.
+    """
+
+    model: str
+    sha256: str
+    file: Path | None
+    feature_set: str | None
+    activation: str | None
+    evidence: EvidenceStore | None
+
+    def load(self, settings: Settings) -> tuple[Policy, str]:
+        """Its policy and the name of its feature set.
+
+        Raises:
+            CheckpointError: the checkpoint cannot be used.
+        """
+        assert self.file
+        loaded = load_checkpoint(
+            self.file,
+            where=f"deployed checkpoint {self.file.name}",
+            activation=self.activation,
+            feature_set=self.feature_set,
+            declared=Declared(),
+            trainer_packages=settings.trainer_packages,
+        )
+        return loaded.policy, loaded.facts.feature_set
+
+    def tracks(self, folds: Sequence[Window], bars_sha256: str) -> list[Track]:
+        """What it earned in each fold, as its own run found.
+
+        Raises:
+            CheckpointError: that run judged other bars or windows, or its evidence is gone.
+        """
+        assert self.evidence
+        found = []
+        for fold in folds:
+            known = self.evidence.read(self.model, fold.name)
+            if (
+                not isinstance(known, WindowEvidence)
+                or (known.start, known.end) != (fold.start.isoformat(), fold.end.isoformat())
+                or (known.market.sha256, known.checkpoint.sha256) != (bars_sha256, self.sha256)
+            ):
+                problem = f"there is no evidence of {fold.name} on these very bars beside the verdict"
+                remedy = "Judge the deployed archive anew with the same --gate-as-of, or name the folder of a promotion"
+                raise CheckpointError(f"{_OPTION}, model {self.model}", problem, remedy)
+            found.append(known.bars.track())
+        return found
+
+
+@dataclass(frozen=True)
+class Champions:
+    """What is deployed: by model, and the digest of what says so."""
+
+    by_model: Mapping[str, Champion]
+    digest: str
+
+
+def read_champions(path: Path) -> Champions:
+    """Read the folder of a promotion, or a verdict beside the evidence of its run.
+
+    Raises:
+        SettingsError: nothing was promoted there, or something was altered since.
+    """
+    try:
+        return _of_folder(path) if path.is_dir() else _of_verdict(path)
+    except SettingsError:
+        raise
+    except GateError as error:
+        raise SettingsError(f"{_OPTION}, {error.where}", error.problem, error.remedy) from None
+
+
+def _of_folder(path: Path) -> Champions:
+    target = Target(path)
+    record = target.record()
+    if record is None:
+        problem = "holds no promotion.json"
+        raise SettingsError(f"{_OPTION} {path}", problem, "Name a folder that modelgate promote wrote, or a verdict")
+    whole = target.of_set(record.set)
+    found = {
+        model.id: Champion(model.id, model.sha256, target.path_of(model), model.feature_set, model.activation, None)
+        for model in (whole.models if whole else ())
+    }
+    return Champions(found, record.digest)
+
+
+def _of_verdict(path: Path) -> Champions:
+    verdict = read_verdict(path)
+    store = EvidenceStore(path.parent / "evidence", verdict.run.get("id", ""))
+    found = {
+        model.id: Champion(model.id, model.checkpoint.sha256, None, None, None, store)
+        for model in verdict.models
+        if model.checkpoint and model.checkpoint.sha256 and model.folds
+    }
+    return Champions(found, verdict.digest)

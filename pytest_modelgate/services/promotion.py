@@ -1,0 +1,287 @@
+"""Promotion: from a verdict and the archive it is about to the folder a trader reads, and back.
+
+Whatever cannot be verified is refused before the folder is touched.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+from pytest_modelgate.adapters.archive import Archive, open_archive
+from pytest_modelgate.adapters.config_files.profiles import builtin_profiles, load_profile
+from pytest_modelgate.adapters.promotion import Promoted, Record, Source, Target
+from pytest_modelgate.adapters.verdict.reader import read_verdict
+from pytest_modelgate.adapters.verdict.schema import ModelPart, Verdict
+from pytest_modelgate.core.config.decision_level import DecisionLevel
+from pytest_modelgate.errors import ArchiveError, PromotionError
+
+Others = Literal["refuse", "keep", "remove"]
+_RERUN = "Run the gate again with this version, on this archive"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """On what terms models are promoted.
+
+    Attributes:
+        minimum: the least decision that is promoted; LIVE or PAPER.
+        all_or_nothing: refuse unless every model of the archive reaches it.
+        others: what happens to models in force that this verdict does not promote.
+        max_age: since the judged market data ended, and since the verdict was written; None for any.
+        digest: which verdict it has to be; None for any.
+        profile: file of the profile, for one that is not built in.
+    """
+
+    minimum: DecisionLevel = DecisionLevel.LIVE
+    all_or_nothing: bool = False
+    others: Others = "refuse"
+    max_age: timedelta | None = None
+    digest: str | None = None
+    profile: str | None = None
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a promotion or rollback does to a folder.
+
+    Attributes:
+        models: what is in force afterwards, by id.
+        promoted: ids that come from this verdict.
+        removed: names of files that were in the folder and no longer are.
+        held_back: models of the verdict that are not promoted, and their decisions.
+        record: what was written; None when nothing was.
+    """
+
+    models: Mapping[str, Promoted]
+    promoted: tuple[str, ...]
+    removed: tuple[str, ...]
+    held_back: Mapping[str, str]
+    record: Record | None
+
+
+def promote(
+    verdict_path: Path, archive_path: Path, target: Target, terms: Terms, *, at: datetime, by: str, dry_run: bool
+) -> Change:
+    """Put the models that a verdict releases in force.
+
+    Args:
+        at: now, UTC.
+        by: who promotes; written down.
+        dry_run: verify everything, change nothing.
+
+    Raises:
+        PromotionError: the verdict, the archive or the folder does not allow it; the folder is as before.
+        ArchiveError: the archive cannot be used.
+        SettingsError: the profile cannot be used.
+    """
+    verdict = read_verdict(verdict_path)
+    where = f"verdict {verdict_path}"
+    _check(verdict, where, terms, at)
+    chosen = _released(verdict, where, terms)
+    _check_waivers(verdict, {model.id for model in chosen}, where, at)
+    held_back = {model.id: model.decision for model in verdict.models if model not in chosen}
+    with open_archive(archive_path) as archive, tempfile.TemporaryDirectory(prefix="modelgate-") as scratch:
+        if archive.sha256() != verdict.archive.sha256:
+            problem = (
+                f"has sha256 {archive.sha256()[:12]}..., but the verdict is about {verdict.archive.sha256[:12]}..."
+            )
+            raise PromotionError(f"archive {archive_path.name}", problem, "Promote the archive that was judged")
+        sources = {model.id: _judged_bytes(archive, model, Path(scratch)) for model in chosen}
+        fresh = {model.id: _promoted(verdict, model, at, by) for model in chosen}
+        if dry_run:
+            return _plan(target, verdict, fresh, held_back, terms)
+        with target.changing():
+            change = _plan(target, verdict, fresh, held_back, terms)
+            current = target.record()
+            for model in change.models.values():
+                sources.setdefault(model.id, target.path_of(model))
+            record = target.install(
+                list(change.models.values()), sources, at=_iso(at), by=by, previous=current.set if current else None
+            )
+    return Change(change.models, change.promoted, change.removed, held_back, record)
+
+
+def roll_back(target: Target, *, at: datetime, by: str, dry_run: bool) -> Change:
+    """Put the set that was in force before the present one back in force, its bytes verified.
+
+    Raises:
+        PromotionError: there is none, it was altered, or the folder cannot be written; the folder is as before.
+    """
+    if dry_run:
+        return _plan_rollback(target)[0]
+    with target.changing():
+        change, current, previous = _plan_rollback(target)
+        sources = {model.id: target.path_of(model) for model in previous.models}
+        record = target.install(
+            previous.models, sources, at=_iso(at), by=by, previous=previous.previous, rolled_back=current.set
+        )
+    return Change(change.models, change.promoted, change.removed, {}, record)
+
+
+def _plan_rollback(target: Target) -> tuple[Change, Record, Record]:
+    current, where = target.record(), str(target.folder)
+    if current is None:
+        raise PromotionError(where, "nothing was promoted there", "Name the folder given to modelgate promote")
+    previous = target.of_set(current.previous) if current.previous else None
+    if previous is None:
+        aside = ", ".join(str(folder) for folder in target.kept_aside())
+        found = f"; what nobody judged is kept in {aside}" if aside else ""
+        problem = f"no earlier promotion is kept there{found}"
+        raise PromotionError(where, problem, "Promote an earlier archive with its verdict")
+    models = {model.id: model for model in previous.models}
+    removed = tuple(name for name in current.names if name not in previous.names)
+    return Change(models, tuple(models), removed, {}, None), current, previous
+
+
+def _check(verdict: Verdict, where: str, terms: Terms, at: datetime) -> None:
+    if terms.digest is not None and verdict.digest != terms.digest:
+        problem = f"has digest {verdict.digest[:12]}..., expected {terms.digest[:12]}..."
+        raise PromotionError(where, problem, "Fetch the verdict that was approved")
+    if verdict.complete is not True:
+        problem = f"is incomplete: {ascii(verdict.complete)[1:-1][:200]}"
+        raise PromotionError(where, problem, "Run the whole gate, then promote its verdict")
+    judged_by, here = verdict.settings.get("version"), version("pytest-modelgate")
+    if judged_by != here:
+        problem = f"was written by version {judged_by!a}, this is {here}"
+        raise PromotionError(where, problem, _RERUN)
+    _check_profile(verdict, where, terms.profile)
+    if terms.max_age is not None:
+        as_of, written = _moment(verdict.settings.get("as_of"), where), _moment(verdict.run.get("written"), where)
+        for what, moment in (("judged market data that ended", as_of), ("was written", written)):
+            if at - moment > terms.max_age:
+                problem = f"{what} {moment:%Y-%m-%d %H:%M} UTC, longer ago than {terms.max_age}"
+                raise PromotionError(where, problem, "Judge the archive anew, with --gate-as-of")
+
+
+def _check_profile(verdict: Verdict, where: str, path: str | None) -> None:
+    name = verdict.profile.name
+    if path is None and name not in builtin_profiles():
+        problem = f"was judged by profile {name[:40]!a}, which is not built in"
+        raise PromotionError(where, problem, "Name its file with --profile")
+    profile = load_profile(path or name)
+    if (profile.name, profile.sha256) != (name, verdict.profile.sha256):
+        problem = f"was judged by other limits than those of profile {profile.name}"
+        raise PromotionError(where, problem, _RERUN)
+
+
+def _check_waivers(verdict: Verdict, chosen: AbstractSet[str], where: str, at: datetime) -> None:
+    for waiver in verdict.waivers:
+        if waiver.model in chosen and waiver.expires < at.astimezone(UTC).date():
+            problem = f"rests on a waiver of {waiver.check} for {waiver.model} that expired on {waiver.expires}"
+            raise PromotionError(where, problem, "Judge the archive anew, without it or with a new one")
+
+
+def _moment(text: object, where: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise PromotionError(where, "does not say when it was made", _RERUN)
+    return moment
+
+
+def _released(verdict: Verdict, where: str, terms: Terms) -> list[ModelPart]:
+    """The models to be promoted, never none."""
+    require = DecisionLevel[str(verdict.settings.get("require"))]
+    for model in verdict.models:
+        if (model.id in verdict.promotable) > _reaches(model, require):
+            problem = f"calls {model.id} promotable, but decided {model.decision}"
+            raise PromotionError(where, problem, _RERUN)
+    chosen = [m for m in verdict.models if m.id in verdict.promotable and _reaches(m, terms.minimum)]
+    low = [f"{model.id} {model.decision}" for model in verdict.models if model not in chosen]
+    if terms.all_or_nothing and low:
+        problem = f"not every model reaches {terms.minimum}: {', '.join(low)}"
+        raise PromotionError(where, problem, "Leave out --all-or-nothing, or train them again")
+    if not chosen:
+        problem = f"no model reaches {terms.minimum}: {', '.join(low)}"
+        raise PromotionError(where, problem, "Train again; --minimum paper promotes models for paper trading")
+    return chosen
+
+
+def _reaches(model: ModelPart, level: DecisionLevel) -> bool:
+    return model.decision != "INCOMPLETE" and DecisionLevel[model.decision] >= level
+
+
+def _judged_bytes(archive: Archive, model: ModelPart, scratch: Path) -> Path:
+    """A private copy of the checkpoint that was judged."""
+    where = f"archive {archive.run.name}, model {model.id}"
+    found = next((item.checkpoint for item in archive.run.models if item.id == model.id), None)
+    judged = model.checkpoint
+    if found is None or judged is None or judged.sha256 is None or found.member != judged.member:
+        raise PromotionError(where, "holds no checkpoint that the verdict judged", _RERUN)
+    try:
+        path, sha256 = archive.checkpoint_file(found, scratch)
+    except ArchiveError as error:
+        raise PromotionError(error.where, error.problem, error.remedy) from None
+    if sha256 != judged.sha256:
+        problem = f"its checkpoint has sha256 {sha256[:12]}..., but {judged.sha256[:12]}... was judged"
+        raise PromotionError(where, problem, _RERUN)
+    return path
+
+
+def _promoted(verdict: Verdict, model: ModelPart, at: datetime, by: str) -> Promoted:
+    assert model.checkpoint
+    source = Source(
+        archive=verdict.archive.name,
+        archive_sha256=verdict.archive.sha256,
+        member=model.checkpoint.member,
+        verdict=verdict.digest,
+        written=verdict.run.get("written", ""),
+        as_of=str(verdict.settings["as_of"]),
+        profile=verdict.profile.name,
+        version=str(verdict.settings["version"]),
+    )
+    judged = model.checkpoint.model_dump(include={"sha256", "feature_set", "activation"})
+    facts = {"id": model.id, "decision": model.decision, "at": _iso(at), "by": by}
+    return Promoted.model_validate({**judged, **facts, "file": "", "source": source})
+
+
+def _plan(
+    target: Target, verdict: Verdict, fresh: Mapping[str, Promoted], held_back: Mapping[str, str], terms: Terms
+) -> Change:
+    """What a promotion makes of a folder.
+
+    Raises:
+        PromotionError: it would take models away that nobody said may go, or keep what nobody judged.
+    """
+    record, where = target.record(), str(target.folder)
+    others = {model.id: model for model in (record.models if record else ()) if model.id not in fresh}
+    unjudged = [name for name in target.unjudged(record) if name.removesuffix(".pt") not in fresh]
+    leaving = sorted({*(f"{model_id}.pt" for model_id in others), *unjudged})
+    if terms.others == "refuse" and leaving:
+        problem = f"{_listed(leaving)} would leave it: this verdict does not promote {_them(leaving)}"
+        remedy = "Say with --others keep that what was promoted earlier stays, or with --others remove that it goes"
+        raise PromotionError(where, problem, remedy)
+    if terms.others == "keep":
+        if unjudged:
+            problem = f"nobody judged {_listed(unjudged)} as {_them(unjudged, 'it is', 'they are')}"
+            raise PromotionError(where, problem, f"Move {_them(unjudged)} elsewhere, or say --others remove")
+        judged = {(model.id, model.checkpoint.sha256) for model in verdict.models if model.checkpoint}
+        for model in others.values():
+            if (model.id, model.sha256) in judged:
+                problem = f"{model.id} cannot stay: this verdict judged its very bytes, {held_back[model.id]}"
+                raise PromotionError(where, problem, "Say --others remove")
+        leaving = []
+    models = {**(others if terms.others == "keep" else {}), **fresh}
+    return Change(dict(sorted(models.items())), tuple(sorted(fresh)), tuple(leaving), held_back, None)
+
+
+def _listed(names: Sequence[str], most: int = 5) -> str:
+    shown = ", ".join(ascii(name)[1:-1] for name in names[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _them(names: Sequence[str], one: str = "it", many: str = "them") -> str:
+    return one if len(names) == 1 else many
+
+
+def _iso(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="seconds")

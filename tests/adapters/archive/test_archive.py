@@ -1,0 +1,428 @@
+"""Archives as trainers and ordinary zip tools make them are read; hostile or unusable ones end in one clear error."""
+
+import io
+import json
+import stat
+import struct
+import subprocess
+import sys
+import warnings
+import zipfile
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_modelgate.adapters.archive import Limits, ModelArtifact, open_archive, write_archive
+from pytest_modelgate.adapters.archive.zip_source import ZipSource
+from pytest_modelgate.core.market.windows import TrainingWindow
+from pytest_modelgate.core.training.run import METRICS, Declared, ParityProbe, TrainingRun
+from pytest_modelgate.errors import ArchiveError
+
+METRIC_VALUES: dict[str, Any] = {
+    "fitness_score": [0.5, 0.8],
+    "profit_factor": [1.5, 2.5],
+    "consistency": [0.8, 0.9],
+    "max_drawdown": [0.2, 0.08],
+}
+NAME = "Alpaca_trading_trained_20241227_211819.zip"
+SUMMARY = "training_summary_20241227_211819.json"
+MODEL = "models/rl_symbols/UNIUSD_1Hour.pt"
+MEMBERS: dict[str, Any] = {SUMMARY: {"UNIUSD": METRIC_VALUES}, MODEL: b"weights"}
+
+
+def pack(folder: Path, members: dict[str, Any] = MEMBERS, name: str = NAME) -> Path:
+    path = folder / name
+    with zipfile.ZipFile(path, "w") as archive:
+        for member, content in members.items():
+            archive.writestr(member, content if isinstance(content, bytes | str) else json.dumps(content))
+    return path
+
+
+def read(path: Path) -> TrainingRun:
+    with open_archive(path) as archive:
+        return archive.run
+
+
+def refused(path: Path, *told: str, limits: Limits | None = None) -> None:
+    with pytest.raises(ArchiveError) as caught:
+        open_archive(path, limits or Limits()).close()
+    message = str(caught.value)
+    assert all(text in message for text in told), message
+    assert message.isprintable()
+    assert message.isascii()
+
+
+def test_a_bare_summary_is_read(tmp_path: Path) -> None:
+    run = read(pack(tmp_path))
+
+    (model,) = run.models
+    assert (run.name, str(run.timestamp), model.id) == (NAME, "2024-12-27 21:18:19+00:00", "UNIUSD_1Hour")
+    assert model.history == {metric: tuple(METRIC_VALUES[metric]) for metric in METRICS}
+    assert model.declared == Declared()
+
+
+def test_what_a_model_declares_goes_before_what_the_run_declares(tmp_path: Path) -> None:
+    window = {"start": "2023-01-01T00:00:00+01:00", "end": "2024-06-01T00:00:00Z"}
+    entry = {**METRIC_VALUES, "activation": "relu", "training_window": window}
+    summary = {
+        "schema": "modelgate.training_summary/1",
+        "activation": "tanh",
+        "feature_set": "reference-v1",
+        "reward_scale": 0.001,
+        "models": {"UNIUSD_1Hour": entry},
+    }
+
+    (model,) = read(pack(tmp_path, {SUMMARY: summary, MODEL: b"x"})).models
+
+    declared = model.declared
+    assert (declared.activation, declared.feature_set, declared.reward_scale) == ("relu", "reference-v1", 0.001)
+    assert declared.training_window == TrainingWindow(
+        pd.Timestamp("2022-12-31T23:00Z").as_unit("ns"), pd.Timestamp("2024-06-01T00:00Z").as_unit("ns")
+    )
+
+
+@pytest.mark.parametrize("top", ["", "Alpaca_trading/"])
+def test_the_files_may_lie_under_one_top_folder(tmp_path: Path, top: str) -> None:
+    clutter = {"__MACOSX/._x": b"", f"{top}notes.txt": b"hello"}
+    members = {top + name: content for name, content in MEMBERS.items()}
+
+    assert [model.id for model in read(pack(tmp_path, members | clutter)).models] == ["UNIUSD_1Hour"]
+
+
+def test_a_folder_reads_like_its_zip(tmp_path: Path) -> None:
+    folder = tmp_path / "Alpaca_trading_trained_20241227_211819"
+    path = pack(tmp_path)
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(folder)
+
+    assert read(folder).models == read(path).models
+
+
+def test_a_checkpoint_is_copied_under_the_name_of_its_digest(tmp_path: Path) -> None:
+    with open_archive(pack(tmp_path)) as archive:
+        reference = archive.run.models[0].checkpoint
+        assert reference is not None
+        path, sha256 = archive.checkpoint_file(reference, tmp_path / "scratch")
+
+    assert path == tmp_path / "scratch" / f"{sha256}.pt"
+    assert path.read_bytes() == b"weights"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert [item.name for item in path.parent.iterdir() if item.suffix not in (".lock", ".sha256")] == [path.name]
+
+
+def test_a_checkpoint_is_read_from_the_archive_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, scratch = pack(tmp_path), tmp_path / "scratch"
+    with open_archive(path) as archive, open_archive(path) as others:
+        reference = archive.run.models[0].checkpoint
+        assert reference is not None
+        first = archive.checkpoint_file(reference, scratch)
+        monkeypatch.setattr(ZipSource, "chunks", None)
+
+        assert archive.checkpoint_file(reference, scratch) == others.checkpoint_file(reference, scratch) == first
+
+
+_COPY = """
+import sys
+from pathlib import Path
+from pytest_modelgate.adapters.archive import open_archive, reader
+
+def capped(*arguments, real=reader._capped):
+    Path(sys.argv[2], "reading").open("a").write("once\\n")
+    yield from real(*arguments)
+
+with open_archive(Path(sys.argv[1])) as archive:
+    reader._capped = capped
+    for model in archive.run.models:
+        print(*archive.checkpoint_file(model.checkpoint, Path(sys.argv[2], "scratch")))
+"""
+
+
+def test_of_several_processes_one_copies_and_the_others_wait(tmp_path: Path) -> None:
+    path = pack(tmp_path)
+    start = [sys.executable, "-c", _COPY, str(path), str(tmp_path)]
+
+    running = [subprocess.Popen(start, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    told = {process.communicate(timeout=60)[0] for process in running}
+
+    assert [process.returncode for process in running] == [0, 0]
+    assert len(told) == 1
+    assert (tmp_path / "reading").read_text() == "once\n"
+
+
+def test_an_archive_written_to_since_it_was_opened_yields_no_checkpoint(tmp_path: Path) -> None:
+    path = pack(tmp_path)
+    with open_archive(path) as archive:
+        reference = archive.run.models[0].checkpoint
+        assert reference is not None
+        with path.open("ab") as file:
+            file.write(b"more")
+
+        with pytest.raises(ArchiveError, match="changed while it was read"):
+            archive.checkpoint_file(reference, tmp_path / "scratch")
+
+    assert not list((tmp_path / "scratch").glob("*.pt"))
+
+
+def test_a_model_without_entry_and_an_entry_without_model_are_both_listed(tmp_path: Path) -> None:
+    members = {SUMMARY: {"BTCUSD_4Hour": METRIC_VALUES}, MODEL: b"x"}
+
+    first, second = read(pack(tmp_path, members)).models
+
+    assert (first.id, first.checkpoint) == ("BTCUSD_4Hour", None)
+    assert (second.id, second.history) == ("UNIUSD_1Hour", None)
+
+
+def test_a_metric_that_diverged_is_read_as_it_is(tmp_path: Path) -> None:
+    text = json.dumps({"UNIUSD": {**METRIC_VALUES, "fitness_score": [0.5, float("-inf")]}})
+
+    (model,) = read(pack(tmp_path, {SUMMARY: text, MODEL: b"x"})).models
+
+    assert model.history is not None
+    assert model.history["fitness_score"][-1] == float("-inf")
+
+
+def test_a_zip_of_a_streaming_writer_is_read(tmp_path: Path) -> None:
+    class Pipe(io.RawIOBase):
+        def __init__(self) -> None:
+            self.content = bytearray()
+
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: Any) -> int:
+            self.content += bytes(data)
+            return len(data)
+
+    pipe = Pipe()
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:  # cannot seek back, so it writes data descriptors
+        for member, content in MEMBERS.items():
+            archive.writestr(member, content if isinstance(content, bytes) else json.dumps(content))
+    path = tmp_path / NAME
+    path.write_bytes(pipe.content)
+
+    assert [model.id for model in read(path).models] == ["UNIUSD_1Hour"]
+
+
+@pytest.mark.parametrize(
+    ("summary", "told"),
+    [
+        ({"UNIUSD": {**METRIC_VALUES, "consistency": [80, 90]}}, ["UNIUSD, consistency", "80", "fraction"]),
+        ({"UNIUSD": {**METRIC_VALUES, "max_drawdown": [-0.1, 0.1]}}, ["UNIUSD, max_drawdown", "-0.1"]),
+        ({"UNIUSD": {**METRIC_VALUES, "profit_factor": [-1.0, 1.0]}}, ["UNIUSD, profit_factor", "-1.0"]),
+        ({"UNIUSD": {**METRIC_VALUES, "fitness_score": []}}, ["UNIUSD, fitness_score", "empty list"]),
+        ({"UNIUSD": {**METRIC_VALUES, "fitness_score": [True, 0.1]}}, ["UNIUSD, fitness_score", "true"]),
+        ({"UNIUSD": {**METRIC_VALUES, "fitness_score": 0.8}}, ["UNIUSD, fitness_score", "0.8", "a list"]),
+        ({"UNIUSD": {**METRIC_VALUES, "fitness_score": [0.8]}}, ["UNIUSD", "differing length", "fitness_score 1"]),
+        ({"UNIUSD": {"fitness_score": [0.1]}}, ["UNIUSD, profit_factor", "missing"]),
+        ({"UNIUSD": 5}, ["UNIUSD", "5"]),
+        ({"uniusd": METRIC_VALUES}, ["uniusd"]),
+        ({"UNIUSD_2Hour": METRIC_VALUES}, ["2Hour", "1Hour"]),
+        ({"BTCUSD": METRIC_VALUES}, ["BTCUSD", "names no timeframe"]),
+        ({"schema": "modelgate.training_summary/2", "models": {}}, ["schema", "/2"]),
+        ({"schema": "modelgate.training_summary/1"}, ["models", "missing"]),
+        (
+            {"schema": "modelgate.training_summary/1", "models": {"UNIUSD_1Hour": {**METRIC_VALUES, "fitnes": 1}}},
+            ["fitnes", "unknown"],
+        ),
+        ("[]", [SUMMARY]),
+        ("{", ["is not JSON"]),
+        ('{"UNIUSD": {}, "UNIUSD": {}}', ["UNIUSD", "twice"]),
+        ('{"UNIUSD": ' + "[" * 40 + "]" * 40 + "}", ["deep"]),
+        (b"\xff\xfe", ["UTF-8"]),
+    ],
+)
+def test_a_summary_that_does_not_fit_is_told_by_model_and_field(tmp_path: Path, summary: Any, told: list[str]) -> None:
+    refused(pack(tmp_path, {SUMMARY: summary, MODEL: b"x"}), *told)
+
+
+def test_a_symbol_with_two_timeframes_needs_full_names(tmp_path: Path) -> None:
+    members = MEMBERS | {"models/rl_symbols/UNIUSD_4Hour.pt": b"x"}
+
+    refused(pack(tmp_path, members), "UNIUSD_1Hour.pt, UNIUSD_4Hour.pt")
+
+
+def test_an_archive_without_models_is_refused(tmp_path: Path) -> None:
+    refused(pack(tmp_path, {SUMMARY: {}}), "holds no model")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../evil.pt",
+        "/etc/evil.pt",
+        "C:/evil.pt",
+        "a\\b.pt",
+        "a//b.pt",
+        "con.txt",
+        "x\x1b[31m.txt",
+        SUMMARY.upper(),
+        "models/rl_symbols/UNIUSD_1Hour.PT",
+        "models/rl_symbols/\uff35NIUSD_1Hour.pt",
+        "models/rl_symbols/evil.pt",
+        f"{SUMMARY}/inside.txt",
+        "other/" + MODEL,
+    ],
+)
+def test_a_name_that_another_program_could_misread_is_refused(tmp_path: Path, name: str) -> None:
+    refused(pack(tmp_path, MEMBERS | {name: b"x"}))
+
+
+def _link(archive: zipfile.ZipFile) -> None:
+    info = zipfile.ZipInfo("link.pt")
+    info.create_system, info.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+    archive.writestr(info, "/etc/passwd")
+
+
+def _twice(archive: zipfile.ZipFile) -> None:
+    archive.writestr(MODEL, b"other")
+
+
+def _bzip2(archive: zipfile.ZipFile) -> None:
+    archive.writestr("x.txt", b"x" * 100, zipfile.ZIP_BZIP2)
+
+
+@pytest.mark.parametrize("add", [_link, _twice, _bzip2])
+def test_a_member_of_a_strange_kind_is_refused(tmp_path: Path, add: Callable[[zipfile.ZipFile], None]) -> None:
+    path = pack(tmp_path)
+    with zipfile.ZipFile(path, "a") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        add(archive)
+
+    refused(path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda raw: b"MZ" + raw, id="a prefix"),
+        pytest.param(lambda raw: raw + b"tail", id="a tail"),
+        pytest.param(lambda raw: raw[:-30], id="cut off"),
+        pytest.param(lambda raw: raw.replace(b"UNIUSD_1Hour.pt", b"BTCUSD_1Hour.pt", 1), id="local name differs"),
+        pytest.param(lambda raw: raw.replace(struct.pack("<I", 7), struct.pack("<I", 3), 1), id="local size differs"),
+        pytest.param(lambda _: b"", id="empty"),
+    ],
+)
+def test_a_zip_with_two_readings_is_refused(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    path = pack(tmp_path)
+    path.write_bytes(damage(path.read_bytes()))
+
+    refused(path)
+
+
+def test_a_damaged_checkpoint_is_noticed_when_it_is_read(tmp_path: Path) -> None:
+    path = pack(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"weights", b"Weights"))
+
+    with open_archive(path) as archive:
+        reference = archive.run.models[0].checkpoint
+        assert reference is not None
+        with pytest.raises(ArchiveError, match="checksum"):
+            archive.checkpoint_file(reference, tmp_path / "scratch")
+
+    assert [item.suffix for item in (tmp_path / "scratch").iterdir()] == [".lock"]
+
+
+def test_caps_hold_for_what_is_unpacked(tmp_path: Path) -> None:
+    refused(pack(tmp_path), "bytes, expected at most 20", limits=Limits(summary_bytes=20))
+
+
+def test_a_link_in_a_folder_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "run_20241227_211819"
+    (folder / "models" / "rl_symbols").mkdir(parents=True)
+    (folder / SUMMARY).write_text(json.dumps({"UNIUSD": METRIC_VALUES}))
+    (folder / MODEL).symlink_to("/etc/hostname")
+
+    refused(folder, "link")
+
+
+finite = st.floats(-1e6, 1e6)
+fractions = st.floats(0, 1)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> dict[str, list[float]]:
+    length = draw(st.integers(1, 6))
+    kinds = (finite | st.just(float("nan")), st.floats(0, 1e6), fractions, fractions)
+    return {
+        metric: draw(st.lists(kind, min_size=length, max_size=length))
+        for metric, kind in zip(METRICS, kinds, strict=True)
+    }
+
+
+@settings(deadline=None, max_examples=25)
+@given(histories(), st.lists(finite, min_size=2, max_size=4), st.binary(max_size=64))
+def test_what_is_written_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, history: dict[str, list[float]], row: list[float], content: bytes
+) -> None:
+    probe = ParityProbe((tuple(row),), ((1.0, 2.0),), ((1.7e9, *row[:1], 1.0, 1.0, 1.0, 1.0),), ((0.5,),))
+    window = TrainingWindow(*(pd.Timestamp(f"{year}-01-01T00:00Z").as_unit("ns") for year in (2023, 2024)))
+    artifact = ModelArtifact("BRK.B", "1Day", content, history, training_window=window, parity_probe=probe)
+
+    path = write_archive(
+        tmp_path_factory.mktemp("packed"),
+        [artifact],
+        trained_at=datetime(2024, 12, 27, 23, 18, 19, tzinfo=timezone(timedelta(hours=2))),
+        reward_scale=0.001,
+        validation_interval=10,
+        feature_set="reference-v1",
+        account_mode="neutral",
+        activation="tanh",
+        trainer_version="1.0",
+    )
+
+    run = read(path)
+    assert (path.name, str(run.timestamp)) == (NAME, "2024-12-27 21:18:19+00:00")
+    (model,) = run.models
+    assert repr(model.history) == repr({metric: tuple(history[metric]) for metric in METRICS})
+    assert model.declared == Declared(window, 0.001, 10, "reference-v1", "neutral", "tanh", "1.0", probe)
+
+
+def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
+    moment = datetime(2024, 12, 27, tzinfo=UTC)
+    models = [ModelArtifact(symbol, "1Hour", b"x", METRIC_VALUES) for symbol in ("UNIUSD", "BTCUSD")]
+
+    first = write_archive(tmp_path / "a.zip", models, trained_at=moment).read_bytes()
+
+    assert write_archive(tmp_path / "b.zip", models[::-1], trained_at=moment).read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"symbol": "uni/usd"}, "uni/usd"),
+        ({"timeframe": "2Hour"}, "2Hour"),
+        ({"history": {**METRIC_VALUES, "max_drawdown": [20.0, 8.0]}}, "max_drawdown"),
+        ({"history": {"fitness_score": [1.0]}}, "profit_factor"),
+    ],
+)
+def test_what_the_gate_would_refuse_is_not_written(tmp_path: Path, change: dict[str, Any], told: str) -> None:
+    fields = {"symbol": "UNIUSD", "timeframe": "1Hour", "checkpoint": b"x", "history": METRIC_VALUES, **change}
+
+    with pytest.raises(ArchiveError, match=told):
+        write_archive(tmp_path, [ModelArtifact(**fields)], trained_at=datetime(2024, 12, 27, tzinfo=UTC))
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_checkpoints_are_stored_since_floats_hardly_shrink(tmp_path: Path) -> None:
+    path = write_archive(
+        tmp_path, [ModelArtifact("UNIUSD", "1Hour", b"x", METRIC_VALUES)], trained_at=datetime.now(UTC)
+    )
+
+    with zipfile.ZipFile(path) as archive:
+        methods = {info.filename.rpartition(".")[2]: info.compress_type for info in archive.infolist()}
+    assert methods == {"json": zipfile.ZIP_DEFLATED, "pt": zipfile.ZIP_STORED}
+
+
+def test_a_moment_without_time_zone_is_refused(tmp_path: Path) -> None:
+    artifact = ModelArtifact("UNIUSD", "1Hour", b"x", METRIC_VALUES)
+
+    with pytest.raises(ArchiveError, match="trained_at: has no time zone"):
+        write_archive(tmp_path, [artifact], trained_at=datetime(2024, 12, 27))  # noqa: DTZ001 - that is the mistake

@@ -1,0 +1,437 @@
+"""Checkpoints as trainers write them are read; whatever could make the gate judge another function is refused."""
+
+import os
+import pickle
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.checkpoints import GENERATIONS, Actor, contents, saved, trainers_config
+
+from pytest_modelgate.adapters.checkpoint import LoadedCheckpoint, load_checkpoint
+from pytest_modelgate.core.training.run import Declared
+from pytest_modelgate.errors import CheckpointError
+
+
+def load(path: Path, *, declared: Declared | None = None, **options: Any) -> LoadedCheckpoint:
+    chosen = {"activation": None, "feature_set": None, "trainer_packages": ("alpaca_trading",), **options}
+    return load_checkpoint(path, where="checkpoint X.pt", declared=declared or Declared(), **chosen)
+
+
+def refused(path: Path, told: str, **options: Any) -> None:
+    with pytest.raises(CheckpointError, match=told) as caught:
+        load(path, **options)
+    assert "weights_only" not in str(caught.value)
+
+
+@pytest.mark.parametrize("version", GENERATIONS)
+def test_every_generation_is_read(tmp_path: Path, version: str) -> None:
+    facts = load(saved(tmp_path, contents(version))).facts
+
+    features, actions = GENERATIONS[version]
+    assert (facts.n_features, facts.n_actions, facts.window) == (features, actions, 3)
+    assert facts.n_account == features - 53
+    assert facts.hidden == (8, 4)
+    assert (facts.activation, facts.feature_set) == ("tanh", "reference-v1")
+    assert facts.min_trader_version == version
+
+
+@pytest.mark.parametrize("hidden", [(4,), (256, 128, 64), (16, 8, 4, 2)])
+def test_the_policy_computes_what_torch_computes(tmp_path: Path, hidden: tuple[int, ...]) -> None:
+    made = contents(hidden=hidden)
+    actor = Actor(53 * 3, hidden, 3).double()
+    actor.load_state_dict(made["policy_state_dict"])
+    observations = np.random.default_rng(1).normal(size=(5, 53 * 3))
+
+    policy = load(saved(tmp_path, made)).policy
+
+    with torch.no_grad():
+        expected = actor(torch.from_numpy(observations)).numpy()
+    assert np.allclose(policy.logits_of(observations), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("prefix", ["_orig_mod.", "module.", "module._orig_mod."])
+def test_prefixes_of_compiled_and_parallel_models_are_taken_off(tmp_path: Path, prefix: str) -> None:
+    made = contents()
+    made["policy_state_dict"] = {prefix + name: tensor for name, tensor in made["policy_state_dict"].items()}
+
+    assert load(saved(tmp_path, made)).facts.hidden == (8, 4)
+
+
+@pytest.mark.parametrize("how", [{}, {"frozen": True}, {"slots": True}], ids=["plain", "frozen", "slots"])
+def test_a_config_of_the_trainers_own_class_is_read_without_that_class(tmp_path: Path, how: dict[str, Any]) -> None:
+    with trainers_config(**how) as config:
+        path = saved(tmp_path, contents(config=config))
+
+    assert load(path).facts.activation == "tanh"
+
+
+def test_a_config_that_pickles_no_names_declares_nothing(tmp_path: Path) -> None:
+    with trainers_config(frozen=True, slots=True) as config:
+        path = saved(tmp_path, contents(config=config))
+
+    refused(path, "activation: neither the checkpoint nor the training summary declares it.*--gate-activation")
+    assert load(path, activation="tanh", feature_set="reference-v1").facts.activation == "tanh"
+
+
+def test_a_class_of_another_package_is_refused(tmp_path: Path) -> None:
+    with trainers_config() as config:
+        path = saved(tmp_path, contents(config=config))
+
+    refused(path, r"asks for 'alpaca_trading\.gpu.*--gate-trainer-package", trainer_packages=("my_trainer",))
+
+
+class _Shell:
+    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+        return os.system, ("touch owned",)
+
+
+class _Eval:
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
+        return eval, ("open('owned', 'w')",)
+
+
+@pytest.mark.parametrize("payload", [_Shell(), _Eval()])
+def test_a_payload_is_refused_and_not_run(tmp_path: Path, payload: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(tmp_path, contents(config=payload))
+    monkeypatch.chdir(tmp_path)
+
+    refused(path, "its pickle asks for")
+
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_later_pickle_protocol_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    torch.save(contents(), path, pickle_protocol=4)
+
+    refused(path, "its pickle uses")
+
+
+def test_a_flipped_bit_is_noticed(tmp_path: Path) -> None:
+    path = saved(tmp_path, contents())
+    with zipfile.ZipFile(path) as archive:
+        info = archive.getinfo("model/data/0")
+    content = bytearray(path.read_bytes())
+    content[info.header_offset + 200] ^= 1
+    path.write_bytes(content)
+
+    refused(path, "damaged zip")
+
+
+def test_a_file_cut_off_is_noticed(tmp_path: Path) -> None:
+    path = saved(tmp_path, contents())
+    path.write_bytes(path.read_bytes()[:-500])
+
+    refused(path, "damaged zip")
+
+
+def test_a_legacy_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    torch.save(contents(), path, _use_new_zipfile_serialization=False)
+
+    refused(path, "is not a zip")
+
+
+def test_a_record_twice_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path, contents())
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("model/data.pkl", b"other")
+
+    refused(path, "one twice")
+
+
+def test_a_foreign_record_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path, contents())
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("model/code/run.py", b"import os")
+
+    refused(path, r"'code/run\.py'")
+
+
+def test_a_bare_state_dict_is_refused(tmp_path: Path) -> None:
+    refused(saved(tmp_path, [1, 2]), "holds a list, expected a dict")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_weight_that_is_not_finite_names_its_layer(tmp_path: Path, value: float) -> None:
+    made = contents()
+    made["policy_state_dict"]["trunk.2.weight"][0, 0] = value
+
+    refused(saved(tmp_path, made), r"trunk\.2\.weight: holds a number that is not finite")
+
+
+def test_weights_of_the_critic_may_be_anything(tmp_path: Path) -> None:
+    made = contents()
+    made["policy_state_dict"]["value_head.weight"][:] = float("nan")
+
+    assert load(saved(tmp_path, made)).facts.hidden == (8, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "told"),
+    [
+        ("norm.weight", torch.ones(8), "no counterpart"),
+        ("log_std", torch.ones(3), "no counterpart"),
+        ("trunk.0.weight", torch.ones(8, 5), "expected 159 inputs"),
+        ("trunk.0.bias", torch.ones(7), "as many biases as outputs"),
+        ("trunk.0.weight", torch.ones(8, 159, dtype=torch.int64), "floating-point"),
+        ("trunk.0.weight", torch.ones(1).expand(8, 159), "claims more values"),
+        ("trunk.0.weight", torch.ones(8, 159).to_sparse(), "dense|cannot be read|asks for"),
+        ("trunk.0.weight", torch.ones(8), "expected 2 dimensions"),
+        ("policy_head.weight", torch.ones(4, 4), "as many biases|4 outputs"),
+    ],
+)
+def test_a_parameter_that_does_not_fit_is_named(tmp_path: Path, name: str, tensor: torch.Tensor, told: str) -> None:
+    made = contents()
+    made["policy_state_dict"][name] = tensor
+
+    refused(saved(tmp_path, made), told)
+
+
+def test_a_second_actor_is_refused(tmp_path: Path) -> None:
+    made = contents()
+    made["policy_state_dict"] |= {
+        "extra.weight": torch.ones(3, 3),
+        "extra.bias": torch.ones(3),
+        "x.weight": torch.ones(9, 2),
+        "x.bias": torch.ones(9),
+    }
+
+    refused(saved(tmp_path, made), "layer x: has weight 9 x 2")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"model_version": "3.0.0"}, r"model_version: is '3\.0\.0', known are 2\.3\.x"),
+        ({"model_version": 2.3}, "model_version: is 2.3, known are"),
+        ({"n_actions": 7}, "n_actions: is 7, generation"),
+        ({"n_features": 0}, "n_features: is 0"),
+        ({"obs_dim": 160}, "obs_dim: is 160, expected a multiple"),
+        ({"obs_dim": True}, "obs_dim: is True"),
+        ({"obs_dim": 53 * 4}, "expected 212 inputs"),
+        ({"action_meanings": {0: "HOLD", 1: "SELL", 2: "BUY"}}, "action_meanings: is 'HOLD', 'SELL', 'BUY'"),
+        ({"action_meanings": ["HOLD", "BUY"]}, "action_meanings"),
+        ({"action_meanings": None}, "action_meanings: is missing"),
+        ({"policy_state_dict": None}, "policy_state_dict: is not a dict"),
+        ({"policy_state_dict": {}}, "policy_state_dict: is not a dict"),
+    ],
+)
+def test_what_contradicts_its_generation_is_refused(tmp_path: Path, changes: dict[str, Any], told: str) -> None:
+    refused(saved(tmp_path, contents(**changes)), told)
+
+
+@pytest.mark.parametrize(
+    "meanings",
+    [
+        ["HOLD", "BUY 25%", "BUY 50%", "BUY 75%", "SELL 25%", "SELL 50%", "SELL 75%"],
+        ["hold", "Buy_25", "Buy_50", "Buy_75", "Sell_25", "Sell_50", "Sell_75"],
+        {
+            "0": "HOLD",
+            "1": "BUY_25PCT",
+            "2": "BUY_50PCT",
+            "3": "BUY_75PCT",
+            "4": "SELL_25PCT",
+            "5": "SELL_50PCT",
+            "6": "SELL_75PCT",
+        },
+    ],
+)
+def test_spellings_of_the_actions_are_understood(tmp_path: Path, meanings: Any) -> None:
+    assert load(saved(tmp_path, contents("2.7.0", action_meanings=meanings))).facts.n_actions == 7
+
+
+def test_nobody_declaring_the_feature_set_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path, contents(config={"activation": "tanh"}))
+
+    refused(path, "feature set: neither the checkpoint nor the training summary declares it.*--gate-feature-set")
+
+
+def test_the_summary_may_declare_what_the_checkpoint_does_not(tmp_path: Path) -> None:
+    path = saved(tmp_path, contents(config=None))
+
+    facts = load(path, declared=Declared(feature_set="mine", activation="nn.ELU")).facts
+
+    assert (facts.feature_set, facts.activation) == ("mine", "elu")
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ({"activation": "relu"}, "--gate-activation says 'relu', the checkpoint says 'tanh'"),
+        ({"feature_set": "mine"}, "--gate-feature-set says 'mine', the checkpoint says 'reference-v1'"),
+        ({"declared": Declared(activation="relu")}, "the checkpoint says 'tanh', the training summary says 'relu'"),
+    ],
+)
+def test_two_who_disagree_are_both_named(tmp_path: Path, option: dict[str, Any], told: str) -> None:
+    refused(saved(tmp_path, contents()), told, **option)
+
+
+def test_an_activation_the_gate_cannot_compute_is_refused(tmp_path: Path) -> None:
+    refused(saved(tmp_path, contents(config={"activation": "gelu", "feature_set": "x"})), "'gelu' is unknown")
+
+
+def rewritten(path: Path, change: Callable[[str, bytes], bytes]) -> Path:
+    """The same records, changed, with checksums that are right again."""
+    with zipfile.ZipFile(path) as archive:
+        records = {info.filename: archive.read(info) for info in archive.infolist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in records.items():
+            archive.writestr(name, change(name, content))
+    return path
+
+
+def with_pickle(path: Path, pickled: bytes) -> Path:
+    return rewritten(path, lambda name, content: pickled if name.endswith("data.pkl") else content)
+
+
+def test_of_optimizer_and_critic_not_a_number_is_read(tmp_path: Path) -> None:
+    made = contents(hidden=(8, 4))
+    made["others"] = {"optimizer": made.pop("optimizer_state_dict"), "spare": torch.ones(1000, 1000)}
+    path = saved(tmp_path, made)
+    expected = load(path).policy
+    actor = sum(tensor.nbytes for name, tensor in made["policy_state_dict"].items() if "value" not in name)
+    kept = 0
+    with zipfile.ZipFile(path) as archive, path.open("r+b") as file:
+        for info in archive.infolist():
+            number = info.filename.rpartition("data/")[2]
+            if number.isdigit() and int(number) >= 6:  # behind three layers of two: the critic, then the optimizer
+                file.seek(info.header_offset + 28)
+                start = info.header_offset + 30 + len(info.filename) + int.from_bytes(file.read(2), "little")
+                file.seek(start)
+                file.write(b"\xff" * info.file_size)  # not a number anywhere, and no checksum is right
+            elif number.isdigit():
+                kept += info.file_size
+    assert kept == actor
+
+    read = load(path).policy
+
+    for ours, theirs in zip(read.weights, expected.weights, strict=True):
+        assert np.array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_numbers_are_those_that_torch_reads(tmp_path: Path, kind: torch.dtype) -> None:
+    made = contents()
+    made["policy_state_dict"] = {name: tensor.to(kind) for name, tensor in made["policy_state_dict"].items()}
+    path = saved(tmp_path, made)
+
+    read = load(path).policy
+
+    theirs = torch.load(path, weights_only=True)["policy_state_dict"]
+    names = ("trunk.0", "trunk.2", "policy_head")
+    for name, weight, bias in zip(names, read.weights, read.biases, strict=True):
+        assert weight.dtype == bias.dtype == (np.float64 if kind is torch.float64 else np.float32)
+        assert np.array_equal(weight, theirs[f"{name}.weight"].double().numpy())
+        assert np.array_equal(bias, theirs[f"{name}.bias"].double().numpy())
+
+
+def test_parts_of_one_storage_are_read_from_where_they_begin(tmp_path: Path) -> None:
+    made = contents()
+    flat = torch.arange(2000, dtype=torch.float32)
+    made["policy_state_dict"]["trunk.0.weight"] = torch.nn.Parameter(flat[7 : 7 + 8 * 159].reshape(8, 159))
+    made["policy_state_dict"]["trunk.0.bias"] = flat[3:11]
+
+    read = load(saved(tmp_path, made)).policy
+
+    assert np.array_equal(read.weights[0], np.arange(7, 7 + 8 * 159).reshape(8, 159))
+    assert np.array_equal(read.biases[0], np.arange(3, 11))
+
+
+def test_a_matrix_in_another_order_is_refused(tmp_path: Path) -> None:
+    made = contents()
+    made["policy_state_dict"]["trunk.0.weight"] = torch.ones(159, 8).t()
+
+    refused(saved(tmp_path, made), "claims more values")
+
+
+def test_a_missing_record_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path, contents())
+    with zipfile.ZipFile(path) as archive:
+        records = {info.filename: archive.read(info) for info in archive.infolist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in records.items():
+            if not name.endswith("/data/0"):
+                archive.writestr(name, content)
+
+    refused(path, "names a record 'data/0' that is missing")
+
+
+@pytest.mark.parametrize("more", [-4, 4])
+def test_a_record_of_another_size_is_refused(tmp_path: Path, more: int) -> None:
+    path = saved(tmp_path, contents())
+    rewritten(path, lambda name, content: (content + bytes(4))[: len(content) + more] if "/data/0" in name else content)
+
+    refused(path, "claims more values than the file holds")
+
+
+_TENSOR = b"ctorch._utils\n_rebuild_tensor_v2\n"
+_STORAGE = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x01tQ"
+_ORDERED = b"ccollections\nOrderedDict\n"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"}" + b")" + b"q\x01h\x01\x86" * 60 + b"Ns",  # 2 ** 60 values as a key
+        b"Nr\xff\xff\xff\x7f",
+        b"h\x05",
+        b"}(K\x01u",
+        b"NK\x01a",
+        b"}q\x01K\x01}b",
+        b"]}X\x01\0\0\0aK\x01sb",
+        _ORDERED + b")R}X\x04\0\0\0itemsK\x01sb",
+        _ORDERED + b"K\x01\x85R",
+        _ORDERED + b")\x81",
+        b"ctorch\nSize\n)\x81",
+        b"ctorch\nSize\nJ\xff\xff\xff\xff\x85\x85R",
+        b"ctorch\nFloatStorage\n)R",
+        b"K\x01)R",
+        _TENSOR + b")R",
+        _TENSOR + b"(" + _STORAGE + b"J\xff\xff\xff\xffK\x01\x85K\x01\x85\x89" + _ORDERED + b")RtR",
+        _TENSOR + b"(" + _STORAGE + b"K\0K\x01\x85K\x01\x85\x89" + _ORDERED + b")R}tR",
+        b"(K\x01tQ",
+        b"K\x01Q",
+        b"Na",
+        b"t",
+        b"(((",
+        b"",
+        b"NN",
+    ],
+)
+def test_a_pickle_that_describes_no_checkpoint_is_refused(tmp_path: Path, body: bytes) -> None:
+    path = with_pickle(saved(tmp_path, contents()), b"\x80\x02" + body + b".")
+
+    refused(path, "cannot be read|damaged|expected a dict")
+
+
+def test_what_refers_to_itself_does_no_harm(tmp_path: Path) -> None:
+    made: dict[str, object] = {}
+    made["policy_state_dict"] = made["config"] = made["model_version"] = made
+    path = with_pickle(saved(tmp_path, contents()), pickle.dumps(made, 2))
+
+    refused(path, "model_version: is a dict")
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_pickle_with_some_bytes_changed_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = saved(tmp_path_factory.getbasetemp(), contents(config=None))
+    with zipfile.ZipFile(path) as archive:
+        pickled = bytearray(archive.read("model/data.pkl"))
+    places = st.integers(0, len(pickled) - 1)
+    for place, byte in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), min_size=1, max_size=4)):
+        pickled[place] = byte
+
+    with suppress(CheckpointError):  # any other error is ours
+        load(with_pickle(path, bytes(pickled)), activation="tanh", feature_set="reference-v1")

@@ -1,0 +1,258 @@
+"""Each proof by itself, and what the decision makes of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_modelgate.adapters.config_files.profiles import load_profile
+from pytest_modelgate.core.backtest.attribution import Track
+from pytest_modelgate.core.backtest.metrics import FoldResult
+from pytest_modelgate.core.config.decision_level import DecisionLevel
+from pytest_modelgate.core.config.profiles import Profile
+from pytest_modelgate.core.decision.backtest_sanity import Sanity
+from pytest_modelgate.core.decision.decision import Decision, decide
+from pytest_modelgate.core.decision.proofs import PROOFS, FoldTrack, Proof, prove
+from pytest_modelgate.core.integrity.check import Check, NoiseDraw
+from pytest_modelgate.core.training.gating import Classification
+
+MISSION, STRICT = load_profile("2.4.5"), load_profile("strict")
+LIVE, PAPER = DecisionLevel.LIVE, DecisionLevel.PAPER
+thorough = settings(deadline=None, max_examples=100)
+
+
+def fold(number: int, edge: float = 0.3, *, bars: int = 400, cost: float = 0.0001, **changes: Any) -> FoldTrack:
+    """A fold in spells of 10 bars in and out of the market, whose return in a spell is ``edge`` noise units a bar."""
+    chance = np.random.default_rng(number)
+    held = np.where(np.arange(bars) // 10 % 2 == chance.integers(2), 0.1, 0.0)
+    held[chance.random(bars) < 0.1] = 0.0  # no two folds alike
+    move = chance.normal(0.0, 0.01, bars) + edge * 0.01 * np.where(held > 0, 1.0, -1.0)
+    paid = np.where(np.diff(held, prepend=0.0) != 0, 0.1 * cost, 0.0)
+    none = np.zeros(bars)
+    track = Track(held * move - paid, none, held, none, move, paid / 2, paid / 2)
+    return FoldTrack(
+        **{
+            "start": f"2024-{number:02}",
+            "sample": "out-of-sample",
+            "closed_trades": 20,
+            "delayed_return": 0.01,
+            "track": track,
+            **changes,
+        }
+    )
+
+
+GOOD = [fold(number) for number in range(1, 6)]
+
+
+def proofs_of(folds: Sequence[FoldTrack], profile: Profile = MISSION, trials: int = 1) -> dict[str, Proof]:
+    return {proof.name: proof for proof in prove(folds, profile, trials)}
+
+
+def decide_with(proofs: Sequence[Proof], profile: Profile = MISSION, checks: Sequence[Check] = ()) -> Decision:
+    folds = [FoldResult(0.05, 0.05 + step / 100, 864, 8760.0) for step in range(5)]
+    return decide(Classification.APPROVED, Sanity("pass", ()), folds, profile, "proven", proofs=proofs, checks=checks)
+
+
+def test_a_skilled_model_proves_all_five_and_is_live() -> None:
+    found = prove(GOOD, MISSION, 1)
+    assert [proof.name for proof in found] == list(PROOFS)
+    assert all(proof.shown for proof in found)
+    assert decide_with(found).decision is LIVE
+
+
+def test_strict_asks_for_one_bar_later_and_a_little_noise_too() -> None:
+    assert list(proofs_of(GOOD, STRICT)) == [*PROOFS, "delay", "noise"]
+
+
+@pytest.mark.parametrize(("returns", "shown"), [([0.01, 0.02], True), ([0.01, -0.02], False), ([], False)])
+def test_strict_asks_for_a_profit_under_every_draw_of_noise(returns: list[float], *, shown: bool) -> None:
+    draws = [NoiseDraw("prices", 0.1, (FoldResult(value, 0.1, 10, 8760.0),)) for value in returns]
+    (proof,) = (proof for proof in prove(GOOD, STRICT, 1, draws) if proof.name == "noise")
+    assert proof.shown == shown
+
+
+@pytest.mark.parametrize("sample", ["in-sample", "gap", "unknown"])
+def test_one_fold_that_is_not_out_of_sample_is_one_too_many(sample: str) -> None:
+    proof = proofs_of([*GOOD[:4], replace(GOOD[4], sample=sample)])["out_of_sample"]
+    assert (proof.shown, proof.figure, proof.limit) == (False, 4, 5)
+    assert f"4 of 5 folds are out-of-sample (1 {sample})" in proof.sentence
+
+
+def test_timing_is_asked_more_of_the_more_models_were_tried() -> None:
+    one, many = (proofs_of(GOOD, trials=trials)["timing"] for trials in (1, 40))
+    assert (one.limit, many.limit) == (0.05, 0.05 / 40)
+    assert one.figure == many.figure
+    assert "5% shared among 40 models tried" in many.sentence
+
+
+def test_too_many_trials_for_so_few_bars_are_said_to_be() -> None:
+    proof = proofs_of(GOOD, trials=101)["timing"]  # 2000 bars cannot show less than 0.05 %, asked are 0.0495 %
+    assert not proof.shown
+    assert "cannot be shown" in proof.sentence
+    assert "2000 bars cannot show less than 0.05%" in proof.sentence
+    assert "cannot be shown" not in proofs_of(GOOD, trials=100)["timing"].sentence
+
+
+def test_a_model_outdone_by_its_own_shifts_shows_no_timing_however_far_ahead_of_their_mean() -> None:
+    # A market that repeats itself: each shift by a period gains the same.
+    bars = np.arange(400)
+    held, move = np.where(bars % 10 < 5, 0.1, 0.0), np.where(bars % 10 < 5, 0.01, -0.01)
+    none = np.zeros(400)
+    one = FoldTrack("1", "out-of-sample", 40, 0.1, Track(held * move, none, held, none, move, none, none))
+    proof = proofs_of([one])["timing"]
+    assert proof.details["rank"] == pytest.approx(0.1)
+    assert not proof.shown
+
+
+def test_a_model_that_only_holds_through_a_bull_market_shows_no_timing() -> None:
+    folds = []
+    for item in GOOD:
+        track = replace(item.track, held=np.full(400, 0.1), move=item.track.move + 0.01)
+        folds.append(replace(item, track=replace(track, returns=track.gross)))
+    proof = proofs_of(folds)["timing"]
+    assert (proof.shown, proof.figure) == (False, 1.0)
+    assert "Being in the market as often at other times would have done as well" in proof.sentence
+
+
+def test_the_sharpe_ratio_must_outlive_the_best_fold() -> None:
+    folds = [*(fold(number, edge=0.0) for number in range(1, 5)), fold(5, edge=1.5)]
+    proof = proofs_of(folds)["sharpe"]
+    assert proof.figure >= 0.95
+    assert proof.details["without_best"] < 0.85
+    assert not proof.shown
+    assert f"Without the best fold it is {proof.details['without_best']:.1%} (85%)" in proof.sentence
+
+
+def test_the_sharpe_ratio_must_be_more_than_the_luck_of_the_best_of_all_trials() -> None:
+    folds = [fold(number, edge=0.14) for number in range(1, 6)]
+    alone, many = (proofs_of(folds, trials=trials)["sharpe"] for trials in (1, 500))
+    assert alone.shown
+    assert alone.details["deflated"] == alone.figure
+    assert not many.shown
+    assert many.figure == alone.figure
+    assert "the best of 500 models" in many.sentence
+
+
+def test_returns_that_never_vary_prove_nothing() -> None:
+    none = np.zeros(400)
+    idle = [replace(item, track=Track(none, none, none, none, item.track.move, none, none)) for item in GOOD]
+    found = proofs_of(idle)
+    assert math.isnan(found["sharpe"].figure)
+    assert [name for name, proof in found.items() if proof.shown] == ["out_of_sample", "trades"]
+
+
+def test_costs_are_multiplied_as_the_profile_says() -> None:
+    folds = [fold(number, edge=0.3, cost=0.0028) for number in range(1, 6)]
+    twice, thrice = proofs_of(folds)["costs"], proofs_of(folds, STRICT)["costs"]
+    nets = [item.track.gross - 2 * (item.track.fees + item.track.slippage) for item in folds]
+    expected = float(np.prod(1 + np.concatenate(nets)))
+    assert twice.figure == pytest.approx(expected - 1)
+    assert (twice.details["multiple"], thrice.details["multiple"]) == (2.0, 3.0)
+    assert (twice.shown, thrice.shown) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("counts", "profile", "shown"),
+    [
+        ([6, 6, 6, 6, 6], MISSION, True),
+        ([6, 6, 6, 6, 5], MISSION, False),
+        ([27, 1, 1, 1, 0], MISSION, False),
+        ([26, 1, 1, 1, 1], MISSION, True),
+        ([12, 12, 12, 12, 12], STRICT, True),
+        ([12, 12, 12, 12, 11], STRICT, False),
+    ],
+)
+def test_trades_are_counted_over_all_folds_and_in_every_one(counts: list[int], profile: Profile, shown: bool) -> None:
+    folds = [replace(item, closed_trades=count) for item, count in zip(GOOD, counts, strict=True)]
+    proof = proofs_of(folds, profile)["trades"]
+    assert (proof.shown, proof.figure, proof.details["least"]) == (shown, sum(counts), min(counts))
+
+
+def test_one_bar_later_must_still_earn() -> None:
+    late = [replace(item, delayed_return=-0.01) for item in GOOD]
+    assert (proofs_of(late, STRICT)["delay"].shown, proofs_of(GOOD, STRICT)["delay"].shown) == (False, True)
+
+
+@thorough
+@given(order=st.permutations(range(5)), trials=st.integers(1, 50), profile=st.sampled_from([MISSION, STRICT]))
+def test_the_order_of_folds_does_not_matter(order: list[int], trials: int, profile: Profile) -> None:
+    assert prove([GOOD[place] for place in order], profile, trials) == prove(GOOD, profile, trials)
+
+
+@thorough
+@given(
+    moves=st.lists(st.lists(st.floats(-0.5, 0.5), min_size=1, max_size=8), min_size=1, max_size=6),
+    size=st.sampled_from([0.0, 0.1, -0.3]),
+    trials=st.integers(1, 1000),
+    profile=st.sampled_from([MISSION, STRICT]),
+)
+def test_total_over_finite_input(moves: list[list[float]], size: float, trials: int, profile: Profile) -> None:
+    folds = []
+    for number, values in enumerate(moves):
+        move, none = np.array(values), np.zeros(len(values))
+        held = np.full(len(values), size)
+        folds.append(FoldTrack(str(number), "unknown", 0, 0.0, Track(held * move, none, held, none, move, none, none)))
+    found = prove(folds, profile, trials)
+    assert all(proof.sentence.endswith(".") and proof.title for proof in found)
+    assert decide_with(found, profile).decision is PAPER
+
+
+@thorough
+@given(trials=st.integers(1, 200), more=st.integers(0, 200), profile=st.sampled_from([MISSION, STRICT]))
+def test_more_trials_never_prove_more(trials: int, more: int, profile: Profile) -> None:
+    fewer, many = proofs_of(GOOD, profile, trials), proofs_of(GOOD, profile, trials + more)
+    assert all(fewer[name].shown or not many[name].shown for name in fewer)
+
+
+flags = st.lists(st.booleans(), min_size=5, max_size=5)
+
+
+def shown(flags: Sequence[bool]) -> list[Proof]:
+    return [
+        Proof(name, flag, 0.5, 0.5, at_most=False, sentence="So it is.")
+        for name, flag in zip(PROOFS, flags, strict=True)
+    ]
+
+
+@thorough
+@given(before=flags, place=st.integers(0, 4))
+def test_one_proof_more_never_worsens_the_decision(before: list[bool], place: int) -> None:
+    after = [flag or number == place for number, flag in enumerate(before)]
+    assert decide_with(shown(after)).decision >= decide_with(shown(before)).decision
+
+
+@thorough
+@given(found=flags, order=st.permutations(range(5)))
+def test_live_means_that_every_proof_is_shown(found: list[bool], order: list[int]) -> None:
+    proofs = shown(found)
+    decision = decide_with([proofs[place] for place in order])
+    assert (decision.decision is LIVE) == all(found)
+    assert decision.table is LIVE
+    assert len(decision.caps) == found.count(False)
+
+
+@pytest.mark.parametrize("missing", PROOFS)
+def test_a_proof_that_was_not_measured_is_not_shown(missing: str) -> None:
+    decision = decide_with([proof for proof in shown([True] * 5) if proof.name != missing])
+    assert decision.decision is PAPER
+    assert "it was not measured" in decision.reasons[0]
+
+
+@thorough
+@given(found=flags, status=st.sampled_from(["pass", "warn", "fail"]))
+def test_a_failed_integrity_check_allows_retrain_at_most(found: list[bool], status: Any) -> None:
+    check = Check("causality", status, "So it is.")
+    without, decision = decide_with(shown(found)), decide_with(shown(found), checks=[check])
+    if status == "fail":
+        assert decision.decision is DecisionLevel.RETRAIN
+        assert decision.reasons[0] == "Integrity, nothing depends on the future: So it is; RETRAIN at most."
+    else:
+        assert decision == without

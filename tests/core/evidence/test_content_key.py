@@ -1,0 +1,124 @@
+"""The content key: whatever can change evidence changes it, and nothing else does."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from support.market_factory import hourly_bars, random_walk, request_for
+
+from pytest_modelgate.adapters.config_files.profiles import load_profile
+from pytest_modelgate.core.config.profiles import Profile
+from pytest_modelgate.core.config.settings import Settings
+from pytest_modelgate.core.evidence.content_key import content_key, model_key
+from pytest_modelgate.core.market.bars import Bars, Instrument, Timeframe
+from pytest_modelgate.core.market.requests import MarketRequest
+from pytest_modelgate.core.market.windows import TrainingWindow, Window
+from pytest_modelgate.core.planning.plan import ModelPlan, make_plan
+from pytest_modelgate.core.training.run import CheckpointRef, Declared, ParityProbe, TrainedModel, TrainingRun
+
+FRAME = random_walk("2024-01-01", 400)
+SETTINGS = Settings(archive=Path("a.zip"), output=Path("out"), cassettes=Path("cassettes"))
+PROFILE = load_profile("2.4.5")
+METRICS = {"fitness_score": (0.8,), "profit_factor": (2.0,), "consistency": (0.9,), "max_drawdown": (0.05,)}
+MODEL = TrainedModel(Instrument.parse("UNIUSD"), Timeframe.HOUR_1, METRICS, CheckpointRef("models/u.pt", 9))
+TRAINING = TrainingWindow(pd.Timestamp("2023-01-01", tz="UTC"), pd.Timestamp("2023-06-01", tz="UTC"))
+
+
+def plan_of(model: TrainedModel) -> ModelPlan:
+    run = TrainingRun("a.zip", pd.Timestamp("2024-12-27", tz="UTC"), (model,))
+    return make_plan(run, SETTINGS, PROFILE).models[0]
+
+
+def key(
+    *,
+    model: TrainedModel = MODEL,
+    settings: Settings = SETTINGS,
+    profile: Profile = PROFILE,
+    sha256: str = "ab",
+    bars: Bars | None = None,
+    request: MarketRequest | None = None,
+    code: str = "1",
+    window: Window | None = None,
+    feature_sets: Mapping[str, str] | None = None,
+) -> str:
+    plan = plan_of(model)
+    whole = model_key(
+        plan,
+        settings,
+        profile,
+        checkpoint_sha256=sha256,
+        request=request or request_for("UNIUSD", FRAME),
+        bars=bars or hourly_bars("UNIUSD", FRAME),
+        code=code,
+    )
+    return content_key(whole, window or plan.folds[0], feature_sets or {})
+
+
+def declared(**facts: Any) -> TrainedModel:
+    return replace(MODEL, declared=Declared(**facts))
+
+
+def touched() -> Bars:
+    frame = FRAME.copy()
+    frame.loc[frame.index[7], "volume"] = 12345.0
+    return hourly_bars("UNIUSD", frame)
+
+
+PLAN = plan_of(MODEL)
+FOLD = PLAN.folds[0]
+DEARER = replace(PROFILE, trading=replace(PROFILE.trading, crypto=replace(PROFILE.trading.crypto, fee=0.01)))
+NO_GAPS = replace(PROFILE.market_data, max_missing=0.02)
+NOISY = replace(PROFILE.robustness, price_noise=0.01)
+STRICTER = replace(PROFILE, walk_forward=replace(PROFILE.walk_forward, good_percent=90))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"sha256": "cd"}, id="checkpoint"),
+        pytest.param({"bars": touched()}, id="one volume"),
+        pytest.param({"code": "2"}, id="code"),
+        pytest.param({"window": PLAN.folds[1]}, id="window"),
+        pytest.param({"window": replace(FOLD, end=FOLD.end + pd.Timedelta(hours=1))}, id="one bar more"),
+        pytest.param({"window": replace(FOLD, name="other")}, id="name of the window"),
+        pytest.param({"feature_sets": {"mine": "1"}}, id="code of a feature set"),
+        pytest.param({"profile": DEARER}, id="a fee"),
+        pytest.param({"profile": replace(PROFILE, market_data=NO_GAPS)}, id="demands on market data"),
+        pytest.param({"profile": replace(PROFILE, robustness=NOISY)}, id="size of the noise"),
+        pytest.param({"settings": replace(SETTINGS, account="tracked")}, id="account"),
+        pytest.param({"settings": replace(SETTINGS, capital=5.0)}, id="capital"),
+        pytest.param({"settings": replace(SETTINGS, sessions="extended")}, id="sessions"),
+        pytest.param({"settings": replace(SETTINGS, feed="iex")}, id="feed"),
+        pytest.param({"settings": replace(SETTINGS, adjustment="raw")}, id="adjustment"),
+        pytest.param({"settings": replace(SETTINGS, activation="relu")}, id="activation"),
+        pytest.param({"settings": replace(SETTINGS, feature_set="mine")}, id="feature set"),
+        pytest.param({"settings": replace(SETTINGS, trainer_packages=("other",))}, id="trainer"),
+        pytest.param({"request": request_for("UNIUSD", FRAME.iloc[1:])}, id="request"),
+        pytest.param({"model": replace(MODEL, checkpoint=CheckpointRef("models/v.pt", 9))}, id="member"),
+        pytest.param({"model": declared(training_window=TRAINING)}, id="training window"),
+        pytest.param({"model": declared(activation="relu")}, id="declared activation"),
+        pytest.param({"model": declared(feature_set="mine")}, id="declared feature set"),
+        pytest.param({"model": declared(parity_probe=ParityProbe(((0.5,),), ((1.0,),)))}, id="parity probe"),
+    ],
+)
+def test_what_can_change_evidence_changes_the_key(change: dict[str, Any]) -> None:
+    assert key(**change) != key()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"settings": replace(SETTINGS, output=Path("elsewhere"), archive=Path("b.zip"))}, id="paths"),
+        pytest.param({"settings": replace(SETTINGS, cassettes=Path("elsewhere"))}, id="cassettes"),
+        pytest.param({"settings": replace(SETTINGS, decision="table", folds=3)}, id="what is decided"),
+        pytest.param({"profile": STRICTER}, id="thresholds"),
+        pytest.param({"profile": replace(PROFILE, name="mine")}, id="name of the profile"),
+        pytest.param({"model": declared(trainer_version="9", reward_scale=0.001)}, id="what nobody evaluates"),
+        pytest.param({"bars": hourly_bars("UNIUSD", FRAME.copy())}, id="the same bars"),
+    ],
+)
+def test_what_cannot_change_evidence_leaves_the_key_alone(change: dict[str, Any]) -> None:
+    assert key(**change) == key()

@@ -1,0 +1,231 @@
+"""Error bounds: never exceeded, whatever is fed, and never so wide that they say nothing."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.policy_oracle import market_for, network, networks, observation
+
+from pytest_modelgate.core.policy import error_bounds as rounding
+from pytest_modelgate.core.policy.definition import reference_logits
+from pytest_modelgate.core.policy.error_bounds import (
+    Layer,
+    Norms,
+    _row_norms,
+    certify,
+    first_layer_error,
+    logit_errors,
+    norms_of,
+)
+from pytest_modelgate.core.policy.first_layer import Plan, convolve, plan, reach
+from pytest_modelgate.core.policy.inference import Network
+from pytest_modelgate.core.policy.mlp import MlpPolicy
+from pytest_modelgate.core.typing import Floats
+
+Precisions = tuple[np.dtype[np.floating], np.dtype[np.floating]]
+KINDS: list[np.dtype[np.floating]] = [np.dtype(np.float32), np.dtype(np.float64)]
+PRECISIONS: list[Precisions] = [(KINDS[0], KINDS[0]), (KINDS[0], KINDS[1]), (KINDS[1], KINDS[0]), (KINDS[1], KINDS[1])]
+ALL = np.array([True, True, True])
+
+
+def _errors(
+    policy: MlpPolicy, market: Floats, cut: Plan, kind: np.dtype[np.floating], kept: np.dtype[np.floating]
+) -> tuple[Floats, Floats]:
+    """Largest difference from the definition, and bound, of each logit."""
+    sums = convolve(policy, [market], cut, policy.biases[0].astype(np.float64), kept)
+    logits, sizes = Network(policy).finish(sums, kind)
+    relative = first_layer_error(policy, cut.length)
+    bounds = logit_errors(norms_of(policy), relative, reach([market], cut), sizes, kind=kind, kept=kept)
+    starts = range(len(logits))
+    seen = [observation(market[start : start + policy.window], np.empty(0)) for start in starts]
+    return np.abs(logits - np.array([reference_logits(policy, one) for one in seen])), bounds
+
+
+@settings(deadline=None, max_examples=60)
+@given(networks(longest=40), st.sampled_from(PRECISIONS), st.sampled_from([1.0, 1e5, 1e-6]), st.booleans())
+def test_no_logit_is_further_from_its_definition_than_its_bound(
+    made: tuple[MlpPolicy, np.random.Generator], precisions: Precisions, spike: float, cut_up: bool
+) -> None:
+    policy, chance = made
+    kind, kept = precisions
+    kept = kept if len(policy.weights) > 1 else KINDS[1]
+    policy = MlpPolicy(
+        [policy.weights[0][:, : policy.window * policy.n_market], *policy.weights[1:]],
+        policy.biases,
+        policy.activation,
+        policy.n_market,
+        0,
+        policy.window,
+    )
+    market = market_for(policy, chance, 40)
+    market[chance.integers(len(market))] *= spike
+    cut = Plan((40,), policy.window, policy.window + 19, 20) if cut_up else Plan((40,), policy.window, 0, 256)
+
+    differences, bounds = _errors(policy, market, cut, kind, kept)
+    assert (differences <= bounds).all()
+
+
+@pytest.mark.parametrize(("kind", "most"), [(KINDS[0], 5e-3), (KINDS[1], 1e-8)])
+def test_bounds_of_an_ordinary_network_are_narrow(kind: np.dtype[np.floating], most: float) -> None:
+    chance = np.random.default_rng(1)
+    policy = network(chance, [256, 128], window=40, n_market=20)
+    market = market_for(policy, chance, 60)
+    _, bounds = _errors(policy, market, plan([60], 40, 20), kind, kind)
+    assert np.median(bounds) < most
+
+
+@pytest.mark.parametrize("length", [48, 65, 128])
+def test_the_first_layer_keeps_its_bound_next_to_a_spike(length: int) -> None:
+    chance = np.random.default_rng(2)
+    policy = network(chance, [16], window=40, n_market=5)
+    market = market_for(policy, chance, 150)
+    market[70] = 1e9
+    cut = Plan((150,), 40, length, length - 39)
+
+    found = convolve(policy, [market], cut, np.zeros(16), KINDS[1])
+    exact = np.array(
+        [
+            [math.fsum((row.astype(np.float64) * market[at : at + 40]).ravel().tolist()) for row in policy.rows]
+            for at in range(150)
+        ]
+    )
+    differences = np.linalg.norm(found - exact, axis=1)
+    weights = float(np.linalg.norm(policy.weights[0].astype(np.float64)))
+    bounds = first_layer_error(policy, length) * weights * reach([market], cut)
+    assert (differences <= bounds).all()
+    assert differences.max() > 1e-8  # the spike is felt in float64, so that there is something to bound
+
+
+@pytest.mark.parametrize("shape", [(5, 9), (64, 30), (40, 40), (1, 7)])
+def test_the_spectral_bound_is_one_and_close(shape: tuple[int, int]) -> None:
+    chance = np.random.default_rng(3)
+    weights = [chance.normal(size=(9, 4)), chance.normal(size=(shape[1], 9)), chance.normal(size=shape)]
+    weights.append(chance.normal(size=(3, shape[0])))
+    policy = MlpPolicy(weights, [np.zeros(len(weight)) for weight in weights], "tanh", 4, 0, 1)
+
+    bound, true = norms_of(policy).layers[2].spectral, float(np.linalg.norm(weights[2], 2))
+    assert true <= bound <= 1.8 * true
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-30, 1e15])
+def test_norms_in_float32_are_neither_too_small_nor_wide(size: float) -> None:
+    chance = np.random.default_rng(6)
+    policy = network(chance, [40], window=500, n_market=10)
+    policy.weights[0][:] *= np.float32(size)
+
+    true = float(np.linalg.norm(policy.weights[0].astype(np.float64)))
+    assert true <= norms_of(policy).layers[0].frobenius <= 1.01 * true + 1e-16
+
+
+@pytest.mark.parametrize(
+    ("logits", "errors", "action", "certain"),
+    [
+        ([1.0, 2.0, 0.0], [0.4, 0.4, 0.4], 1, True),
+        ([1.0, 2.0, 0.0], [0.5, 0.5, 0.5], 1, False),
+        ([2.0, 2.0, 0.0], [0.0, 0.0, 0.0], 0, False),
+        ([1.0, 2.0, 0.0], [0.1, 0.1, 2.0], 1, False),
+        ([1.0, 2.0, 0.0], [0.1, 0.1, math.inf], 1, False),
+        ([1.0, 2.0, 0.0], [0.1, math.nan, 0.1], 1, False),
+        ([1.0, math.inf, 0.0], [0.1, 0.1, 0.1], 1, False),
+    ],
+)
+def test_only_a_margin_above_both_errors_is_certain(
+    logits: list[float], errors: list[float], action: int, certain: bool
+) -> None:
+    found, sure = certify(np.array([logits]), np.array([errors]), ALL)
+    assert (found.tolist(), sure.tolist()) == ([action], [certain])
+
+
+def test_a_logit_that_is_no_number_is_never_certain() -> None:
+    _, sure = certify(np.array([[1.0, math.nan, 0.0]]), np.full((1, 3), 0.1), ALL)
+    assert not sure.any()
+
+
+def test_of_two_outputs_that_are_alike_the_first_is_certain() -> None:
+    policy = network(np.random.default_rng(4), [5])
+    policy.weights[-1][2], policy.biases[-1][2] = policy.weights[-1][0], policy.biases[-1][0]
+    rivals = norms_of(policy).rivals
+    found, sure = certify(np.array([[2.0, 1.0, 2.0]]), np.full((1, 3), 0.1), rivals)
+    assert (rivals.tolist(), found.tolist(), sure.tolist()) == ([True, True, False], [0], [True])
+
+
+def test_norms_in_float32_make_up_for_what_is_lost_beside_a_large_number() -> None:
+    weight = np.full((1, 100_000), 1.7e-4, np.float32)  # whose square is lost beside 1
+    weight[0, :64] = 1.0
+
+    true = float(np.linalg.norm(weight.astype(np.float64)))
+    assert _row_norms(weight)[0] >= true
+
+
+def _bounds(
+    layers: list[Layer],
+    kind: np.dtype[np.floating],
+    relative: float = 0.0,
+    *,
+    hidden: float = 2.0,
+    seen: float = 1.0,
+    bias: float = 0.0,
+    kept: np.dtype[np.floating] = KINDS[1],
+) -> Floats:
+    """Of one logit, its head's row of norm 1."""
+    norms = Norms(layers, 1, np.ones(1), np.full(1, bias), np.array([True]))
+    sizes = np.full((1, len(layers)), hidden)
+    found: Floats = logit_errors(norms, relative, np.full(1, seen), sizes, kind=kind, kept=kept)[0]
+    return found
+
+
+NOTHING = Layer(1, 0.0, 0.0, 0.0)
+HEAD = 1 + 1 + 8  # roundings of a sum of one term
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_an_activation_rounds_counts(kind: np.dtype[np.floating]) -> None:
+    assert _bounds([NOTHING], kind)[0] >= (16 + HEAD) * rounding.ROUNDOFF[kind] * 2.0
+
+
+def test_what_keeping_sums_rounds_counts() -> None:
+    assert _bounds([NOTHING], KINDS[1], kept=KINDS[0])[0] >= 2.0**-24 * 2.0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_biases_are_rounded_too(kind: np.dtype[np.floating]) -> None:
+    large, roundoff = Layer(1, 0.0, 0.0, 1e3), rounding.ROUNDOFF[kind]
+    assert _bounds([large], kind, 1e-2)[0] >= 1e-2 * 1e3
+    assert _bounds([NOTHING, large], kind)[0] >= HEAD * roundoff * 1e3
+    assert _bounds([NOTHING], kind, bias=1e3)[0] >= HEAD * roundoff * 1e3
+    assert _bounds([], kind, 1e-2, bias=1e3)[0] >= 1e-2 * 1e3
+
+
+@pytest.mark.parametrize("layers", [[], [NOTHING], [NOTHING, NOTHING]])
+@pytest.mark.parametrize("kind", KINDS)
+def test_numbers_too_small_to_show_leave_a_bound(layers: list[Layer], kind: np.dtype[np.floating]) -> None:
+    assert _bounds(layers, kind, 1e-12, hidden=0.0, seen=0.0)[0] > 0.0
+
+
+def test_what_a_layer_rounds_counts_in_full() -> None:
+    first, second = Layer(1, 1.0, 1.0, 0.0), Layer(1000, 1.0, 500.0, 0.0)
+    longest = 125 + 8  # terms of a sum, and sums
+    assert _bounds([first, second], KINDS[0])[0] >= longest * 2.0**-24 * 500.0 * 2.0
+    assert _bounds([first, second], KINDS[1])[0] >= 2 * 1000 * 2.0**-53 * 500.0 * 2.0  # that of the definition, too
+
+
+def test_what_the_first_layer_is_off_passes_through_the_others() -> None:
+    found = _bounds([Layer(1, 1.0, 3.0, 0.0), Layer(1, 7.0, 9.0, 0.0)], KINDS[1], 1e-3)[0]
+    assert found >= 1.0005 * 7.0 * 1e-3 * 3.0  # something is left for what rounds in the bounds themselves
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_beyond_the_range_of_a_number_nothing_is_certain(kind: np.dtype[np.floating]) -> None:
+    huge = {np.dtype(np.float32): 1e38, np.dtype(np.float64): 1e300}[kind]
+    assert np.isinf(_bounds([Layer(1, 0.0, huge, 0.0), Layer(1, 0.0, 1.0, 0.0)], kind)).all()
+    assert np.isinf(_bounds([Layer(1, 0.0, 1.0, 0.0), Layer(1, 0.0, huge, 0.0)], kind)).all()
+
+
+def test_transforms_may_be_off_by_what_their_sums_may() -> None:
+    policy = network(np.random.default_rng(5), [4], window=40, n_market=5)
+    spectra = (128 + 18) * math.sqrt(128) + (40 + 18) * math.sqrt(40)
+    assert first_layer_error(policy, 128) >= math.sqrt(2) * (spectra + 2 * 5 + 128 + 20) * 2.0**-53
+    more = 4  # bias, account, weights and values converted
+    assert first_layer_error(policy, 0) >= 2 * (policy.obs_dim + more) * 2.0**-53

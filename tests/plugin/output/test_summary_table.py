@@ -1,0 +1,102 @@
+"""What the run says at its end and on its way, without a run."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import report_factory as factory
+
+from pytest_modelgate.core.planning.plan import WindowId
+from pytest_modelgate.plugin.output.progress import Estimate, duration
+from pytest_modelgate.plugin.output.summary_table import lay_out
+from pytest_modelgate.plugin.output.text import held_back_by, plain, tally, worst_first
+
+WORDS = ["INCOMPLETE", "DROP", "RETRAIN", "PAPER", "LIVE"]
+cells = st.tuples(
+    st.text(max_size=30), st.sampled_from(WORDS), *[st.text(alphabet="ab \x1b:é", max_size=20)] * 6
+)  # fmt: skip
+
+
+@settings(max_examples=40)
+@given(st.lists(cells, max_size=4), st.integers(20, 100))
+def test_the_table_always_fits_and_always_names_the_decision(rows: list[tuple[str, ...]], width: int) -> None:
+    title, *lines = lay_out(rows, width)
+
+    assert len(lines) == len(rows)
+    assert all(len(line) <= width and line.isascii() and line.isprintable() for line in (title, *lines))
+    assert all(row[1] in line for row, line in zip(rows, lines, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\x1b[31mred\n", "a\\x1b[31mred\\x0a"),
+        ("x ::error::y", "x :\\x3aerror:\\x3ay"),
+        ("x ##[error]y", "x #\\x23[error]y"),
+        ("modèle", "mod\\xe8le"),
+    ],
+)
+def test_no_text_moves_the_cursor_or_commands_a_runner(text: str, shown: str) -> None:
+    assert plain(text) == shown
+
+
+def test_worst_news_comes_first() -> None:
+    models = [
+        factory.judged("AAAUSD", drift=0.004),
+        factory.judged("BBBUSD", drift=0.004, sample="in-sample"),
+        factory.judged("CCCUSD", drift=-0.004),
+        factory.incomplete("DDDUSD"),
+        factory.incomplete("ABCUSD"),
+    ]
+
+    assert [judgement.word for judgement in models] == ["LIVE", "PAPER", "DROP", "INCOMPLETE", "INCOMPLETE"]
+    assert [item.plan.model.id[:3] for item in worst_first(models)] == ["ABC", "DDD", "CCC", "BBB", "AAA"]
+    assert tally(models) == "2 INCOMPLETE, 1 DROP, 1 PAPER, 1 LIVE"
+
+
+def test_what_holds_a_model_back_is_what_its_caps_say() -> None:
+    assert held_back_by(factory.judged("AAAUSD", drift=0.004)) == ()
+    assert held_back_by(factory.judged("BBBUSD", drift=0.004, sample="in-sample")) == ("unseen data",)
+    assert held_back_by(factory.judged("CCCUSD", drift=-0.004)) == ("folds",)
+    assert held_back_by(factory.incomplete("DDDUSD")) == ("no evidence",)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_estimate_follows_costs_not_counts() -> None:
+    clock = Clock()
+    short, long, last = (WindowId("M", name) for name in ("short", "long", "last"))
+    estimate = Estimate({short: 10, long: 80, last: 10}, clock)
+
+    clock.now += 5.0
+    assert estimate.done(short) == ""  # too early to tell
+    clock.now += 15.0
+    assert estimate.done(short) == "1 of 3 windows, about 3 min left"  # 20 s for 10 of 100
+    clock.now += 5.0
+    assert estimate.done(long) == ""  # told a moment ago
+    clock.now += 65.0
+    assert estimate.done(long) == "2 of 3 windows, about 10 s left"
+    clock.now += 100.0
+    assert estimate.done(last) == ""  # nothing is left
+
+
+def test_nothing_to_do_needs_no_estimate() -> None:
+    clock = Clock()
+    estimate = Estimate({}, clock)
+    clock.now += 1000.0
+    assert estimate.done(WindowId("M", "fold1of5")) == ""
+
+
+def test_durations_are_told_as_people_tell_them() -> None:
+    assert [duration(seconds) for seconds in (0.2, 89, 90, 5390, 5400)] == [
+        "1 s",
+        "89 s",
+        "2 min",
+        "1 h 30 min",
+        "1 h 30 min",
+    ]

@@ -1,0 +1,168 @@
+"""The page as text, made of evidence alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from support import report_factory as factory
+
+from pytest_modelgate.adapters.drawing import charts as pictures
+from pytest_modelgate.adapters.verdict.writer import make_verdict
+from pytest_modelgate.core.config.settings import Settings
+from pytest_modelgate.core.decision.judgement import Judgement
+from pytest_modelgate.core.evidence.records import WindowEvidence
+from pytest_modelgate.core.planning.plan import Plan
+from pytest_modelgate.core.training.run import TrainingRun
+from pytest_modelgate.plugin.output.markdown import annotate, summary
+from pytest_modelgate.plugin.output.progress import Progress
+from pytest_modelgate.plugin.output.text import plain
+from pytest_modelgate.plugin.report.page import render
+
+SCRIPT = "<script>alert(1)</script>"
+CONFIG: Any = SimpleNamespace(invocation_params=SimpleNamespace(args=("--model-archive=a b.zip", f"-k{SCRIPT}")))
+
+
+def run_of(judgements: Sequence[Judgement], name: str = "a.zip", **settings: Any) -> Any:
+    """What a page is made from."""
+    chosen = Settings(archive=Path(name), output=Path("o"), cassettes=Path("c"), **settings)
+    training = TrainingRun(name, factory.AS_OF, tuple(item.plan.model for item in judgements))
+    plan = Plan(training, factory.AS_OF, tuple(item.plan for item in judgements), 1)
+    verdict = make_verdict(
+        archive_sha256="ab" * 32,
+        plan=plan,
+        settings=chosen,
+        profile=factory.PROFILE,
+        judgements=judgements,
+        ledger=None,
+        champion=None,
+        unfinished="",
+        run={},
+    )
+    gate = SimpleNamespace(plan=plan, profile=factory.PROFILE, selected=frozenset())
+    return SimpleNamespace(
+        settings=chosen,
+        gate=gate,
+        judgements=judgements,
+        verdict=verdict,
+        archive_name=plain(name),
+        windows=plan.windows,
+        reusable=frozenset(),
+    )
+
+
+EARNS = factory.judged("UNIUSD", drift=0.004)
+
+
+def test_the_same_evidence_gives_the_same_page() -> None:
+    assert render(CONFIG, run_of([EARNS])) == render(CONFIG, run_of([EARNS]))
+
+
+def test_twenty_models_stay_under_three_megabytes() -> None:
+    models = [factory.judged(f"AA{letter}USD", drift=0.001) for letter in "ABCD"]
+    page = render(CONFIG, run_of(models))
+
+    assert page.count("<svg ") == 6 * len(models)
+    assert len(page.encode()) * 20 / len(models) < 2_300_000  # pytest-html's own part of 400 tests takes 0.5 MB
+
+
+def test_texts_from_archive_checkpoint_and_command_line_are_text() -> None:
+    plan = factory.plan_of("UNIUSD")
+    found = factory.evidence_of(plan, drift=0.004)
+    hostile = {
+        name: factory.renamed(item, member=SCRIPT, model_version=SCRIPT, feature_set=SCRIPT, parity_detail=SCRIPT)
+        if isinstance(item, WindowEvidence)
+        else item
+        for name, item in found.items()
+    }
+
+    page = render(CONFIG, run_of([factory.judgement_of(plan, hostile)], name=f"{SCRIPT}.zip"))
+
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;") == 5  # archive, command, member, version, features
+    assert "on" not in {name[:2] for name in re.findall(r"<[^>]*\s([a-z-]+)=", page)}
+
+
+def test_an_incomplete_model_says_what_is_missing_and_shows_what_is_there() -> None:
+    page = render(CONFIG, run_of([factory.incomplete("UNIUSD")]))
+
+    assert "<strong>Not complete:</strong> UNIUSD_1Hour: fold3of5 was not evaluated in this run" in page
+    assert "not measured</td>" in page
+    assert page.count("<svg ") == 5  # without the costs, which take every fold
+
+
+def test_a_picture_that_cannot_be_drawn_costs_neither_the_report_nor_its_figures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pictures, "tidy", lambda *_: 1 / 0)
+
+    page = render(CONFIG, run_of([EARNS]))
+
+    assert page.count("This picture could not be drawn") == 5
+    assert '<th scope="col">drawdown</th>' in page
+
+
+def test_the_summary_names_decisions_reasons_and_the_command() -> None:
+    text = summary(CONFIG, run_of([EARNS, factory.judged("LTCUSD", drift=-0.004)]))
+
+    assert text.index("| LTCUSD_1Hour | **DROP** |") < text.index("| UNIUSD_1Hour | **LIVE** |")
+    assert "1. 5 of 5 folds lost money" in text
+    assert "To reproduce: `pytest '--model-archive=a b.zip' '-k<script>alert(1)</script>'`" in text
+
+
+def test_annotations_stay_within_what_github_shows() -> None:
+    models = [factory.judged(f"AA{letter}USD", drift=-0.004) for letter in "ABCDEFGHIJKL"]
+    lines = annotate(run_of(models), {"GITHUB_ACTIONS": "true"})
+
+    assert len(lines) == 10
+    assert (
+        lines[-1] == "::error title=Model gate%3A more::3 more: AAJUSD_1Hour DROP, AAKUSD_1Hour DROP, AALUSD_1Hour DROP"
+    )
+    assert annotate(run_of(models), {}) == []
+
+
+def test_a_reason_cannot_command_a_runner() -> None:
+    hostile = replace(EARNS, decision=None, incomplete="x\n::add-mask::y ##[error]z")
+
+    (line,) = annotate(run_of([hostile]), {"GITHUB_ACTIONS": "true"})
+
+    assert line.count("::") == 2
+    assert "\n" not in line
+    assert "##[" not in line
+
+
+class Terminal:
+    verbosity = 0
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def write_line(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def report(test: str, **labels: str) -> Any:
+    properties = list({"model": "UNIUSD_1Hour", **labels}.items())
+    return SimpleNamespace(nodeid=f"model_tests/{test}", when="teardown", user_properties=properties)
+
+
+def test_a_long_run_tells_how_far_it_is() -> None:
+    terminal, now = Terminal(), [0.0]
+    config: Any = SimpleNamespace(pluginmanager=SimpleNamespace(get_plugin=lambda _: terminal))
+    progress = Progress(config, run_of([EARNS, factory.judged("LTCUSD", drift=0.0)]), lambda: now[0])
+
+    progress.pytest_runtest_logreport(report("test_gating.py::test_classification[UNIUSD_1Hour]", stage="gating"))
+    now[0] = 60.0
+    progress.pytest_runtest_logreport(report("test_walk_forward.py::test_fold[UNIUSD_1Hour-fold1of5]"))
+    now[0] = 600.0
+    progress.pytest_runtest_logreport(report("test_decision.py::test_decision[UNIUSD_1Hour]", stage="decision"))
+
+    assert terminal.lines == [
+        "model gate: 1 of 14 windows, about 21 min left",
+        "model gate: 7 of 14 windows, about 10 min left",
+    ]

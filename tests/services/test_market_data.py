@@ -1,0 +1,161 @@
+"""From cassettes to the bars a model is judged on."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from marketsim.server import serve
+from support.market_factory import random_walk, recorder, request_for, series_key
+
+from pytest_modelgate.adapters.cassettes.files import path_of, read_cassette, write_cassette
+from pytest_modelgate.core.config.profiles import MarketDataLimits
+from pytest_modelgate.core.config.settings import Sessions, Settings
+from pytest_modelgate.core.market.bars import Timeframe
+from pytest_modelgate.core.market.requests import MarketRequest
+from pytest_modelgate.errors import MarketDataError
+from pytest_modelgate.services.market_data import MarketSeries, load_series, replay_bars
+
+FRAME = random_walk("2024-07-01", 24 * 7)  # a week with an early close on the 3rd and a holiday on the 4th
+LIMITS = MarketDataLimits(
+    warn_missing=0.02, max_missing=0.20, warn_zero_volume=0.05, max_zero_volume=0.20, warn_jump=0.25, max_splits=0
+)
+PRICES = ["open", "high", "low", "close"]
+COMMAND = "modelgate record X.zip --feed iex"
+
+
+def load(
+    folder: Path, request: MarketRequest, timeframe: Timeframe = Timeframe.HOUR_1, sessions: Sessions = "regular"
+) -> MarketSeries:
+    settings = Settings(
+        archive=Path("X.zip"), output=folder, cassettes=folder, sessions=sessions, record_command=COMMAND
+    )
+    return load_series(request, timeframe, (), LIMITS, settings)
+
+
+def record(folder: Path, request: MarketRequest, frame: pd.DataFrame) -> None:
+    timeframe = request.timeframe
+    with serve({series_key(request.instrument.symbol, timeframe): frame}) as server:
+        recorder(folder, server).record(request)
+
+
+def test_a_stock_is_recorded_whole_and_judged_by_session(tmp_path: Path) -> None:
+    request = request_for("AAPL", FRAME)
+    record(tmp_path, request, FRAME)
+
+    assert replay_bars(request, tmp_path).frame.equals(FRAME)
+    regular = load(tmp_path, request)
+    assert (len(regular.bars), regular.quality.expected, regular.quality.missing) == (3 * 7 + 4, 25, 0)
+
+
+def test_extended_sessions_have_more_bars_of_which_only_regular_ones_are_expected(tmp_path: Path) -> None:
+    request = request_for("AAPL", FRAME)
+    record(tmp_path, request, FRAME)
+
+    extended = load(tmp_path, request, sessions="extended")
+
+    assert len(extended.bars) > 25
+    assert (extended.quality.expected, extended.quality.missing) == (25, 0)
+
+
+def test_four_hours_of_a_stock_are_made_of_quarter_hours_from_the_open(tmp_path: Path) -> None:
+    frame = random_walk("2024-07-01", 4 * 24 * 5)
+    frame.index = pd.date_range("2024-07-01", periods=len(frame), freq="15min", tz="UTC", unit="ns")
+    request = request_for("GOOGL", frame, Timeframe.MIN_15)
+    record(tmp_path, request, frame)
+
+    judged = load(tmp_path, request, Timeframe.HOUR_4)
+
+    starts = judged.bars.index.tz_convert("America/New_York")
+    assert [f"{start:%d %H:%M}" for start in starts] == [
+        *("01 09:30", "01 13:30", "02 09:30", "02 13:30"),
+        *("03 09:30", "05 09:30", "05 13:30"),
+    ]
+    assert judged.bars.timeframe is Timeframe.HOUR_4
+    assert judged.quality.missing == 0
+
+
+def test_days_of_crypto_are_taken_as_they_are(tmp_path: Path) -> None:
+    frame = random_walk("2024-07-01", 30)
+    frame.index = pd.date_range("2024-07-01 05:00", periods=30, freq="D", tz="UTC", unit="ns")
+    request = replace(request_for("BTCUSD", frame, Timeframe.DAY_1), first=pd.Timestamp("2024-07-01", tz="UTC"))
+    record(tmp_path, request, frame)
+
+    judged = load(tmp_path, request, Timeframe.DAY_1)
+
+    assert judged.bars.frame.equals(frame)
+    assert (judged.quality.expected, judged.quality.missing) == (30, 0)
+
+
+def test_bars_that_cannot_carry_a_verdict_are_refused_with_their_figures(tmp_path: Path) -> None:
+    silent = FRAME.assign(volume=[0.0] * 40 + [5.0] * 128)
+    request = request_for("BTCUSD", silent)
+    record(tmp_path, request, silent)
+
+    with pytest.raises(
+        MarketDataError, match=r"BTCUSD 1Hour: 40 of 168 bars .* without a trade .23\.8%., more than 20%"
+    ):
+        load(tmp_path, request)
+
+
+def test_a_split_in_raw_prices_is_found_and_its_remedy_named(tmp_path: Path) -> None:
+    split = FRAME.assign(**{name: FRAME[name].where(FRAME.index < FRAME.index[24], FRAME[name] / 4) for name in PRICES})
+    request = request_for("AAPL", split, adjustment="raw")
+    record(tmp_path, request, split)
+
+    with pytest.raises(MarketDataError, match=r"split of 4:1 on 2024-07-02\. Record and judge adjusted prices"):
+        load(tmp_path, request)
+
+
+def test_a_series_that_ends_early_is_missing_its_end(tmp_path: Path) -> None:
+    request = request_for("BTCUSD", FRAME)
+    record(tmp_path, request, FRAME.iloc[:-30])
+
+    assert load(tmp_path, request).quality.missing == 30
+
+
+def test_what_was_never_recorded_names_the_request_and_the_command_that_records_it(tmp_path: Path) -> None:
+    with pytest.raises(MarketDataError) as caught:
+        load(tmp_path, request_for("AAPL", FRAME))
+
+    told = str(caught.value)
+    assert "AAPL 1Hour from 2024-07-01 00:00 to 2024-07-07 23:00 UTC, feed sip, all" in told
+    assert f"no cassette {tmp_path / path_of(request_for('AAPL', FRAME))}" in told
+    assert told.endswith(f"{COMMAND}.")
+
+
+def test_recordings_of_other_windows_are_counted(tmp_path: Path) -> None:
+    record(tmp_path, request_for("BTCUSD", FRAME.iloc[:100]), FRAME)
+
+    with pytest.raises(MarketDataError, match="only 1 of other windows"):
+        load(tmp_path, request_for("BTCUSD", FRAME))
+
+
+def test_an_altered_cassette_names_the_command_that_records_it_again(tmp_path: Path) -> None:
+    request = request_for("BTCUSD", FRAME)
+    record(tmp_path, request, FRAME)
+    text = read_cassette(tmp_path, path_of(request))
+    (tmp_path / path_of(request)).write_bytes(gzip.compress(text.replace("100.0", "999.0", 1).encode(), mtime=0))
+
+    with pytest.raises(MarketDataError, match=f"was altered.*{COMMAND}"):
+        load(tmp_path, request)
+
+
+def test_two_cassettes_that_disagree_are_refused(tmp_path: Path) -> None:
+    record(tmp_path, request_for("BTCUSD", FRAME.iloc[:100]), FRAME)
+    record(tmp_path, request_for("BTCUSD", FRAME), FRAME)
+    tail = replace(request_for("BTCUSD", FRAME), first=FRAME.index[99])
+    document = json.loads(read_cassette(tmp_path, path_of(tail)))
+    page = json.loads(document["interactions"][0]["response"]["body"]["string"])
+    page["bars"]["BTC/USD"][0]["c"] += 1.0
+    document["interactions"][0]["response"]["body"]["string"] = json.dumps(page)
+    facts = json.loads((tmp_path / "manifest.json").read_text())["cassettes"][path_of(tail)]
+    facts.pop("sha256")
+    write_cassette(tmp_path, path_of(tail), json.dumps(document), facts)
+
+    with pytest.raises(MarketDataError, match=r"disagree about the bar of 2024-07-05 03:00 UTC.*--record-mode all"):
+        load(tmp_path, request_for("BTCUSD", FRAME))

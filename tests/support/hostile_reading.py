@@ -1,0 +1,149 @@
+"""What reading something hostile may end in: a reading, or one clear error. Everything else is a fault."""
+
+from __future__ import annotations
+
+import faulthandler
+import io
+import os
+import sys
+import tempfile
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from support.hostile_checkpoints import HONEST
+from support.hostile_summaries import BARE
+from support.hostile_zips import DEFLATED, Member, Zip
+
+from pytest_modelgate.adapters.archive import open_archive
+from pytest_modelgate.adapters.checkpoint import load_checkpoint
+from pytest_modelgate.core.training.run import Declared
+from pytest_modelgate.errors import GateError
+
+SUMMARY = b"training_summary_20241227_211819.json"
+MODEL = b"models/rl_symbols/UNIUSD_1Hour.pt"
+NAME = "Alpaca_trading_trained_20241227_211819.zip"
+_MEMORY = 1 << 30  # beyond what the process had before it read anything
+_HANGS_S = 60.0  # of a clock on the wall, on a machine that may have other work
+_RUNS = {"os.system", "os.exec", "os.posix_spawn", "os.fork", "os.spawn", "subprocess.Popen", "pty.spawn"}
+_REACHES = {"socket.connect", "socket.bind", "socket.getaddrinfo", "urllib.Request", "ctypes.dlopen"}
+_CHANGES = {"os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "shutil.rmtree"}
+
+
+class Watch:
+    """Sees what the process does while something hostile is read, by Python's own audit events.
+
+    Attributes:
+        seen: what must not be.
+    """
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.folder: Path | None = None
+        sys.addaudithook(self._hear)
+
+    def _hear(self, event: str, details: tuple[Any, ...]) -> None:
+        if self.folder is None:
+            return
+        if event in _RUNS | _REACHES or (event == "import" and details[0].startswith(("hostile_canary", "alpaca_"))):
+            self.seen.append(f"{event} {str(details)[:80]}")
+        elif (event in _CHANGES or _writes(event, details)) and not self._is_inside(details[0]):
+            self.seen.append(f"{event} {str(details)[:120]}")
+
+    def _is_inside(self, path: object) -> bool:
+        return os.fsdecode(str(path)).startswith((str(self.folder), os.devnull))
+
+
+def _writes(event: str, details: tuple[Any, ...]) -> bool:
+    if event != "open" or not isinstance(details[0], str | bytes) or not isinstance(details[2], int):
+        return False
+    return bool(details[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC))
+
+
+WATCH = Watch()
+
+
+def honest_zip(summary: bytes = b"", checkpoint: bytes = b"weights") -> Zip:
+    """An archive as it should be."""
+    import json
+
+    return Zip((Member(SUMMARY, summary or json.dumps(BARE).encode(), DEFLATED), Member(MODEL, checkpoint)))
+
+
+def read_archive(content: bytes) -> str:
+    """Read an archive with all that is in it; what became of it."""
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / NAME
+        path.write_bytes(content)
+        return _watched(lambda: _archive(path), Path(place))
+
+
+def read_checkpoint(content: bytes) -> str:
+    """Read a checkpoint; what became of it."""
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "model.pt"
+        path.write_bytes(content)
+        return _watched(lambda: _checkpoint(path), Path(place))
+
+
+def limit_memory() -> None:
+    """Let this process have as much more memory as reading something may take, and none beyond that."""
+    import resource
+
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    most = pages * resource.getpagesize() + _MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
+def _watched(read: Any, folder: Path) -> str:
+    WATCH.folder = folder
+    faulthandler.dump_traceback_later(_HANGS_S, exit=True)  # whatever hangs, also inside of C
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of others' code, whose words are not for the gate's users
+            read()
+        told = "read"
+    except GateError as error:
+        told = str(error)
+        assert told.isascii(), ascii(told)
+        assert told.isprintable(), ascii(told)
+        assert len(told) < 1200, told
+        assert "weights_only" not in told
+        assert "Traceback" not in told
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+        WATCH.folder = None
+    seen, WATCH.seen = WATCH.seen, []
+    assert not seen, seen
+    return told
+
+
+def _archive(path: Path) -> None:
+    with open_archive(path) as archive:
+        for model in archive.run.models:
+            if model.checkpoint is not None:
+                copy, digest = archive.checkpoint_file(model.checkpoint, path.parent / "scratch")
+                assert copy.parent == path.parent / "scratch"
+                assert archive.checkpoint_sha256(model.checkpoint) == digest
+                with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as other:  # Python reads the very same
+                    assert other.read(model.checkpoint.member) == copy.read_bytes()
+
+
+def _checkpoint(path: Path) -> None:
+    loaded = load_checkpoint(
+        path,
+        where="checkpoint X.pt",
+        activation=None,
+        feature_set=None,
+        declared=Declared(),
+        trainer_packages=("alpaca_trading",),
+    )
+    width = loaded.facts.n_features * loaded.facts.window
+    with np.errstate(all="ignore"):
+        assert loaded.policy.logits_of(np.zeros((2, width))).shape == (2, loaded.facts.n_actions)
+    assert "\n" not in str(loaded.facts)
+
+
+assert read_checkpoint(HONEST) == "read"  # also imports all that torch puts off, which is none of a bad file's doing

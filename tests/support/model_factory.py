@@ -1,0 +1,85 @@
+"""Small made-up models for tests: policies whose behaviour is known because their weights were written by hand."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from pytest_modelgate.core.features.reference import REFERENCE
+from pytest_modelgate.core.policy.mlp import ACTIONS
+
+WINDOW = 2
+APPROVED = {
+    "fitness_score": [0.5, 0.8],
+    "profit_factor": [1.5, 2.5],
+    "consistency": [0.8, 0.9],
+    "max_drawdown": [0.2, 0.08],
+}
+REVIEW = APPROVED | {"fitness_score": [0.5, 0.6]}
+DROP = APPROVED | {"profit_factor": [1.5, 0.9]}
+
+
+def constant_policy(action: str, n_actions: int = 3) -> dict[str, torch.Tensor]:
+    """Always the same action."""
+    bias = torch.zeros(n_actions)
+    bias[ACTIONS[n_actions].index(action)] = 1.0
+    inputs = WINDOW * len(REFERENCE.columns)
+    return _network(torch.zeros(1, inputs), torch.zeros(n_actions, 1), bias)
+
+
+def follow(feature: str, n_actions: int = 3) -> dict[str, torch.Tensor]:
+    """BUY where a feature of the last bar is clearly above zero, SELL where it is clearly below, else HOLD."""
+    first = torch.zeros(WINDOW, len(REFERENCE.columns))
+    first[-1, REFERENCE.columns.index(feature)] = 50.0
+    head = torch.zeros(n_actions, 1)
+    head[1], head[2] = 1.0, -1.0
+    bias = torch.zeros(n_actions)
+    bias[0] = 0.5
+    return _network(first.reshape(1, -1), head, bias)
+
+
+def _network(first: torch.Tensor, head: torch.Tensor, bias: torch.Tensor) -> dict[str, torch.Tensor]:
+    return {
+        "trunk.0.weight": first,
+        "trunk.0.bias": torch.zeros(len(first)),
+        "policy_head.weight": head,
+        "policy_head.bias": bias,
+        "value_head.weight": torch.zeros(1, len(first)),
+        "value_head.bias": torch.zeros(1),
+    }
+
+
+def checkpoint(policy: Mapping[str, torch.Tensor], **changes: Any) -> bytes:
+    """The bytes of a .pt file of generation 2.3.0; ``changes`` replace its entries."""
+    features = len(REFERENCE.columns)
+    contents = {
+        "policy_state_dict": dict(policy),
+        "optimizer_state_dict": {},
+        "global_step": 1,
+        "config": None,
+        "model_version": "2.3.0",
+        "n_features": features,
+        "n_actions": 3,
+        "obs_dim": features * WINDOW,
+        "action_meanings": dict(enumerate(ACTIONS[3])),
+        "min_trader_version": "2.3.0",
+    }
+    buffer = io.BytesIO()
+    torch.save(contents | changes, buffer)
+    return buffer.getvalue()
+
+
+def waves(hours: int, slope: float = 0.003) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Log returns that rise and fall in turn, for 24 to 96 hours each: shifted, an even wave would look alike."""
+    lengths = np.random.default_rng(4).integers(24, 97, hours // 24 + 1)
+    phase = np.repeat(np.arange(len(lengths)) % 2, lengths)[:hours]
+    return np.where(phase == 0, slope, -slope)
+
+
+def history(values: Mapping[str, Sequence[float]], **changes: Sequence[float]) -> dict[str, list[float]]:
+    """A validation history with some metrics replaced."""
+    return {metric: list(series) for metric, series in {**values, **changes}.items()}

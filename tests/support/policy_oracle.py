@@ -1,0 +1,82 @@
+"""Random networks, and the straightforward way to their actions: one full observation, one forward pass, per bar."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import strategies as st
+
+from pytest_modelgate.core.policy.mlp import ACTIVATIONS, MlpPolicy
+from pytest_modelgate.core.typing import Actions, Floats
+
+
+def network(
+    chance: np.random.Generator,
+    hidden: list[int],
+    *,
+    window: int = 4,
+    n_market: int = 3,
+    n_account: int = 0,
+    n_actions: int = 3,
+    activation: str = "tanh",
+) -> MlpPolicy:
+    """Weights in float32, as in a checkpoint, of about the size that training begins with."""
+    sizes = [window * (n_market + n_account), *hidden, n_actions]
+    weights = [
+        (chance.normal(size=(out, into)) * 1.5 / np.sqrt(into)).astype(np.float32) for into, out in pairwise(sizes)
+    ]
+    biases = [(0.1 * chance.normal(size=out)).astype(np.float32) for out in sizes[1:]]
+    return MlpPolicy(weights, biases, activation, n_market, n_account, window)
+
+
+@st.composite
+def networks(draw: st.DrawFn, longest: int = 200) -> tuple[MlpPolicy, np.random.Generator]:
+    """One to five layers; small windows as often as large ones."""
+    chance = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    policy = network(
+        chance,
+        draw(st.lists(st.integers(1, 150), max_size=4)),
+        window=draw(st.one_of(st.integers(1, 12), st.integers(13, longest))),
+        n_market=draw(st.integers(1, 8)),
+        n_account=draw(st.sampled_from([0, 3, 6])),
+        n_actions=draw(st.sampled_from([3, 7])),
+        activation=draw(st.sampled_from(ACTIVATIONS)),
+    )
+    return policy, chance
+
+
+def market_for(policy: MlpPolicy, chance: np.random.Generator, windows: int) -> Floats:
+    """Features of so many windows, some columns of them constant."""
+    market: Floats = chance.normal(size=(policy.window + windows - 1, policy.n_market))
+    market[:, chance.random(policy.n_market) < 0.2] = 0.25
+    return market
+
+
+def observation(market: Floats, account: Floats) -> Floats:
+    """One flat observation of the rows of a window."""
+    return np.concatenate([np.concatenate([row, account]) for row in market])
+
+
+def _activated(name: str, values: Floats) -> Floats:
+    if name == "tanh":
+        return np.tanh(values)
+    below = np.exp(np.minimum(values, 0.0)) - 1.0 if name == "elu" else np.zeros_like(values)
+    return np.where(values > 0, values, below)
+
+
+def plain_logits(policy: MlpPolicy, seen: Floats) -> Floats:
+    """One forward pass in float64."""
+    values = seen
+    for number, (weight, bias) in enumerate(zip(policy.weights, policy.biases, strict=True)):
+        if number:
+            values = _activated(policy.activation, values)
+        values = weight.astype(np.float64) @ values + bias.astype(np.float64)
+    return values
+
+
+def plain_actions(policy: MlpPolicy, market: Floats, account: Floats) -> Actions:
+    """The largest logit at the end of every window, the lowest index on ties."""
+    windows = [market[first : first + policy.window] for first in range(len(market) - policy.window + 1)]
+    found = [int(np.argmax(plain_logits(policy, observation(seen, account)))) for seen in windows]
+    return np.array(found, dtype=np.int64)

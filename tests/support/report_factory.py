@@ -1,0 +1,140 @@
+"""Evidence of models made up for reports: no torch, no cassettes, no run of the gate."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pytest_modelgate.adapters.config_files.profiles import load_profile
+from pytest_modelgate.core.backtest.attribution import Track
+from pytest_modelgate.core.backtest.metrics import FoldResult, Metrics
+from pytest_modelgate.core.config.settings import Settings
+from pytest_modelgate.core.decision.judgement import Judgement, judge
+from pytest_modelgate.core.evidence.records import (
+    BarFigures,
+    CheckpointEvidence,
+    Evidence,
+    IntegrityEvidence,
+    MarketEvidence,
+    WindowEvidence,
+)
+from pytest_modelgate.core.integrity.check import CHECKS, Check, NoiseDraw
+from pytest_modelgate.core.market.bars import Instrument, Timeframe
+from pytest_modelgate.core.market.quality import Quality
+from pytest_modelgate.core.market.windows import Window
+from pytest_modelgate.core.planning.plan import INTEGRITY, ModelPlan, make_plan
+from pytest_modelgate.core.training.run import TrainedModel, TrainingRun
+
+AS_OF = pd.Timestamp("2024-12-27T21:00Z")
+PROFILE = load_profile("2.4.5")
+QUALITY = Quality(9165, 0, 0, 3, 0, 0, 0.1, "2024-08-05T00:00:00+00:00", (), (), ())
+HISTORY = {
+    "fitness_score": (0.2, 0.9, 0.95, 0.8),
+    "profit_factor": (1.0, 2.0, 2.2, 2.1),
+    "consistency": (0.5, 0.9, 0.9, 0.9),
+    "max_drawdown": (0.2, 0.1, 0.07, 0.06),
+}
+
+
+def plan_of(symbol: str, history: dict[str, tuple[float, ...]] | None = None) -> ModelPlan:
+    model = TrainedModel(Instrument.parse(symbol), Timeframe.HOUR_1, history or HISTORY, None)
+    run = TrainingRun("a.zip", AS_OF, (model,))
+    (plan,) = make_plan(run, Settings(archive=Path("a.zip"), output=Path("o"), cassettes=Path("c")), PROFILE).models
+    return plan
+
+
+def window_evidence(
+    model: str, window: Window, *, drift: float, sample: str = "out-of-sample", held: Sequence[float] | None = None
+) -> WindowEvidence:
+    """Hourly bars, by default with a position in 30 of every 50 of them, in which the market earns ``drift`` a bar."""
+    bars = int((window.end - window.start) / pd.Timedelta(hours=1))
+    chance = np.random.default_rng(int(hashlib.sha256(f"{model}{window.name}".encode()).hexdigest()[:8], 16))
+    pattern = 0.3 * (np.arange(bars) % 50 < 30) if held is None else held
+    position = np.array(pattern, dtype=np.float64)
+    move = np.asarray(chance.normal(0.0, 0.004, bars) + drift * np.sign(position), dtype=np.float64)
+    costs = 0.0005 * np.abs(np.diff(np.sign(position), prepend=0.0))
+    zeros = np.zeros(bars)
+    carried = np.concatenate([[0.0], position[:-1]])
+    returns = np.asarray(position * move - 2 * costs, dtype=np.float64)
+    track = Track(returns, carried, position, zeros, move, costs, costs)
+    equity = 100_000.0 * np.concatenate([[1.0], np.cumprod(1.0 + returns)])
+    sharpe = float(returns.mean() / returns.std(ddof=1)) if returns.any() else float("nan")
+    peak = np.maximum.accumulate(equity)
+    trades = int(np.sum(np.diff(np.sign(position), prepend=0.0) > 0))
+    metrics = Metrics(
+        float(equity[-1] / equity[0] - 1.0),
+        float(((peak - equity) / peak).max()),
+        sharpe,
+        sharpe * 8760**0.5,
+        1.8 if drift > 0 else 0.6,
+        0.6,
+        trades,
+        0.2,
+        0.6,
+        12.0,
+        float(equity.min()),
+        bars,
+        8760.0,
+    )
+    start = int(window.start.timestamp())
+    return WindowEvidence(
+        model=model,
+        window=window.name,
+        start=window.start.isoformat(),
+        end=window.end.isoformat(),
+        sample=sample,
+        checkpoint=CheckpointEvidence(
+            f"models/rl_symbols/{model}.pt", "ab" * 32, "2.3.0", None, "reference-v1", "tanh", (8,), 100, 53, 3,
+            "proven", "all of it",
+        ),
+        market=MarketEvidence(
+            model.partition("_")[0], "1Hour", "us", "raw", "2023-11-01T00:00:00+00:00", "2024-12-27T20:00:00+00:00",
+            9165, "cd" * 32, QUALITY,
+        ),
+        metrics=metrics,
+        equity=tuple(equity.tolist()),
+        bars=BarFigures.of(track),
+        delayed=FoldResult.of(metrics),
+        refused={},
+        times=tuple(range(start, start + 3600 * bars, 3600)),
+        first_open=100.0,
+    )  # fmt: skip
+
+
+def evidence_of(plan: ModelPlan, *, drift: float, sample: str = "out-of-sample") -> dict[str, Evidence]:
+    """Of every window a plan asks for."""
+    model = plan.model.id
+    windows = (plan.backtest, *plan.folds)
+    found: dict[str, Evidence] = {
+        window.name: window_evidence(model, window, drift=drift, sample=sample) for window in windows
+    }
+    folds = tuple(FoldResult.of(item.metrics) for item in found.values() if isinstance(item, WindowEvidence))[1:]
+    noise = (NoiseDraw("prices", 0.1, folds), NoiseDraw("weights", 0.05, folds))
+    checks = tuple(Check(name, "pass", "Fine.") for name in CHECKS)
+    return {**found, INTEGRITY: IntegrityEvidence(model, INTEGRITY, checks, noise)}
+
+
+def judgement_of(plan: ModelPlan, found: dict[str, Evidence]) -> Judgement:
+    return judge(plan, PROFILE, "proven", found.get, 1)
+
+
+def judged(symbol: str, *, drift: float, sample: str = "out-of-sample") -> Judgement:
+    plan = plan_of(symbol)
+    return judgement_of(plan, evidence_of(plan, drift=drift, sample=sample))
+
+
+def incomplete(symbol: str) -> Judgement:
+    plan = plan_of(symbol)
+    found = evidence_of(plan, drift=0.001)
+    found.pop("fold3of5")
+    return judgement_of(plan, found)
+
+
+def renamed(evidence: WindowEvidence, **facts: str) -> WindowEvidence:
+    """With other texts in its checkpoint, as a stranger might choose them."""
+    return replace(evidence, checkpoint=replace(evidence.checkpoint, **facts))  # type: ignore[arg-type]
