@@ -49,13 +49,13 @@ def rows() -> list[Row]:
 
 def market() -> tuple[Bars, list[int]]:
     """A year of hours, and what is decided at each; flat long before the end."""
-    chance = np.random.default_rng(1)
-    close = 100.0 * np.exp(np.cumsum(chance.normal(0.0, 0.008, BARS)))
-    opened = np.concatenate([[100.0], close[:-1]]) * np.exp(chance.normal(0.0, 0.001, BARS))
+    rng = np.random.default_rng(1)
+    close = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.008, BARS)))
+    opened = np.concatenate([[100.0], close[:-1]]) * np.exp(rng.normal(0.0, 0.001, BARS))
     high, low = np.maximum(opened, close), np.minimum(opened, close)
     frame = pd.DataFrame(dict(zip(COLUMNS, (opened, high, low, close, np.ones(BARS)), strict=True)))
     frame.index = pd.date_range("2023-01-01", periods=BARS, freq="h", tz="UTC", unit="ns")
-    actions = chance.choice(3, BARS, p=[0.6, 0.2, 0.2])
+    actions = rng.choice(3, BARS, p=[0.6, 0.2, 0.2])
     actions[0], actions[-60:] = 0, 0
     actions[-60:-20] = 2  # SELL until nothing is left
     return Bars(Instrument.parse("BTCUSD"), Timeframe.HOUR_1, frame), actions.tolist()

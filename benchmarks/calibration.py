@@ -32,13 +32,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_modelgate.adapters.config_files.profiles import load_profile
-from pytest_modelgate.core.backtest.attribution import Track
+from pytest_modelgate.core.backtest.attribution import BarAttribution
 from pytest_modelgate.core.backtest.metrics import FoldResult, Metrics, sharpe_ratio
 from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.decision.backtest_sanity import Sanity, judge_backtest
 from pytest_modelgate.core.decision.decision import decide
-from pytest_modelgate.core.decision.proofs import FoldTrack, prove
+from pytest_modelgate.core.decision.proofs import FoldAttribution, prove
 from pytest_modelgate.core.training.gating import Classification
 
 Floats = NDArray[np.float64]
@@ -121,25 +121,25 @@ class Paths:
         return self.held * self.market - self.costs
 
 
-def simulate(scenario: Scenario, chance: np.random.Generator, paths: int, shape: tuple[int, int], cost: float) -> Paths:
+def simulate(scenario: Scenario, rng: np.random.Generator, paths: int, shape: tuple[int, int], cost: float) -> Paths:
     """Draw markets and the positions of policies in them, over ``shape``: days and folds."""
     bars, folds = shape[0] * 24, shape[1]
     volatility = VOLATILITY / math.sqrt(HOURS)
-    base = _innovations(chance, paths, bars) * volatility + scenario.drift * VOLATILITY / HOURS
-    best = _candidate(scenario, chance, base, cost, folds)
+    base = _innovations(rng, paths, bars) * volatility + scenario.drift * VOLATILITY / HOURS
+    best = _candidate(scenario, rng, base, cost, folds)
     for _ in range(scenario.candidates - 1):
-        other = _candidate(scenario, chance, base, cost, folds)
+        other = _candidate(scenario, rng, base, cost, folds)
         better = np.log1p(other.returns).sum(axis=1) > np.log1p(best.returns).sum(axis=1)
         best = Paths(*(np.where(better[:, None], getattr(other, name), getattr(best, name)) for name in vars(best)))
     return best
 
 
-def _innovations(chance: np.random.Generator, paths: int, bars: int) -> Floats:
+def _innovations(rng: np.random.Generator, paths: int, bars: int) -> Floats:
     """Unit variance; fat tails, and a volatility that wanders by a third around its mean over about four days."""
-    shocks = chance.standard_t(5, (paths, bars)) / math.sqrt(5 / 3)
+    shocks = rng.standard_t(5, (paths, bars)) / math.sqrt(5 / 3)
     memory, wander = math.exp(-1 / 96), 0.35
-    drive = chance.normal(0.0, wander * math.sqrt(1 - memory**2), (paths, bars))
-    drive[:, 0] = chance.normal(0.0, wander, paths)
+    drive = rng.normal(0.0, wander * math.sqrt(1 - memory**2), (paths, bars))
+    drive[:, 0] = rng.normal(0.0, wander, paths)
     state = np.empty_like(drive)
     level = np.zeros(paths)
     for bar in range(bars):
@@ -148,9 +148,9 @@ def _innovations(chance: np.random.Generator, paths: int, bars: int) -> Floats:
     return shocks * np.exp(state - wander**2)
 
 
-def _candidate(scenario: Scenario, chance: np.random.Generator, base: Floats, cost: float, folds: int) -> Paths:
+def _candidate(scenario: Scenario, rng: np.random.Generator, base: Floats, cost: float, folds: int) -> Paths:
     paths, bars = base.shape
-    inside = _spells(chance, paths, bars, scenario.inside, scenario.outside)
+    inside = _spells(rng, paths, bars, scenario.inside, scenario.outside)
     share = scenario.inside / (scenario.inside + scenario.outside)
     market = base
     if not scenario.drift:
@@ -169,15 +169,15 @@ def _candidate(scenario: Scenario, chance: np.random.Generator, base: Floats, co
     if scenario.lucky:
         fold = bars // folds
         gift = LUCK * SIZE * math.sqrt(share * fold) * VOLATILITY / math.sqrt(HOURS)
-        lucky = chance.integers(folds, size=(paths, 1))
+        lucky = rng.integers(folds, size=(paths, 1))
         there = np.arange(bars) * folds // bars == lucky
         market = market + there * (held > 0) * gift / (SIZE * share * fold)
     return Paths(held, market, costs)
 
 
-def _spells(chance: np.random.Generator, paths: int, bars: int, inside: float, outside: float) -> NDArray[np.bool_]:
+def _spells(rng: np.random.Generator, paths: int, bars: int, inside: float, outside: float) -> NDArray[np.bool_]:
     """Two states with geometric spells, begun in equilibrium."""
-    draws = chance.random((paths, bars))
+    draws = rng.random((paths, bars))
     state = np.empty((paths, bars), dtype=np.bool_)
     now = draws[:, 0] < inside / (inside + outside)
     for bar in range(bars):
@@ -192,7 +192,7 @@ class Shown:
     """What the gate sees of one simulated model."""
 
     results: list[FoldResult]
-    tracks: list[FoldTrack]
+    attributions: list[FoldAttribution]
     sanity: Sanity
 
 
@@ -201,29 +201,35 @@ def show(paths: Paths, path: int, folds: int, profile: Profile) -> Shown:
     held, market, costs = paths.held[path], paths.market[path], paths.costs[path]
     returns = held * market - costs
     bars = len(returns)
-    results, tracks = [], []
+    results, attributions = [], []
     for number, (start, end) in enumerate(pairwise(bars * fold // folds for fold in range(folds + 1))):
         part = slice(start, end)
-        track = _track(returns[part], held[part], market[part], costs[part], profile)
-        results.append(FoldResult(track.total_return(), sharpe_ratio(track.returns), end - start, HOURS))
-        late = np.concatenate([[0.0], track.held[:-1]]) * track.move - costs[part]
+        attribution = _track(returns[part], held[part], market[part], costs[part], profile)
+        results.append(FoldResult(attribution.total_return(), sharpe_ratio(attribution.returns), end - start, HOURS))
+        late = np.concatenate([[0.0], attribution.intraday_weight[:-1]]) * attribution.intraday_return - costs[part]
         trades = _exits(held[part])
-        tracks.append(FoldTrack(f"{number:02}", "out-of-sample", trades, float(np.prod(1 + late) - 1), track))
+        attributions.append(
+            FoldAttribution(f"{number:02}", "out-of-sample", trades, float(np.prod(1 + late) - 1), attribution)
+        )
     last = slice(bars - BACKTEST_BARS, bars)
-    return Shown(results, tracks, judge_backtest(_backtest(returns[last], held[last]), TRAINING_DRAWDOWN, profile))
+    return Shown(
+        results, attributions, judge_backtest(_backtest(returns[last], held[last]), TRAINING_DRAWDOWN, profile)
+    )
 
 
 def is_live(shown: Shown, profile: Profile, rule: Rule, trials: int) -> bool:
     """Whether the gate calls a model LIVE."""
-    proofs = prove(shown.tracks, profile, trials) if rule == "proven" else ()
+    proofs = prove(shown.attributions, profile, trials) if rule == "proven" else ()
     decision = decide(Classification.APPROVED, shown.sanity, shown.results, profile, rule, proofs=proofs)
     return decision.decision is DecisionLevel.LIVE
 
 
-def _track(returns: Floats, held: Floats, market: Floats, costs: Floats, profile: Profile) -> Track:
+def _track(returns: Floats, held: Floats, market: Floats, costs: Floats, profile: Profile) -> BarAttribution:
     fee, slippage = profile.trading.crypto.fee, profile.trading.crypto.slippage
     none, share = np.zeros(len(returns)), fee / (fee + slippage)
-    return Track(returns, np.concatenate([[0.0], held[:-1]]), held, none, market, costs * share, costs * (1 - share))
+    return BarAttribution(
+        returns, np.concatenate([[0.0], held[:-1]]), held, none, market, costs * share, costs * (1 - share)
+    )
 
 
 def _exits(held: Floats) -> int:
@@ -258,12 +264,12 @@ def _backtest(returns: Floats, held: Floats) -> Metrics:
 def measure(scenario: Scenario, shape: tuple[int, int], paths: int, profile: Profile, seed: int) -> Iterator[Row]:
     """Rates of LIVE over many paths: under ``table``, and under ``proven`` for every number of trials."""
     days, folds = shape
-    chance = np.random.default_rng([seed, days, folds, *scenario.skill.encode(), scenario.candidates])
+    rng = np.random.default_rng([seed, days, folds, *scenario.skill.encode(), scenario.candidates])
     cost = profile.trading.crypto.fee + profile.trading.crypto.slippage
     live: dict[tuple[Rule, int], int] = {(rule, trials): 0 for trials in scenario.trials for rule in RULES}
     for first in range(0, paths, CHUNK):
         count = min(CHUNK, paths - first)
-        drawn = simulate(scenario, chance, count, shape, cost)
+        drawn = simulate(scenario, rng, count, shape, cost)
         for path in range(count):
             shown = show(drawn, path, folds, profile)
             table = is_live(shown, profile, "table", 1)

@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 
 from pytest_modelgate.adapters.config_files.profiles import load_profile
-from pytest_modelgate.core.backtest.candidate import Subject
+from pytest_modelgate.core.backtest.candidate import Candidate
 from pytest_modelgate.core.backtest.evaluation import evaluate, evaluate_all
 from pytest_modelgate.core.backtest.rules import TradingRules
 from pytest_modelgate.core.backtest.simulation import simulate_known
@@ -37,7 +37,7 @@ from pytest_modelgate.core.config.settings import AccountMode
 from pytest_modelgate.core.features.reference import REFERENCE, WARMUP
 from pytest_modelgate.core.features.series import compute_features
 from pytest_modelgate.core.integrity.examination import examine
-from pytest_modelgate.core.integrity.perturbations import Arena
+from pytest_modelgate.core.integrity.perturbations import FoldReplayer
 from pytest_modelgate.core.market.bars import COLUMNS, Bars, Instrument, Timeframe
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.policy.first_layer import plan
@@ -73,23 +73,23 @@ def median(work: Callable[[], object], runs: int = 5) -> float:
 
 def market(hours: int) -> Bars:
     """Made-up hours, seven days a week."""
-    chance = np.random.default_rng(3)
-    close = 100.0 * np.exp(np.cumsum(chance.normal(0.0, 0.005, hours)))
+    rng = np.random.default_rng(3)
+    close = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.005, hours)))
     opened = np.concatenate([[100.0], close[:-1]])
-    spread = 1.0 + np.abs(chance.normal(0.0, 0.002, hours))
+    spread = 1.0 + np.abs(rng.normal(0.0, 0.002, hours))
     high, low = np.maximum(opened, close) * spread, np.minimum(opened, close) / spread
-    frame = pd.DataFrame(np.array([opened, high, low, close, chance.integers(1, 900, hours)]).T, columns=list(COLUMNS))
+    frame = pd.DataFrame(np.array([opened, high, low, close, rng.integers(1, 900, hours)]).T, columns=list(COLUMNS))
     frame.index = pd.date_range("2024-01-01", periods=hours, freq="h", tz="UTC", unit="ns")
     return Bars(Instrument.parse("BTCUSD"), Timeframe.HOUR_1, frame)
 
 
 def network(hidden: tuple[int, ...], seed: int = 1) -> MlpPolicy:
     """Weights as torch initialises linear layers: margins are smaller than those of a trained policy."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     sizes = (WINDOW * (len(REFERENCE.columns) + ACCOUNT), *hidden, 7)
     shapes = [((outputs, inputs), 1.0 / np.sqrt(inputs)) for inputs, outputs in pairwise(sizes)]
-    weights = [chance.uniform(-scale, scale, shape).astype(np.float32) for shape, scale in shapes]
-    biases = [chance.uniform(-scale, scale, shape[0]).astype(np.float32) for shape, scale in shapes]
+    weights = [rng.uniform(-scale, scale, shape).astype(np.float32) for shape, scale in shapes]
+    biases = [rng.uniform(-scale, scale, shape[0]).astype(np.float32) for shape, scale in shapes]
     return MlpPolicy(weights, biases, "tanh", len(REFERENCE.columns), ACCOUNT, WINDOW)
 
 
@@ -116,8 +116,8 @@ def straightforward(policy: MlpPolicy, bars: Bars) -> Callable[[], object]:
 
 def product(rows: int, inner: int, columns: int, kind: type[np.floating]) -> Callable[[], object]:
     """One matrix product of this shape."""
-    chance = np.random.default_rng(1)
-    left, right = chance.normal(size=(rows, inner)).astype(kind), chance.normal(size=(columns, inner)).astype(kind)
+    rng = np.random.default_rng(1)
+    left, right = rng.normal(size=(rows, inner)).astype(kind), rng.normal(size=(columns, inner)).astype(kind)
     return lambda: left @ right.T
 
 
@@ -157,7 +157,7 @@ def one_fold() -> Row:
     fold = folds_of(bars, 1)[0]
 
     def run() -> object:
-        return evaluate(Subject(policy, compute_features(bars, REFERENCE), RULES), fold, "neutral", 1e5)
+        return evaluate(Candidate(policy, compute_features(bars, REFERENCE), RULES), fold, "neutral", 1e5)
 
     first = product(253, policy.obs_dim, LARGE[0], np.float32)
     ours, theirs, first_s, rest, cube = in_turns(
@@ -178,8 +178,8 @@ def five_folds() -> Row:
     folds = folds_of(bars, 5)
 
     def run() -> object:
-        subject = Subject(policy, compute_features(bars, REFERENCE), RULES, tuple(folds))
-        return evaluate_all(subject, folds, "neutral", 1e5)
+        candidate = Candidate(policy, compute_features(bars, REFERENCE), RULES, tuple(folds))
+        return evaluate_all(candidate, folds, "neutral", 1e5)
 
     ours, theirs, cube, rest = in_turns(5, run, straightforward(policy, bars), CUBE, layers(policy, 4320))
     note = "opponent: as above; bound: the products of the transforms in float64 and of the other layers in float32"
@@ -194,8 +194,8 @@ def tracked() -> Row:
     account: AccountMode = "tracked"
 
     def run() -> object:
-        subject = Subject(policy, compute_features(bars, REFERENCE), RULES, tuple(folds), account=account)
-        return [evaluate(subject, fold, account, 1e5) for fold in folds]
+        candidate = Candidate(policy, compute_features(bars, REFERENCE), RULES, tuple(folds), account=account)
+        return [evaluate(candidate, fold, account, 1e5) for fold in folds]
 
     ours, theirs, cube, rest = in_turns(3, run, straightforward(policy, bars), CUBE, layers(policy, 2400))
     bound = transforms(policy, 2400) * cube + rest
@@ -210,8 +210,8 @@ def integrity(hidden: tuple[int, ...]) -> Row:
     series, folds, profile = compute_features(bars, REFERENCE), folds_of(bars, 5), load_profile("2.4.5")
 
     def run() -> None:
-        subject = Subject(policy, series, RULES, tuple(folds))
-        examine(Arena(subject, folds, 1e5), folds[-1], REFERENCE, profile, "0" * 64)
+        candidate = Candidate(policy, series, RULES, tuple(folds))
+        examine(FoldReplayer(candidate, folds, 1e5), folds[-1], REFERENCE, profile, "0" * 64)
 
     ours, cube, rest = in_turns(2, run, CUBE, layers(policy, 4320))
     bound = 5 * (transforms(policy, 4320) * cube + rest)  # itself, two draws of noise on prices, two on weights

@@ -37,7 +37,7 @@ import pandas as pd
 from rows import Row, make_row, not_measured
 
 from pytest_modelgate.adapters.gpu.torch_device import TorchDevice, cuda_problem
-from pytest_modelgate.core.backtest.candidate import Subject
+from pytest_modelgate.core.backtest.candidate import Candidate
 from pytest_modelgate.core.backtest.evaluation import evaluate_all
 from pytest_modelgate.core.backtest.rules import TradingRules
 from pytest_modelgate.core.features.series import FeatureSeries
@@ -59,23 +59,23 @@ def network(  # noqa: PLR0917 - the shape of a network in the order in which dat
     seed: int, hidden: tuple[int, ...], window: int, market: int, account: int, actions: int, activation: str
 ) -> MlpPolicy:
     """A random policy in float32, scaled as torch initialises linear layers, with a livelier head."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     sizes = (window * (market + account), *hidden, actions)
     weights, biases = [], []
     for inputs, outputs in pairwise(sizes):
         scale = 1.0 / np.sqrt(inputs)
-        weights.append(chance.uniform(-scale, scale, (outputs, inputs)).astype(np.float32))
-        biases.append(chance.uniform(-scale, scale, outputs).astype(np.float32))
+        weights.append(rng.uniform(-scale, scale, (outputs, inputs)).astype(np.float32))
+        biases.append(rng.uniform(-scale, scale, outputs).astype(np.float32))
     weights[-1] *= np.float32(3.0)
     return MlpPolicy(weights, biases, activation, market, account, window)
 
 
 def tied(policy: MlpPolicy, margin: float) -> MlpPolicy:
     """The same policy with all outputs within a relative margin of each other."""
-    chance = np.random.default_rng(7)
+    rng = np.random.default_rng(7)
     head, bias = policy.weights[-1].astype(np.float64), policy.biases[-1].astype(np.float64)
-    near = head[:1] * (1.0 + margin * chance.standard_normal(head.shape))
-    close = bias[:1] * (1.0 + margin * chance.standard_normal(bias.shape))
+    near = head[:1] * (1.0 + margin * rng.standard_normal(head.shape))
+    close = bias[:1] * (1.0 + margin * rng.standard_normal(bias.shape))
     weights, biases = [*policy.weights[:-1], near], [*policy.biases[:-1], close]
     return MlpPolicy(weights, biases, policy.activation, policy.n_market, policy.n_account, policy.window)
 
@@ -96,18 +96,18 @@ def by_definition(policy: MlpPolicy, market: Floats, account: Floats) -> np.ndar
 
 def check(device: TorchDevice) -> bool:
     """Print a line per kind of network; whether all hashes agree."""
-    chance, same = np.random.default_rng(1), True
+    rng, same = np.random.default_rng(1), True
     print(f"{'actions of':<34}{'networks':>9}{'bars':>8}  {'processor':<18}{device.name:<18}definition")
     cases: dict[str, list[tuple[MlpPolicy, Floats]]] = {"random": [], "spikes of 1e6": [], "exact ties": []}
     cases |= {f"near-ties of {margin:g}": [] for margin in (1e-7, 1e-10, 1e-13, 1e-15)}
     for seed in range(12):
-        hidden = tuple(int(size) for size in chance.integers(3, 80, int(chance.integers(0, 5))))
-        window, account = int(chance.integers(1, 120)), (0, 3, 6)[seed % 3]
-        shape = (hidden, window, int(chance.integers(1, 12)), account, (3, 7)[seed % 2])
+        hidden = tuple(int(size) for size in rng.integers(3, 80, int(rng.integers(0, 5))))
+        window, account = int(rng.integers(1, 120)), (0, 3, 6)[seed % 3]
+        shape = (hidden, window, int(rng.integers(1, 12)), account, (3, 7)[seed % 2])
         policy = network(seed, *shape, ("tanh", "relu", "elu")[seed % 3])
-        market = chance.normal(size=(window + int(chance.integers(20, 300)), policy.n_market))
+        market = rng.normal(size=(window + int(rng.integers(20, 300)), policy.n_market))
         spiky = market.copy()
-        spiky[chance.integers(0, len(market), 3)] *= 1e6
+        spiky[rng.integers(0, len(market), 3)] *= 1e6
         cases["random"].append((policy, market))
         cases["spikes of 1e6"].append((policy, spiky))
         cases["exact ties"].append((tied(policy, 0.0), market))
@@ -126,14 +126,14 @@ def check(device: TorchDevice) -> bool:
 
 def market() -> tuple[FeatureSeries, list[Window]]:
     """A year of made-up hours with made-up features, and its folds."""
-    chance, hours = np.random.default_rng(3), 24 * DAYS + WINDOW
-    close = 100.0 * np.exp(np.cumsum(chance.normal(0.0, 0.005, hours)))
+    rng, hours = np.random.default_rng(3), 24 * DAYS + WINDOW
+    close = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.005, hours)))
     opened = np.concatenate([[100.0], close[:-1]])
     frame = pd.DataFrame([opened, np.maximum(opened, close), np.minimum(opened, close), close, np.ones(hours)]).T
     frame.columns = pd.Index(COLUMNS)
     frame.index = pd.date_range("2024-01-01", periods=hours, freq="h", tz="UTC", unit="ns")
     bars = Bars(Instrument.parse("BTCUSD"), Timeframe.HOUR_1, frame)
-    values = np.tanh(chance.normal(size=(hours, MARKET)))
+    values = np.tanh(rng.normal(size=(hours, MARKET)))
     edges = [frame.index[WINDOW] + fold * pd.Timedelta(hours=24 * DAYS / FOLDS) for fold in range(FOLDS + 1)]
     folds = [Window(f"fold{n + 1}of{FOLDS}", edges[n], edges[n + 1]) for n in range(FOLDS)]
     return FeatureSeries(bars, values, 0, tuple(f"f{n}" for n in range(MARKET))), folds
@@ -151,8 +151,8 @@ def judge(models: list[MlpPolicy], device: TorchDevice | None, *, accounts: bool
         return digest([decide(policy, series.matrix[1:], NEUTRAL, device) for policy in models])
     hashed = hashlib.sha256()
     for policy in models:
-        subject = Subject(policy, series, RULES, tuple(folds), device)
-        for trajectory, _ in evaluate_all(subject, folds, "neutral", 1e5):
+        candidate = Candidate(policy, series, RULES, tuple(folds), device)
+        for trajectory, _ in evaluate_all(candidate, folds, "neutral", 1e5):
             hashed.update(trajectory.actions.tobytes() + trajectory.equity.tobytes())
     return hashed.hexdigest()[:16]
 

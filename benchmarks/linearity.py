@@ -12,7 +12,7 @@ import pandas as pd
 from gate_runs import ROOT, gate
 from rows import Row, make_row, seconds
 
-from pytest_modelgate.core.backtest.candidate import Subject
+from pytest_modelgate.core.backtest.candidate import Candidate
 from pytest_modelgate.core.backtest.evaluation import evaluate
 from pytest_modelgate.core.backtest.rules import TradingRules
 from pytest_modelgate.core.features.reference import REFERENCE
@@ -69,19 +69,19 @@ def fastest(series: FeatureSeries, policy: MlpPolicy, ranges: Sequence[slice]) -
     windows = [Window("fold", index[part.start], index[part.stop]) for part in ranges]
 
     def work() -> None:
-        subject = Subject(policy, series, _RULES)
+        candidate = Candidate(policy, series, _RULES)
         for window in windows:
-            evaluate(subject, window, "neutral", 100_000.0)
+            evaluate(candidate, window, "neutral", 100_000.0)
 
     return min(seconds(work) for _ in range(ROUNDS))
 
 
 def market(count: int) -> FeatureSeries:
     """Hours of a random walk, and their features."""
-    chance = np.random.default_rng(1)
-    close = 100.0 * np.exp(np.cumsum(chance.normal(0.0, 0.008, count)))
+    rng = np.random.default_rng(1)
+    close = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.008, count)))
     opened = np.concatenate([[100.0], close[:-1]])
-    volume = chance.integers(1, 900, count).astype(float)
+    volume = rng.integers(1, 900, count).astype(float)
     values = (opened, np.maximum(opened, close), np.minimum(opened, close), close, volume)
     frame = pd.DataFrame(dict(zip(COLUMNS, values, strict=True)))
     frame.index = pd.date_range("2023-01-01", periods=count, freq="h", tz="UTC", unit="ns")
@@ -90,8 +90,8 @@ def market(count: int) -> FeatureSeries:
 
 def network() -> MlpPolicy:
     """Random weights."""
-    chance, width, weights = np.random.default_rng(2), WINDOW * len(REFERENCE.columns), []
+    rng, width, weights = np.random.default_rng(2), WINDOW * len(REFERENCE.columns), []
     for size in LAYERS:
-        weights.append(chance.normal(0.0, 1.0 / np.sqrt(width), (size, width)))
+        weights.append(rng.normal(0.0, 1.0 / np.sqrt(width), (size, width)))
         width = size
     return MlpPolicy(weights, [np.zeros(size) for size in LAYERS], "tanh", len(REFERENCE.columns), 0, WINDOW)

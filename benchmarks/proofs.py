@@ -19,13 +19,13 @@ import numpy as np
 import pandas as pd
 
 from pytest_modelgate.adapters.config_files.profiles import load_profile
-from pytest_modelgate.core.backtest.attribution import pool, track_of
+from pytest_modelgate.core.backtest.attribution import attribute, concatenate
 from pytest_modelgate.core.backtest.metrics import FoldResult, measure
 from pytest_modelgate.core.backtest.rules import rules_for
 from pytest_modelgate.core.backtest.simulation import Trajectory, simulate
 from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.core.decision.context import put_in_context
-from pytest_modelgate.core.decision.proofs import FoldTrack, prove
+from pytest_modelgate.core.decision.proofs import FoldAttribution, prove
 from pytest_modelgate.core.decision.robustness import disturb
 from pytest_modelgate.core.market.bars import AssetClass, Bars, Instrument, Timeframe
 
@@ -33,8 +33,8 @@ FOLDS, BARS, RUNS = 5, 864, 15
 
 
 def _market() -> list[Bars]:
-    chance = np.random.default_rng(1)
-    close = 100 * np.exp(np.cumsum(chance.normal(0, 0.008, FOLDS * BARS)))
+    rng = np.random.default_rng(1)
+    close = 100 * np.exp(np.cumsum(rng.normal(0, 0.008, FOLDS * BARS)))
     opened = np.concatenate([[100.0], close[:-1]])
     low, high = np.minimum(opened, close), np.maximum(opened, close)
     frame = pd.DataFrame({"open": opened, "high": high, "low": low, "close": close, "volume": 1.0})
@@ -65,14 +65,16 @@ def main() -> None:
         return [simulate(bars, lambda row, _: actions[row], 3, rules, 1e5) for bars in market]
 
     traded = trade()
-    tracks = [track_of(one, bars, 100.0, rules) for one, bars in zip(traded, market, strict=True)]
-    folds = [FoldTrack(str(n), "out-of-sample", 9, 0.0, track) for n, track in enumerate(tracks)]
+    attributions = [attribute(one, bars, 100.0, rules) for one, bars in zip(traded, market, strict=True)]
+    folds = [
+        FoldAttribution(str(n), "out-of-sample", 9, 0.0, attribution) for n, attribution in enumerate(attributions)
+    ]
     results = [FoldResult.of(measure(one, 8760.0)) for one in traded]
     simulation = _median(trade)
     work: dict[str, Callable[[], object]] = {
         "five proofs": lambda: prove(folds, profile, 20),
         "robustness surface": lambda: disturb(folds, results, results, (), lambda _: DecisionLevel.LIVE),
-        "context": lambda: put_in_context(pool(tracks), 180.0, 0.95),
+        "context": lambda: put_in_context(concatenate(attributions), 180.0, 0.95),
     }
     seconds = {"account simulation": simulation, **{name: _median(run) for name, run in work.items()}}
     print(f"{'work':<22}{'ms':>8}{'of the simulation':>20}")

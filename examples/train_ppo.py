@@ -81,7 +81,7 @@ class Hyperparameters:
 
     window: int = 4
     hidden: tuple[int, ...] = (16,)
-    lanes: int = 64
+    episodes: int = 64
     steps: int = 96
     epochs: int = 4
     minibatches: int = 4
@@ -192,7 +192,7 @@ def train(
         The network after the last update, and the validation history of the four training metrics.
     """
     torch.manual_seed(seed)
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     account, actions = GENERATIONS[recipe.generation]
     market = Market(bars, rules, hyper.window, account, actions)
     border = market.first + int((market.last - market.first) * (1.0 - VALIDATION_SHARE))
@@ -200,7 +200,7 @@ def train(
     optimizer = torch.optim.AdamW(network.parameters(), lr=hyper.learning_rate, weight_decay=hyper.weight_decay)
     history: dict[str, list[float]] = {}
     for update in range(1, recipe.updates + 1):
-        _improve(network, optimizer, _collect(network, market, border, chance, hyper), chance, hyper)
+        _improve(network, optimizer, _collect(network, market, border, rng, hyper), rng, hyper)
         if update % hyper.validation_interval == 0:
             for metric, value in _validate(network, market, border).items():
                 history.setdefault(metric, []).append(value)
@@ -208,12 +208,12 @@ def train(
 
 
 def _collect(
-    network: Network, market: Market, border: int, chance: np.random.Generator, hyper: Hyperparameters
+    network: Network, market: Market, border: int, rng: np.random.Generator, hyper: Hyperparameters
 ) -> dict[str, torch.Tensor]:
-    at = chance.integers(market.first, border - hyper.steps, size=hyper.lanes)
-    position = np.zeros(hyper.lanes)
-    shape = (hyper.steps, hyper.lanes)
-    rewards, values = np.zeros(shape, np.float32), np.zeros((hyper.steps + 1, hyper.lanes), np.float32)
+    at = rng.integers(market.first, border - hyper.steps, size=hyper.episodes)
+    position = np.zeros(hyper.episodes)
+    shape = (hyper.steps, hyper.episodes)
+    rewards, values = np.zeros(shape, np.float32), np.zeros((hyper.steps + 1, hyper.episodes), np.float32)
     actions, chances, held = np.zeros(shape, np.int64), np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     observations = []
     for step in range(hyper.steps):
@@ -229,7 +229,7 @@ def _collect(
         at = at + 1
     with torch.no_grad():
         values[-1] = network(market.observe(at), torch.from_numpy(position.astype(np.float32)))[1]
-    advantages, carried = np.zeros(shape, np.float32), np.zeros(hyper.lanes, np.float32)
+    advantages, carried = np.zeros(shape, np.float32), np.zeros(hyper.episodes, np.float32)
     for step in reversed(range(hyper.steps)):
         surprise = rewards[step] + hyper.gamma * values[step + 1] - values[step]
         carried = surprise + hyper.gamma * hyper.gae_lambda * carried
@@ -248,13 +248,13 @@ def _improve(
     network: Network,
     optimizer: torch.optim.Optimizer,
     batch: dict[str, torch.Tensor],
-    chance: np.random.Generator,
+    rng: np.random.Generator,
     hyper: Hyperparameters,
 ) -> None:
     advantages = batch["advantages"]
     advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
     for _ in range(hyper.epochs):
-        for part in np.array_split(chance.permutation(len(advantages)), hyper.minibatches):
+        for part in np.array_split(rng.permutation(len(advantages)), hyper.minibatches):
             rows = torch.from_numpy(part)
             logits, values = network(batch["observations"][rows], batch["positions"][rows])
             choice = torch.distributions.Categorical(logits=logits)
@@ -311,7 +311,7 @@ def make_artifact(
     contents: dict[str, Any] = {
         "policy_state_dict": network.state_dict(),
         "optimizer_state_dict": {},  # left out to keep the demo small; the gate never reads it
-        "global_step": recipe.updates * hyper.lanes * hyper.steps,
+        "global_step": recipe.updates * hyper.episodes * hyper.steps,
         "config": {"activation": "tanh", "feature_set": REFERENCE.name, "hidden": list(hyper.hidden)},
         "model_version": recipe.generation,
         "n_features": features,

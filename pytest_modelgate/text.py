@@ -1,10 +1,10 @@
-"""An archive's own text, made fit for a message."""
+"""Text from archives, files and verdicts, made fit for messages, terminals and runners."""
 
 from __future__ import annotations
 
 
 def plain(text: str, limit: int = 120) -> str:
-    """ASCII without control characters, cut to a sane length, for names that stand without quotes."""
+    """ASCII without control characters, cut to so many letters, for names that stand without quotes."""
     return ascii(text[:limit])[1:-1] + ("..." if len(text) > limit else "")
 
 
@@ -27,3 +27,17 @@ def inert(text: str) -> str:
     It takes ``::name::`` at the start of any line of output for one, and ``##[name]`` anywhere in it.
     """
     return text.replace("::", ": :").replace("##[", "## [")
+
+
+def terminal_safe(text: str) -> str:
+    """Text for any terminal: ASCII, nothing that could move its cursor, nothing that GitHub takes for a command.
+
+    A runner obeys ``::name::`` at the start of a line, white space apart, and ``##[name]`` anywhere in it.
+    """
+    return (
+        "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
+        .encode("ascii", "backslashreplace")
+        .decode("ascii")
+        .replace("::", ":\\x3a")
+        .replace("##[", "#\\x23[")
+    )

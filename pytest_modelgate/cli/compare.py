@@ -7,6 +7,8 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_modelgate.text import terminal_safe
+
 if TYPE_CHECKING:  # pulls in pydantic and more, which --help must not pay for
     from pytest_modelgate.adapters.verdict.schema import Verdict
     from pytest_modelgate.services.comparison import Comparison, ModelChange
@@ -38,13 +40,13 @@ def as_text(found: Comparison) -> list[str]:
     """Lines of at most 100 columns, ASCII."""
     lines = [_side("old", found.old), _side("new", found.new)]
     for name, old, new in found.terms:
-        lines.append(_plain(f"  {name[:24]:<24}  {_cut(old)} -> {_cut(new)}")[:_WIDTH])
+        lines.append(terminal_safe(f"  {name[:24]:<24}  {_cut(old)} -> {_cut(new)}")[:_WIDTH])
     if found.terms:
         lines.append("These terms differ, so figures may have changed without the models.")
     lines += [_tally(found), ""]
     for model in found.models:
-        lines.append(f"{_way(model):<5} {_plain(model.model)}  {_words(model, '->')}")
-        lines += [f"{'':6}{line}" for line in textwrap.wrap(_plain(model.reason), _WIDTH - 6)]
+        lines.append(f"{_way(model):<5} {terminal_safe(model.model)}  {_words(model, '->')}")
+        lines += [f"{'':6}{line}" for line in textwrap.wrap(terminal_safe(model.reason), _WIDTH - 6)]
         for change in model.changes:
             row = f"{'':6}{change.metric:<28}{change.old:>12} -> {change.new:>12}  {_WORDS[change.better]}"
             lines.append(row.rstrip())
@@ -57,27 +59,32 @@ def as_markdown(found: Comparison) -> list[str]:
 
     lines = [f"## {_tally(found)}", ""]
     for name, verdict in (("old", found.old), ("new", found.new)):
-        lines.append(f"- {name}: {code(_plain(verdict.archive.name))}, verdict {code(verdict.digest[:16])}")
+        lines.append(f"- {name}: {code(terminal_safe(verdict.archive.name))}, verdict {code(verdict.digest[:16])}")
     lines.append("")
     if found.terms:
         lines += ["These terms differ, so figures may have changed without the models:", ""]
-        rows = [[markdown(name), code(_plain(old)), code(_plain(new))] for name, old, new in found.terms]
+        rows = [[markdown(name), code(terminal_safe(old)), code(terminal_safe(new))] for name, old, new in found.terms]
         lines += [*table(("term", "old", "new"), rows), ""]
     rows = [
-        [_way(item), markdown(_plain(item.model)), _words(item, "->"), markdown(_plain(item.reason))]
+        [_way(item), markdown(terminal_safe(item.model)), _words(item, "->"), markdown(terminal_safe(item.reason))]
         for item in found.models
     ]
     lines += [*table(("", "model", "decision", "why"), rows), ""]
     for model in found.models:
         if model.changes:
             changes = [[item.metric, item.old, item.new, _WORDS[item.better]] for item in model.changes]
-            lines += [f"### {markdown(_plain(model.model))}", "", *table(("figure", "old", "new", ""), changes), ""]
+            lines += [
+                f"### {markdown(terminal_safe(model.model))}",
+                "",
+                *table(("figure", "old", "new", ""), changes),
+                "",
+            ]
     return lines
 
 
 def _side(name: str, verdict: Verdict) -> str:
     state = "complete" if verdict.complete is True else "not complete"
-    archive = _plain(verdict.archive.name)[:48]
+    archive = terminal_safe(verdict.archive.name)[:48]
     return f"{name}: {archive}, verdict {verdict.digest[:16]}, {state}"
 
 
@@ -101,8 +108,3 @@ def _words(model: ModelChange, arrow: str) -> str:
 
 def _cut(text: str) -> str:
     return text if len(text) <= _TERM else f"{text[: _TERM - 3]}..."
-
-
-def _plain(text: str) -> str:
-    """ASCII without control characters: a verdict's names may come from a stranger."""
-    return ascii(text)[1:-1]

@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_modelgate.text import terminal_safe
+
 if TYPE_CHECKING:  # pulls in pandas, which --help must not pay for
     from pytest_modelgate.services.promotion import Change
 
@@ -94,7 +96,7 @@ def _show(change: Change, options: argparse.Namespace, done: str) -> None:
         what = done if model_id in change.promoted else "stays"
         print(f"{what}: {model_id} {model.decision} sha256 {model.sha256[:12]}... of {model.source.archive}")
     for name in change.removed:
-        print(f"removed: {ascii(name)[1:-1]}")
+        print(f"removed: {terminal_safe(name)}")
     for model_id, decision in change.held_back.items():
         print(f"not promoted: {model_id} {decision}")
     if change.record:

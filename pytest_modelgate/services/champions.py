@@ -10,7 +10,7 @@ from pytest_modelgate.adapters.checkpoint import load_checkpoint
 from pytest_modelgate.adapters.evidence.store import EvidenceStore
 from pytest_modelgate.adapters.promotion import Target
 from pytest_modelgate.adapters.verdict.reader import read_verdict
-from pytest_modelgate.core.backtest.attribution import Track
+from pytest_modelgate.core.backtest.attribution import BarAttribution
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.evidence.records import WindowEvidence
 from pytest_modelgate.core.market.windows import Window
@@ -56,7 +56,7 @@ class Champion:
         )
         return loaded.policy, loaded.facts.feature_set
 
-    def tracks(self, folds: Sequence[Window], bars_sha256: str) -> list[Track]:
+    def attributions(self, folds: Sequence[Window], bars_sha256: str) -> list[BarAttribution]:
         """What it earned in each fold, as its own run found.
 
         Raises:
@@ -74,7 +74,7 @@ class Champion:
                 problem = f"there is no evidence of {fold.name} on these very bars beside the verdict"
                 remedy = "Judge the deployed archive anew with the same --gate-as-of, or name the folder of a promotion"
                 raise CheckpointError(f"{_OPTION}, model {self.model}", problem, remedy)
-            found.append(known.bars.track())
+            found.append(known.bars.attribution())
         return found
 
 

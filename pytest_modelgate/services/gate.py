@@ -15,9 +15,9 @@ from pytest_modelgate.adapters.checkpoint import load_checkpoint
 from pytest_modelgate.adapters.evidence.store import EvidenceStore
 from pytest_modelgate.adapters.ledger import LedgerState, Trial, record_trials
 from pytest_modelgate.adapters.source_digest import code_version, feature_set_version
-from pytest_modelgate.core.backtest.attribution import Track
-from pytest_modelgate.core.backtest.candidate import Subject
-from pytest_modelgate.core.backtest.evaluation import evaluate, evaluate_all, replay, track_window
+from pytest_modelgate.core.backtest.attribution import BarAttribution
+from pytest_modelgate.core.backtest.candidate import Candidate
+from pytest_modelgate.core.backtest.evaluation import attribute_window, evaluate, evaluate_all, replay
 from pytest_modelgate.core.backtest.metrics import FoldResult, measure
 from pytest_modelgate.core.backtest.rules import rules_for
 from pytest_modelgate.core.config.profiles import Profile
@@ -39,7 +39,7 @@ from pytest_modelgate.core.features.reference import REFERENCE
 from pytest_modelgate.core.features.series import FeatureSeries, compute_features
 from pytest_modelgate.core.integrity.examination import examine
 from pytest_modelgate.core.integrity.parity import check_parity
-from pytest_modelgate.core.integrity.perturbations import Arena
+from pytest_modelgate.core.integrity.perturbations import FoldReplayer
 from pytest_modelgate.core.market.bars import Bars, Timeframe
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.market.windows import Window, sample_of
@@ -67,7 +67,7 @@ _MARKETS_IN_MEMORY = 64
 
 @dataclass(frozen=True)
 class _Prepared:
-    subject: Subject
+    candidate: Candidate
     checkpoint: CheckpointEvidence
     market: MarketEvidence
 
@@ -257,52 +257,54 @@ class Gate:
 
     def _measure(self, plan: ModelPlan, window: Window) -> WindowEvidence:
         prepared = self._prepare(plan.model.id)
-        subject, model = prepared.subject, plan.model
-        trajectory, metrics = evaluate(subject, window, self.settings.account, self.settings.capital)
-        delayed = replay(subject, window, [HOLD, *trajectory.actions.tolist()], self.settings.capital)
-        embargo = subject.policy.window
+        candidate, model = prepared.candidate, plan.model
+        trajectory, metrics = evaluate(candidate, window, self.settings.account, self.settings.capital)
+        delayed = replay(candidate, window, [HOLD, *trajectory.actions.tolist()], self.settings.capital)
+        embargo = candidate.policy.window
         return WindowEvidence(
             model=model.id,
             window=window.name,
             start=window.start.isoformat(),
             end=window.end.isoformat(),
-            sample=sample_of(window, model.declared.training_window, subject.series.bars.index, embargo).value,
+            sample=sample_of(window, model.declared.training_window, candidate.series.bars.index, embargo).value,
             checkpoint=prepared.checkpoint,
             market=prepared.market,
             metrics=metrics,
             equity=tuple(trajectory.equity.tolist()),
-            bars=BarFigures.of(track_window(subject, window, trajectory)),
-            delayed=FoldResult.of(measure(delayed, subject.bars_per_year)),
+            bars=BarFigures.of(attribute_window(candidate, window, trajectory)),
+            delayed=FoldResult.of(measure(delayed, candidate.bars_per_year)),
             refused=dict(trajectory.refused),
             times=tuple(trajectory.index.as_unit("s").asi8.tolist()),
-            first_open=float(subject.series.bars.frame["open"].loc[trajectory.index[0]]),
+            first_open=float(candidate.series.bars.frame["open"].loc[trajectory.index[0]]),
         )
 
     def _examine(self, plan: ModelPlan, window: Window) -> IntegrityEvidence:
         prepared = self._prepare(plan.model.id)
-        arena = Arena(prepared.subject, plan.folds, self.settings.capital)
+        replayer = FoldReplayer(prepared.candidate, plan.folds, self.settings.capital)
         facts = prepared.checkpoint
         feature_set = self._feature_set(facts.feature_set, f"checkpoint {facts.member}")
-        found = examine(arena, plan.backtest, feature_set, self.profile, facts.sha256)
+        found = examine(replayer, plan.backtest, feature_set, self.profile, facts.sha256)
         return IntegrityEvidence(plan.model.id, window.name, found.checks, found.noise)
 
     def _contest(self, plan: ModelPlan, window: Window) -> ChampionEvidence:
         """Compare with the model now deployed, which trades the same folds by the same rules."""
         assert self.champions
-        champion, own = self.champions.by_model[plan.model.id], self._prepare(plan.model.id).subject
+        champion, own = self.champions.by_model[plan.model.id], self._prepare(plan.model.id).candidate
         if champion.file is None:
-            theirs = champion.tracks(plan.folds, own.series.bars.sha256)
+            theirs = champion.attributions(plan.folds, own.series.bars.sha256)
         else:
             policy, name = champion.load(self.settings)
             series = self._series(self._market(plan), self._feature_set(name, f"deployed {champion.file.name}"))
-            theirs = self._tracks(Subject(policy, series, own.rules, tuple(plan.folds), own.device, own.account), plan)
-        comparison = compare(theirs, self._tracks(own, plan), champion.sha256)
+            theirs = self._attributions(
+                Candidate(policy, series, own.rules, tuple(plan.folds), own.device, own.account), plan
+            )
+        comparison = compare(theirs, self._attributions(own, plan), champion.sha256)
         return ChampionEvidence(plan.model.id, window.name, comparison)
 
-    def _tracks(self, subject: Subject, plan: ModelPlan) -> list[Track]:
+    def _attributions(self, candidate: Candidate, plan: ModelPlan) -> list[BarAttribution]:
         account, capital = self.settings.account, self.settings.capital
-        traded = zip(plan.folds, evaluate_all(subject, plan.folds, account, capital), strict=True)
-        return [track_window(subject, fold, trajectory) for fold, (trajectory, _) in traded]
+        traded = zip(plan.folds, evaluate_all(candidate, plan.folds, account, capital), strict=True)
+        return [attribute_window(candidate, fold, trajectory) for fold, (trajectory, _) in traded]
 
     def _prepare_uncached(self, model_id: str) -> _Prepared:
         plan = self.plan.of(model_id)
@@ -352,8 +354,8 @@ class Gate:
         rules = rules_for(self.profile, model.instrument.asset_class)
         judged = len(self.plan.models) * (plan.folds[-1].end - plan.folds[0].start) / model.timeframe.delta
         device = self._accelerator.device_for(loaded.policy, judged)
-        subject = Subject(loaded.policy, series, rules, (plan.backtest, *plan.folds), device, self.settings.account)
-        return _Prepared(subject, checkpoint, market)
+        candidate = Candidate(loaded.policy, series, rules, (plan.backtest, *plan.folds), device, self.settings.account)
+        return _Prepared(candidate, checkpoint, market)
 
     def _feature_set(self, name: str, where: str) -> FeatureSet:
         known = self.feature_sets()

@@ -21,6 +21,7 @@ from pytest_modelgate.adapters.verdict.reader import read_verdict
 from pytest_modelgate.adapters.verdict.schema import ModelPart, Verdict
 from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.errors import ArchiveError, PromotionError
+from pytest_modelgate.text import plain
 
 Others = Literal["refuse", "keep", "remove"]
 _RERUN = "Run the gate again with this version, on this archive"
@@ -145,7 +146,7 @@ def _check(verdict: Verdict, where: str, terms: Terms, at: datetime) -> None:
         problem = f"has digest {verdict.digest[:12]}..., expected {terms.digest[:12]}..."
         raise PromotionError(where, problem, "Fetch the verdict that was approved")
     if verdict.complete is not True:
-        problem = f"is incomplete: {ascii(verdict.complete)[1:-1][:200]}"
+        problem = f"is incomplete: {plain(verdict.complete, 200)}"
         raise PromotionError(where, problem, "Run the whole gate, then promote its verdict")
     judged_by, here = verdict.settings.get("version"), version("pytest-modelgate")
     if judged_by != here:
@@ -275,7 +276,7 @@ def _plan(
 
 
 def _listed(names: Sequence[str], most: int = 5) -> str:
-    shown = ", ".join(ascii(name)[1:-1] for name in names[:most])
+    shown = ", ".join(plain(name) for name in names[:most])
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
 

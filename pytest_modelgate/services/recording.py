@@ -20,7 +20,7 @@ from pytest_modelgate.errors import GateError, MarketDataError, SettingsError
 from pytest_modelgate.services.market_data import first_difference, replay_bars, replay_text
 
 if TYPE_CHECKING:  # pulls in requests, which planning must not pay for
-    from pytest_modelgate.adapters.alpaca.transport import Travel
+    from pytest_modelgate.adapters.alpaca.transport import RequestPolicy
 
 RecordMode = Literal["once", "new_episodes", "all"]
 REQUESTS_PER_MINUTE = 180  # Alpaca's free plan allows 200
@@ -112,18 +112,20 @@ class Recorder:
             raise SettingsError(alpaca.KEYS_FILE, problem, "Name a file with your keys; crypto needs none")
         secrets = (credentials.key, credentials.secret) if credentials else ()
         where = f"cassette {self.folder / cassette_files.path_of(request)}"
-        with cassettes.listen(where, secrets) as recording:
+        with cassettes.record(where, secrets) as recording:
             url = self.environ.get(alpaca.DATA_URL)
-            bars = alpaca.fetch_bars(request, credentials=credentials, data_url=url, travel=self._travel())
+            bars = alpaca.fetch_bars(
+                request, credentials=credentials, data_url=url, request_policy=self._request_policy()
+            )
         if replay_text(request, recording.text, where).sha256 != bars.sha256:
             raise MarketDataError(where, "does not replay what was recorded", "Report this, with the version of vcrpy")
         return recording.text, bars
 
-    def _travel(self) -> Travel:
-        from pytest_modelgate.adapters.alpaca.transport import Pace, Travel
+    def _request_policy(self) -> RequestPolicy:
+        from pytest_modelgate.adapters.alpaca.transport import RateLimiter, RequestPolicy
 
-        pace = Pace(cassette_files.work_folder(self.folder), 60.0 / self.requests_per_minute)
-        return Travel(pace=pace, tries=_TRIES, tell=self.tell, page=self.page)
+        limiter = RateLimiter(cassette_files.work_folder(self.folder), 60.0 / self.requests_per_minute)
+        return RequestPolicy(limiter=limiter, tries=_TRIES, tell=self.tell, page=self.page)
 
     @contextmanager
     def _alone(self, request: MarketRequest) -> Iterator[None]:

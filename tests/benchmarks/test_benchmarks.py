@@ -55,10 +55,12 @@ def test_only_one_fold_of_a_lucky_model_is_lucky() -> None:
 
 def test_costs_are_paid_for_every_change_of_position() -> None:
     made = drawn(SCENARIOS[0], 3)
-    tracks = show(made, 0, 10, MISSION).tracks
-    trades = sum(fold.closed_trades for fold in tracks)
+    attributions = show(made, 0, 10, MISSION).attributions
+    trades = sum(fold.closed_trades for fold in attributions)
     assert made.costs[0].sum() == pytest.approx(2 * trades * SIZE * COST)
-    assert sum(np.sum(fold.track.fees + fold.track.slippage) for fold in tracks) == pytest.approx(made.costs[0].sum())
+    assert sum(np.sum(fold.attribution.fees + fold.attribution.slippage) for fold in attributions) == pytest.approx(
+        made.costs[0].sum()
+    )
 
 
 @pytest.mark.parametrize(("successes", "paths"), [(0, 50), (3, 120), (50, 50)])

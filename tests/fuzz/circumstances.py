@@ -62,25 +62,25 @@ class Case:
 
 def draw(seed: int, number: int) -> Case:
     """Circumstances are a function of seed and number."""
-    chance = random.Random(f"{seed}/{number}")
-    case = Case(number, workers=chance.choice((0, 0, 1, 2, 2, 2, 3, 4)))
-    if case.workers and chance.random() < 0.25:
+    rng = random.Random(f"{seed}/{number}")
+    case = Case(number, workers=rng.choice((0, 0, 1, 2, 2, 2, 3, 4)))
+    if case.workers and rng.random() < 0.25:
         case.options.append("--dist=worksteal")
-    if chance.random() < 0.15:
+    if rng.random() < 0.15:
         case.options.append("-x")
-    if case.workers and chance.random() < 0.15:
+    if case.workers and rng.random() < 0.15:
         case.options.append("--max-worker-restart=0")
-    if chance.random() < 0.4:
-        case.selection = chance.choice(SELECTIONS)
-    if chance.random() < 0.4:
-        case.shuffle = chance.randrange(1000)
-    if chance.random() < 0.35:
-        case.before = chance.choice(("", "WAVUSD", "fold2of3", "RNDUSD and fold"))
+    if rng.random() < 0.4:
+        case.selection = rng.choice(SELECTIONS)
+    if rng.random() < 0.4:
+        case.shuffle = rng.randrange(1000)
+    if rng.random() < 0.35:
+        case.before = rng.choice(("", "WAVUSD", "fold2of3", "RNDUSD and fold"))
     kinds = IN_PROCESS + (DEADLY if case.workers else ())
-    if chance.random() < 0.65:
-        case.mishap = {name: chance.choice(kinds) for name in chance.sample(ALL, chance.choice((1, 1, 1, 2, 3)))}
-    if chance.random() < 0.12:
-        case.shards, case.selection, case.options, case.before = chance.choice((2, 3)), "", [], None
+    if rng.random() < 0.65:
+        case.mishap = {name: rng.choice(kinds) for name in rng.sample(ALL, rng.choice((1, 1, 1, 2, 3)))}
+    if rng.random() < 0.12:
+        case.shards, case.selection, case.options, case.before = rng.choice((2, 3)), "", [], None
         case.mishap = {name: kind for name, kind in case.mishap.items() if kind in ("raise", "kill", "exit")}
     return case
 

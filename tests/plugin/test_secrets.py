@@ -91,7 +91,7 @@ def test_no_key_is_printed_or_left_by_a_run_that_records(
     if answer:
         market.fail_next(400, *answer)
     if send:
-        monkeypatch.setattr(alpaca_transport.PatientAdapter, "send", send)
+        monkeypatch.setattr(alpaca_transport.RetryingAdapter, "send", send)
 
     result = pytester.runpytest_inprocess(f"--model-archive={archive}", *LOUD, no_reraise_ctrlc=True)
 

@@ -110,7 +110,7 @@ def test_markdown_escapes_what_a_stranger_wrote(files: tuple[str, str], capsys: 
     assert main(["compare", "--markdown", *files]) == 0
 
     text = capsys.readouterr().out
-    assert r"| DOWN | UNIUSD\_1Hour | LIVE -> INCOMPLETE | INCOMPLETE: a\|b\\n\<script\>\\x1b\[31m\`x\` |" in text
+    assert r"| DOWN | UNIUSD\_1Hour | LIVE -> INCOMPLETE | INCOMPLETE: a\|b\\x0a\<script\>\\x1b\[31m\`x\` |" in text
     assert "`x'\\|<b>\\x1b[2J.zip" in text
     assert "\x1b" not in text
 

@@ -12,7 +12,7 @@ import numpy as np
 from support.market_factory import hourly_bars, random_walk
 from support.policy_oracle import network
 
-from pytest_modelgate.core.backtest.candidate import Subject
+from pytest_modelgate.core.backtest.candidate import Candidate
 from pytest_modelgate.core.backtest.evaluation import evaluate_all
 from pytest_modelgate.core.backtest.rules import TradingRules
 from pytest_modelgate.core.config.settings import AccountMode
@@ -31,28 +31,28 @@ def digests(*, backwards: bool = False) -> tuple[str, str]:
     Args:
         backwards: the last fold first; what is found of each is the same.
     """
-    chance = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     bars = hourly_bars("BTCUSD", random_walk("2024-01-01", 300))
-    series = FeatureSeries(bars, np.tanh(chance.normal(size=(300, 11))), 20, tuple(f"f{n}" for n in range(11)))
+    series = FeatureSeries(bars, np.tanh(rng.normal(size=(300, 11))), 20, tuple(f"f{n}" for n in range(11)))
     edges = [bars.index[60 + 79 * n] for n in range(4)]
     folds = [Window(f"fold{n + 1}of3", edges[n], edges[n + 1]) for n in range(3)]
     decided, raw = hashlib.sha256(), hashlib.sha256()
     for margin, activation in ((None, "tanh"), (1e-8, "elu"), (1e-15, "tanh")):
         policy = ordinary = network(
-            chance, [120, 60], window=30, n_market=11, n_account=6, n_actions=7, activation=activation
+            rng, [120, 60], window=30, n_market=11, n_account=6, n_actions=7, activation=activation
         )
         if margin is not None:
             head = ordinary.weights[-1][:1].astype(np.float64)
-            near = head * (1.0 + margin * chance.standard_normal((7, head.shape[1])))
+            near = head * (1.0 + margin * rng.standard_normal((7, head.shape[1])))
             policy = replace(
                 ordinary, weights=[*ordinary.weights[:-1], near], biases=[*ordinary.biases[:-1], np.zeros(7)]
             )
         raw.update(policy.logits(series.matrix, np.zeros(6)).tobytes())
         modes: list[tuple[AccountMode, int]] = [("neutral", 1 << 20), ("neutral", 0), ("tracked", 1 << 20)]
         for account, many in modes:
-            subject = Subject(policy, series, RULES, tuple(folds))
+            candidate = Candidate(policy, series, RULES, tuple(folds))
             with patch.object(inference, "_MANY", many):
-                found = evaluate_all(subject, folds[::-1] if backwards else folds, account, 1e5)
+                found = evaluate_all(candidate, folds[::-1] if backwards else folds, account, 1e5)
             for trajectory, metrics in found[::-1] if backwards else found:
                 decided.update(trajectory.actions.tobytes() + trajectory.equity.tobytes() + repr(metrics).encode())
     return decided.hexdigest(), raw.hexdigest()

@@ -20,12 +20,12 @@ if TYPE_CHECKING:  # not found by runs that need no server
 
 def random_walk(first: str, hours: int, seed: int = 1) -> pd.DataFrame:
     """Hourly bars around the clock, prices rounded and volumes whole like a feed's."""
-    chance = np.random.default_rng(seed)
-    close = 100.0 * np.exp(np.cumsum(chance.normal(0.0, 0.005, hours)))
+    rng = np.random.default_rng(seed)
+    close = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.005, hours)))
     opened = np.concatenate([[100.0], close[:-1]])
-    spread = 1.0 + np.abs(chance.normal(0.0, 0.002, hours))
+    spread = 1.0 + np.abs(rng.normal(0.0, 0.002, hours))
     values = [opened, np.maximum(opened, close) * spread, np.minimum(opened, close) / spread, close]
-    frame = pd.DataFrame(np.round([*values, chance.integers(1, 900, hours)], 4).T, columns=list(COLUMNS))
+    frame = pd.DataFrame(np.round([*values, rng.integers(1, 900, hours)], 4).T, columns=list(COLUMNS))
     return frame.set_index(pd.date_range(first, periods=hours, freq="h", tz="UTC", unit="ns"))
 
 

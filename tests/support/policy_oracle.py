@@ -12,7 +12,7 @@ from pytest_modelgate.core.typing import Actions, Floats
 
 
 def network(
-    chance: np.random.Generator,
+    rng: np.random.Generator,
     hidden: list[int],
     *,
     window: int = 4,
@@ -23,19 +23,17 @@ def network(
 ) -> MlpPolicy:
     """Weights in float32, as in a checkpoint, of about the size that training begins with."""
     sizes = [window * (n_market + n_account), *hidden, n_actions]
-    weights = [
-        (chance.normal(size=(out, into)) * 1.5 / np.sqrt(into)).astype(np.float32) for into, out in pairwise(sizes)
-    ]
-    biases = [(0.1 * chance.normal(size=out)).astype(np.float32) for out in sizes[1:]]
+    weights = [(rng.normal(size=(out, into)) * 1.5 / np.sqrt(into)).astype(np.float32) for into, out in pairwise(sizes)]
+    biases = [(0.1 * rng.normal(size=out)).astype(np.float32) for out in sizes[1:]]
     return MlpPolicy(weights, biases, activation, n_market, n_account, window)
 
 
 @st.composite
 def networks(draw: st.DrawFn, longest: int = 200) -> tuple[MlpPolicy, np.random.Generator]:
     """One to five layers; small windows as often as large ones."""
-    chance = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     policy = network(
-        chance,
+        rng,
         draw(st.lists(st.integers(1, 150), max_size=4)),
         window=draw(st.one_of(st.integers(1, 12), st.integers(13, longest))),
         n_market=draw(st.integers(1, 8)),
@@ -43,13 +41,13 @@ def networks(draw: st.DrawFn, longest: int = 200) -> tuple[MlpPolicy, np.random.
         n_actions=draw(st.sampled_from([3, 7])),
         activation=draw(st.sampled_from(ACTIVATIONS)),
     )
-    return policy, chance
+    return policy, rng
 
 
-def market_for(policy: MlpPolicy, chance: np.random.Generator, windows: int) -> Floats:
+def market_for(policy: MlpPolicy, rng: np.random.Generator, windows: int) -> Floats:
     """Features of so many windows, some columns of them constant."""
-    market: Floats = chance.normal(size=(policy.window + windows - 1, policy.n_market))
-    market[:, chance.random(policy.n_market) < 0.2] = 0.25
+    market: Floats = rng.normal(size=(policy.window + windows - 1, policy.n_market))
+    market[:, rng.random(policy.n_market) < 0.2] = 0.25
     return market
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pytest_modelgate.adapters.config_files.profiles import load_profile
-from pytest_modelgate.core.backtest.attribution import Track
+from pytest_modelgate.core.backtest.attribution import BarAttribution
 from pytest_modelgate.core.backtest.metrics import FoldResult, Metrics
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.decision.judgement import Judgement, judge
@@ -53,15 +53,15 @@ def window_evidence(
 ) -> WindowEvidence:
     """Hourly bars, by default with a position in 30 of every 50 of them, in which the market earns ``drift`` a bar."""
     bars = int((window.end - window.start) / pd.Timedelta(hours=1))
-    chance = np.random.default_rng(int(hashlib.sha256(f"{model}{window.name}".encode()).hexdigest()[:8], 16))
+    rng = np.random.default_rng(int(hashlib.sha256(f"{model}{window.name}".encode()).hexdigest()[:8], 16))
     pattern = 0.3 * (np.arange(bars) % 50 < 30) if held is None else held
     position = np.array(pattern, dtype=np.float64)
-    move = np.asarray(chance.normal(0.0, 0.004, bars) + drift * np.sign(position), dtype=np.float64)
+    move = np.asarray(rng.normal(0.0, 0.004, bars) + drift * np.sign(position), dtype=np.float64)
     costs = 0.0005 * np.abs(np.diff(np.sign(position), prepend=0.0))
     zeros = np.zeros(bars)
     carried = np.concatenate([[0.0], position[:-1]])
     returns = np.asarray(position * move - 2 * costs, dtype=np.float64)
-    track = Track(returns, carried, position, zeros, move, costs, costs)
+    attribution = BarAttribution(returns, carried, position, zeros, move, costs, costs)
     equity = 100_000.0 * np.concatenate([[1.0], np.cumprod(1.0 + returns)])
     sharpe = float(returns.mean() / returns.std(ddof=1)) if returns.any() else float("nan")
     peak = np.maximum.accumulate(equity)
@@ -98,7 +98,7 @@ def window_evidence(
         ),
         metrics=metrics,
         equity=tuple(equity.tolist()),
-        bars=BarFigures.of(track),
+        bars=BarFigures.of(attribution),
         delayed=FoldResult.of(metrics),
         refused={},
         times=tuple(range(start, start + 3600 * bars, 3600)),

@@ -20,7 +20,7 @@ from pytest_modelgate.errors import GateError, MarketDataError, SettingsError
 if TYPE_CHECKING:  # pulls in requests, which a run that replays nothing must not pay for
     from requests.adapters import BaseAdapter
 
-    from pytest_modelgate.adapters.alpaca.transport import Answer, Travel
+    from pytest_modelgate.adapters.alpaca.transport import Answer, RequestPolicy
 
 __all__ = ["DATA_URL", "KEYS_FILE", "Credentials", "fetch_bars", "read_credentials"]
 
@@ -48,7 +48,7 @@ def fetch_bars(
     *,
     credentials: Credentials | None,
     data_url: str | None = None,
-    travel: Travel | None = None,
+    request_policy: RequestPolicy | None = None,
     reply: Answer | None = None,
 ) -> Bars:
     """All bars of a request, every page of them.
@@ -66,12 +66,17 @@ def fetch_bars(
     from alpaca.common.exceptions import APIError
     from requests import exceptions as broken
 
-    from pytest_modelgate.adapters.alpaca.transport import PatientAdapter, RecordedAdapter, RepeatedPageError, Travel
+    from pytest_modelgate.adapters.alpaca.transport import (
+        RecordedAdapter,
+        RepeatedPageError,
+        RequestPolicy,
+        RetryingAdapter,
+    )
 
     where = f"market data of {request}"
-    travel = travel or Travel()
-    adapter = RecordedAdapter(reply) if reply else PatientAdapter(travel)
-    ask = _question(request, credentials, data_url, adapter, trusting=travel.pace is not None)
+    request_policy = request_policy or RequestPolicy()
+    adapter = RecordedAdapter(reply) if reply else RetryingAdapter(request_policy)
+    ask = _question(request, credentials, data_url, adapter, trusting=request_policy.limiter is not None)
     try:
         answer = ask()
     except APIError as error:
@@ -83,7 +88,7 @@ def fetch_bars(
         problem = "is not an address the client can use, expected for example https://data.alpaca.markets"
         raise SettingsError(DATA_URL, problem, "Correct it, or leave it unset") from None
     except broken.Timeout:
-        raise MarketDataError(where, f"Alpaca did not answer within {travel.timeout_s:g} s", _LATER) from None
+        raise MarketDataError(where, f"Alpaca did not answer within {request_policy.timeout_s:g} s", _LATER) from None
     except (broken.ConnectionError, broken.ChunkedEncodingError, broken.ContentDecodingError):
         raise MarketDataError(where, "the connection to Alpaca could not be made or broke off", _LATER) from None
     # The client trusts JSON to be what it expects: anything may come of one that is not.

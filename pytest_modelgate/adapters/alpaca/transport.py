@@ -28,7 +28,7 @@ class RepeatedPageError(Exception):
 
 
 @dataclass(frozen=True)
-class Pace:
+class RateLimiter:
     """Turns for requests, taken by every process that records into the same folder.
 
     Attributes:
@@ -69,7 +69,7 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Travel:
+class RequestPolicy:
     """How to ask.
 
     Attributes:
@@ -81,7 +81,7 @@ class Travel:
     """
 
     timeout_s: float = 30.0
-    pace: Pace | None = None
+    limiter: RateLimiter | None = None
     tries: int = 1
     tell: Callable[[str], None] = lambda _: None
     page: Callable[[str, str], None] | None = None
@@ -108,12 +108,12 @@ class RecordedAdapter(BaseAdapter):
         """There is nothing to close."""
 
 
-class PatientAdapter(HTTPAdapter):
-    """Sends one fetch's requests as ``Travel`` says; a new one for every fetch."""
+class RetryingAdapter(HTTPAdapter):
+    """Sends one fetch's requests as ``RequestPolicy`` says; a new one for every fetch."""
 
-    def __init__(self, travel: Travel) -> None:
+    def __init__(self, request_policy: RequestPolicy) -> None:
         super().__init__()
-        self._travel = travel
+        self._request_policy = request_policy
         self._asked: set[str | None] = set()
 
     def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:  # noqa: ANN401
@@ -126,11 +126,11 @@ class PatientAdapter(HTTPAdapter):
         if request.url in self._asked:
             raise RepeatedPageError
         self._asked.add(request.url)
-        options["timeout"] = self._travel.timeout_s
-        for number in range(self._travel.tries):
-            wait_s, last_try = 2.0**number, number + 1 == self._travel.tries
-            if self._travel.pace:
-                self._travel.pace.wait()
+        options["timeout"] = self._request_policy.timeout_s
+        for number in range(self._request_policy.tries):
+            wait_s, last_try = 2.0**number, number + 1 == self._request_policy.tries
+            if self._request_policy.limiter:
+                self._request_policy.limiter.wait()
             try:
                 response = super().send(request, *args, **options)
                 ends = _ends(response)  # a body that breaks off shows here
@@ -140,8 +140,8 @@ class PatientAdapter(HTTPAdapter):
                 self._rest(f"the connection failed ({type(error).__name__})", wait_s)
                 continue
             if response.status_code == 200 and ends is not None:
-                if self._travel.page:
-                    self._travel.page(*ends)
+                if self._request_policy.page:
+                    self._request_policy.page(*ends)
             elif response.status_code in {200, *PASSING} and not last_try:
                 how = f"with status {response.status_code}" if response.status_code != 200 else "in part only"
                 self._rest(f"Alpaca answered {how}", _wait_s(response.headers, wait_s))
@@ -150,9 +150,9 @@ class PatientAdapter(HTTPAdapter):
         raise AssertionError("there is at least one try")
 
     def _rest(self, why: str, seconds: float) -> None:
-        self._travel.tell(f"{why}; trying again in {seconds:.0f} s")
-        if self._travel.pace:
-            self._travel.pace.hold(seconds)
+        self._request_policy.tell(f"{why}; trying again in {seconds:.0f} s")
+        if self._request_policy.limiter:
+            self._request_policy.limiter.hold(seconds)
         else:
             time.sleep(seconds)
 

@@ -43,7 +43,7 @@ class Player:
         try:
             self._cassette = Cassette.load(
                 path=where,
-                persister=_Tape(text),
+                persister=_InMemoryPersister(text),
                 serializer=_CompactJson,
                 record_mode=RecordMode.NONE,
                 match_on=(_same_question,),
@@ -107,7 +107,7 @@ class Recording:
 
 
 @contextmanager
-def listen(where: str, secrets: tuple[str, ...] = ()) -> Iterator[Recording]:
+def record(where: str, secrets: tuple[str, ...] = ()) -> Iterator[Recording]:
     """Record HTTP requests into memory, scrubbed: pages of bars in Alpaca's own words, and nothing else.
 
     Args:
@@ -119,7 +119,7 @@ def listen(where: str, secrets: tuple[str, ...] = ()) -> Iterator[Recording]:
     """
     from vcr.record_mode import RecordMode
 
-    tape, recording = _Tape(None), Recording()
+    tape, recording = _InMemoryPersister(None), Recording()
     context = _recorder(tape).use_cassette(where, record_mode=RecordMode.ALL, record_on_exception=False)
     with _one_at_a_time, _silence(), context:
         yield recording
@@ -144,7 +144,7 @@ def _silence() -> Iterator[None]:
         logger.setLevel(level)
 
 
-class _Tape:
+class _InMemoryPersister:
     """Keeps vcrpy's hands off the disk: it loads from, and saves to, memory."""
 
     def __init__(self, text: str | None) -> None:
@@ -176,7 +176,7 @@ class _CompactJson:
         return json.loads(text)
 
 
-def _recorder(tape: _Tape) -> Any:  # noqa: ANN401 - vcrpy publishes no types
+def _recorder(tape: _InMemoryPersister) -> Any:  # noqa: ANN401 - vcrpy publishes no types
     import vcr
 
     recorder = vcr.VCR(

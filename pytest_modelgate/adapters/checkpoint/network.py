@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pytest_modelgate.adapters.checkpoint.container import Container
 from pytest_modelgate.adapters.checkpoint.values import StoredTensor
 from pytest_modelgate.errors import CheckpointError
+from pytest_modelgate.text import plain
 
 _WRAPPERS = ("_orig_mod.", "module.")  # torch.compile, DataParallel
 _FLOATS = {"bfloat16": "<u2", "float16": "<f2", "float32": "<f4", "float64": "<f8"}
@@ -44,12 +45,12 @@ def recover_layers(
         raise CheckpointError(f"{where}, policy_state_dict", f"{found}, expected pairs of weight and bias", _TRAIN)
     weights, biases, width = [], [], inputs
     for name in names:
-        weight = _array(actor[f"{name}.weight"], f"{where}, {ascii(name[:80])[1:-1]}.weight", 2, container)
-        bias = _array(actor[f"{name}.bias"], f"{where}, {ascii(name[:80])[1:-1]}.bias", 1, container)
+        weight = _array(actor[f"{name}.weight"], f"{where}, {plain(name, 80)}.weight", 2, container)
+        bias = _array(actor[f"{name}.bias"], f"{where}, {plain(name, 80)}.bias", 1, container)
         if weight.shape[1] != width or bias.shape[0] != weight.shape[0]:
             shapes = f"weight {_shape(weight)} and bias {_shape(bias)}"
             problem = f"has {shapes}, expected {width} inputs and as many biases as outputs"
-            raise CheckpointError(f"{where}, layer {ascii(name[:80])[1:-1]}", problem, _TRAIN)
+            raise CheckpointError(f"{where}, layer {plain(name, 80)}", problem, _TRAIN)
         weights.append(weight)
         biases.append(bias)
         width = weight.shape[0]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pytest_modelgate.core.config.waivers import Waiver, parse_waivers
 from pytest_modelgate.errors import SettingsError
+from pytest_modelgate.text import plain
 
 _MOST_BYTES = 1024 * 1024
 
@@ -29,6 +30,6 @@ def read_waivers(path: Path, today: date) -> tuple[tuple[Waiver, ...], str]:
     except OSError as error:
         raise SettingsError(where, f"cannot be read: {error.strerror}", "Check the path") from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        problem = f"is not TOML: {ascii(str(error))[1:-1]}"
+        problem = f"is not TOML: {plain(str(error))}"
         raise SettingsError(where, problem, "Write one [[waiver]] table for each waiver") from None
     return parse_waivers(document, where, today), sha256(raw).hexdigest()

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from pytest_modelgate.adapters.verdict.schema import Verdict
 from pytest_modelgate.adapters.verdict.writer import digest, seal, verdict_bytes
 from pytest_modelgate.errors import PromotionError
+from pytest_modelgate.text import plain
 
 _MOST_BYTES = 256 * 1024 * 1024
 _RERUN = "Run the gate again, or fetch the verdict it wrote"
@@ -48,4 +49,4 @@ def read_verdict(path: Path) -> Verdict:
 def _first_flaw(error: ValidationError) -> str:
     """Where, and what, without quoting the file's own text."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    return ascii(".".join(str(part) for part in first["loc"])[:80])[1:-1] or "not JSON"
+    return plain(".".join(str(part) for part in first["loc"]), 80) or "not JSON"

@@ -14,29 +14,29 @@ from pytest_modelgate.core.typing import Floats
 
 
 @dataclass(frozen=True, eq=False)
-class Track:
+class BarAttribution:
     """One or several windows bar by bar, n bars, every array (n,).
 
     All shares are fractions of the equity at the close before the bar, and
 
-        returns == carried * gap + held * move - fees - slippage
+        returns == overnight_weight * overnight_return + intraday_weight * intraday_return - fees - slippage
 
     up to rounding: a position carried over the gap earns the gap, one held during the bar earns the bar's move.
 
     Attributes:
         returns: of the account, after costs; from the close before to the bar's close.
-        carried: signed value of the position at the close before.
-        held: signed value, at the bar's open, of the position after the fill there.
-        gap: of the market, from the close before to the open.
-        move: of the market, from open to close.
+        overnight_weight: signed value of the position at the close before.
+        intraday_weight: signed value, at the bar's open, of the position after the fill there.
+        overnight_return: of the market, from the close before to the open.
+        intraday_return: of the market, from open to close.
         fees, slippage: what was paid, not negative.
     """
 
     returns: Floats
-    carried: Floats
-    held: Floats
-    gap: Floats
-    move: Floats
+    overnight_weight: Floats
+    intraday_weight: Floats
+    overnight_return: Floats
+    intraday_return: Floats
     fees: Floats
     slippage: Floats
 
@@ -46,12 +46,12 @@ class Track:
     @property
     def gross(self) -> Floats:
         """Returns before costs."""
-        return self.carried * self.gap + self.held * self.move
+        return self.overnight_weight * self.overnight_return + self.intraday_weight * self.intraday_return
 
     @property
     def market(self) -> Floats:
         """Returns of the market from close to close."""
-        return (1.0 + self.gap) * (1.0 + self.move) - 1.0
+        return (1.0 + self.overnight_return) * (1.0 + self.intraday_return) - 1.0
 
     def total_return(self, fees: float = 1.0, slippage: float = 1.0) -> float:
         """Compounded return, a fraction, had fees and slippage been these multiples of what they were.
@@ -63,13 +63,15 @@ class Track:
         return float(np.prod(np.maximum(0.0, 1.0 + self.returns - extra)) - 1.0)
 
 
-def pool(tracks: Sequence[Track]) -> Track:
+def concatenate(attributions: Sequence[BarAttribution]) -> BarAttribution:
     """Windows one after the other, in the order given."""
-    names = [field.name for field in fields(Track)]
-    return Track(**{name: np.concatenate([getattr(track, name) for track in tracks]) for name in names})
+    names = [field.name for field in fields(BarAttribution)]
+    return BarAttribution(
+        **{name: np.concatenate([getattr(attribution, name) for attribution in attributions]) for name in names}
+    )
 
 
-def track_of(trajectory: Trajectory, bars: Bars, close_before: float, rules: TradingRules) -> Track:
+def attribute(trajectory: Trajectory, bars: Bars, close_before: float, rules: TradingRules) -> BarAttribution:
     """Take a simulated window apart, bar by bar.
 
     Args:
@@ -89,12 +91,12 @@ def track_of(trajectory: Trajectory, bars: Bars, close_before: float, rules: Tra
     ruined = ~(trajectory.equity[:-1] > 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         returns = np.where(ruined, 0.0, trajectory.equity[1:] / trajectory.equity[:-1] - 1.0)
-    return Track(
+    return BarAttribution(
         returns=returns,
-        carried=np.concatenate([[0.0], trajectory.position_value[:-1] / equity[1:-1]]),
-        held=trajectory.quantity * opens / equity[:-1],
-        gap=opens / before - 1.0,
-        move=closes / opens - 1.0,
+        overnight_weight=np.concatenate([[0.0], trajectory.position_value[:-1] / equity[1:-1]]),
+        intraday_weight=trajectory.quantity * opens / equity[:-1],
+        overnight_return=opens / before - 1.0,
+        intraday_return=closes / opens - 1.0,
         fees=fees / equity[:-1],
         slippage=slippage / equity[:-1],
     )

@@ -14,7 +14,7 @@ from pytest_modelgate.core.backtest.rules import TradingRules
 from pytest_modelgate.core.config.settings import AccountMode
 from pytest_modelgate.core.features.series import FeatureSeries
 from pytest_modelgate.core.market.windows import Window
-from pytest_modelgate.core.policy.inference import Device, Observed, decide_all
+from pytest_modelgate.core.policy.inference import Device, PolicySession, decide_all
 from pytest_modelgate.core.policy.mlp import NEUTRAL_ACCOUNT, MlpPolicy, Policy, greedy
 from pytest_modelgate.core.typing import Actions, Floats
 from pytest_modelgate.errors import CheckpointError
@@ -23,7 +23,7 @@ _SHARED = 1 << 24  # sums of the first layer that are kept for several windows: 
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class Candidate:
     """A model made ready to be judged: its policy, the features it sees, the rules it trades under.
 
     Attributes:
@@ -102,14 +102,14 @@ class Subject:
         if (whole.stop - whole.start) * len(policy.rows) > _SHARED:
             whole = rows
         key = (whole.start, whole.stop)
-        if key not in self._observed:
-            self._observed.clear()  # one at a time: it is large
-            self._observed[key] = Observed(policy, matrix[whole.start - window + 1 : whole.stop], self.device)
-        observed = self._observed[key]
+        if key not in self._session:
+            self._session.clear()  # one at a time: it is large
+            self._session[key] = PolicySession(policy, matrix[whole.start - window + 1 : whole.stop], self.device)
+        observed = self._session[key]
         return lambda asked, accounts: observed.decide(asked - whole.start, accounts).tolist()
 
     @cached_property
-    def _observed(self) -> dict[tuple[int, int], Observed]:
+    def _session(self) -> dict[tuple[int, int], PolicySession]:
         return {}
 
     def decide(self, policy: Policy, matrices: Sequence[Floats], rows: slice) -> list[Actions]:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pytest_modelgate.core.backtest.attribution import Track, track_of
-from pytest_modelgate.core.backtest.candidate import Subject
+from pytest_modelgate.core.backtest.attribution import BarAttribution, attribute
+from pytest_modelgate.core.backtest.candidate import Candidate
 from pytest_modelgate.core.backtest.metrics import Metrics, measure
-from pytest_modelgate.core.backtest.simulation import Trajectory, simulate_known, simulate_lanes
-from pytest_modelgate.core.backtest.speculation import Foresight
+from pytest_modelgate.core.backtest.simulation import Trajectory, simulate_episodes, simulate_known
+from pytest_modelgate.core.backtest.speculation import Speculation
 from pytest_modelgate.core.config.settings import AccountMode
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.policy.mlp import HOLD, NEUTRAL_ACCOUNT, MlpPolicy
@@ -19,7 +19,7 @@ from pytest_modelgate.errors import MarketDataError
 _AHEAD = 64  # bars for which a tracked account is guessed at most
 
 
-def evaluate(subject: Subject, window: Window, account: AccountMode, capital: float) -> tuple[Trajectory, Metrics]:
+def evaluate(candidate: Candidate, window: Window, account: AccountMode, capital: float) -> tuple[Trajectory, Metrics]:
     """Trade one window from flat, by the policy's greedy actions.
 
     Args:
@@ -30,70 +30,70 @@ def evaluate(subject: Subject, window: Window, account: AccountMode, capital: fl
         MarketDataError: too few bars in the window, or before it for the first observation.
         CheckpointError: a feature, weight, layer or logit is not finite.
     """
-    return evaluate_all(subject, [window], account, capital)[0]
+    return evaluate_all(candidate, [window], account, capital)[0]
 
 
 def evaluate_all(
-    subject: Subject, windows: Sequence[Window], account: AccountMode, capital: float
+    candidate: Candidate, windows: Sequence[Window], account: AccountMode, capital: float
 ) -> list[tuple[Trajectory, Metrics]]:
     """Trade several windows, each from flat; with a tracked account side by side, as lanes of one batch.
 
     Raises:
         MarketDataError, CheckpointError: as ``evaluate``, of any of them.
     """
-    ranges = [usable_rows(subject, window) for window in windows]
-    if account == "neutral" or subject.policy.n_account == 0:
-        traded = [_neutral(subject, rows, capital) for rows in ranges]
+    ranges = [usable_rows(candidate, window) for window in windows]
+    if account == "neutral" or candidate.policy.n_account == 0:
+        traded = [_neutral(candidate, rows, capital) for rows in ranges]
     else:
-        traded = _tracked(subject, ranges, capital)
-    return [(trajectory, measure(trajectory, subject.bars_per_year)) for trajectory in traded]
+        traded = _tracked(candidate, ranges, capital)
+    return [(trajectory, measure(trajectory, candidate.bars_per_year)) for trajectory in traded]
 
 
-def usable_rows(subject: Subject, window: Window) -> slice:
+def usable_rows(candidate: Candidate, window: Window) -> slice:
     """The bars of a window.
 
     Raises:
         MarketDataError: fewer than two, or too few before them for the first observation.
     """
-    series = subject.series
+    series = candidate.series
     rows = series.bars.positions(window.start, window.end)
     where = f"{series.bars.instrument.symbol} {series.bars.timeframe}, {window.name} from {window.start}"
     if rows.stop - rows.start < 2:
         problem = f"{rows.stop - rows.start} bars up to {window.end}, expected at least 2"
         raise MarketDataError(where, problem, "Ask for longer windows, or record the market data again")
-    if rows.start < subject.history:
-        problem = f"{rows.start} bars before it, the features and the first observation need {subject.history}"
+    if rows.start < candidate.history:
+        problem = f"{rows.start} bars before it, the features and the first observation need {candidate.history}"
         raise MarketDataError(where, problem, "Ask for fewer --gate-walk-forward-days, or record a longer history")
     return rows
 
 
-def replay(subject: Subject, window: Window, actions: Sequence[int], capital: float) -> Trajectory:
+def replay(candidate: Candidate, window: Window, actions: Sequence[int], capital: float) -> Trajectory:
     """Trade one window by actions already decided, one per bar; HOLD where there are none."""
-    bars = subject.series.bars
+    bars = candidate.series.bars
     inside = bars.rows(bars.positions(window.start, window.end))
     known = [*actions, *[HOLD] * len(inside)]
-    return simulate_known(inside, known, subject.policy.n_actions, subject.rules, capital)
+    return simulate_known(inside, known, candidate.policy.n_actions, candidate.rules, capital)
 
 
-def track_window(subject: Subject, window: Window, trajectory: Trajectory) -> Track:
+def attribute_window(candidate: Candidate, window: Window, trajectory: Trajectory) -> BarAttribution:
     """What was held and earned at every bar of a window just traded."""
-    bars = subject.series.bars
+    bars = candidate.series.bars
     rows = bars.positions(window.start, window.end)
     before = bars.frame["close"].iloc[rows.start - 1] if rows.start else bars.frame["open"].iloc[0]
-    return track_of(trajectory, bars.rows(rows), float(before), subject.rules)
+    return attribute(trajectory, bars.rows(rows), float(before), candidate.rules)
 
 
-def _neutral(subject: Subject, rows: slice, capital: float) -> Trajectory:
+def _neutral(candidate: Candidate, rows: slice, capital: float) -> Trajectory:
     """All actions at once, since no observation depends on the account."""
-    actions: list[int] = subject.neutral_actions(rows).tolist()
-    bars = subject.series.bars.rows(rows)
-    return simulate_known(bars, actions, subject.policy.n_actions, subject.rules, capital)
+    actions: list[int] = candidate.neutral_actions(rows).tolist()
+    bars = candidate.series.bars.rows(rows)
+    return simulate_known(bars, actions, candidate.policy.n_actions, candidate.rules, capital)
 
 
-def _tracked(subject: Subject, ranges: Sequence[slice], capital: float) -> list[Trajectory]:
+def _tracked(candidate: Candidate, ranges: Sequence[slice], capital: float) -> list[Trajectory]:
     """What a policy sees of the account depends on what it did; the market's share is found at once."""
-    policy = subject.policy
-    ask = subject.ask(slice(min(rows.start for rows in ranges), max(rows.stop for rows in ranges)))
+    policy = candidate.policy
+    ask = candidate.ask(slice(min(rows.start for rows in ranges), max(rows.stop for rows in ranges)))
     starts = np.array([rows.start for rows in ranges])
     most = _AHEAD if isinstance(policy, MlpPolicy) else 0  # others answer one bar at a time
     neutral = np.array([NEUTRAL_ACCOUNT[: policy.n_account]])
@@ -101,17 +101,17 @@ def _tracked(subject: Subject, ranges: Sequence[slice], capital: float) -> list[
     def guess(rows: slice) -> list[int]:
         if not most:
             return [HOLD] * (rows.stop - rows.start)
-        known: list[int] = subject.decided[rows].tolist()
+        known: list[int] = candidate.decided[rows].tolist()
         asked = np.arange(rows.start, rows.stop)
         return known if min(known) >= 0 else ask(asked, neutral.repeat(len(asked), axis=0))
 
-    bars = [subject.series.bars.rows(rows) for rows in ranges]
-    foresight = Foresight(
-        lambda lanes, rows, accounts: ask(starts[lanes] + rows, accounts),
+    bars = [candidate.series.bars.rows(rows) for rows in ranges]
+    speculation = Speculation(
+        lambda episodes, rows, accounts: ask(starts[episodes] + rows, accounts),
         bars,
         [guess(rows) for rows in ranges],
         n_actions=policy.n_actions,
         n_account=policy.n_account,
         most=most,
     )
-    return simulate_lanes(bars, foresight, policy.n_actions, subject.rules, capital)
+    return simulate_episodes(bars, speculation, policy.n_actions, candidate.rules, capital)

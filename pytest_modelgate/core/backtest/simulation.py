@@ -24,11 +24,11 @@ _Curve = Sequence[float] | Floats
 class Chooser(Protocol):
     """Decides for several accounts side by side."""
 
-    def recall(self, lane: int, row: int, account: Account) -> int | None:
+    def recall(self, episode: int, row: int, account: Account) -> int | None:
         """The action at a bar that just closed, if it is known already."""
         ...
 
-    def decide(self, lanes: Sequence[int], rows: Sequence[int], accounts: Sequence[Account]) -> Sequence[int]:
+    def decide(self, episodes: Sequence[int], rows: Sequence[int], accounts: Sequence[Account]) -> Sequence[int]:
         """The action of each of some lanes, of which nothing is known."""
         ...
 
@@ -126,7 +126,7 @@ def simulate_known(
     return _trajectory(bars, account, equity, (money, values, held), actions[:last])
 
 
-def simulate_lanes(
+def simulate_episodes(
     series: Sequence[Bars], chooser: Chooser, n_actions: int, rules: TradingRules, capital: float
 ) -> list[Trajectory]:
     """Trade several windows side by side, each as ``simulate`` would.
@@ -144,17 +144,17 @@ def simulate_lanes(
     actions: dict[int, int | None] = dict.fromkeys(range(len(runs)))
     while len(ended) < len(runs):
         waiting: dict[int, tuple[int, Account]] = {}
-        for lane, action in actions.items():
+        for episode, action in actions.items():
             try:
-                at = next(runs[lane]) if action is None else runs[lane].send(action)
-                while (known := chooser.recall(lane, *at)) is not None:
-                    at = runs[lane].send(known)
-                waiting[lane] = at
+                at = next(runs[episode]) if action is None else runs[episode].send(action)
+                while (known := chooser.recall(episode, *at)) is not None:
+                    at = runs[episode].send(known)
+                waiting[episode] = at
             except StopIteration as end:
-                ended[lane] = end.value
+                ended[episode] = end.value
         rows, accounts = [row for row, _ in waiting.values()], [account for _, account in waiting.values()]
         actions = dict(zip(waiting, chooser.decide([*waiting], rows, accounts), strict=True)) if waiting else {}
-    return [ended[lane] for lane in range(len(runs))]
+    return [ended[episode] for episode in range(len(runs))]
 
 
 def _trade(

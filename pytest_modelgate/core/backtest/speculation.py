@@ -25,7 +25,7 @@ Seen = tuple[float, ...]
 _FIRST = 16  # bars of the first look ahead
 
 
-class Foresight:
+class Speculation:
     """Decides for several lanes, each with an account of its own; implements ``simulation.Chooser``.
 
     Args:
@@ -56,47 +56,49 @@ class Foresight:
         self._known: list[dict[int, tuple[Seen, int]]] = [{} for _ in series]
         self._held = [_FIRST // 2 for _ in series]
 
-    def recall(self, lane: int, row: int, account: Account) -> int | None:
+    def recall(self, episode: int, row: int, account: Account) -> int | None:
         """The answer for this very bar and account, if it is known."""
-        seen, action = self._known[lane].get(row, (None, None))
+        seen, action = self._known[episode].get(row, (None, None))
         if seen is None or seen != account_features(account)[: self._n_account]:
             return None
-        self._held[lane] += 1
+        self._held[episode] += 1
         return action
 
-    def decide(self, lanes: Sequence[int], rows: Sequence[int], accounts: Sequence[Account]) -> list[int]:
+    def decide(self, episodes: Sequence[int], rows: Sequence[int], accounts: Sequence[Account]) -> list[int]:
         """Ask about these bars, and about some that follow.
 
         Raises:
             CheckpointError: there is no answer for one of these bars; what was guessed beyond them does not matter.
         """
-        ahead = [self._look_ahead(*asked) for asked in zip(lanes, rows, accounts, strict=True)]
+        ahead = [self._look_ahead(*asked) for asked in zip(episodes, rows, accounts, strict=True)]
         counts = [len(seen) for seen in ahead]
         where = np.concatenate([row + np.arange(count) for row, count in zip(rows, counts, strict=True)])
         try:
-            answers = self._answer(np.repeat(lanes, counts), where, np.array([one for seen in ahead for one in seen]))
+            answers = self._answer(
+                np.repeat(episodes, counts), where, np.array([one for seen in ahead for one in seen])
+            )
         except CheckpointError:  # perhaps about a guess that does not come true
-            return self._answer(np.array(lanes), np.array(rows), np.array([seen[0] for seen in ahead]))
+            return self._answer(np.array(episodes), np.array(rows), np.array([seen[0] for seen in ahead]))
         first, found = 0, []
-        for lane, row, seen in zip(lanes, rows, ahead, strict=True):
+        for episode, row, seen in zip(episodes, rows, ahead, strict=True):
             actions = answers[first : first + len(seen)]
-            self._known[lane] = {row + n: pair for n, pair in enumerate(zip(seen, actions, strict=True))}
-            self._guesses[lane][row : row + len(seen)] = actions
+            self._known[episode] = {row + n: pair for n, pair in enumerate(zip(seen, actions, strict=True))}
+            self._guesses[episode][row : row + len(seen)] = actions
             found.append(actions[0])
             first += len(seen)
         return found
 
-    def _look_ahead(self, lane: int, row: int, account: Account) -> list[Seen]:
+    def _look_ahead(self, episode: int, row: int, account: Account) -> list[Seen]:
         """What the policy would see from this bar on; twice as far as the last look ahead turned out right."""
-        opens, closes = self._series[lane].quotes
-        guesses, trial = self._guesses[lane], account.fork()
+        opens, closes = self._series[episode].quotes
+        guesses, trial = self._guesses[episode], account.fork()
         found = [account_features(account)[: self._n_account]]
-        last = min(row + min(self._most, 2 * self._held[lane]), len(closes) - 2)
+        last = min(row + min(self._most, 2 * self._held[episode]), len(closes) - 2)
         for now in range(row, last):
             trial.fill(trial.order(self._sizes[guesses[now]], closes[now]), opens[now + 1], now + 1)
             trial.mark(closes[now + 1])
             if trial.ruined:
                 break
             found.append(account_features(trial)[: self._n_account])
-        self._held[lane] = 1
+        self._held[episode] = 1
         return found

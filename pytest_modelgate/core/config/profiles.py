@@ -307,9 +307,9 @@ def _check_order(profile: Profile, source: str) -> None:
     approved, review, folds, spread = profile.approved, profile.review, profile.walk_forward, profile.spread
     market = profile.market_data
     looser = "is stricter than in approved, expected the same or looser"
-    chance = spread.reading == "chance"
-    ordered = 0 < spread.high < spread.moderate < 1 if chance else 0 < spread.moderate <= spread.high
-    expected = "0 < high < moderate < 1" if chance else "0 < moderate <= high"
+    rng = spread.reading == "chance"
+    ordered = 0 < spread.high < spread.moderate < 1 if rng else 0 < spread.moderate <= spread.high
+    expected = "0 < high < moderate < 1" if rng else "0 < moderate <= high"
     contradictions = (
         ("review.fitness_score", review.fitness_score > approved.fitness_score, looser),
         ("review.profit_factor", review.profit_factor > approved.profit_factor, looser),

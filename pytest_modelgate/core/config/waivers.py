@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 
 from pytest_modelgate.errors import SettingsError
+from pytest_modelgate.text import plain
 
 LONGEST = timedelta(days=30)
 WAIVABLE = {
@@ -75,7 +76,7 @@ def check_models(waivers: Sequence[Waiver], models: Collection[str], where: str)
     """
     for waiver in waivers:
         if waiver.model not in models:
-            problem = f"waives {waiver.check} of {ascii(waiver.model)[1:-1]}, which the archive does not hold"
+            problem = f"waives {waiver.check} of {plain(waiver.model)}, which the archive does not hold"
             raise SettingsError(where, problem, f"Take it out, or name one of {', '.join(sorted(models)[:5])}")
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pytest_modelgate.core.backtest.attribution import Track
+from pytest_modelgate.core.backtest.attribution import BarAttribution
 from pytest_modelgate.core.statistics.bootstrap import resampled_sums
-from pytest_modelgate.core.statistics.sharpe import least_track_record, sharpe_shape
+from pytest_modelgate.core.statistics.sharpe import min_track_record_length, sharpe_shape
 from pytest_modelgate.core.statistics.timing import shift_test
 from pytest_modelgate.core.typing import Floats
 
@@ -57,7 +57,7 @@ class Context:
     regimes: tuple[Regime, ...]
 
 
-def put_in_context(track: Track, days: float, confidence: float) -> Context:
+def put_in_context(attribution: BarAttribution, days: float, confidence: float) -> Context:
     """Compare.
 
     Args:
@@ -65,16 +65,16 @@ def put_in_context(track: Track, days: float, confidence: float) -> Context:
         days: calendar days they take.
         confidence: at which the Sharpe ratio counts as proven.
     """
-    low, high = bootstrap_interval(track.returns)
-    bars = len(track)
-    missing = least_track_record(sharpe_shape(track.returns), confidence) - bars
+    low, high = bootstrap_interval(attribution.returns)
+    bars = len(attribution)
+    missing = min_track_record_length(sharpe_shape(attribution.returns), confidence) - bars
     return Context(
-        buy_and_hold=_compound(track.market),
-        percentile=shift_test(track).percentile,
+        buy_and_hold=_compound(attribution.market),
+        percentile=shift_test(attribution).percentile,
         low=low,
         high=high,
         days_needed=max(0.0, missing) * days / bars if not math.isnan(missing) else math.nan,
-        regimes=(*_by_volatility(track), *_by_trend(track)),
+        regimes=(*_by_volatility(attribution), *_by_trend(attribution)),
     )
 
 
@@ -88,23 +88,23 @@ def bootstrap_interval(returns: Floats) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _by_volatility(track: Track) -> list[Regime]:
+def _by_volatility(attribution: BarAttribution) -> list[Regime]:
     """Terciles of the standard deviation of the market's returns over the day of bars before each bar."""
-    before = pd.Series(track.market).rolling(_VOLATILITY_BARS, min_periods=2).std().shift(1).bfill()
+    before = pd.Series(attribution.market).rolling(_VOLATILITY_BARS, min_periods=2).std().shift(1).bfill()
     third = np.minimum(2, (3.0 * before.rank(method="first", pct=True).to_numpy()).astype(np.int64))
-    return [_regime(name, track, third == number) for number, name in enumerate(("calm", "usual", "wild"))]
+    return [_regime(name, attribution, third == number) for number, name in enumerate(("calm", "usual", "wild"))]
 
 
-def _by_trend(track: Track) -> list[Regime]:
+def _by_trend(attribution: BarAttribution) -> list[Regime]:
     """Whether the market rose or fell over the 120 bars before each bar."""
-    logs = np.log1p(np.maximum(track.market, _RUIN))
+    logs = np.log1p(np.maximum(attribution.market, _RUIN))
     before = pd.Series(logs).rolling(_TREND_BARS, min_periods=1).sum().shift(1).fillna(0.0).to_numpy()
-    return [_regime("rising", track, before > 0.0), _regime("falling", track, before <= 0.0)]
+    return [_regime("rising", attribution, before > 0.0), _regime("falling", attribution, before <= 0.0)]
 
 
-def _regime(name: str, track: Track, where: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Regime:
+def _regime(name: str, attribution: BarAttribution, where: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Regime:
     share = float(np.mean(where))
-    return Regime(name, share, _compound(track.returns[where]), _compound(track.market[where]))
+    return Regime(name, share, _compound(attribution.returns[where]), _compound(attribution.market[where]))
 
 
 def _compound(returns: Floats) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from pytest_modelgate.core.backtest.attribution import pool
+from pytest_modelgate.core.backtest.attribution import concatenate
 from pytest_modelgate.core.backtest.metrics import FoldResult
 from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.core.config.profiles import Profile
@@ -16,7 +16,7 @@ from pytest_modelgate.core.config.waivers import Waiver
 from pytest_modelgate.core.decision.backtest_sanity import Sanity, judge_backtest
 from pytest_modelgate.core.decision.context import Context, put_in_context
 from pytest_modelgate.core.decision.decision import Decision, decide
-from pytest_modelgate.core.decision.proofs import FoldTrack, Proof, prove
+from pytest_modelgate.core.decision.proofs import FoldAttribution, Proof, prove
 from pytest_modelgate.core.decision.robustness import Robustness, disturb
 from pytest_modelgate.core.evidence.records import ChampionEvidence, Evidence, IntegrityEvidence, WindowEvidence
 from pytest_modelgate.core.integrity.check import Check
@@ -138,8 +138,8 @@ def judge(
         return Judgement(plan, backtest, sanity, folds, None, missing, integrity)
     checks, noise = (integrity.checks, integrity.noise) if isinstance(integrity, IntegrityEvidence) else ((), ())
     measured = [fold for fold in folds if isinstance(fold, WindowEvidence)]
-    results, tracks = [fold_result(fold) for fold in measured], [fold_track(fold) for fold in measured]
-    proofs = prove(tracks, profile, trials, noise) if measured else ()
+    results, attributions = [fold_result(fold) for fold in measured], [fold_attribution(fold) for fold in measured]
+    proofs = prove(attributions, profile, trials, noise) if measured else ()
     gating, contest = plan.gating, found.get(CHAMPION)
     comparison = contest.comparison if isinstance(contest, ChampionEvidence) else None
 
@@ -152,9 +152,9 @@ def judge(
     robustness, context = None, None
     if measured:
         delayed = [fold.delayed for fold in measured]
-        robustness = disturb(tracks, results, delayed, noise, lambda others: decide_on(others, "table").decision)
+        robustness = disturb(attributions, results, delayed, noise, lambda others: decide_on(others, "table").decision)
         days = (plan.folds[-1].end - plan.folds[0].start) / pd.Timedelta(days=1)
-        context = put_in_context(pool([fold.track for fold in tracks]), days, profile.proofs.min_psr)
+        context = put_in_context(concatenate([fold.attribution for fold in attributions]), days, profile.proofs.min_psr)
     decision = decide_on(results, rule)
     return Judgement(plan, backtest, sanity, folds, decision, "", integrity, proofs, robustness, context, comparison)
 
@@ -164,7 +164,9 @@ def fold_result(evidence: WindowEvidence) -> FoldResult:
     return FoldResult.of(evidence.metrics)
 
 
-def fold_track(evidence: WindowEvidence) -> FoldTrack:
+def fold_attribution(evidence: WindowEvidence) -> FoldAttribution:
     """What the proofs need to know of a fold."""
     trades = evidence.metrics.closed_trades
-    return FoldTrack(evidence.start, evidence.sample, trades, evidence.delayed.total_return, evidence.bars.track())
+    return FoldAttribution(
+        evidence.start, evidence.sample, trades, evidence.delayed.total_return, evidence.bars.attribution()
+    )

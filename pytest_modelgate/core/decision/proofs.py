@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from pytest_modelgate.core.backtest.attribution import Track, pool
+from pytest_modelgate.core.backtest.attribution import BarAttribution, concatenate
 from pytest_modelgate.core.config.profiles import Profile, ProofLimits
 from pytest_modelgate.core.integrity.check import NoiseDraw
 from pytest_modelgate.core.statistics.sharpe import deflated_sharpe, probabilistic_sharpe, sharpe_shape
@@ -29,7 +29,7 @@ TITLES = {
 
 
 @dataclass(frozen=True)
-class FoldTrack:
+class FoldAttribution:
     """What the proofs need to know of one fold.
 
     Attributes:
@@ -44,7 +44,7 @@ class FoldTrack:
     sample: str
     closed_trades: int
     delayed_return: float
-    track: Track
+    attribution: BarAttribution
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Proof:
 
 
 def prove(
-    folds: Sequence[FoldTrack], profile: Profile, trials: int, noise: Sequence[NoiseDraw] = ()
+    folds: Sequence[FoldAttribution], profile: Profile, trials: int, noise: Sequence[NoiseDraw] = ()
 ) -> tuple[Proof, ...]:
     """Measure every proof over all folds.
 
@@ -88,11 +88,11 @@ def prove(
     """
     limits = profile.proofs
     ordered = sorted(folds, key=lambda fold: fold.start)
-    track = pool([fold.track for fold in ordered])
+    attribution = concatenate([fold.attribution for fold in ordered])
     found = [
         _out_of_sample(ordered),
-        _timing(track, limits, trials),
-        _sharpe(ordered, track, limits, trials),
+        _timing(attribution, limits, trials),
+        _sharpe(ordered, attribution, limits, trials),
         _costs(ordered, limits),
         _trades(ordered, limits),
     ]
@@ -108,7 +108,7 @@ def compound(returns: Sequence[float]) -> float:
     return math.prod(max(0.0, 1.0 + value) for value in sorted(returns)) - 1.0
 
 
-def _out_of_sample(folds: Sequence[FoldTrack]) -> Proof:
+def _out_of_sample(folds: Sequence[FoldAttribution]) -> Proof:
     counts = Counter(fold.sample for fold in folds)
     clean = counts.pop("out-of-sample", 0)
     if clean == len(folds):
@@ -122,8 +122,8 @@ def _out_of_sample(folds: Sequence[FoldTrack]) -> Proof:
     return Proof("out_of_sample", clean == len(folds), clean, len(folds), at_most=False, sentence=sentence)
 
 
-def _timing(track: Track, limits: ProofLimits, trials: int) -> Proof:
-    timing, limit = shift_test(track), limits.max_p / trials
+def _timing(attribution: BarAttribution, limits: ProofLimits, trials: int) -> Proof:
+    timing, limit = shift_test(attribution), limits.max_p / trials
     shown = timing.p_value <= limit and timing.rank <= limits.max_p
     found = (
         f"{timing.rank:.2%} of the {timing.shifts} ways to shift its positions in time earn at least as much, and luck "
@@ -145,10 +145,10 @@ def _timing(track: Track, limits: ProofLimits, trials: int) -> Proof:
     return Proof("timing", shown, timing.p_value, limit, at_most=True, sentence=sentence, details=details)
 
 
-def _sharpe(folds: Sequence[FoldTrack], track: Track, limits: ProofLimits, trials: int) -> Proof:
-    best = max(folds, key=lambda fold: fold.track.total_return())
-    rest = [fold.track.returns for fold in folds if fold is not best]
-    shape = sharpe_shape(track.returns)
+def _sharpe(folds: Sequence[FoldAttribution], attribution: BarAttribution, limits: ProofLimits, trials: int) -> Proof:
+    best = max(folds, key=lambda fold: fold.attribution.total_return())
+    rest = [fold.attribution.returns for fold in folds if fold is not best]
+    shape = sharpe_shape(attribution.returns)
     probability, deflated = probabilistic_sharpe(shape), deflated_sharpe(shape, trials)
     without_best = probabilistic_sharpe(sharpe_shape(np.concatenate(rest))) if rest else math.nan
     lasting, steady = deflated >= limits.min_dsr, without_best >= limits.min_psr_without_best
@@ -176,9 +176,9 @@ def _sharpe(folds: Sequence[FoldTrack], track: Track, limits: ProofLimits, trial
     return Proof("sharpe", shown, probability, limits.min_psr, at_most=False, sentence=sentence, details=details)
 
 
-def _costs(folds: Sequence[FoldTrack], limits: ProofLimits) -> Proof:
+def _costs(folds: Sequence[FoldAttribution], limits: ProofLimits) -> Proof:
     multiple = limits.cost_multiple
-    rest = compound([fold.track.total_return(multiple, multiple) for fold in folds])
+    rest = compound([fold.attribution.total_return(multiple, multiple) for fold in folds])
     shown = rest > 0.0
     verb = "still earns" if shown else "no longer earns"
     found = f"With fees and slippage {multiple:g} times as high the model {verb}: {rest:+.2%}"
@@ -186,7 +186,7 @@ def _costs(folds: Sequence[FoldTrack], limits: ProofLimits) -> Proof:
     return Proof("costs", shown, rest, 0.0, at_most=False, sentence=sentence, details={"multiple": multiple})
 
 
-def _trades(folds: Sequence[FoldTrack], limits: ProofLimits) -> Proof:
+def _trades(folds: Sequence[FoldAttribution], limits: ProofLimits) -> Proof:
     counts = [fold.closed_trades for fold in folds]
     total, least = sum(counts), min(counts)
     shown = total >= limits.min_trades and least >= limits.min_fold_trades
@@ -197,7 +197,7 @@ def _trades(folds: Sequence[FoldTrack], limits: ProofLimits) -> Proof:
     return Proof("trades", shown, total, limits.min_trades, at_most=False, sentence=sentence, details={"least": least})
 
 
-def _delay(folds: Sequence[FoldTrack]) -> Proof:
+def _delay(folds: Sequence[FoldAttribution]) -> Proof:
     rest = compound([fold.delayed_return for fold in folds])
     shown = rest > 0.0
     verb = "still earns" if shown else "no longer earns"

@@ -10,7 +10,7 @@ import numpy as np
 
 from pytest_modelgate.core.backtest.metrics import FoldResult, sharpe_ratio
 from pytest_modelgate.core.config.decision_level import DecisionLevel
-from pytest_modelgate.core.decision.proofs import FoldTrack, compound
+from pytest_modelgate.core.decision.proofs import FoldAttribution, compound
 from pytest_modelgate.core.integrity.check import NoiseDraw
 
 MULTIPLES = (0.0, 1.0, 2.0, 3.0, 5.0)
@@ -64,7 +64,7 @@ class Robustness:
 
 
 def disturb(
-    folds: Sequence[FoldTrack],
+    folds: Sequence[FoldAttribution],
     results: Sequence[FoldResult],
     delayed: Sequence[FoldResult],
     noise: Sequence[NoiseDraw],
@@ -98,20 +98,20 @@ def _disturbance(name: str, results: Sequence[FoldResult], changed: float, decid
     return Disturbance(name, compound([fold.total_return for fold in results]), changed, decide(results))
 
 
-def _return(folds: Sequence[FoldTrack], fees: float, slippage: float) -> float:
-    return compound([fold.track.total_return(fees, slippage) for fold in folds])
+def _return(folds: Sequence[FoldAttribution], fees: float, slippage: float) -> float:
+    return compound([fold.attribution.total_return(fees, slippage) for fold in folds])
 
 
-def _costly(fold: FoldTrack, result: FoldResult, multiple: float) -> FoldResult:
-    track = fold.track
-    returns = track.returns - (multiple - 1.0) * (track.fees + track.slippage)
-    total = track.total_return(multiple, multiple)
+def _costly(fold: FoldAttribution, result: FoldResult, multiple: float) -> FoldResult:
+    attribution = fold.attribution
+    returns = attribution.returns - (multiple - 1.0) * (attribution.fees + attribution.slippage)
+    total = attribution.total_return(multiple, multiple)
     return FoldResult(total, sharpe_ratio(returns), result.bars, result.bars_per_year)
 
 
-def _break_even(folds: Sequence[FoldTrack]) -> float:
+def _break_even(folds: Sequence[FoldAttribution]) -> float:
     """Bisection; the return falls with the multiple."""
-    if not any(np.any(fold.track.fees + fold.track.slippage > 0.0) for fold in folds):
+    if not any(np.any(fold.attribution.fees + fold.attribution.slippage > 0.0) for fold in folds):
         return math.nan  # without costs there is no multiple
     if _return(folds, 0.0, 0.0) <= 0.0:
         return 0.0

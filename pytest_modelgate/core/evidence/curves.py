@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pytest_modelgate.core.backtest.attribution import pool
+from pytest_modelgate.core.backtest.attribution import concatenate
 from pytest_modelgate.core.evidence.records import WindowEvidence
 from pytest_modelgate.core.typing import Floats
 
@@ -114,9 +114,9 @@ def growth(windows: Sequence[WindowEvidence]) -> Growth:
     Args:
         windows: oldest first, at least one.
     """
-    track = pool([window.bars.track() for window in windows])
-    model = np.concatenate([[1.0], np.cumprod(np.maximum(0.0, 1.0 + track.returns))])
-    market = np.concatenate([[1.0], np.cumprod(1.0 + track.market)])
+    attribution = concatenate([window.bars.attribution() for window in windows])
+    model = np.concatenate([[1.0], np.cumprod(np.maximum(0.0, 1.0 + attribution.returns))])
+    market = np.concatenate([[1.0], np.cumprod(1.0 + attribution.market)])
     times = np.concatenate([np.array(window.times, dtype=np.int64) for window in windows])
     spans = tuple(Span(_seconds(window.start), _seconds(window.end), window.sample) for window in windows)
     return Growth(
@@ -130,10 +130,10 @@ def growth(windows: Sequence[WindowEvidence]) -> Growth:
 
 def prices(window: WindowEvidence) -> Prices:
     """Prices and round trips of one window, from what was held and how the market moved."""
-    track = window.bars.track()
-    close = window.first_open / (1.0 + track.gap[0]) * np.cumprod(1.0 + track.market)
-    opens = close / (1.0 + track.move)
-    sides = np.sign(track.held).astype(np.int64)
+    attribution = window.bars.attribution()
+    close = window.first_open / (1.0 + attribution.overnight_return[0]) * np.cumprod(1.0 + attribution.market)
+    opens = close / (1.0 + attribution.intraday_return)
+    sides = np.sign(attribution.intraday_weight).astype(np.int64)
     borders = np.flatnonzero(np.diff(sides, prepend=0)).tolist()
     trips = []
     for number, row in enumerate(borders):

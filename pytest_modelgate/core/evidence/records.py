@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from pytest_modelgate.core.backtest.attribution import Track
+from pytest_modelgate.core.backtest.attribution import BarAttribution
 from pytest_modelgate.core.backtest.metrics import FoldResult, Metrics
 from pytest_modelgate.core.integrity.check import Check, NoiseDraw
 from pytest_modelgate.core.market.quality import Quality
@@ -59,24 +59,26 @@ class MarketEvidence:
 
 @dataclass(frozen=True)
 class BarFigures:
-    """What was held and earned at every bar: the arrays of ``track.Track`` in plain types, one number per bar each."""
+    """A ``BarAttribution`` in plain types, one number per bar in every array."""
 
     returns: tuple[float, ...]
-    carried: tuple[float, ...]
-    held: tuple[float, ...]
-    gap: tuple[float, ...]
-    move: tuple[float, ...]
+    overnight_weight: tuple[float, ...]
+    intraday_weight: tuple[float, ...]
+    overnight_return: tuple[float, ...]
+    intraday_return: tuple[float, ...]
     fees: tuple[float, ...]
     slippage: tuple[float, ...]
 
     @classmethod
-    def of(cls, track: Track) -> BarFigures:
+    def of(cls, attribution: BarAttribution) -> BarFigures:
         """Keep a track."""
-        return cls(*(tuple(getattr(track, field.name).tolist()) for field in fields(cls)))
+        return cls(*(tuple(getattr(attribution, field.name).tolist()) for field in fields(cls)))
 
-    def track(self) -> Track:
+    def attribution(self) -> BarAttribution:
         """The track that was kept, to the last bit."""
-        return Track(*(np.array(getattr(self, field.name), dtype=np.float64) for field in fields(Track)))
+        return BarAttribution(
+            *(np.array(getattr(self, field.name), dtype=np.float64) for field in fields(BarAttribution))
+        )
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pytest_modelgate.core.backtest.account import BELOW_MINIMUM, SHORT_NOT_ALLOWED, Fill
-from pytest_modelgate.core.backtest.attribution import Track
+from pytest_modelgate.core.backtest.attribution import BarAttribution
 from pytest_modelgate.core.backtest.rules import TradingRules
 from pytest_modelgate.core.backtest.simulation import Trajectory
 from pytest_modelgate.core.config.profiles import IntegrityLimits
@@ -23,18 +23,20 @@ _EXACT = 1e-9  # relative
 _DAY_TRADES, _DAYS, _LEAST_EQUITY = 3, 5, 25_000.0  # FINRA rule 4210, as Alpaca enforces it
 
 
-def check_activity(trajectories: Sequence[Trajectory], track: Track, n_actions: int, limits: IntegrityLimits) -> Check:
+def check_activity(
+    trajectories: Sequence[Trajectory], attribution: BarAttribution, n_actions: int, limits: IntegrityLimits
+) -> Check:
     """Whether the model decides, or always does the same."""
     actions = np.concatenate([trajectory.actions for trajectory in trajectories])
     shares = np.bincount(actions, minlength=n_actions) / max(1, len(actions))
     entropy = -math.fsum(share * math.log2(share) for share in shares.tolist() if share > 0.0)
     usual = int(np.argmax(shares))
     signals = float(1.0 - shares[HOLD])
-    long, short = (float(np.mean(sign * track.held > 0.0)) for sign in (1.0, -1.0))
+    long, short = (float(np.mean(sign * attribution.intraday_weight > 0.0)) for sign in (1.0, -1.0))
     figures = {
         "signal_rate": signals,
         "entropy_bits": entropy,
-        "exposure": float(np.mean(np.abs(track.held))),
+        "exposure": float(np.mean(np.abs(attribution.intraday_weight))),
         "bars_long": long,
         "bars_short": short,
         "fills": float(sum(len(trajectory.fills) for trajectory in trajectories)),

@@ -32,17 +32,17 @@ def check_causality(bars: Bars, feature_set: FeatureSet, policy: Policy, rows: s
         bars: the series; rows before ``rows`` are history.
         rows: where the model is judged.
     """
-    chance = np.random.default_rng(int(hashlib.sha256(f"{bars.sha256} {feature_set.name}".encode()).hexdigest(), 16))
+    rng = np.random.default_rng(int(hashlib.sha256(f"{bars.sha256} {feature_set.name}".encode()).hexdigest(), 16))
     needed = feature_set.warmup + policy.window
     stretch = min(_STRETCH, rows.stop - rows.start - 1)
-    start = int(chance.integers(rows.start, rows.stop - stretch))
+    start = int(rng.integers(rows.start, rows.stop - stretch))
     excerpt = bars.frame.iloc[max(0, start - needed) : start + stretch + _AFTER]
     first, last = min(start, needed), min(start, needed) + stretch - 1
-    moments = sorted({int(row) for row in chance.integers(first, min(last, len(excerpt) - 2), _MOMENTS, endpoint=True)})
+    moments = sorted({int(row) for row in rng.integers(first, min(last, len(excerpt) - 2), _MOMENTS, endpoint=True)})
     base = _features(feature_set, excerpt)
     comparison = _Comparison(policy, base, feature_set.warmup)
     for number, now in enumerate(moments):
-        for changed, how in _futures(excerpt, now, chance, absurd=bool(number % 2)):
+        for changed, how in _futures(excerpt, now, rng, absurd=bool(number % 2)):
             found = _features(feature_set, changed)
             if peeking := _first_difference(base, found, feature_set.warmup, now):
                 row, column = peeking
@@ -99,7 +99,7 @@ class _Comparison:
 
 
 def _futures(
-    excerpt: pd.DataFrame, now: int, chance: np.random.Generator, *, absurd: bool
+    excerpt: pd.DataFrame, now: int, rng: np.random.Generator, *, absurd: bool
 ) -> Iterator[tuple[pd.DataFrame, str]]:
     yield excerpt.iloc[: now + 1], "cut off"
     other = excerpt.copy()
@@ -108,9 +108,9 @@ def _futures(
         yield other, "everything a thousandfold"
         return
     later = len(excerpt) - now - 1
-    walk = np.exp(np.cumsum(chance.normal(0.0, 0.02, later)))
+    walk = np.exp(np.cumsum(rng.normal(0.0, 0.02, later)))
     other.iloc[now + 1 :, :4] = excerpt["close"].iloc[now] * walk[:, None] * np.array([1.0, 1.02, 0.98, 1.01])
-    other.iloc[now + 1 :, 4] = chance.permutation(excerpt["volume"].to_numpy()[now + 1 :]) + 1.0
+    other.iloc[now + 1 :, 4] = rng.permutation(excerpt["volume"].to_numpy()[now + 1 :]) + 1.0
     yield other, "another market"
 
 

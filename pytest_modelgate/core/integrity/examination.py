@@ -12,7 +12,7 @@ from pytest_modelgate.core.integrity.causality import check_causality
 from pytest_modelgate.core.integrity.check import Check, NoiseDraw
 from pytest_modelgate.core.integrity.learned_edge import check_weights
 from pytest_modelgate.core.integrity.noise import draw_noise
-from pytest_modelgate.core.integrity.perturbations import Arena
+from pytest_modelgate.core.integrity.perturbations import FoldReplayer
 from pytest_modelgate.core.market.windows import Window
 
 
@@ -24,7 +24,9 @@ class Examination:
     noise: tuple[NoiseDraw, ...]
 
 
-def examine(arena: Arena, backtest: Window, feature_set: FeatureSet, profile: Profile, sha256: str) -> Examination:
+def examine(
+    replayer: FoldReplayer, backtest: Window, feature_set: FeatureSet, profile: Profile, sha256: str
+) -> Examination:
     """Examine a model over its walk-forward; its account skew over the backtest window.
 
     Everything here feeds neutral account features, as the live trader does.
@@ -35,19 +37,19 @@ def examine(arena: Arena, backtest: Window, feature_set: FeatureSet, profile: Pr
     Raises:
         MarketDataError: too few bars in the windows, or before them.
     """
-    subject = arena.subject
-    policy, bars = subject.policy, subject.series.bars
-    neutral, _ = evaluate(subject, backtest, "neutral", arena.capital)
-    tracked = evaluate(subject, backtest, "tracked", arena.capital)[0] if policy.n_account else None
-    actions = arena.actions(policy)
-    trajectories = arena.trade(actions)
-    own = arena.track(trajectories)
+    candidate = replayer.candidate
+    policy, bars = candidate.policy, candidate.series.bars
+    neutral, _ = evaluate(candidate, backtest, "neutral", replayer.capital)
+    tracked = evaluate(candidate, backtest, "tracked", replayer.capital)[0] if policy.n_account else None
+    actions = replayer.actions(policy)
+    trajectories = replayer.trade(actions)
+    own = replayer.attribution(trajectories)
     checks = (
-        check_causality(bars, feature_set, policy, arena.rows),
-        check_weights(arena, actions, own, sha256),
+        check_causality(bars, feature_set, policy, replayer.rows),
+        check_weights(replayer, actions, own, sha256),
         check_activity(trajectories, own, policy.n_actions, profile.integrity),
         check_accounting((*trajectories, neutral)),
-        check_feasibility(trajectories, bars.instrument.asset_class, subject.rules),
+        check_feasibility(trajectories, bars.instrument.asset_class, candidate.rules),
         check_account(neutral, tracked),
     )
-    return Examination(checks, draw_noise(arena, actions, feature_set, profile.robustness, sha256))
+    return Examination(checks, draw_noise(replayer, actions, feature_set, profile.robustness, sha256))

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from pytest_modelgate.core.backtest.attribution import Track
+from pytest_modelgate.core.backtest.attribution import BarAttribution
 from pytest_modelgate.core.integrity.check import Check
-from pytest_modelgate.core.integrity.perturbations import Arena, seeded, shuffled, single_minded
+from pytest_modelgate.core.integrity.perturbations import FoldReplayer, constant_policies, seeded, shuffled
 from pytest_modelgate.core.policy.mlp import MlpPolicy
 from pytest_modelgate.core.statistics.timing import shift_test
 from pytest_modelgate.core.typing import Actions
@@ -19,13 +19,13 @@ _SAME_SHARE = 0.95  # of the bars
 _SAME_POSITION = 0.01  # of equity
 
 
-def edge(track: Track) -> float:
+def edge(attribution: BarAttribution) -> float:
     """How far the timing is ahead of all others of the same positions, in standard deviations; 0 without any."""
-    timing = shift_test(track)
+    timing = shift_test(attribution)
     return (timing.own - timing.mean) / timing.deviation if timing.p_value < 1.0 else 0.0
 
 
-def check_weights(arena: Arena, actions: Actions, own: Track, sha256: str) -> Check:
+def check_weights(replayer: FoldReplayer, actions: Actions, own: BarAttribution, sha256: str) -> Check:
     """Compare the model with itself without what it learned.
 
     What it saw is dealt out in another order, and its weights are shuffled within each layer, up to five times each:
@@ -37,13 +37,13 @@ def check_weights(arena: Arena, actions: Actions, own: Track, sha256: str) -> Ch
         own: its track over all folds.
         sha256: of the checkpoint; seeds the shuffles.
     """
-    policy, rules = arena.subject.policy, arena.subject.rules
-    chance = seeded(sha256, "weights")
+    policy, rules = replayer.candidate.policy, replayer.candidate.rules
+    rng = seeded(sha256, "weights")
     clear = edge(own)
     figures = {"edge": clear}
-    for words, action in single_minded(policy.n_actions, rules.can_short):
-        constant = arena.track(arena.trade(np.full(len(actions), action)))
-        same = float(np.mean(np.abs(constant.held - own.held) <= _SAME_POSITION))
+    for words, action in constant_policies(policy.n_actions, rules.can_short):
+        constant = replayer.attribution(replayer.trade(np.full(len(actions), action)))
+        same = float(np.mean(np.abs(constant.intraday_weight - own.intraday_weight) <= _SAME_POSITION))
         figures[words.replace(" ", "_")] = same
         if same >= _SAME_SHARE:
             sentence = f"The model is one that would {words}: {same:.1%} of the bars see the same position."
@@ -55,14 +55,14 @@ def check_weights(arena: Arena, actions: Actions, own: Track, sha256: str) -> Ch
         )
         return Check("weights", "warn", sentence, figures)
     trials: list[tuple[str, str, Callable[[], Actions]]] = [
-        ("permuted_observations", "shown its observations in another order", lambda: chance.permutation(actions))
+        ("permuted_observations", "shown its observations in another order", lambda: rng.permutation(actions))
     ]
     if isinstance(policy, MlpPolicy):
         trials.append(
-            ("shuffled_weights", "with its weights shuffled", lambda: arena.actions(shuffled(policy, chance)))
+            ("shuffled_weights", "with its weights shuffled", lambda: replayer.actions(shuffled(policy, rng)))
         )
     for name, words, draw in trials:
-        least = figures[name] = _least(edge(arena.track(arena.trade(draw()))) for _ in range(_DRAWS))
+        least = figures[name] = _least(edge(replayer.attribution(replayer.trade(draw()))) for _ in range(_DRAWS))
         if least >= _CLEAR:
             sentence = (
                 f"The edge does not come from what was learned: {words} the model keeps it in {_DRAWS} of {_DRAWS} "

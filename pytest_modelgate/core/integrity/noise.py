@@ -12,7 +12,7 @@ from pytest_modelgate.core.config.profiles import RobustnessLimits
 from pytest_modelgate.core.features.feature_set import FeatureSet
 from pytest_modelgate.core.features.series import compute_features
 from pytest_modelgate.core.integrity.check import NoiseDraw
-from pytest_modelgate.core.integrity.perturbations import Arena, noisy, seeded
+from pytest_modelgate.core.integrity.perturbations import FoldReplayer, noisy, seeded
 from pytest_modelgate.core.policy.mlp import MlpPolicy
 from pytest_modelgate.core.typing import Actions, Floats
 
@@ -20,7 +20,7 @@ _DRAWS = 2  # of either kind
 
 
 def draw_noise(
-    arena: Arena, actions: Actions, feature_set: FeatureSet, limits: RobustnessLimits, sha256: str
+    replayer: FoldReplayer, actions: Actions, feature_set: FeatureSet, limits: RobustnessLimits, sha256: str
 ) -> tuple[NoiseDraw, ...]:
     """Disturb what the model sees, and what it is; orders are filled at the true prices.
 
@@ -28,33 +28,33 @@ def draw_noise(
         actions: undisturbed.
         sha256: of the checkpoint; seeds the noise.
     """
-    policy, chance = arena.subject.policy, seeded(sha256, "noise")
-    seen = [*_noisy_features(arena, feature_set, limits.price_noise, chance)]
-    found = [_draw("prices", arena, actions, changed) for changed in arena.actions_on(seen)]
+    policy, rng = replayer.candidate.policy, seeded(sha256, "noise")
+    seen = [*_noisy_features(replayer, feature_set, limits.price_noise, rng)]
+    found = [_draw("prices", replayer, actions, changed) for changed in replayer.actions_on(seen)]
     if isinstance(policy, MlpPolicy):
         for _ in range(_DRAWS):
-            relative = noisy(policy, chance, limits.weight_noise)
-            found.append(_draw("weights", arena, actions, arena.actions(relative)))
+            relative = noisy(policy, rng, limits.weight_noise)
+            found.append(_draw("weights", replayer, actions, replayer.actions(relative)))
     return tuple(found)
 
 
 def _noisy_features(
-    arena: Arena, feature_set: FeatureSet, size: float, chance: np.random.Generator
+    replayer: FoldReplayer, feature_set: FeatureSet, size: float, rng: np.random.Generator
 ) -> Iterator[Floats]:
     """Features of bars whose four prices move together by about ``size``; only what is needed is computed."""
-    series = arena.subject.series
-    first = max(0, arena.rows.start - series.warmup - arena.subject.policy.window + 1)
-    part = slice(first, arena.rows.stop)
+    series = replayer.candidate.series
+    first = max(0, replayer.rows.start - series.warmup - replayer.candidate.policy.window + 1)
+    part = slice(first, replayer.rows.stop)
     for _ in range(_DRAWS):
         frame = series.bars.frame.iloc[part].copy()
-        frame.iloc[:, :4] *= np.exp(size * chance.standard_normal(len(frame)))[:, None]
+        frame.iloc[:, :4] *= np.exp(size * rng.standard_normal(len(frame)))[:, None]
         bars = type(series.bars)(series.bars.instrument, series.bars.timeframe, frame)
         matrix = np.full_like(series.matrix, np.nan)
         matrix[part] = compute_features(bars, feature_set).matrix
         yield matrix
 
 
-def _draw(kind: Literal["prices", "weights"], arena: Arena, actions: Actions, changed: Actions) -> NoiseDraw:
-    per_year = arena.subject.bars_per_year
-    folds = tuple(FoldResult.of(measure(trajectory, per_year)) for trajectory in arena.trade(changed))
+def _draw(kind: Literal["prices", "weights"], replayer: FoldReplayer, actions: Actions, changed: Actions) -> NoiseDraw:
+    per_year = replayer.candidate.bars_per_year
+    folds = tuple(FoldResult.of(measure(trajectory, per_year)) for trajectory in replayer.trade(changed))
     return NoiseDraw(kind, float(np.mean(changed != actions)), folds)

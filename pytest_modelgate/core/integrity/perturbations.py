@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pytest_modelgate.core.backtest.attribution import Track, pool
-from pytest_modelgate.core.backtest.candidate import Subject
-from pytest_modelgate.core.backtest.evaluation import replay, track_window, usable_rows
+from pytest_modelgate.core.backtest.attribution import BarAttribution, concatenate
+from pytest_modelgate.core.backtest.candidate import Candidate
+from pytest_modelgate.core.backtest.evaluation import attribute_window, replay, usable_rows
 from pytest_modelgate.core.backtest.simulation import Trajectory
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.policy.mlp import MlpPolicy, Policy
@@ -18,7 +18,7 @@ from pytest_modelgate.core.typing import Actions, Floats, Weights
 
 
 @dataclass(frozen=True, eq=False)
-class Arena:
+class FoldReplayer:
     """Where relatives of a model are traded.
 
     Attributes:
@@ -27,7 +27,7 @@ class Arena:
         capital: of every fold, USD.
     """
 
-    subject: Subject
+    candidate: Candidate
     folds: Sequence[Window]
     capital: float
 
@@ -35,33 +35,33 @@ class Arena:
     def rows(self) -> slice:
         """Bars of all folds."""
         whole = Window("walk-forward", self.folds[0].start, self.folds[-1].end)
-        return usable_rows(self.subject, whole)
+        return usable_rows(self.candidate, whole)
 
     def actions(self, policy: Policy) -> Actions:
         """What a policy decides at every bar of the folds, with neutral account features."""
-        subject = self.subject
-        if policy is subject.policy:
-            return subject.neutral_actions(self.rows)
-        return subject.decide(policy, [subject.series.matrix], self.rows)[0]
+        candidate = self.candidate
+        if policy is candidate.policy:
+            return candidate.neutral_actions(self.rows)
+        return candidate.decide(policy, [candidate.series.matrix], self.rows)[0]
 
     def actions_on(self, matrices: Sequence[Floats]) -> list[Actions]:
         """What the model itself decides, shown other features (bars, features) of the whole series."""
-        return self.subject.decide(self.subject.policy, matrices, self.rows)
+        return self.candidate.decide(self.candidate.policy, matrices, self.rows)
 
     def trade(self, actions: Actions) -> tuple[Trajectory, ...]:
         """Every fold by actions decided for every bar of all folds."""
-        bars, first = self.subject.series.bars, self.rows.start
+        bars, first = self.candidate.series.bars, self.rows.start
         trajectories = []
         for fold in self.folds:
             rows = bars.positions(fold.start, fold.end)
             decided = actions[rows.start - first : rows.stop - first].tolist()
-            trajectories.append(replay(self.subject, fold, decided, self.capital))
+            trajectories.append(replay(self.candidate, fold, decided, self.capital))
         return tuple(trajectories)
 
-    def track(self, trajectories: Sequence[Trajectory]) -> Track:
+    def attribution(self, trajectories: Sequence[Trajectory]) -> BarAttribution:
         """All folds bar by bar."""
         traded = zip(self.folds, trajectories, strict=True)
-        return pool([track_window(self.subject, fold, trajectory) for fold, trajectory in traded])
+        return concatenate([attribute_window(self.candidate, fold, trajectory) for fold, trajectory in traded])
 
 
 def seeded(*parts: str) -> np.random.Generator:
@@ -69,23 +69,23 @@ def seeded(*parts: str) -> np.random.Generator:
     return np.random.default_rng(int(hashlib.sha256(" ".join(parts).encode()).hexdigest(), 16))
 
 
-def shuffled(policy: MlpPolicy, chance: np.random.Generator) -> MlpPolicy:
+def shuffled(policy: MlpPolicy, rng: np.random.Generator) -> MlpPolicy:
     """The same weights, each layer's in another order."""
-    return replace(policy, weights=[chance.permuted(weight.ravel()).reshape(weight.shape) for weight in policy.weights])
+    return replace(policy, weights=[rng.permuted(weight.ravel()).reshape(weight.shape) for weight in policy.weights])
 
 
-def noisy(policy: MlpPolicy, chance: np.random.Generator, size: float) -> MlpPolicy:
+def noisy(policy: MlpPolicy, rng: np.random.Generator, size: float) -> MlpPolicy:
     """Every weight changed by about a fraction of itself."""
     changed: list[Weights] = []
     for weight in policy.weights:
-        factor = chance.standard_normal(weight.shape, dtype=np.float32)
+        factor = rng.standard_normal(weight.shape, dtype=np.float32)
         factor *= size
         factor += 1.0
         changed.append(np.multiply(weight, factor, out=factor if weight.dtype == factor.dtype else None))
     return replace(policy, weights=changed)
 
 
-def single_minded(n_actions: int, sells: bool) -> Iterator[tuple[str, int]]:  # noqa: FBT001 - the one question asked
+def constant_policies(n_actions: int, sells: bool) -> Iterator[tuple[str, int]]:  # noqa: FBT001 - the one question asked
     """Constant actions that trade at all: the strongest buy and, where shorts are allowed, the strongest sell."""
     yield "always buy", (n_actions - 1) // 2
     if sells:

@@ -139,13 +139,13 @@ def decide_all(
     """``decide`` for several series; of a perceptron at once, since preparing its weights is much of the work."""
     if not isinstance(policy, MlpPolicy):
         return [greedy(policy.logits(market, account)) for market in series]
-    bulk = _Bulk(Network(policy), series, device)
+    bulk = _BatchEvaluator(Network(policy), series, device)
     ends = accumulate(bulk.cut.counts, initial=0)
     actions = bulk.decide(account) if any(bulk.cut.counts) else np.empty(0, dtype=np.int64)
     return [actions[first:last] for first, last in pairwise(ends)]
 
 
-class Observed:
+class PolicySession:
     """A policy in front of a series, to be asked bar by bar, for as many accounts as there are lanes.
 
     Args:
@@ -153,7 +153,7 @@ class Observed:
     """
 
     def __init__(self, policy: MlpPolicy, market: Floats, device: Device | None = None) -> None:
-        self._bulk = _Bulk(Network(policy), [market], device)
+        self._bulk = _BatchEvaluator(Network(policy), [market], device)
         self._hidden = self._bulk.first_layer()
 
     def decide(self, rows: NDArray[np.int64], accounts: Floats) -> Actions:
@@ -165,7 +165,7 @@ class Observed:
 
 
 @dataclass(frozen=True, eq=False)
-class _Bulk:
+class _BatchEvaluator:
     """A network in front of several series, whose windows are numbered throughout."""
 
     network: Network

@@ -28,11 +28,11 @@ def resampled_sums(values: Floats, seed: Floats) -> Floats:
         (draws,).
     """
     bars = len(values)
-    chance = np.random.default_rng(int(hashlib.sha256(seed.astype("<f8").tobytes()).hexdigest(), 16))
+    rng = np.random.default_rng(int(hashlib.sha256(seed.astype("<f8").tobytes()).hexdigest(), 16))
     length = block_length(bars)
     count = math.ceil(bars / length)
     summed = np.concatenate([[0.0], np.cumsum(np.tile(values, 2))])
-    starts = chance.integers(0, bars, (_DRAWS, count))
+    starts = rng.integers(0, bars, (_DRAWS, count))
     lengths = np.full(count, length)
     lengths[-1] = bars - length * (count - 1)
     found: Floats = (summed[starts + lengths] - summed[starts]).sum(axis=1)

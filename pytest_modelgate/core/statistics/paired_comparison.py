@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from pytest_modelgate.core.backtest.attribution import Track, pool
+from pytest_modelgate.core.backtest.attribution import BarAttribution, concatenate
 from pytest_modelgate.core.statistics.bootstrap import resampled_sums
 from pytest_modelgate.core.typing import Floats
 
@@ -50,7 +50,7 @@ class Comparison:
         )
 
 
-def compare(champion: Sequence[Track], challenger: Sequence[Track], sha256: str) -> Comparison:
+def compare(champion: Sequence[BarAttribution], challenger: Sequence[BarAttribution], sha256: str) -> Comparison:
     """Compare two models by the paired difference of their returns, resampled in blocks.
 
     Pairing bar by bar takes out what the market did to both. The chance is seeded by the differences themselves.
@@ -62,12 +62,15 @@ def compare(champion: Sequence[Track], challenger: Sequence[Track], sha256: str)
     Raises:
         ValueError: the folds are not of the same bars.
     """
-    if [len(track) for track in champion] != [len(track) for track in challenger]:
+    if [len(attribution) for attribution in champion] != [len(attribution) for attribution in challenger]:
         raise ValueError("champion and challenger traded other bars")
     for mine, theirs in zip(champion, challenger, strict=True):
-        if not (np.array_equal(mine.gap, theirs.gap) and np.array_equal(mine.move, theirs.move)):
+        if not (
+            np.array_equal(mine.overnight_return, theirs.overnight_return)
+            and np.array_equal(mine.intraday_return, theirs.intraday_return)
+        ):
             raise ValueError("champion and challenger traded other bars")
-    deployed, fresh = pool(champion), pool(challenger)
+    deployed, fresh = concatenate(champion), concatenate(challenger)
     paired = _logs(fresh.returns) - _logs(deployed.returns)
     low, high = _interval(paired)
     outcome: Outcome = "better" if low > 0.0 else "worse" if high < 0.0 else "equal"

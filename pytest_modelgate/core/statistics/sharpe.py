@@ -63,7 +63,7 @@ def probabilistic_sharpe(shape: SharpeShape, benchmark: float = 0.0) -> float:
     return _NORMAL.cdf((shape.sharpe - benchmark) * math.sqrt(shape.bars - 1) / shape.error)
 
 
-def best_of_chance(trials: int, bars: int) -> float:
+def expected_max_sharpe(trials: int, bars: int) -> float:
     """The Sharpe ratio per bar that the best of so many models without skill is expected to show.
 
     Bailey & Lopez de Prado 2014, "The Deflated Sharpe Ratio", eq. 1, with the variance that the Sharpe ratio of a
@@ -83,10 +83,10 @@ def best_of_chance(trials: int, bars: int) -> float:
 
 def deflated_sharpe(shape: SharpeShape, trials: int) -> float:
     """Probability that the true Sharpe ratio exceeds what the best of so many unskilled models shows by chance."""
-    return probabilistic_sharpe(shape, best_of_chance(trials, max(2, shape.bars)))
+    return probabilistic_sharpe(shape, expected_max_sharpe(trials, max(2, shape.bars)))
 
 
-def least_track_record(shape: SharpeShape, confidence: float) -> float:
+def min_track_record_length(shape: SharpeShape, confidence: float) -> float:
     """Bars after which the Sharpe ratio seen would be proven (minimum track record length, ibid. 2012, eq. 13).
 
     Args:

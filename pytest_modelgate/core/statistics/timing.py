@@ -8,7 +8,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from pytest_modelgate.core.backtest.attribution import Track
+from pytest_modelgate.core.backtest.attribution import BarAttribution
 
 _NORMAL = NormalDist()
 
@@ -36,7 +36,7 @@ class Timing:
     shifts: int
 
 
-def shift_test(track: Track) -> Timing:
+def shift_test(attribution: BarAttribution) -> Timing:
     """Shift the positions circularly against the market, by every number of bars.
 
     A shifted model has the same exposure, turnover and costs, and no timing. If the positions know nothing of the
@@ -50,21 +50,24 @@ def shift_test(track: Track) -> Timing:
     Args:
         track: all windows pooled, n >= 1 bars.
     """
-    bars = len(track)
+    bars = len(attribution)
     spectrum = sum(
         np.conj(np.fft.rfft(held)) * np.fft.rfft(market)
-        for held, market in ((track.carried, track.gap), (track.held, track.move))
+        for held, market in (
+            (attribution.overnight_weight, attribution.overnight_return),
+            (attribution.intraday_weight, attribution.intraday_return),
+        )
     )
     gains = np.fft.irfft(spectrum, bars)
-    own = float(np.sum(track.gross))
-    largest = float(np.sum(np.abs(track.carried)) * np.max(np.abs(track.gap)))
-    largest += float(np.sum(np.abs(track.held)) * np.max(np.abs(track.move)))
+    own = float(np.sum(attribution.gross))
+    largest = float(np.sum(np.abs(attribution.overnight_weight)) * np.max(np.abs(attribution.overnight_return)))
+    largest += float(np.sum(np.abs(attribution.intraday_weight)) * np.max(np.abs(attribution.intraday_return)))
     tie = _TIE * largest
     less = int(np.count_nonzero(gains[1:] < own - tie))
     percentile = 100.0 * less / (bars - 1) if bars > 1 else math.nan
     mean, deviation = float(np.mean(gains)), float(np.std(gains))
-    chance = _NORMAL.cdf((mean - own) / deviation) if deviation > tie else 1.0
-    return Timing(max(chance, 1.0 / bars), 1.0 - less / bars, percentile, own, mean, deviation, bars)
+    rng = _NORMAL.cdf((mean - own) / deviation) if deviation > tie else 1.0
+    return Timing(max(rng, 1.0 / bars), 1.0 - less / bars, percentile, own, mean, deviation, bars)
 
 
 _TIE = 1e-9  # of the largest gain possible: what the transform rounds must not tell two equal shifts apart

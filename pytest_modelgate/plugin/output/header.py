@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_modelgate.plugin.output.text import plain
 from pytest_modelgate.plugin.xdist.placement import describe, describe_device, is_distributed
+from pytest_modelgate.text import terminal_safe
 
 if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must not pay for
     from pytest_modelgate.plugin.session.gate_run import GateRun
@@ -27,7 +27,7 @@ def header(config: pytest.Config, run: GateRun) -> list[str]:
     basis = (
         f"model gate: as of {gate.plan.as_of:%Y-%m-%d %H:%M} UTC; backtest {settings.backtest_days} days, "
         f"{settings.folds} folds over {settings.walk_forward_days} days; "
-        f"{recording}{plain(str(settings.cassettes))}; account {settings.account}; {describe_device(config)}"
+        f"{recording}{terminal_safe(str(settings.cassettes))}; account {settings.account}; {describe_device(config)}"
     )
     lines = [asked, basis, f"model gate: {_known(run)}"]
     if text := hold_out_text(run):
@@ -58,7 +58,7 @@ def begin(config: pytest.Config, run: GateRun) -> None:
 
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     try:
-        run.begin(lambda line: reporter.write_line(f"model gate: {plain(line)}") if reporter else None)
+        run.begin(lambda line: reporter.write_line(f"model gate: {terminal_safe(line)}") if reporter else None)
     except GateError as error:
         raise pytest.UsageError(str(error)) from None
 

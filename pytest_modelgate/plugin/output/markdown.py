@@ -14,11 +14,11 @@ from pytest_modelgate.plugin.output.text import (
     command_line,
     folds_text,
     held_back_by,
-    plain,
     spread_text,
     tally,
     worst_first,
 )
+from pytest_modelgate.text import terminal_safe
 
 if TYPE_CHECKING:
     from pytest_modelgate.core.decision.judgement import Judgement
@@ -64,7 +64,7 @@ def summary(config: pytest.Config, run: GateRun) -> str:
             f"{run.gate.plan.as_of:%Y-%m-%d %H:%M} UTC; verdict {code(verdict.digest)}."
         ),
         "",
-        f"To reproduce: {code(plain(command_line(config)))}",
+        f"To reproduce: {code(terminal_safe(command_line(config)))}",
     ]
     return "\n".join(lines) + "\n"
 
@@ -83,8 +83,8 @@ def annotate(run: GateRun, environment: Mapping[str, str]) -> list[str]:
         for item in doubtful
     ]
     return [
-        *(annotation("error", plain(title), plain(text)) for title, text in _limited(errors)),
-        *(annotation("warning", plain(title), plain(text)) for title, text in _limited(warnings)),
+        *(annotation("error", terminal_safe(title), terminal_safe(text)) for title, text in _limited(errors)),
+        *(annotation("warning", terminal_safe(title), terminal_safe(text)) for title, text in _limited(warnings)),
     ]
 
 

@@ -17,12 +17,12 @@ from pytest_modelgate.plugin.output.text import (
     context_text,
     folds_text,
     held_back_by,
-    plain,
     proofs_text,
     robustness_text,
     samples_text,
     spread_text,
 )
+from pytest_modelgate.text import terminal_safe
 
 if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must not pay for
     from pytest_modelgate.core.decision.judgement import Judgement
@@ -63,9 +63,9 @@ def write_closing(reporter: pytest.TerminalReporter, run: GateRun) -> None:
     state = f"complete, promotable: {', '.join(verdict.promotable) or 'none'}"
     if verdict.complete is not True:
         state = "INCOMPLETE, nothing is promotable"
-    reporter.line(f"verdict: {plain(str(run.verdict_path))} ({state})")
+    reporter.line(f"verdict: {terminal_safe(str(run.verdict_path))} ({state})")
     if run.report_path:
-        reporter.line(f"report:  {plain(str(run.report_path))}")
+        reporter.line(f"report:  {terminal_safe(str(run.report_path))}")
     for line in annotate(run, os.environ):
         reporter.line(line)
 
@@ -75,7 +75,7 @@ def lay_out(rows: Sequence[Sequence[str]], width: int) -> list[str]:
 
     The last column is cut to what room is left; where there is none, columns go, those first that are least wanted.
     """
-    texts = [[plain(cell) for cell in row] for row in rows]
+    texts = [[terminal_safe(cell) for cell in row] for row in rows]
     kept = list(range(len(_COLUMNS)))
     wanted = list(_LEAST_WANTED)
     while True:
@@ -116,7 +116,7 @@ def _warnings(run: GateRun) -> list[str]:
 def _write(reporter: pytest.TerminalReporter, text: str, width: int, indent: str = "", **markup: bool) -> None:
     """Wrapped; a line that goes on is indented by four, so that no word of it begins a line of its own."""
     further = indent or "    "
-    for line in textwrap.wrap(plain(text), width, initial_indent=indent, subsequent_indent=further):
+    for line in textwrap.wrap(terminal_safe(text), width, initial_indent=indent, subsequent_indent=further):
         reporter.line(line, **markup)
 
 

@@ -48,20 +48,6 @@ _CAPS = {
 }
 
 
-def plain(text: str) -> str:
-    """Text for any terminal: ASCII, nothing that could move its cursor, nothing that GitHub takes for a command.
-
-    A runner obeys ``::name::`` at the start of a line, white space apart, and ``##[name]`` anywhere in it.
-    """
-    return (
-        "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
-        .encode("ascii", "backslashreplace")
-        .decode("ascii")
-        .replace("::", ":\\x3a")
-        .replace("##[", "#\\x23[")
-    )
-
-
 def worst_first(judgements: Sequence[Judgement]) -> list[Judgement]:
     """What could not be judged, then from DROP to LIVE; by name among equals."""
     order = list(WORDS)

@@ -31,11 +31,11 @@ from pytest_modelgate.core.planning.plan import WindowId
 from pytest_modelgate.core.planning.schedule import Unit
 from pytest_modelgate.errors import SettingsError
 from pytest_modelgate.plugin.collection import selected_windows
-from pytest_modelgate.plugin.output.text import plain
 from pytest_modelgate.plugin.session.record_first import record_first
 from pytest_modelgate.plugin.xdist.units import Layout, lay_out, make_units
 from pytest_modelgate.services.champions import read_champions
 from pytest_modelgate.services.gate import Gate
+from pytest_modelgate.text import terminal_safe
 
 WORKER_KEY = "modelgate"
 EVIDENCE = "evidence"
@@ -80,7 +80,7 @@ class GateRun:
     @property
     def archive_name(self) -> str:
         """The archive's name, fit for any terminal or page title."""
-        return plain(self.gate.plan.run.name)
+        return terminal_safe(self.gate.plan.run.name)
 
     @property
     def verdict(self) -> Verdict:

@@ -10,8 +10,8 @@ import pytest
 
 from pytest_modelgate.adapters.gpu.nvidia_smi import Device, count_workers, list_devices, place, why_not_cuda
 from pytest_modelgate.plugin.options import device_choice, placement_limits
-from pytest_modelgate.plugin.output.text import plain
 from pytest_modelgate.plugin.state import DEVICES
+from pytest_modelgate.text import terminal_safe
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _THREADS = (
@@ -70,7 +70,7 @@ def describe_device(config: pytest.Config) -> str:
         return "device cpu"
     if problem := why_not_cuda(found_devices(config), os.environ):
         return f"device cpu, since {problem}"
-    names = ", ".join(sorted({plain(device.name) for device in found_devices(config)}))
+    names = ", ".join(sorted({terminal_safe(device.name) for device in found_devices(config)}))
     return (
         f"device cuda ({names})" if choice == "cuda" else f"device cuda ({names}) where there is enough to do, or cpu"
     )
@@ -111,7 +111,7 @@ def describe(config: pytest.Config) -> str:
     local = ["popen" in spec.split("//") for spec in parse_tx_spec_config(config)]
     seats: dict[str, list[str]] = {}
     for number, (here, device) in enumerate(zip(local, _seats(config, local), strict=True)):
-        where = f"GPU {device.index} ({plain(device.name)}, {device.uuid})" if device else "CPU only"
+        where = f"GPU {device.index} ({terminal_safe(device.name)}, {device.uuid})" if device else "CPU only"
         seats.setdefault(where if here else "elsewhere", []).append(f"gw{number}")
     listed = "; ".join(f"{' '.join(workers)}: {where}" for where, workers in seats.items())
     return f"workers with one thread each: {listed}"

@@ -11,7 +11,7 @@ from marketsim.server import MarketServer, serve
 from support.market_factory import random_walk, request_for, series_key
 
 from pytest_modelgate.adapters.alpaca.client import Credentials, fetch_bars
-from pytest_modelgate.adapters.alpaca.transport import Pace, Travel
+from pytest_modelgate.adapters.alpaca.transport import RateLimiter, RequestPolicy
 from pytest_modelgate.core.market.bars import Timeframe
 from pytest_modelgate.errors import GateError, MarketDataError, SettingsError
 
@@ -149,9 +149,9 @@ def test_an_entry_in_netrc_does_not_replace_the_keys(
     netrc = tmp_path / "netrc"
     netrc.write_text("default login somebody password else\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    travel = Travel(pace=Pace(tmp_path, 0.0))
+    request_policy = RequestPolicy(limiter=RateLimiter(tmp_path, 0.0))
 
-    bars = fetch_bars(request_for("AAPL", FRAME), credentials=KEYS, data_url=market.url, travel=travel)
+    bars = fetch_bars(request_for("AAPL", FRAME), credentials=KEYS, data_url=market.url, request_policy=request_policy)
 
     assert bars.frame.equals(FRAME)
     assert market.headers[0]["Authorization"] is None
@@ -203,7 +203,12 @@ def test_a_service_that_does_not_answer_ends_in_a_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(MarketDataError, match=r"BTC/USD .* did not answer within 0\.2 s.*record again later"):
-            fetch_bars(request_for("BTCUSD", FRAME), credentials=None, data_url=url, travel=Travel(timeout_s=0.2))
+            fetch_bars(
+                request_for("BTCUSD", FRAME),
+                credentials=None,
+                data_url=url,
+                request_policy=RequestPolicy(timeout_s=0.2),
+            )
 
 
 def close_first_connection(server: socket.socket) -> None:

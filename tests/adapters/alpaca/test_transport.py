@@ -1,4 +1,4 @@
-"""Pace and patience: what is asked again, after how long, and when it is given up."""
+"""RateLimiter and patience: what is asked again, after how long, and when it is given up."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from support.market_factory import random_walk, request_for, series_key
 
 from pytest_modelgate.adapters.alpaca import transport as alpaca_transport
 from pytest_modelgate.adapters.alpaca.client import fetch_bars
-from pytest_modelgate.adapters.alpaca.transport import Pace, Travel
+from pytest_modelgate.adapters.alpaca.transport import RateLimiter, RequestPolicy
 from pytest_modelgate.core.market.bars import Bars
 from pytest_modelgate.errors import MarketDataError
 
@@ -48,8 +48,8 @@ def market() -> Iterator[MarketServer]:
         yield server
 
 
-def fetch(market: MarketServer, travel: Travel) -> Bars:
-    return fetch_bars(REQUEST, credentials=None, data_url=market.url, travel=travel)
+def fetch(market: MarketServer, request_policy: RequestPolicy) -> Bars:
+    return fetch_bars(REQUEST, credentials=None, data_url=market.url, request_policy=request_policy)
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
@@ -57,7 +57,7 @@ def test_a_trouble_that_passes_costs_only_time(market: MarketServer, clock: Cloc
     market.fail_next(status, "later")
     told: list[str] = []
 
-    assert fetch(market, Travel(tries=3, tell=told.append)).frame.equals(FRAME)
+    assert fetch(market, RequestPolicy(tries=3, tell=told.append)).frame.equals(FRAME)
     assert clock.slept == [1.0]
     assert told == [f"Alpaca answered with status {status}; trying again in 1 s"]
     assert len(market.requests) == PAGES + 1
@@ -66,21 +66,21 @@ def test_a_trouble_that_passes_costs_only_time(market: MarketServer, clock: Cloc
 def test_an_answer_that_breaks_off_is_asked_for_again(market: MarketServer, clock: Clock) -> None:
     market.fail_next(200, {"bars": {"BTC/USD": []}}, cut=True)
 
-    assert fetch(market, Travel(tries=2)).frame.equals(FRAME)
+    assert fetch(market, RequestPolicy(tries=2)).frame.equals(FRAME)
     assert clock.slept == [1.0]
 
 
 def test_json_that_breaks_off_is_asked_for_again(market: MarketServer, clock: Clock) -> None:
     market.fail_next(200, '{"bars": {"BTC/US')
 
-    assert fetch(market, Travel(tries=2)).frame.equals(FRAME)
+    assert fetch(market, RequestPolicy(tries=2)).frame.equals(FRAME)
     assert clock.slept == [1.0]
 
 
 def test_an_answer_that_does_not_come_is_asked_for_again(market: MarketServer, clock: Clock) -> None:
     market.fail_next(200, "{}", delay_s=1.0)
 
-    assert fetch(market, Travel(tries=2, timeout_s=0.2)).frame.equals(FRAME)
+    assert fetch(market, RequestPolicy(tries=2, timeout_s=0.2)).frame.equals(FRAME)
     assert clock.slept == [1.0]
 
 
@@ -89,7 +89,7 @@ def test_waits_grow_and_end(market: MarketServer, clock: Clock) -> None:
         market.fail_next(503, "later")
 
     with pytest.raises(MarketDataError, match="status 503"):
-        fetch(market, Travel(tries=4))
+        fetch(market, RequestPolicy(tries=4))
 
     assert clock.slept == [1.0, 2.0, 4.0]
     assert len(market.requests) == 4
@@ -112,7 +112,7 @@ def test_the_service_says_how_long_to_wait(
 ) -> None:
     market.fail_next(429, "slow down", headers)
 
-    assert fetch(market, Travel(tries=2)).frame.equals(FRAME)
+    assert fetch(market, RequestPolicy(tries=2)).frame.equals(FRAME)
     assert clock.slept == [seconds]
 
 
@@ -121,7 +121,7 @@ def test_what_will_not_pass_is_asked_once(market: MarketServer, clock: Clock, st
     market.fail_next(status, "no")
 
     with pytest.raises(Exception, match=f"status {status}"):
-        fetch(market, Travel(tries=5))
+        fetch(market, RequestPolicy(tries=5))
 
     assert clock.slept == []
     assert len(market.requests) == 1
@@ -130,31 +130,31 @@ def test_what_will_not_pass_is_asked_once(market: MarketServer, clock: Clock, st
 def test_progress_is_told_page_by_page(market: MarketServer) -> None:
     pages: list[tuple[str, str]] = []
 
-    fetch(market, Travel(page=lambda first, last: pages.append((first, last))))
+    fetch(market, RequestPolicy(page=lambda first, last: pages.append((first, last))))
 
     rows = [(0, 299), (300, 599), (600, 699)]
     assert pages == [tuple(f"{FRAME.index[row]:%Y-%m-%dT%H:%M:%SZ}" for row in ends) for ends in rows]
 
 
 def test_every_page_waits_its_turn(market: MarketServer, clock: Clock, tmp_path: Path) -> None:
-    fetch(market, Travel(pace=Pace(tmp_path, 0.5)))
+    fetch(market, RequestPolicy(limiter=RateLimiter(tmp_path, 0.5)))
 
     assert clock.slept == [0.0, 0.5, 0.5]
 
 
 def test_several_processes_take_turns(clock: Clock, tmp_path: Path) -> None:
-    first, second = Pace(tmp_path, 0.5), Pace(tmp_path, 0.5)
+    first, second = RateLimiter(tmp_path, 0.5), RateLimiter(tmp_path, 0.5)
     start = clock.now
 
-    for pace in (first, second, first, second):
-        pace.wait()
+    for limiter in (first, second, first, second):
+        limiter.wait()
 
     assert clock.now - start == pytest.approx(1.5)
 
 
 def test_a_rate_limit_holds_up_everybody(clock: Clock, tmp_path: Path) -> None:
-    Pace(tmp_path, 0.5).hold(20.0)
-    Pace(tmp_path, 0.5).wait()
+    RateLimiter(tmp_path, 0.5).hold(20.0)
+    RateLimiter(tmp_path, 0.5).wait()
 
     assert clock.slept == [20.0]
 
@@ -163,16 +163,16 @@ def test_a_rate_limit_holds_up_everybody(clock: Clock, tmp_path: Path) -> None:
 def test_a_note_that_cannot_be_believed_holds_up_nobody(clock: Clock, tmp_path: Path, note: str) -> None:
     (tmp_path / "next-turn").write_text(note)
 
-    Pace(tmp_path, 0.5).wait()
+    RateLimiter(tmp_path, 0.5).wait()
 
     assert clock.slept == [0.0]
 
 
 def test_a_turn_is_really_waited_for(tmp_path: Path) -> None:
-    pace = Pace(tmp_path, 0.05)
+    limiter = RateLimiter(tmp_path, 0.05)
     before = time.monotonic()
 
     for _ in range(3):
-        pace.wait()
+        limiter.wait()
 
     assert time.monotonic() - before >= 0.09

@@ -64,8 +64,8 @@ def readings() -> dict[str, str]:
     """What became of each input of the corpus, read in a process of its own with a limit to its memory."""
     code = """
 import json, os, sys
-from hostile_corpus import CORPUS
-from hostile_reading import limit_memory
+from support.hostile_corpus import CORPUS
+from support.hostile_reading import limit_memory
 for name, (read, build, _) in CORPUS.items():
     child = os.fork()
     if child == 0:

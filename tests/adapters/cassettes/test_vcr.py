@@ -31,7 +31,7 @@ def market() -> Iterator[MarketServer]:
 
 
 def record(market: MarketServer, data_url: str = "") -> str:
-    with cassettes.listen(WHERE, (KEYS.key, KEYS.secret)) as recording:
+    with cassettes.record(WHERE, (KEYS.key, KEYS.secret)) as recording:
         fetch_bars(REQUEST, credentials=KEYS, data_url=data_url or market.url)
     return recording.text
 
@@ -80,7 +80,7 @@ def test_a_secret_planted_in_headers_query_and_body_is_found_nowhere(market: Mar
         },
         {"Set-Cookie": f"session={secret}", "X-Request-Id": secret, "APCA-API-SECRET-KEY": secret},
     )
-    with cassettes.listen(WHERE) as recording:
+    with cassettes.record(WHERE) as recording:
         request = urllib.request.Request(
             f"{market.url}/v1beta3/crypto/us/bars?symbols=BTC%2FUSD&apikey={secret}&token={secret}#{secret}",
             headers={"Authorization": f"Basic {secret}", "Cookie": secret, "User-Agent": secret},
@@ -128,7 +128,7 @@ def test_trouble_on_the_way_is_never_recorded(market: MarketServer) -> None:
     for status, body in troubles:
         market.fail_next(status, body)
 
-    with cassettes.listen(WHERE) as recording:
+    with cassettes.record(WHERE) as recording:
         for _ in range(5):
             try:
                 urllib.request.urlopen(f"{market.url}/v1beta3/crypto/us/bars?symbols=BTC%2FUSD").read()
@@ -143,14 +143,14 @@ def test_a_block_that_fails_records_nothing(market: MarketServer) -> None:
     market.fail_next(200, {"bars": {"BTC/USD": [BAR]}, "next_page_token": "more"})
     market.fail_next(500, "oops")
 
-    with pytest.raises(MarketDataError, match="status 500"), cassettes.listen(WHERE) as recording:
+    with pytest.raises(MarketDataError, match="status 500"), cassettes.record(WHERE) as recording:
         fetch_bars(REQUEST, credentials=None, data_url=market.url)
 
     assert recording.text == ""
 
 
 def test_a_block_that_asks_for_nothing_is_an_error() -> None:
-    with pytest.raises(MarketDataError, match="nothing was recorded"), cassettes.listen(WHERE):
+    with pytest.raises(MarketDataError, match="nothing was recorded"), cassettes.record(WHERE):
         pass
 
 

@@ -12,7 +12,7 @@ from support.policy_oracle import market_for, network, networks
 from pytest_modelgate.adapters.gpu import torch_device
 from pytest_modelgate.adapters.gpu.torch_device import TorchDevice, cuda_problem
 from pytest_modelgate.core.policy.first_layer import convolve, plan
-from pytest_modelgate.core.policy.inference import Network, Observed, decide, decide_all
+from pytest_modelgate.core.policy.inference import Network, PolicySession, decide, decide_all
 from pytest_modelgate.core.policy.mlp import MlpPolicy
 from pytest_modelgate.errors import CheckpointError
 
@@ -22,21 +22,21 @@ DEVICE, F64 = TorchDevice("cpu"), np.dtype(np.float64)
 @settings(deadline=None, max_examples=40)
 @given(networks(longest=60), st.integers(1, 150))
 def test_actions_are_those_of_the_processor(made: tuple[MlpPolicy, np.random.Generator], windows: int) -> None:
-    policy, chance = made
-    market, account = market_for(policy, chance, windows), chance.normal(size=policy.n_account)
+    policy, rng = made
+    market, account = market_for(policy, rng, windows), rng.normal(size=policy.n_account)
 
     assert decide(policy, market, account, DEVICE).tolist() == decide(policy, market, account).tolist()
     accounts = np.tile(account, (windows, 1))
-    lanes = Observed(policy, market, DEVICE).decide(np.arange(windows), accounts)
-    assert lanes.tolist() == decide(policy, market, account).tolist()
+    episodes = PolicySession(policy, market, DEVICE).decide(np.arange(windows), accounts)
+    assert episodes.tolist() == decide(policy, market, account).tolist()
 
 
 @pytest.mark.parametrize("windows", [5, 500])
 def test_the_first_layer_is_the_same_up_to_rounding(windows: int) -> None:
-    chance = np.random.default_rng(1)
-    policy = network(chance, [70], window=30, n_market=5)
-    market = market_for(policy, chance, windows)
-    series, shift = [market, market[3:50]], chance.normal(size=70)
+    rng = np.random.default_rng(1)
+    policy = network(rng, [70], window=30, n_market=5)
+    market = market_for(policy, rng, windows)
+    series, shift = [market, market[3:50]], rng.normal(size=70)
     cut = plan([windows, max(0, len(series[1]) - 29)], 30, 5)
     found = DEVICE.first_layer(policy, series, cut, shift)
 
@@ -48,9 +48,9 @@ def test_the_first_layer_is_the_same_up_to_rounding(windows: int) -> None:
 def test_norms_of_hidden_values_are_those_of_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch_device, "_UNITS", 16)  # of 70, in several pieces
     monkeypatch.setattr(torch_device, "_ROWS", 50)
-    chance = np.random.default_rng(4)
-    policy = network(chance, [70, 30], window=30, n_market=5)
-    market, shift = market_for(policy, chance, 320), chance.normal(size=70)
+    rng = np.random.default_rng(4)
+    policy = network(rng, [70, 30], window=30, n_market=5)
+    market, shift = market_for(policy, rng, 320), rng.normal(size=70)
     cut = plan([320], 30, 5)
 
     found = DEVICE.evaluate(policy, [market], cut, shift)
@@ -78,18 +78,18 @@ def test_a_layer_that_overflows_is_refused_as_by_the_processor() -> None:
 
 
 def test_near_ties_are_decided_by_definition_all_the_same() -> None:
-    chance = np.random.default_rng(2)
-    policy = network(chance, [50, 20], window=30, n_market=5, n_actions=7)
-    policy.weights[-1][1:] = policy.weights[-1][0] * (1 + 1e-7 * chance.normal(size=(6, 20))).astype(np.float32)
-    market = market_for(policy, chance, 200)
+    rng = np.random.default_rng(2)
+    policy = network(rng, [50, 20], window=30, n_market=5, n_actions=7)
+    policy.weights[-1][1:] = policy.weights[-1][0] * (1 + 1e-7 * rng.normal(size=(6, 20))).astype(np.float32)
+    market = market_for(policy, rng, 200)
 
     assert decide(policy, market, np.empty(0), DEVICE).tolist() == decide(policy, market, np.empty(0)).tolist()
 
 
 def test_a_device_without_room_leaves_the_work_to_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    chance = np.random.default_rng(3)
-    policy = network(chance, [20], window=5)
-    market = market_for(policy, chance, 50)
+    rng = np.random.default_rng(3)
+    policy = network(rng, [20], window=5)
+    market = market_for(policy, rng, 50)
     expected = decide(policy, market, np.empty(0)).tolist()
 
     def full(*_: object) -> None:
@@ -98,7 +98,7 @@ def test_a_device_without_room_leaves_the_work_to_the_processor(monkeypatch: pyt
     monkeypatch.setattr(TorchDevice, "_put", full)
     assert DEVICE.evaluate(policy, [market], plan([50], 5, 3), np.zeros(20)) is None
     assert decide(policy, market, np.empty(0), DEVICE).tolist() == expected
-    assert Observed(policy, market, DEVICE).decide(np.arange(50), np.empty((50, 0))).tolist() == expected
+    assert PolicySession(policy, market, DEVICE).decide(np.arange(50), np.empty((50, 0))).tolist() == expected
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.market_factory import hourly_bars, random_walk
 
-from pytest_modelgate.core.backtest.attribution import Track, pool, track_of
+from pytest_modelgate.core.backtest.attribution import BarAttribution, attribute, concatenate
 from pytest_modelgate.core.backtest.rules import TradingRules
 from pytest_modelgate.core.backtest.simulation import simulate
 from pytest_modelgate.core.evidence.records import BarFigures
@@ -30,15 +30,15 @@ def gappy(bars: int, seed: int) -> Bars:
     return hourly_bars("BTCUSD", frame.assign(open=opened, high=frame["high"] * 1.1, low=frame["low"] * 0.9))
 
 
-def traded(bars: Bars, seed: int, rules: TradingRules = RULES) -> Track:
+def traded(bars: Bars, seed: int, rules: TradingRules = RULES) -> BarAttribution:
     actions = np.random.default_rng(seed).integers(0, 7, len(bars)).tolist()
-    return track_of(simulate(bars, lambda row, _: actions[row], 7, rules, 1e5), bars, CLOSE_BEFORE, rules)
+    return attribute(simulate(bars, lambda row, _: actions[row], 7, rules, 1e5), bars, CLOSE_BEFORE, rules)
 
 
 @given(seed=st.integers(0, 10**6), bars=st.integers(1, 60))
 def test_returns_are_what_was_held_times_what_the_market_did_less_costs(seed: int, bars: int) -> None:
-    track = traded(gappy(bars, seed), seed)
-    assert track.gross - track.fees - track.slippage == pytest.approx(track.returns, abs=1e-12)
+    attribution = traded(gappy(bars, seed), seed)
+    assert attribution.gross - attribution.fees - attribution.slippage == pytest.approx(attribution.returns, abs=1e-12)
 
 
 def test_market_returns_run_from_close_to_close() -> None:
@@ -58,9 +58,9 @@ def test_other_costs_give_what_a_simulation_anew_gives(multiple: float) -> None:
 
 
 def test_fees_and_slippage_are_told_apart() -> None:
-    track = traded(gappy(400, 2), 2)
-    assert track.slippage.sum() == pytest.approx(track.fees.sum() * RULES.slippage / RULES.fee, rel=0.01)
-    assert track.total_return(1.0, 5.0) > track.total_return(5.0, 1.0)
+    attribution = traded(gappy(400, 2), 2)
+    assert attribution.slippage.sum() == pytest.approx(attribution.fees.sum() * RULES.slippage / RULES.fee, rel=0.01)
+    assert attribution.total_return(1.0, 5.0) > attribution.total_return(5.0, 1.0)
 
 
 def test_a_ruined_account_counts_as_lost_and_leaves_finite_figures() -> None:
@@ -68,28 +68,28 @@ def test_a_ruined_account_counts_as_lost_and_leaves_finite_figures() -> None:
     frame.loc[frame.index[3:], ["open", "high", "low", "close"]] *= 30.0
     rules = replace(RULES, position_size=5.0, max_position=9.0)
     bars = hourly_bars("BTCUSD", frame)
-    track = track_of(simulate(bars, lambda *_: 2, 3, rules, 1e5), bars, CLOSE_BEFORE, rules)
-    assert track.total_return() == -1.0
-    assert all(np.isfinite(values).all() for values in vars(track).values())
+    attribution = attribute(simulate(bars, lambda *_: 2, 3, rules, 1e5), bars, CLOSE_BEFORE, rules)
+    assert attribution.total_return() == -1.0
+    assert all(np.isfinite(values).all() for values in vars(attribution).values())
 
 
 def test_pooling_keeps_every_bar_in_order() -> None:
     first, second = traded(gappy(5, 1), 1), traded(gappy(7, 2), 2)
-    assert pool([first, second]).returns.tolist() == [*first.returns, *second.returns]
-    assert pool([first, second]).total_return() == pytest.approx(
+    assert concatenate([first, second]).returns.tolist() == [*first.returns, *second.returns]
+    assert concatenate([first, second]).total_return() == pytest.approx(
         (1 + first.total_return()) * (1 + second.total_return()) - 1
     )
 
 
 def test_a_track_survives_as_evidence_to_the_last_bit() -> None:
-    track = traded(gappy(30, 3), 3)
-    kept = BarFigures.of(track).track()
-    assert all(getattr(kept, name).tolist() == values.tolist() for name, values in vars(track).items())
+    attribution = traded(gappy(30, 3), 3)
+    kept = BarFigures.of(attribution).attribution()
+    assert all(getattr(kept, name).tolist() == values.tolist() for name, values in vars(attribution).items())
 
 
 def test_a_bar_is_found_by_its_time() -> None:
     bars = gappy(3, 1)
-    track = track_of(simulate(bars, lambda row, _: (1, 0)[row], 3, RULES, 1e5), bars, CLOSE_BEFORE, RULES)
-    assert [bool(value) for value in track.fees] == [False, True, True]
+    attribution = attribute(simulate(bars, lambda row, _: (1, 0)[row], 3, RULES, 1e5), bars, CLOSE_BEFORE, RULES)
+    assert [bool(value) for value in attribution.fees] == [False, True, True]
     assert bars.index[1] == pd.Timestamp("2024-01-01T01:00Z")
-    assert math.isclose(track.fees[1], 0.0025 * track.held[1] * 1.001, rel_tol=1e-12)
+    assert math.isclose(attribution.fees[1], 0.0025 * attribution.intraday_weight[1] * 1.001, rel_tol=1e-12)

@@ -10,16 +10,16 @@ import pytest
 from numpy.typing import NDArray
 from support.market_factory import hourly_bars, random_walk
 
-from pytest_modelgate.core.backtest import candidate as subjects
+from pytest_modelgate.core.backtest import candidate as candidates
 from pytest_modelgate.core.backtest.account import Account, account_features
-from pytest_modelgate.core.backtest.candidate import Subject
+from pytest_modelgate.core.backtest.candidate import Candidate
 from pytest_modelgate.core.backtest.evaluation import evaluate, evaluate_all
 from pytest_modelgate.core.backtest.rules import TradingRules
 from pytest_modelgate.core.backtest.simulation import simulate
 from pytest_modelgate.core.features.feature_set import FeatureSet
 from pytest_modelgate.core.features.series import FeatureSeries, compute_features
 from pytest_modelgate.core.market.windows import Window
-from pytest_modelgate.core.policy.inference import Device, Observed, decide_all
+from pytest_modelgate.core.policy.inference import Device, PolicySession, decide_all
 from pytest_modelgate.core.policy.mlp import NEUTRAL_ACCOUNT, MlpPolicy, Policy
 from pytest_modelgate.core.typing import Actions, Floats
 from pytest_modelgate.errors import CheckpointError, MarketDataError
@@ -39,13 +39,13 @@ FEATURES = FeatureSet("two-1", ("change", "day"), 5, _features)
 
 
 def policy(n_account: int, seed: int = 1) -> MlpPolicy:
-    chance = np.random.default_rng(seed)
-    first = chance.normal(size=(6, 4 * (2 + n_account)))
-    return MlpPolicy([first, chance.normal(size=(3, 6))], [chance.normal(size=6), np.zeros(3)], "tanh", 2, n_account, 4)
+    rng = np.random.default_rng(seed)
+    first = rng.normal(size=(6, 4 * (2 + n_account)))
+    return MlpPolicy([first, rng.normal(size=(3, 6))], [rng.normal(size=6), np.zeros(3)], "tanh", 2, n_account, 4)
 
 
-def subject(n_account: int, frame: pd.DataFrame = FRAME) -> Subject:
-    return Subject(policy(n_account), compute_features(hourly_bars("BTCUSD", frame), FEATURES), RULES)
+def candidate(n_account: int, frame: pd.DataFrame = FRAME) -> Candidate:
+    return Candidate(policy(n_account), compute_features(hourly_bars("BTCUSD", frame), FEATURES), RULES)
 
 
 @pytest.mark.parametrize("n_account", [0, 3, 6])
@@ -53,7 +53,7 @@ def subject(n_account: int, frame: pd.DataFrame = FRAME) -> Subject:
 def test_every_action_rests_on_the_window_that_ends_with_its_bar(
     n_account: int, account: Literal["neutral", "tracked"]
 ) -> None:
-    made = subject(n_account)
+    made = candidate(n_account)
     values = made.series.matrix
 
     def decide(row: int, state: Account) -> int:
@@ -87,10 +87,10 @@ FOLDS = [
 @pytest.mark.parametrize("n_account", [0, 6])
 @pytest.mark.parametrize("account", ["neutral", "tracked"])
 def test_windows_side_by_side_are_as_each_by_itself(n_account: int, account: Literal["neutral", "tracked"]) -> None:
-    together = evaluate_all(subject(n_account), FOLDS, account, 10_000.0)
+    together = evaluate_all(candidate(n_account), FOLDS, account, 10_000.0)
 
     for fold, (trajectory, metrics) in zip(FOLDS, together, strict=True):
-        alone, expected = evaluate(subject(n_account), fold, account, 10_000.0)
+        alone, expected = evaluate(candidate(n_account), fold, account, 10_000.0)
         assert trajectory.actions.tolist() == alone.actions.tolist()
         assert trajectory.equity.tolist() == alone.equity.tolist()
         assert trajectory.fills == alone.fills
@@ -104,28 +104,28 @@ def test_what_several_windows_share_is_decided_once(monkeypatch: pytest.MonkeyPa
         asked.extend(len(market) for market in series)
         return decide_all(policy, series, account, device)
 
-    monkeypatch.setattr(subjects, "decide_all", counted)
-    made = replace(subject(3), judged=tuple(FOLDS))
+    monkeypatch.setattr(candidates, "decide_all", counted)
+    made = replace(candidate(3), judged=tuple(FOLDS))
     found = [evaluate(made, fold, "neutral", 10_000.0)[0].actions.tolist() for fold in FOLDS]
 
     assert asked == [96 - 12 + 3]  # from the first bar of any of them to the last of all, and the first window
-    assert found == [evaluate(subject(3), fold, "neutral", 10_000.0)[0].actions.tolist() for fold in FOLDS]
+    assert found == [evaluate(candidate(3), fold, "neutral", 10_000.0)[0].actions.tolist() for fold in FOLDS]
 
 
-@pytest.mark.parametrize("room", [subjects._SHARED, 0])
+@pytest.mark.parametrize("room", [candidates._SHARED, 0])
 def test_windows_with_a_true_account_share_a_first_layer_that_has_room(
     room: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
 
-    def counted(policy: MlpPolicy, market: Floats, device: Device | None) -> Observed:
+    def counted(policy: MlpPolicy, market: Floats, device: Device | None) -> PolicySession:
         seen.append(len(market))
-        return Observed(policy, market, device)
+        return PolicySession(policy, market, device)
 
-    expected = [evaluate(subject(3), fold, "tracked", 10_000.0)[0].actions.tolist() for fold in FOLDS]
-    monkeypatch.setattr(subjects, "Observed", counted)
-    monkeypatch.setattr(subjects, "_SHARED", room)
-    made = replace(subject(3), judged=tuple(FOLDS), account="tracked")
+    expected = [evaluate(candidate(3), fold, "tracked", 10_000.0)[0].actions.tolist() for fold in FOLDS]
+    monkeypatch.setattr(candidates, "PolicySession", counted)
+    monkeypatch.setattr(candidates, "_SHARED", room)
+    made = replace(candidate(3), judged=tuple(FOLDS), account="tracked")
     found = [evaluate(made, fold, "tracked", 10_000.0)[0].actions.tolist() for fold in FOLDS]
 
     assert seen == ([96 - 12 + 3] if room else [36 + 3, 48 + 3, 3 + 3])
@@ -134,15 +134,15 @@ def test_windows_with_a_true_account_share_a_first_layer_that_has_room(
 
 def test_what_is_known_of_a_neutral_account_is_not_asked_for_as_a_guess(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    decide = Observed.decide
+    decide = PolicySession.decide
 
-    def counted(self: Observed, rows: NDArray[np.int64], accounts: Floats) -> Actions:
+    def counted(self: PolicySession, rows: NDArray[np.int64], accounts: Floats) -> Actions:
         asked.append(len(rows))
         return decide(self, rows, accounts)
 
-    monkeypatch.setattr(Observed, "decide", counted)
-    evaluate(subject(3), WINDOW, "tracked", 10_000.0)
-    unknown, known = sum(asked), subject(3)
+    monkeypatch.setattr(PolicySession, "decide", counted)
+    evaluate(candidate(3), WINDOW, "tracked", 10_000.0)
+    unknown, known = sum(asked), candidate(3)
     evaluate(known, WINDOW, "neutral", 10_000.0)
     asked.clear()
     evaluate(known, WINDOW, "tracked", 10_000.0)
@@ -152,9 +152,9 @@ def test_what_is_known_of_a_neutral_account_is_not_asked_for_as_a_guess(monkeypa
 
 def test_a_window_without_enough_history_spoils_no_other() -> None:
     early = replace(WINDOW, start=pd.Timestamp("2024-01-01T02:00Z"))
-    made = replace(subject(0), judged=(early, WINDOW))
+    made = replace(candidate(0), judged=(early, WINDOW))
 
-    expected, _ = evaluate(subject(0), WINDOW, "neutral", 10_000.0)
+    expected, _ = evaluate(candidate(0), WINDOW, "neutral", 10_000.0)
     assert evaluate(made, WINDOW, "neutral", 10_000.0)[0].actions.tolist() == expected.actions.tolist()
     with pytest.raises(MarketDataError, match="2 bars before it"):
         evaluate(made, early, "neutral", 10_000.0)
@@ -165,8 +165,8 @@ def test_nothing_up_to_a_bar_depends_on_what_comes_after_it(last: int) -> None:
     changed = FRAME.copy()
     changed.iloc[last + 1 :] = random_walk("2024-01-01", 120, seed=9).iloc[last + 1 :]
 
-    before, _ = evaluate(subject(0), WINDOW, "neutral", 10_000.0)
-    after, _ = evaluate(subject(0, changed), WINDOW, "neutral", 10_000.0)
+    before, _ = evaluate(candidate(0), WINDOW, "neutral", 10_000.0)
+    after, _ = evaluate(candidate(0, changed), WINDOW, "neutral", 10_000.0)
 
     decided = last - ROWS.start + 1
     assert before.actions[:decided].tolist() == after.actions[:decided].tolist()
@@ -178,21 +178,21 @@ def test_too_little_history_before_the_window_says_how_much_is_needed() -> None:
     early = replace(WINDOW, start=pd.Timestamp("2024-01-01T07:00Z"))
 
     with pytest.raises(MarketDataError, match="7 bars before it, the features and the first observation need 8"):
-        evaluate(subject(0), early, "neutral", 10_000.0)
+        evaluate(candidate(0), early, "neutral", 10_000.0)
 
 
 def test_a_window_without_bars_is_refused() -> None:
     late = replace(WINDOW, start=pd.Timestamp("2024-02-01T00:00Z"), end=pd.Timestamp("2024-02-02T00:00Z"))
 
     with pytest.raises(MarketDataError, match="0 bars up to"):
-        evaluate(subject(0), late, "neutral", 10_000.0)
+        evaluate(candidate(0), late, "neutral", 10_000.0)
 
 
 def test_a_policy_of_another_width_is_refused() -> None:
     series = FeatureSeries(hourly_bars("BTCUSD", FRAME), np.zeros((120, 3)), 5, ("a", "b", "c"))
 
     with pytest.raises(CheckpointError, match="reads 2 market features per bar, the feature set has 3"):
-        Subject(policy(0), series, RULES)
+        Candidate(policy(0), series, RULES)
 
 
 def _late_nan(frame: pd.DataFrame) -> pd.DataFrame:

@@ -14,8 +14,8 @@ from support.simulation_cases import CAPITAL, RULES, Case, identical, make_bars
 
 from pytest_modelgate.core.backtest.account import Account, account_features
 from pytest_modelgate.core.backtest.rules import TradingRules
-from pytest_modelgate.core.backtest.simulation import Trajectory, simulate, simulate_lanes
-from pytest_modelgate.core.backtest.speculation import Foresight
+from pytest_modelgate.core.backtest.simulation import Trajectory, simulate, simulate_episodes
+from pytest_modelgate.core.backtest.speculation import Speculation
 from pytest_modelgate.core.market.bars import Bars
 from pytest_modelgate.core.typing import Floats
 from pytest_modelgate.errors import CheckpointError
@@ -28,25 +28,25 @@ class Moody:
         self.seed, self.n_actions, self.mood = seed, n_actions, mood
         self.batches: list[int] = []
 
-    def one(self, lane: int, row: int, seen: Sequence[float]) -> int:
-        usual = random.Random(f"{self.seed} {lane} {row}")
-        moved = random.Random(f"{self.seed} {lane} {row} {seen!r}")
+    def one(self, episode: int, row: int, seen: Sequence[float]) -> int:
+        usual = random.Random(f"{self.seed} {episode} {row}")
+        moved = random.Random(f"{self.seed} {episode} {row} {seen!r}")
         return (moved if usual.random() < self.mood else usual).randrange(self.n_actions)
 
-    def answer(self, lanes: NDArray[np.int64], rows: NDArray[np.int64], accounts: Floats) -> list[int]:
+    def answer(self, episodes: NDArray[np.int64], rows: NDArray[np.int64], accounts: Floats) -> list[int]:
         self.batches.append(len(rows))
-        asked = zip(lanes.tolist(), rows.tolist(), accounts.tolist(), strict=True)
-        return [self.one(lane, row, tuple(seen)) for lane, row, seen in asked]
+        asked = zip(episodes.tolist(), rows.tolist(), accounts.tolist(), strict=True)
+        return [self.one(episode, row, tuple(seen)) for episode, row, seen in asked]
 
-    def alone(self, case: Case, lane: int, bars: Bars, n_account: int) -> Trajectory:
+    def alone(self, case: Case, episode: int, bars: Bars, n_account: int) -> Trajectory:
         def decide(row: int, account: Account) -> int:
-            return self.one(lane, row, account_features(account)[:n_account])
+            return self.one(episode, row, account_features(account)[:n_account])
 
         return simulate(bars, decide, self.n_actions, case.rules, CAPITAL)
 
 
-def market(chance: np.random.Generator, bars: int, volatility: float = 0.01) -> Bars:
-    walk = 100.0 * np.exp(np.cumsum(chance.normal(0.0, volatility, 2 * bars)))
+def market(rng: np.random.Generator, bars: int, volatility: float = 0.01) -> Bars:
+    walk = 100.0 * np.exp(np.cumsum(rng.normal(0.0, volatility, 2 * bars)))
     return make_bars(walk[::2].tolist(), walk[1::2].tolist())
 
 
@@ -61,14 +61,14 @@ def market(chance: np.random.Generator, bars: int, volatility: float = 0.01) -> 
 def test_every_lane_trades_as_if_asked_bar_by_bar(
     *, case: Case, lengths: list[int], mood: float, n_account: int, most: int
 ) -> None:
-    policy, chance = Moody(case.n, case.n_actions, mood), np.random.default_rng(case.n)
-    series = [market(chance, length, 0.2) for length in lengths]
-    guesses = [chance.integers(0, case.n_actions, length).tolist() for length in lengths]
-    foresight = Foresight(policy.answer, series, guesses, n_actions=case.n_actions, n_account=n_account, most=most)
+    policy, rng = Moody(case.n, case.n_actions, mood), np.random.default_rng(case.n)
+    series = [market(rng, length, 0.2) for length in lengths]
+    guesses = [rng.integers(0, case.n_actions, length).tolist() for length in lengths]
+    speculation = Speculation(policy.answer, series, guesses, n_actions=case.n_actions, n_account=n_account, most=most)
 
-    found = simulate_lanes(series, foresight, case.n_actions, case.rules, CAPITAL)
-    for lane, (trajectory, bars) in enumerate(zip(found, series, strict=True)):
-        assert identical(trajectory, policy.alone(case, lane, bars, n_account))
+    found = simulate_episodes(series, speculation, case.n_actions, case.rules, CAPITAL)
+    for episode, (trajectory, bars) in enumerate(zip(found, series, strict=True)):
+        assert identical(trajectory, policy.alone(case, episode, bars, n_account))
 
 
 @pytest.mark.parametrize(("most", "expected"), [(0, 399), (64, 10)])
@@ -76,9 +76,9 @@ def test_right_guesses_are_what_saves_asking(most: int, expected: int) -> None:
     case, policy = Case(1), Moody(5, 3, 0.0)
     bars = market(np.random.default_rng(1), 400)
     guesses = [policy.one(0, row, ()) for row in range(400)]
-    foresight = Foresight(policy.answer, [bars], [guesses], n_actions=3, n_account=6, most=most)
+    speculation = Speculation(policy.answer, [bars], [guesses], n_actions=3, n_account=6, most=most)
 
-    simulate_lanes([bars], foresight, 3, case.rules, CAPITAL)
+    simulate_episodes([bars], speculation, 3, case.rules, CAPITAL)
     assert len(policy.batches) <= expected
     assert sum(policy.batches) == 399
 
@@ -86,9 +86,9 @@ def test_right_guesses_are_what_saves_asking(most: int, expected: int) -> None:
 def test_wrong_guesses_are_soon_made_in_small_numbers_only() -> None:
     case, policy = Case(1), Moody(5, 3, 1.0)
     bars = market(np.random.default_rng(1), 400)
-    foresight = Foresight(policy.answer, [bars], [[0] * 400], n_actions=3, n_account=6, most=64)
+    speculation = Speculation(policy.answer, [bars], [[0] * 400], n_actions=3, n_account=6, most=64)
 
-    simulate_lanes([bars], foresight, 3, case.rules, CAPITAL)
+    simulate_episodes([bars], speculation, 3, case.rules, CAPITAL)
     assert sum(policy.batches) < 4 * 399
 
 
@@ -101,9 +101,9 @@ def test_a_guess_that_cannot_be_answered_is_dropped() -> None:
         return [hold] * len(rows)
 
     bars = make_bars([100.0] * 9, [100.0] * 9)
-    foresight = Foresight(never_invested, [bars], [[buy] * 9], n_actions=3, n_account=6, most=64)
+    speculation = Speculation(never_invested, [bars], [[buy] * 9], n_actions=3, n_account=6, most=64)
 
-    (found,) = simulate_lanes([bars], foresight, 3, RULES, CAPITAL)
+    (found,) = simulate_episodes([bars], speculation, 3, RULES, CAPITAL)
     assert found.actions.tolist() == [hold] * 8
 
 
@@ -111,7 +111,7 @@ def test_a_guess_that_would_ruin_the_account_is_dropped() -> None:
     all_in = TradingRules(0.0, 0.0, 2.0, 0.0, 1.0, 0.0, can_short=True)  # SELL acts with 50 %
     bars = make_bars([100.0] * 5, [100.0, 200.0, 200.0, 200.0, 200.0])  # short 100 units, and nothing is left
     hold, sell = 0, 2
-    foresight = Foresight(
+    speculation = Speculation(
         lambda _, rows, __: [hold] * len(rows),
         [bars],
         [[sell, hold, hold, hold, hold]],
@@ -120,5 +120,5 @@ def test_a_guess_that_would_ruin_the_account_is_dropped() -> None:
         most=64,
     )
 
-    (found,) = simulate_lanes([bars], foresight, 3, all_in, CAPITAL)
+    (found,) = simulate_episodes([bars], speculation, 3, all_in, CAPITAL)
     assert found.actions.tolist() == [hold] * 4

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pytest_modelgate.core.backtest.attribution import Track
+from pytest_modelgate.core.backtest.attribution import BarAttribution
 from pytest_modelgate.core.decision.context import bootstrap_interval, put_in_context
 from pytest_modelgate.core.statistics.bootstrap import block_length
 from pytest_modelgate.core.statistics.sharpe import probabilistic_sharpe, sharpe_shape
@@ -19,16 +19,16 @@ from pytest_modelgate.core.statistics.sharpe import probabilistic_sharpe, sharpe
 Floats = NDArray[np.float64]
 
 
-def track(seed: int, bars: int = 1000, edge: float = 0.0005) -> Track:
-    chance = np.random.default_rng(seed)
-    held, move, none = chance.choice([0.0, 0.1], bars), chance.normal(0.0002, 0.01, bars), np.zeros(bars)
-    move = move + 10 * edge * held * chance.random(bars)
-    return Track(held * move, none, held, none, move, none, none)
+def attribution(seed: int, bars: int = 1000, edge: float = 0.0005) -> BarAttribution:
+    rng = np.random.default_rng(seed)
+    held, move, none = rng.choice([0.0, 0.1], bars), rng.normal(0.0002, 0.01, bars), np.zeros(bars)
+    move = move + 10 * edge * held * rng.random(bars)
+    return BarAttribution(held * move, none, held, none, move, none, none)
 
 
 @pytest.mark.parametrize("bars", [300, 1001])
 def test_the_interval_is_that_of_arch(bars: int) -> None:
-    returns = track(1, bars).returns
+    returns = attribution(1, bars).returns
     bootstrap = CircularBlockBootstrap(block_length(bars), returns, seed=np.random.default_rng(2))
 
     def total(sample: Floats) -> Floats:
@@ -41,7 +41,7 @@ def test_the_interval_is_that_of_arch(bars: int) -> None:
 
 
 def test_the_interval_needs_no_luck_of_its_own() -> None:
-    returns = track(1).returns
+    returns = attribution(1).returns
     np.random.default_rng().random()
     assert bootstrap_interval(returns) == bootstrap_interval(returns.copy())
 
@@ -58,13 +58,13 @@ def test_short_and_ruinous_records_have_an_interval_too(returns: list[float]) ->
 
 
 def test_buy_and_hold_is_the_market_over_the_same_bars() -> None:
-    made = track(3)
-    assert put_in_context(made, 10.0, 0.95).buy_and_hold == pytest.approx(np.prod(1 + made.move) - 1)
+    made = attribution(3)
+    assert put_in_context(made, 10.0, 0.95).buy_and_hold == pytest.approx(np.prod(1 + made.intraday_return) - 1)
 
 
 @given(seed=st.integers(0, 1000))
 def test_the_regimes_of_a_kind_make_up_the_whole(seed: int) -> None:
-    made = track(seed, 300)
+    made = attribution(seed, 300)
     regimes = put_in_context(made, 10.0, 0.95).regimes
     for kind in (regimes[:3], regimes[3:]):
         assert sum(regime.share for regime in kind) == pytest.approx(1.0)
@@ -73,10 +73,10 @@ def test_the_regimes_of_a_kind_make_up_the_whole(seed: int) -> None:
 
 
 def test_regimes_are_told_apart_by_what_was_known_before() -> None:
-    chance, none = np.random.default_rng(4), np.zeros(600)
-    move = np.concatenate([chance.normal(0.001, 0.001, 300), chance.normal(-0.004, 0.01, 300)])
+    rng, none = np.random.default_rng(4), np.zeros(600)
+    move = np.concatenate([rng.normal(0.001, 0.001, 300), rng.normal(-0.004, 0.01, 300)])
     held = np.where(np.arange(600) < 300, 0.1, 0.0)  # earns in the calm, rising half only
-    made = Track(held * move, none, held, none, move, none, none)
+    made = BarAttribution(held * move, none, held, none, move, none, none)
     found = {regime.name: regime for regime in put_in_context(made, 25.0, 0.95).regimes}
     assert [found[name].share for name in ("calm", "usual", "wild")] == pytest.approx([1 / 3] * 3, abs=0.01)
     assert found["calm"].total_return > 0.005
@@ -89,7 +89,7 @@ def test_a_crash_belongs_to_the_market_before_it() -> None:
     none = np.zeros(600)
     move = 0.001 + np.random.default_rng(4).normal(0.0, np.where(np.arange(600) <= 300, 0.0002, 0.0005))
     move[300] = -0.5  # wild and falling from the next bar on
-    found = put_in_context(Track(none, none, none, none, move, none, none), 25.0, 0.95).regimes
+    found = put_in_context(BarAttribution(none, none, none, none, move, none, none), 25.0, 0.95).regimes
     returns = {regime.name: regime.market_return for regime in found}
     assert min(returns["wild"], returns["falling"]) > 0.0
     assert returns["rising"] < -0.1
@@ -97,7 +97,7 @@ def test_a_crash_belongs_to_the_market_before_it() -> None:
 
 
 def test_days_needed_are_those_until_the_sharpe_ratio_is_proven() -> None:
-    made = track(5, 500, edge=0.001)
+    made = attribution(5, 500, edge=0.001)
     shape = sharpe_shape(made.returns)
     assert 0.5 < probabilistic_sharpe(shape) < 0.95
     days = put_in_context(made, 50.0, 0.95).days_needed
@@ -107,8 +107,8 @@ def test_days_needed_are_those_until_the_sharpe_ratio_is_proven() -> None:
 
 
 def test_a_proven_a_hopeless_and_a_missing_sharpe_ratio_need_no_days_all_days_and_none() -> None:
-    proven, hopeless, none = track(6, edge=0.05), track(6, edge=-0.05), np.zeros(50)
-    idle = Track(none, none, none, none, track(6, 50).move, none, none)
+    proven, hopeless, none = attribution(6, edge=0.05), attribution(6, edge=-0.05), np.zeros(50)
+    idle = BarAttribution(none, none, none, none, attribution(6, 50).intraday_return, none, none)
     needed = [put_in_context(made, 50.0, 0.95).days_needed for made in (proven, hopeless, idle)]
     assert needed[:2] == [0.0, math.inf]
     assert math.isnan(needed[2])

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_modelgate.adapters.config_files.profiles import load_profile
-from pytest_modelgate.core.backtest.attribution import Track
+from pytest_modelgate.core.backtest.attribution import BarAttribution
 from pytest_modelgate.core.backtest.metrics import FoldResult
 from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.decision.backtest_sanity import Sanity
 from pytest_modelgate.core.decision.decision import Decision, decide
-from pytest_modelgate.core.decision.proofs import PROOFS, FoldTrack, Proof, prove
+from pytest_modelgate.core.decision.proofs import PROOFS, FoldAttribution, Proof, prove
 from pytest_modelgate.core.integrity.check import Check, NoiseDraw
 from pytest_modelgate.core.training.gating import Classification
 
@@ -28,22 +28,22 @@ LIVE, PAPER = DecisionLevel.LIVE, DecisionLevel.PAPER
 thorough = settings(deadline=None, max_examples=100)
 
 
-def fold(number: int, edge: float = 0.3, *, bars: int = 400, cost: float = 0.0001, **changes: Any) -> FoldTrack:
+def fold(number: int, edge: float = 0.3, *, bars: int = 400, cost: float = 0.0001, **changes: Any) -> FoldAttribution:
     """A fold in spells of 10 bars in and out of the market, whose return in a spell is ``edge`` noise units a bar."""
-    chance = np.random.default_rng(number)
-    held = np.where(np.arange(bars) // 10 % 2 == chance.integers(2), 0.1, 0.0)
-    held[chance.random(bars) < 0.1] = 0.0  # no two folds alike
-    move = chance.normal(0.0, 0.01, bars) + edge * 0.01 * np.where(held > 0, 1.0, -1.0)
+    rng = np.random.default_rng(number)
+    held = np.where(np.arange(bars) // 10 % 2 == rng.integers(2), 0.1, 0.0)
+    held[rng.random(bars) < 0.1] = 0.0  # no two folds alike
+    move = rng.normal(0.0, 0.01, bars) + edge * 0.01 * np.where(held > 0, 1.0, -1.0)
     paid = np.where(np.diff(held, prepend=0.0) != 0, 0.1 * cost, 0.0)
     none = np.zeros(bars)
-    track = Track(held * move - paid, none, held, none, move, paid / 2, paid / 2)
-    return FoldTrack(
+    attribution = BarAttribution(held * move - paid, none, held, none, move, paid / 2, paid / 2)
+    return FoldAttribution(
         **{
             "start": f"2024-{number:02}",
             "sample": "out-of-sample",
             "closed_trades": 20,
             "delayed_return": 0.01,
-            "track": track,
+            "track": attribution,
             **changes,
         }
     )
@@ -52,7 +52,7 @@ def fold(number: int, edge: float = 0.3, *, bars: int = 400, cost: float = 0.000
 GOOD = [fold(number) for number in range(1, 6)]
 
 
-def proofs_of(folds: Sequence[FoldTrack], profile: Profile = MISSION, trials: int = 1) -> dict[str, Proof]:
+def proofs_of(folds: Sequence[FoldAttribution], profile: Profile = MISSION, trials: int = 1) -> dict[str, Proof]:
     return {proof.name: proof for proof in prove(folds, profile, trials)}
 
 
@@ -106,7 +106,9 @@ def test_a_model_outdone_by_its_own_shifts_shows_no_timing_however_far_ahead_of_
     bars = np.arange(400)
     held, move = np.where(bars % 10 < 5, 0.1, 0.0), np.where(bars % 10 < 5, 0.01, -0.01)
     none = np.zeros(400)
-    one = FoldTrack("1", "out-of-sample", 40, 0.1, Track(held * move, none, held, none, move, none, none))
+    one = FoldAttribution(
+        "1", "out-of-sample", 40, 0.1, BarAttribution(held * move, none, held, none, move, none, none)
+    )
     proof = proofs_of([one])["timing"]
     assert proof.details["rank"] == pytest.approx(0.1)
     assert not proof.shown
@@ -115,8 +117,10 @@ def test_a_model_outdone_by_its_own_shifts_shows_no_timing_however_far_ahead_of_
 def test_a_model_that_only_holds_through_a_bull_market_shows_no_timing() -> None:
     folds = []
     for item in GOOD:
-        track = replace(item.track, held=np.full(400, 0.1), move=item.track.move + 0.01)
-        folds.append(replace(item, track=replace(track, returns=track.gross)))
+        attribution = replace(
+            item.attribution, intraday_weight=np.full(400, 0.1), intraday_return=item.attribution.intraday_return + 0.01
+        )
+        folds.append(replace(item, attribution=replace(attribution, returns=attribution.gross)))
     proof = proofs_of(folds)["timing"]
     assert (proof.shown, proof.figure) == (False, 1.0)
     assert "Being in the market as often at other times would have done as well" in proof.sentence
@@ -143,7 +147,10 @@ def test_the_sharpe_ratio_must_be_more_than_the_luck_of_the_best_of_all_trials()
 
 def test_returns_that_never_vary_prove_nothing() -> None:
     none = np.zeros(400)
-    idle = [replace(item, track=Track(none, none, none, none, item.track.move, none, none)) for item in GOOD]
+    idle = [
+        replace(item, attribution=BarAttribution(none, none, none, none, item.attribution.intraday_return, none, none))
+        for item in GOOD
+    ]
     found = proofs_of(idle)
     assert math.isnan(found["sharpe"].figure)
     assert [name for name, proof in found.items() if proof.shown] == ["out_of_sample", "trades"]
@@ -152,7 +159,7 @@ def test_returns_that_never_vary_prove_nothing() -> None:
 def test_costs_are_multiplied_as_the_profile_says() -> None:
     folds = [fold(number, edge=0.3, cost=0.0028) for number in range(1, 6)]
     twice, thrice = proofs_of(folds)["costs"], proofs_of(folds, STRICT)["costs"]
-    nets = [item.track.gross - 2 * (item.track.fees + item.track.slippage) for item in folds]
+    nets = [item.attribution.gross - 2 * (item.attribution.fees + item.attribution.slippage) for item in folds]
     expected = float(np.prod(1 + np.concatenate(nets)))
     assert twice.figure == pytest.approx(expected - 1)
     assert (twice.details["multiple"], thrice.details["multiple"]) == (2.0, 3.0)
@@ -199,7 +206,11 @@ def test_total_over_finite_input(moves: list[list[float]], size: float, trials: 
     for number, values in enumerate(moves):
         move, none = np.array(values), np.zeros(len(values))
         held = np.full(len(values), size)
-        folds.append(FoldTrack(str(number), "unknown", 0, 0.0, Track(held * move, none, held, none, move, none, none)))
+        folds.append(
+            FoldAttribution(
+                str(number), "unknown", 0, 0.0, BarAttribution(held * move, none, held, none, move, none, none)
+            )
+        )
     found = prove(folds, profile, trials)
     assert all(proof.sentence.endswith(".") and proof.title for proof in found)
     assert decide_with(found, profile).decision is PAPER

@@ -9,27 +9,29 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pytest_modelgate.core.backtest.attribution import Track
+from pytest_modelgate.core.backtest.attribution import BarAttribution
 from pytest_modelgate.core.backtest.metrics import FoldResult, sharpe_ratio
 from pytest_modelgate.core.config.decision_level import DecisionLevel
-from pytest_modelgate.core.decision.proofs import FoldTrack
+from pytest_modelgate.core.decision.proofs import FoldAttribution
 from pytest_modelgate.core.decision.robustness import MULTIPLES, Robustness, disturb
 from pytest_modelgate.core.integrity.check import NoiseDraw
 
 LIVE, DROP = DecisionLevel.LIVE, DecisionLevel.DROP
 
 
-def fold(number: int, cost: float = 0.00009) -> FoldTrack:
-    chance, none = np.random.default_rng(number), np.zeros(200)
-    held = chance.choice([0.0, 0.1], 200)
-    move = chance.normal(0.003, 0.01, 200)
+def fold(number: int, cost: float = 0.00009) -> FoldAttribution:
+    rng, none = np.random.default_rng(number), np.zeros(200)
+    held = rng.choice([0.0, 0.1], 200)
+    move = rng.normal(0.003, 0.01, 200)
     fees, slippage = np.full(200, 0.75 * cost / 2), np.full(200, 0.25 * cost / 2)
-    track = Track(held * move - fees - slippage, none, held, none, move, fees, slippage)
-    return FoldTrack(f"{number}", "out-of-sample", 9, 0.0, track)
+    attribution = BarAttribution(held * move - fees - slippage, none, held, none, move, fees, slippage)
+    return FoldAttribution(f"{number}", "out-of-sample", 9, 0.0, attribution)
 
 
 FOLDS = [fold(1), fold(2)]
-RESULTS = [FoldResult(item.track.total_return(), sharpe_ratio(item.track.returns), 200, 8760.0) for item in FOLDS]
+RESULTS = [
+    FoldResult(item.attribution.total_return(), sharpe_ratio(item.attribution.returns), 200, 8760.0) for item in FOLDS
+]
 DELAYED = [FoldResult(-0.01, 0.0, 200, 8760.0), FoldResult(0.005, 0.0, 200, 8760.0)]
 NOISE = (
     NoiseDraw("prices", 0.1, tuple(RESULTS)),
@@ -42,7 +44,7 @@ def by_return(results: Sequence[FoldResult]) -> DecisionLevel:
     return LIVE if math.prod(1 + result.total_return for result in results) > 1 else DROP
 
 
-def measured(folds: Sequence[FoldTrack] = FOLDS) -> Robustness:
+def measured(folds: Sequence[FoldAttribution] = FOLDS) -> Robustness:
     return disturb(folds, RESULTS, DELAYED, NOISE, by_return)
 
 
@@ -51,20 +53,26 @@ def test_the_surface_holds_every_pair_of_multiples() -> None:
     assert [(point.fees, point.slippage) for point in surface] == [(f, s) for f in MULTIPLES for s in MULTIPLES]
     found = {(point.fees, point.slippage): point.total_return for point in surface}
     assert found[1.0, 1.0] == pytest.approx(math.prod(1 + item.total_return for item in RESULTS) - 1)
-    assert found[0.0, 0.0] == pytest.approx(np.prod([np.prod(1 + item.track.gross) for item in FOLDS]) - 1)
+    assert found[0.0, 0.0] == pytest.approx(np.prod([np.prod(1 + item.attribution.gross) for item in FOLDS]) - 1)
     assert found[5.0, 1.0] < found[1.0, 5.0] < found[1.0, 1.0]  # three quarters of the costs are fees
 
 
 def test_at_the_break_even_nothing_is_left() -> None:
     multiple = measured().break_even
     assert 1.0 < multiple < 10.0
-    left = math.prod(1 + item.track.total_return(multiple, multiple) for item in FOLDS) - 1
+    left = math.prod(1 + item.attribution.total_return(multiple, multiple) for item in FOLDS) - 1
     assert left == pytest.approx(0.0, abs=1e-12)
 
 
 def test_break_evens_out_of_reach() -> None:
-    losing = [replace(item, track=replace(item.track, move=-item.track.move)) for item in FOLDS]
-    lost = [replace(item, track=replace(item.track, returns=item.track.gross - 0.00009)) for item in losing]
+    losing = [
+        replace(item, attribution=replace(item.attribution, intraday_return=-item.attribution.intraday_return))
+        for item in FOLDS
+    ]
+    lost = [
+        replace(item, attribution=replace(item.attribution, returns=item.attribution.gross - 0.00009))
+        for item in losing
+    ]
     assert measured(lost).break_even == 0.0
     assert measured([fold(1, 1e-7), fold(2, 1e-7)]).break_even == math.inf
     assert math.isnan(measured([fold(1, 0.0), fold(2, 0.0)]).break_even)

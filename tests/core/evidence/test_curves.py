@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import report_factory as factory
 
-from pytest_modelgate.core.backtest.attribution import Track
+from pytest_modelgate.core.backtest.attribution import BarAttribution
 from pytest_modelgate.core.evidence.curves import Growth, Span, growth, percent, prices
 from pytest_modelgate.core.evidence.records import BarFigures
 from pytest_modelgate.core.market.windows import Window
@@ -86,9 +86,9 @@ def test_prices_and_round_trips_come_back_from_what_was_held_and_how_the_market_
     held = np.array([0.0, 0.1, 0.2, 0.0, -0.1, -0.1])
     gap = opens / np.concatenate([[90.0], close[:-1]]) - 1.0
     flat = np.zeros(6)
-    track = Track(flat, flat, held, gap, close / opens - 1.0, flat, flat)
+    attribution = BarAttribution(flat, flat, held, gap, close / opens - 1.0, flat, flat)
     evidence = replace(
-        factory.window_evidence(MODEL, window(6), drift=0.0), bars=BarFigures.of(track), first_open=100.0
+        factory.window_evidence(MODEL, window(6), drift=0.0), bars=BarFigures.of(attribution), first_open=100.0
     )
 
     found = prices(evidence)

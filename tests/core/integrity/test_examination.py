@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.market_factory import hourly_bars, random_walk
 
 from pytest_modelgate.adapters.config_files.profiles import load_profile
-from pytest_modelgate.core.backtest.candidate import Subject
+from pytest_modelgate.core.backtest.candidate import Candidate
 from pytest_modelgate.core.backtest.rules import TradingRules
 from pytest_modelgate.core.backtest.simulation import Trajectory, simulate
 from pytest_modelgate.core.config.profiles import RobustnessLimits
@@ -27,7 +27,7 @@ from pytest_modelgate.core.integrity.check import Check
 from pytest_modelgate.core.integrity.examination import examine
 from pytest_modelgate.core.integrity.learned_edge import check_weights
 from pytest_modelgate.core.integrity.noise import draw_noise
-from pytest_modelgate.core.integrity.perturbations import Arena
+from pytest_modelgate.core.integrity.perturbations import FoldReplayer
 from pytest_modelgate.core.market.bars import AssetClass, Bars
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.policy.mlp import MlpPolicy, Policy
@@ -59,9 +59,9 @@ def feature_set(other: Callable[[pd.DataFrame], pd.Series[Any]] | None = None) -
 
 
 def mlp(seed: int = 1, n_account: int = 0) -> MlpPolicy:
-    chance = np.random.default_rng(seed)
-    first = chance.normal(size=(6, 4 * (2 + n_account)))
-    return MlpPolicy([first, chance.normal(size=(3, 6))], [chance.normal(size=6), np.zeros(3)], "tanh", 2, n_account, 4)
+    rng = np.random.default_rng(seed)
+    first = rng.normal(size=(6, 4 * (2 + n_account)))
+    return MlpPolicy([first, rng.normal(size=(3, 6))], [rng.normal(size=6), np.zeros(3)], "tanh", 2, n_account, 4)
 
 
 def test_features_of_the_past_alone_are_causal() -> None:
@@ -134,21 +134,21 @@ def test_the_reference_features_are_causal() -> None:
 
 def trending(hours: int = 1500) -> Bars:
     """A market that rises and falls in turn, for uneven times."""
-    chance = np.random.default_rng(3)
-    lengths = chance.integers(10, 60, hours // 10)
+    rng = np.random.default_rng(3)
+    lengths = rng.integers(10, 60, hours // 10)
     rising = np.repeat(np.arange(len(lengths)) % 2, lengths)[:hours]
-    close = 100 * np.exp(np.cumsum(np.where(rising == 0, 0.004, -0.004) + chance.normal(0, 0.002, hours)))
+    close = 100 * np.exp(np.cumsum(np.where(rising == 0, 0.004, -0.004) + rng.normal(0, 0.002, hours)))
     opened = np.concatenate([[100.0], close[:-1]])
     low, high = np.minimum(opened, close), np.maximum(opened, close)
     frame = random_walk("2024-01-01", hours).assign(open=opened, high=high, low=low, close=close)
     return hourly_bars("AAPL", frame)
 
 
-def arena(policy: Policy, rules: TradingRules = RULES, bars: Bars | None = None) -> Arena:
+def replayer(policy: Policy, rules: TradingRules = RULES, bars: Bars | None = None) -> FoldReplayer:
     series = compute_features(bars or trending(), feature_set())
     times = series.bars.index
     folds = [Window(f"fold{n}of2", times[100 + 600 * n], times[700 + 600 * n]) for n in range(2)]
-    return Arena(Subject(policy, series, rules), folds, 1e5)
+    return FoldReplayer(Candidate(policy, series, rules), folds, 1e5)
 
 
 def follower(noise: float = 0.0) -> MlpPolicy:
@@ -166,13 +166,13 @@ def constant(action: int) -> MlpPolicy:
     return MlpPolicy([np.zeros((2, 8)), np.zeros((3, 2))], [np.zeros(2), bias], "tanh", 2, 0, 4)
 
 
-def weights_of(made: Arena) -> Check:
-    actions = made.actions(made.subject.policy)
-    return check_weights(made, actions, made.track(made.trade(actions)), SHA)
+def weights_of(made: FoldReplayer) -> Check:
+    actions = made.actions(made.candidate.policy)
+    return check_weights(made, actions, made.attribution(made.trade(actions)), SHA)
 
 
 def test_an_edge_that_was_learned_is_lost_without_the_weights() -> None:
-    check = weights_of(arena(follower()))
+    check = weights_of(replayer(follower()))
     assert check.status == "pass", check.sentence
     assert check.figures["edge"] > 3.0
     assert max(check.figures["shuffled_weights"], check.figures["permuted_observations"]) < 1.645
@@ -180,7 +180,7 @@ def test_an_edge_that_was_learned_is_lost_without_the_weights() -> None:
 
 def test_weights_whose_shuffles_all_keep_the_edge_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pytest_modelgate.core.integrity.learned_edge.shuffled", lambda *_: follower())
-    check = weights_of(arena(follower()))
+    check = weights_of(replayer(follower()))
     assert check.status == "fail"
     assert "with its weights shuffled the model keeps it in 5 of 5 draws" in check.sentence
 
@@ -189,20 +189,20 @@ def test_one_shuffle_that_loses_the_edge_tells_enough(monkeypatch: pytest.Monkey
     """On a market with a pattern random networks find one, too: four of them in a row do not condemn a model."""
     draws = iter([follower(), follower(), follower(), follower(), constant(0)])
     monkeypatch.setattr("pytest_modelgate.core.integrity.learned_edge.shuffled", lambda *_: next(draws))
-    check = weights_of(arena(follower()))
+    check = weights_of(replayer(follower()))
     assert check.status == "pass"
     assert "is gone without the weights (0.00)" in check.sentence
 
 
 def test_observations_whose_order_does_not_matter_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pytest_modelgate.core.integrity.learned_edge.edge", lambda _: 2.5)
-    check = weights_of(arena(Hindsight()))  # shows no weights, so only the observations are dealt out anew
+    check = weights_of(replayer(Hindsight()))  # shows no weights, so only the observations are dealt out anew
     assert check.status == "fail"
     assert "shown its observations in another order" in check.sentence
 
 
 def test_a_model_without_an_edge_has_none_to_lose() -> None:
-    made = arena(follower(), bars=hourly_bars("AAPL", random_walk("2024-01-01", 1500, seed=4)))
+    made = replayer(follower(), bars=hourly_bars("AAPL", random_walk("2024-01-01", 1500, seed=4)))
     check = weights_of(made)
     assert check.status == "warn"
     assert "no clear edge to lose" in check.sentence
@@ -210,20 +210,20 @@ def test_a_model_without_an_edge_has_none_to_lose() -> None:
 
 @pytest.mark.parametrize(("action", "words"), [(1, "always buy"), (2, "always sell")])
 def test_a_model_that_does_what_a_constant_action_does_fails(action: int, words: str) -> None:
-    check = weights_of(arena(constant(action)))
+    check = weights_of(replayer(constant(action)))
     assert (check.status, words in check.sentence) == ("fail", True)
 
 
 # Activity.
 
 
-def activity_of(made: Arena) -> Check:
-    trajectories = made.trade(made.actions(made.subject.policy))
-    return check_activity(trajectories, made.track(trajectories), 3, MISSION.integrity)
+def activity_of(made: FoldReplayer) -> Check:
+    trajectories = made.trade(made.actions(made.candidate.policy))
+    return check_activity(trajectories, made.attribution(trajectories), 3, MISSION.integrity)
 
 
 def test_a_model_that_decides_passes() -> None:
-    check = activity_of(arena(follower()))
+    check = activity_of(replayer(follower()))
     assert check.status == "pass"
     assert check.figures["signal_rate"] > 0.3
     assert 1.0 < check.figures["entropy_bits"] < 1.585
@@ -231,12 +231,12 @@ def test_a_model_that_decides_passes() -> None:
 
 @pytest.mark.parametrize(("action", "word"), [(0, "HOLD"), (1, "BUY"), (2, "SELL")])
 def test_one_action_always_is_said_in_words(action: int, word: str) -> None:
-    check = activity_of(arena(constant(action)))
+    check = activity_of(replayer(constant(action)))
     assert check.status == "fail"
     assert check.sentence == f"It is always {word} (100.0% of the bars): that is no model."
 
 
-def traded(actions: Mapping[int, int], bars: int = 400, rules: TradingRules = RULES, usual: int = 0) -> Arena:
+def traded(actions: Mapping[int, int], bars: int = 400, rules: TradingRules = RULES, usual: int = 0) -> FoldReplayer:
     """A model that does one thing at most bars, and others at some."""
     series = compute_features(hourly_bars("AAPL", random_walk("2024-01-01", bars + 10, seed=2)), feature_set())
 
@@ -256,7 +256,7 @@ def traded(actions: Mapping[int, int], bars: int = 400, rules: TradingRules = RU
             return found
 
     fold = Window("fold1of1", series.bars.index[10], series.bars.index[-1] + pd.Timedelta(hours=1))
-    return Arena(Subject(Scripted(), series, rules), [fold], 1e5)
+    return FoldReplayer(Candidate(Scripted(), series, rules), [fold], 1e5)
 
 
 def test_always_long_is_said_in_words() -> None:
@@ -283,8 +283,8 @@ def test_a_model_that_hardly_decides_is_warned_about() -> None:
 @settings(max_examples=50)
 @given(seed=st.integers(0, 10**6), n_actions=st.sampled_from([3, 7]), shorts=st.booleans())
 def test_the_books_of_the_simulation_add_up(seed: int, n_actions: int, *, shorts: bool) -> None:
-    chance = np.random.default_rng(seed)
-    actions = chance.integers(0, n_actions, 100).tolist()
+    rng = np.random.default_rng(seed)
+    actions = rng.integers(0, n_actions, 100).tolist()
     rules = replace(RULES, fee=0.0025, slippage=0.001, can_short=shorts)
     bars = hourly_bars("AAPL", random_walk("2024-01-01", 100, seed=seed % 1000))
     check = check_accounting([simulate(bars, lambda row, _: actions[row], n_actions, rules, 1e5)])
@@ -389,7 +389,7 @@ def test_neutral_and_tracked_account_are_compared() -> None:
 
 
 def test_a_sound_model_passes_everything_and_shows_how_it_bears_noise() -> None:
-    made = arena(follower(0.01))
+    made = replayer(follower(0.01))
     backtest = Window("backtest", made.folds[1].start, made.folds[1].end)
     found = examine(made, backtest, feature_set(), MISSION, SHA)
     assert [check.name for check in found.checks] == [
@@ -406,8 +406,8 @@ def test_a_sound_model_passes_everything_and_shows_how_it_bears_noise() -> None:
 
 
 def test_noise_of_size_zero_changes_nothing_and_more_changes_more() -> None:
-    made = arena(follower(0.01))
-    actions = made.actions(made.subject.policy)
+    made = replayer(follower(0.01))
+    actions = made.actions(made.candidate.policy)
     changed = []
     for size in (0.0, 0.001, 0.05):
         draws = draw_noise(made, actions, feature_set(), RobustnessLimits(size, size), SHA)
@@ -417,7 +417,7 @@ def test_noise_of_size_zero_changes_nothing_and_more_changes_more() -> None:
 
 
 def test_account_features_are_examined_too() -> None:
-    made = arena(mlp(3, n_account=3))
+    made = replayer(mlp(3, n_account=3))
     backtest = Window("backtest", made.folds[1].start, made.folds[1].end)
     check = examine(made, backtest, feature_set(), MISSION, SHA).checks[-1]
     assert check.figures.keys() == {"actions_that_differ", "neutral_return", "tracked_return"}

@@ -25,8 +25,8 @@ def _halved(terms: list[float]) -> float:
 @settings(deadline=None, max_examples=40)
 @given(networks(longest=15))
 def test_sums_are_formed_by_halving_to_the_last_bit(made: tuple[MlpPolicy, np.random.Generator]) -> None:
-    policy, chance = made
-    seen = chance.normal(size=policy.obs_dim)
+    policy, rng = made
+    seen = rng.normal(size=policy.obs_dim)
     weight, bias = policy.weights[0], policy.biases[0]
     single = MlpPolicy([weight], [bias], "relu", policy.n_market, policy.n_account, policy.window)
 
@@ -40,8 +40,8 @@ def test_sums_are_formed_by_halving_to_the_last_bit(made: tuple[MlpPolicy, np.ra
 @settings(deadline=None, max_examples=60)
 @given(networks(longest=40))
 def test_it_is_the_plain_forward_pass_up_to_rounding(made: tuple[MlpPolicy, np.random.Generator]) -> None:
-    policy, chance = made
-    seen = chance.normal(size=policy.obs_dim)
+    policy, rng = made
+    seen = rng.normal(size=policy.obs_dim)
     assert np.allclose(reference_logits(policy, seen), plain_logits(policy, seen), rtol=1e-12, atol=1e-12)
 
 

@@ -48,7 +48,7 @@ def _errors(
 def test_no_logit_is_further_from_its_definition_than_its_bound(
     made: tuple[MlpPolicy, np.random.Generator], precisions: Precisions, spike: float, cut_up: bool
 ) -> None:
-    policy, chance = made
+    policy, rng = made
     kind, kept = precisions
     kept = kept if len(policy.weights) > 1 else KINDS[1]
     policy = MlpPolicy(
@@ -59,8 +59,8 @@ def test_no_logit_is_further_from_its_definition_than_its_bound(
         0,
         policy.window,
     )
-    market = market_for(policy, chance, 40)
-    market[chance.integers(len(market))] *= spike
+    market = market_for(policy, rng, 40)
+    market[rng.integers(len(market))] *= spike
     cut = Plan((40,), policy.window, policy.window + 19, 20) if cut_up else Plan((40,), policy.window, 0, 256)
 
     differences, bounds = _errors(policy, market, cut, kind, kept)
@@ -69,18 +69,18 @@ def test_no_logit_is_further_from_its_definition_than_its_bound(
 
 @pytest.mark.parametrize(("kind", "most"), [(KINDS[0], 5e-3), (KINDS[1], 1e-8)])
 def test_bounds_of_an_ordinary_network_are_narrow(kind: np.dtype[np.floating], most: float) -> None:
-    chance = np.random.default_rng(1)
-    policy = network(chance, [256, 128], window=40, n_market=20)
-    market = market_for(policy, chance, 60)
+    rng = np.random.default_rng(1)
+    policy = network(rng, [256, 128], window=40, n_market=20)
+    market = market_for(policy, rng, 60)
     _, bounds = _errors(policy, market, plan([60], 40, 20), kind, kind)
     assert np.median(bounds) < most
 
 
 @pytest.mark.parametrize("length", [48, 65, 128])
 def test_the_first_layer_keeps_its_bound_next_to_a_spike(length: int) -> None:
-    chance = np.random.default_rng(2)
-    policy = network(chance, [16], window=40, n_market=5)
-    market = market_for(policy, chance, 150)
+    rng = np.random.default_rng(2)
+    policy = network(rng, [16], window=40, n_market=5)
+    market = market_for(policy, rng, 150)
     market[70] = 1e9
     cut = Plan((150,), 40, length, length - 39)
 
@@ -100,9 +100,9 @@ def test_the_first_layer_keeps_its_bound_next_to_a_spike(length: int) -> None:
 
 @pytest.mark.parametrize("shape", [(5, 9), (64, 30), (40, 40), (1, 7)])
 def test_the_spectral_bound_is_one_and_close(shape: tuple[int, int]) -> None:
-    chance = np.random.default_rng(3)
-    weights = [chance.normal(size=(9, 4)), chance.normal(size=(shape[1], 9)), chance.normal(size=shape)]
-    weights.append(chance.normal(size=(3, shape[0])))
+    rng = np.random.default_rng(3)
+    weights = [rng.normal(size=(9, 4)), rng.normal(size=(shape[1], 9)), rng.normal(size=shape)]
+    weights.append(rng.normal(size=(3, shape[0])))
     policy = MlpPolicy(weights, [np.zeros(len(weight)) for weight in weights], "tanh", 4, 0, 1)
 
     bound, true = norms_of(policy).layers[2].spectral, float(np.linalg.norm(weights[2], 2))
@@ -111,8 +111,8 @@ def test_the_spectral_bound_is_one_and_close(shape: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("size", [1.0, 1e-30, 1e15])
 def test_norms_in_float32_are_neither_too_small_nor_wide(size: float) -> None:
-    chance = np.random.default_rng(6)
-    policy = network(chance, [40], window=500, n_market=10)
+    rng = np.random.default_rng(6)
+    policy = network(rng, [40], window=500, n_market=10)
     policy.weights[0][:] *= np.float32(size)
 
     true = float(np.linalg.norm(policy.weights[0].astype(np.float64)))

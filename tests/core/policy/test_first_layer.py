@@ -35,10 +35,10 @@ def window_by_window(policy: MlpPolicy, series: Sequence[Floats], shift: Floats)
 def test_however_it_is_cut_it_is_the_product_with_every_window(
     *, window: int, outputs: int, counts: list[int], width: int, n_account: int, seed: int
 ) -> None:
-    chance = np.random.default_rng(seed)
-    policy = network(chance, [width], window=window, n_market=2, n_account=n_account)
-    series = [chance.normal(size=(count + window - 1, 2)) for count in counts]
-    shift = chance.normal(size=width)
+    rng = np.random.default_rng(seed)
+    policy = network(rng, [width], window=window, n_market=2, n_account=n_account)
+    series = [rng.normal(size=(count + window - 1, 2)) for count in counts]
+    shift = rng.normal(size=width)
     cut = Plan(tuple(counts), window, window + outputs - 1, outputs)
     expected = window_by_window(policy, series, shift)
 
@@ -47,9 +47,9 @@ def test_however_it_is_cut_it_is_the_product_with_every_window(
 
 
 def test_the_reach_of_a_window_is_the_norm_of_its_own_block() -> None:
-    chance = np.random.default_rng(2)
+    rng = np.random.default_rng(2)
     counts, window, outputs = (7, 0, 12), 4, 5
-    series = [chance.normal(size=(count + window - 1, 2)) for count in counts]
+    series = [rng.normal(size=(count + window - 1, 2)) for count in counts]
     found = reach(series, Plan(counts, window, window + outputs - 1, outputs))
 
     expected = []
@@ -68,9 +68,9 @@ def test_long_series_are_transformed_and_short_ones_are_not() -> None:
 
 
 def test_a_year_of_windows_takes_a_fraction_of_the_matrix_of_windows() -> None:
-    chance = np.random.default_rng(1)
-    policy = network(chance, [256], window=100, n_market=20)
-    market, shift = chance.normal(size=(8760, 20)), np.zeros(256)
+    rng = np.random.default_rng(1)
+    policy = network(rng, [256], window=100, n_market=20)
+    market, shift = rng.normal(size=(8760, 20)), np.zeros(256)
     cut = plan([8661], 100, 20)
     tracemalloc.start()
     convolve(policy, [market], cut, shift, np.dtype(np.float32))

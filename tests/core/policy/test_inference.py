@@ -14,7 +14,7 @@ from pytest_modelgate.core.policy import error_bounds as rounding
 from pytest_modelgate.core.policy import inference
 from pytest_modelgate.core.policy.definition import reference_logits
 from pytest_modelgate.core.policy.error_bounds import Norms
-from pytest_modelgate.core.policy.inference import Observed, decide, decide_all
+from pytest_modelgate.core.policy.inference import PolicySession, decide, decide_all
 from pytest_modelgate.core.policy.mlp import NEUTRAL_ACCOUNT, MlpPolicy
 from pytest_modelgate.core.typing import Floats
 from pytest_modelgate.errors import CheckpointError
@@ -25,8 +25,8 @@ Made = tuple[MlpPolicy, np.random.Generator]
 @settings(deadline=None, max_examples=120)
 @given(networks(), st.integers(1, 150), st.sampled_from([0, 1 << 20]))
 def test_every_bar_has_the_action_of_its_full_observation(made: Made, windows: int, many: int) -> None:
-    policy, chance = made
-    market, account = market_for(policy, chance, windows), np.array(NEUTRAL_ACCOUNT[: policy.n_account])
+    policy, rng = made
+    market, account = market_for(policy, rng, windows), np.array(NEUTRAL_ACCOUNT[: policy.n_account])
 
     with patch.object(inference, "_MANY", many):  # below it sums are kept in float64, else in float32
         assert decide(policy, market, account).tolist() == plain_actions(policy, market, account).tolist()
@@ -34,26 +34,26 @@ def test_every_bar_has_the_action_of_its_full_observation(made: Made, windows: i
 
 @settings(deadline=None, max_examples=60)
 @given(networks(longest=60), st.integers(1, 12), st.integers(0, 2**32 - 1))
-def test_every_lane_has_the_action_of_its_own_account_in_any_order(made: Made, lanes: int, seed: int) -> None:
-    policy, chance = made
-    market, accounts = market_for(policy, chance, 30), chance.normal(size=(lanes, policy.n_account))
-    rows = chance.integers(0, 30, lanes)
-    order = np.random.default_rng(seed).permutation(lanes)
-    observed = Observed(policy, market)
+def test_every_lane_has_the_action_of_its_own_account_in_any_order(made: Made, episodes: int, seed: int) -> None:
+    policy, rng = made
+    market, accounts = market_for(policy, rng, 30), rng.normal(size=(episodes, policy.n_account))
+    rows = rng.integers(0, 30, episodes)
+    order = np.random.default_rng(seed).permutation(episodes)
+    observed = PolicySession(policy, market)
 
     expected = [
         int(plain_actions(policy, market[row : row + policy.window], account)[0])
         for row, account in zip(rows.tolist(), accounts, strict=True)
     ]
     assert observed.decide(rows, accounts).tolist() == expected
-    assert observed.decide(rows[order], accounts[order]).tolist() == [expected[lane] for lane in order]
+    assert observed.decide(rows[order], accounts[order]).tolist() == [expected[episode] for episode in order]
 
 
 @pytest.mark.parametrize("windows", [1, 3, 200])
 def test_batches_do_not_matter(windows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    chance = np.random.default_rng(2)
-    policy = near_tied(network(chance, [40, 20], window=30, n_market=5), 1e-9)
-    market = market_for(policy, chance, windows)
+    rng = np.random.default_rng(2)
+    policy = near_tied(network(rng, [40, 20], window=30, n_market=5), 1e-9)
+    market = market_for(policy, rng, windows)
     expected = decide(policy, market, np.empty(0)).tolist()
     for rows in (1, 64):
         monkeypatch.setattr(inference, "_ROWS", rows)
@@ -64,10 +64,10 @@ def test_batches_do_not_matter(windows: int, monkeypatch: pytest.MonkeyPatch) ->
 
 def near_tied(policy: MlpPolicy, margin: float, seed: int = 7) -> MlpPolicy:
     """All outputs alike but for a relative margin: rounding would decide between them."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     head, bias = (part[-1].astype(np.float64) for part in (policy.weights, policy.biases))
-    near = head[:1] * (1.0 + margin * chance.standard_normal(head.shape))
-    close = bias[:1] * (1.0 + margin * chance.standard_normal(bias.shape))
+    near = head[:1] * (1.0 + margin * rng.standard_normal(head.shape))
+    close = bias[:1] * (1.0 + margin * rng.standard_normal(bias.shape))
     return replace(policy, weights=[*policy.weights[:-1], near], biases=[*policy.biases[:-1], close])
 
 
@@ -85,9 +85,9 @@ def test_near_ties_are_decided_by_definition(
     margin: float, activation: str, many: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inference, "_MANY", many)
-    chance = np.random.default_rng(3)
-    policy = near_tied(network(chance, [64, 32], window=40, n_market=5, n_actions=7, activation=activation), margin)
-    market = market_for(policy, chance, 120)
+    rng = np.random.default_rng(3)
+    policy = near_tied(network(rng, [64, 32], window=40, n_market=5, n_actions=7, activation=activation), margin)
+    market = market_for(policy, rng, 120)
 
     found = decide(policy, market, np.empty(0)).tolist()
     assert found == by_definition(policy, market)
@@ -98,10 +98,10 @@ def test_near_ties_are_decided_by_definition(
         assert set(found) == {0}
 
 
-def tuned(policy: MlpPolicy, market: Floats, bar: int, margin: float, chance: np.random.Generator) -> MlpPolicy:
+def tuned(policy: MlpPolicy, market: Floats, bar: int, margin: float, rng: np.random.Generator) -> MlpPolicy:
     """The last biases such that at one bar all outputs, of different rows, are alike but for a relative margin."""
     logits = reference_logits(policy, observation(market[bar : bar + policy.window], np.empty(0)))
-    wanted = logits.max() * (1.0 + margin * chance.standard_normal(len(logits)))
+    wanted = logits.max() * (1.0 + margin * rng.standard_normal(len(logits)))
     return replace(policy, biases=[*policy.biases[:-1], policy.biases[-1] + wanted - logits])
 
 
@@ -111,21 +111,21 @@ def test_ties_of_different_outputs_are_decided_by_definition(
     activation: str, many: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inference, "_MANY", many)
-    chance = np.random.default_rng(12)
+    rng = np.random.default_rng(12)
     for _ in range(60):
-        hidden = [int(units) for units in chance.integers(1, 40, chance.integers(1, 4))]
-        policy = network(chance, hidden, window=20, n_market=3, n_actions=7, activation=activation)
-        market, bar = market_for(policy, chance, 6), int(chance.integers(6))
-        policy = tuned(policy, market, bar, 10.0 ** chance.uniform(-16, -5), chance)
+        hidden = [int(units) for units in rng.integers(1, 40, rng.integers(1, 4))]
+        policy = network(rng, hidden, window=20, n_market=3, n_actions=7, activation=activation)
+        market, bar = market_for(policy, rng, 6), int(rng.integers(6))
+        policy = tuned(policy, market, bar, 10.0 ** rng.uniform(-16, -5), rng)
         assert decide(policy, market, np.empty(0)).tolist() == by_definition(policy, market)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-140, 1e-165, 1e-300])
 def test_features_too_small_to_be_squared_are_reckoned_with(scale: float) -> None:
-    chance = np.random.default_rng(13)
-    weights = chance.normal(size=40).astype(np.float32)
+    rng = np.random.default_rng(13)
+    weights = rng.normal(size=40).astype(np.float32)
     policy = MlpPolicy(
-        [np.array([chance.permutation(weights) for _ in range(3)])], [np.zeros(3, np.float32)], "tanh", 4, 0, 10
+        [np.array([rng.permutation(weights) for _ in range(3)])], [np.zeros(3, np.float32)], "tanh", 4, 0, 10
     )  # on features that are all alike only the order of summation tells the outputs apart
     market = np.full((60, 4), scale * 0.7)
 
@@ -135,18 +135,18 @@ def test_features_too_small_to_be_squared_are_reckoned_with(scale: float) -> Non
 
 @pytest.mark.parametrize("spike", [1e4, 1e8, 1e12, 1e200])
 def test_a_spike_leaks_into_no_other_action(spike: float) -> None:
-    chance = np.random.default_rng(4)
-    policy = near_tied(network(chance, [64, 32], window=40, n_market=5), 1e-6)
-    market = market_for(policy, chance, 200)
+    rng = np.random.default_rng(4)
+    policy = near_tied(network(rng, [64, 32], window=40, n_market=5), 1e-6)
+    market = market_for(policy, rng, 200)
     market[90, 2] = spike
 
     assert decide(policy, market, np.empty(0)).tolist() == by_definition(policy, market)
 
 
 def test_an_account_far_larger_than_the_market_is_reckoned_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    chance = np.random.default_rng(11)
-    policy = network(chance, [20, 10], window=12, n_market=3, n_account=3)
-    market, seen = 1e-6 * market_for(policy, chance, 5), []
+    rng = np.random.default_rng(11)
+    policy = network(rng, [20, 10], window=12, n_market=3, n_account=3)
+    market, seen = 1e-6 * market_for(policy, rng, 5), []
     errors = rounding.logit_errors
 
     def noted(norms: Norms, relative: float, reach: Floats, *rest: Any, **kinds: Any) -> Floats:
@@ -159,17 +159,17 @@ def test_an_account_far_larger_than_the_market_is_reckoned_with(monkeypatch: pyt
 
 
 def test_weights_that_cancel_are_seen_through() -> None:
-    chance = np.random.default_rng(5)
-    policy = network(chance, [64, 33], window=40, n_market=5)
+    rng = np.random.default_rng(5)
+    policy = network(rng, [64, 33], window=40, n_market=5)
     first, second, head = (weight.astype(np.float64) for weight in policy.weights)
     first[32:] = first[:32]  # pairs of units that are the same, and cancel in the next layer but for a trace
-    second[:, 32:] = -second[:, :32] * (1.0 + 1e-9 * chance.standard_normal((33, 32)))
+    second[:, 32:] = -second[:, :32] * (1.0 + 1e-9 * rng.standard_normal((33, 32)))
     cancelling = replace(
         policy,
         weights=[first, 1e6 * second, head],
         biases=[np.concatenate([policy.biases[0][:32]] * 2), np.zeros(33), np.zeros(3)],
     )
-    market = market_for(policy, chance, 150)
+    market = market_for(policy, rng, 150)
 
     found = decide(cancelling, market, np.empty(0)).tolist()
     assert found == by_definition(cancelling, market) == plain_actions(cancelling, market, np.empty(0)).tolist()
@@ -178,19 +178,19 @@ def test_weights_that_cancel_are_seen_through() -> None:
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-300, 1e25, 1e60])
 def test_numbers_beyond_float32_are_left_to_float64(scale: float) -> None:
-    chance = np.random.default_rng(6)
-    policy = network(chance, [20, 10], window=12, n_market=3, activation="relu")
+    rng = np.random.default_rng(6)
+    policy = network(rng, [20, 10], window=12, n_market=3, activation="relu")
     scaled = replace(policy, weights=[scale * weight.astype(np.float64) for weight in policy.weights])
     scaled = replace(scaled, biases=[np.zeros(len(bias)) for bias in policy.biases])
-    market = market_for(policy, chance, 60)
+    market = market_for(policy, rng, 60)
 
     with np.errstate(under="ignore"):
         assert decide(scaled, market, np.empty(0)).tolist() == by_definition(scaled, market)
 
 
 def test_most_bars_of_an_ordinary_network_need_float32_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    chance = np.random.default_rng(8)
-    policy = network(chance, [256, 128], window=40, n_market=20, n_actions=7)
+    rng = np.random.default_rng(8)
+    policy = network(rng, [256, 128], window=40, n_market=20, n_actions=7)
     kinds: list[tuple[int, str]] = []
     finish = inference.Network.finish
 
@@ -201,16 +201,16 @@ def test_most_bars_of_an_ordinary_network_need_float32_alone(monkeypatch: pytest
     monkeypatch.setattr(inference.Network, "finish", counted)
     defined = Mock(wraps=reference_logits)
     monkeypatch.setattr(inference, "reference_logits", defined)
-    decide(policy, market_for(policy, chance, 1000), np.empty(0))
+    decide(policy, market_for(policy, rng, 1000), np.empty(0))
     assert sum(rows for rows, kind in kinds if kind == "float32") == 1000
     assert sum(rows for rows, kind in kinds if kind == "float64") < 50
     assert defined.call_count <= 2
 
 
 def test_several_series_at_once_are_as_each_by_itself() -> None:
-    chance = np.random.default_rng(9)
-    policy = near_tied(network(chance, [30, 10], window=7), 1e-15)
-    series = [market_for(policy, chance, 40), market_for(policy, chance, 1)[:3], market_for(policy, chance, 90)]
+    rng = np.random.default_rng(9)
+    policy = near_tied(network(rng, [30, 10], window=7), 1e-15)
+    series = [market_for(policy, rng, 40), market_for(policy, rng, 1)[:3], market_for(policy, rng, 90)]
 
     found = decide_all(policy, series, np.empty(0))
     assert np.unique(np.concatenate(found)).tolist() == [0, 1, 2]

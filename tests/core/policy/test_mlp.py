@@ -13,14 +13,14 @@ from pytest_modelgate.errors import CheckpointError
 
 @st.composite
 def policies(draw: st.DrawFn) -> tuple[MlpPolicy, np.random.Generator]:
-    chance = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     window, n_market = draw(st.integers(1, 12)), draw(st.integers(1, 6))
     n_account, n_actions = draw(st.sampled_from([0, 3, 6])), draw(st.sampled_from([3, 7]))
     sizes = [window * (n_market + n_account), *draw(st.lists(st.integers(1, 9), max_size=4)), n_actions]
-    weights = [chance.normal(size=(out, inputs)) for inputs, out in pairwise(sizes)]
-    biases = [chance.normal(size=out) for out in sizes[1:]]
+    weights = [rng.normal(size=(out, inputs)) for inputs, out in pairwise(sizes)]
+    biases = [rng.normal(size=out) for out in sizes[1:]]
     activation = draw(st.sampled_from(ACTIVATIONS))
-    return MlpPolicy(weights, biases, activation, n_market, n_account, window), chance
+    return MlpPolicy(weights, biases, activation, n_market, n_account, window), rng
 
 
 @settings(deadline=None, max_examples=60)
@@ -28,9 +28,9 @@ def policies(draw: st.DrawFn) -> tuple[MlpPolicy, np.random.Generator]:
 def test_every_window_gets_the_logits_of_its_full_observation(
     made: tuple[MlpPolicy, np.random.Generator], more: int
 ) -> None:
-    policy, chance = made
-    market = chance.normal(size=(policy.window + more, policy.n_market))
-    account = chance.normal(size=policy.n_account)
+    policy, rng = made
+    market = rng.normal(size=(policy.window + more, policy.n_market))
+    account = rng.normal(size=policy.n_account)
 
     rows = np.hstack([market, np.tile(account, (len(market), 1))])
     observations = np.array([rows[end : end + policy.window].ravel() for end in range(more + 1)])

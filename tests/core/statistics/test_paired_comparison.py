@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pytest_modelgate.core.backtest.attribution import Track
+from pytest_modelgate.core.backtest.attribution import BarAttribution
 from pytest_modelgate.core.statistics.bootstrap import block_length
 from pytest_modelgate.core.statistics.paired_comparison import compare
 
@@ -17,10 +17,10 @@ BARS = 900
 SHA256 = "c" * 64
 
 
-def _track(returns: NDArray[np.float64], seed: int = 1) -> Track:
+def _track(returns: NDArray[np.float64], seed: int = 1) -> BarAttribution:
     market = np.random.default_rng(seed).normal(0.0, 0.01, len(returns))
     nothing = np.zeros(len(returns))
-    return Track(returns, nothing, nothing, nothing, market, nothing, nothing)
+    return BarAttribution(returns, nothing, nothing, nothing, market, nothing, nothing)
 
 
 def _noise(seed: int, scale: float = 0.01, bars: int = BARS) -> NDArray[np.float64]:
@@ -77,10 +77,10 @@ def test_two_equal_models_are_seldom_told_apart() -> None:
 def test_folds_pool_and_results_repeat(seed: int, cut: int) -> None:
     deployed, fresh = _noise(seed, bars=60), _noise(seed + 1, bars=60)
     whole = compare([_track(deployed)], [_track(fresh)], SHA256)
-    market = _track(deployed).move
+    market = _track(deployed).intraday_return
 
-    def split(returns: NDArray[np.float64]) -> list[Track]:
-        return [replace(_track(part), move=move) for part, move in zip(
+    def split(returns: NDArray[np.float64]) -> list[BarAttribution]:
+        return [replace(_track(part), intraday_return=move) for part, move in zip(
             np.split(returns, [cut]), np.split(market, [cut]), strict=True)]  # fmt: skip
 
     assert compare(split(deployed), split(fresh), SHA256) == whole
@@ -94,6 +94,6 @@ def test_a_ruin_is_worse_not_an_error() -> None:
 
 
 @pytest.mark.parametrize("other", [_track(_noise(2), seed=9), _track(_noise(2, bars=BARS - 1))])
-def test_other_bars_are_refused(other: Track) -> None:
+def test_other_bars_are_refused(other: BarAttribution) -> None:
     with pytest.raises(ValueError, match="traded other bars"):
         compare([_track(_noise(2))], [other], SHA256)

@@ -8,7 +8,8 @@ from support import report_factory as factory
 from pytest_modelgate.core.planning.plan import WindowId
 from pytest_modelgate.plugin.output.progress import Estimate, duration
 from pytest_modelgate.plugin.output.summary_table import lay_out
-from pytest_modelgate.plugin.output.text import held_back_by, plain, tally, worst_first
+from pytest_modelgate.plugin.output.text import held_back_by, tally, worst_first
+from pytest_modelgate.text import terminal_safe
 
 WORDS = ["INCOMPLETE", "DROP", "RETRAIN", "PAPER", "LIVE"]
 cells = st.tuples(
@@ -36,7 +37,7 @@ def test_the_table_always_fits_and_always_names_the_decision(rows: list[tuple[st
     ],
 )
 def test_no_text_moves_the_cursor_or_commands_a_runner(text: str, shown: str) -> None:
-    assert plain(text) == shown
+    assert terminal_safe(text) == shown
 
 
 def test_worst_news_comes_first() -> None:

@@ -21,8 +21,8 @@ from pytest_modelgate.core.planning.plan import Plan
 from pytest_modelgate.core.training.run import TrainingRun
 from pytest_modelgate.plugin.output.markdown import annotate, summary
 from pytest_modelgate.plugin.output.progress import Progress
-from pytest_modelgate.plugin.output.text import plain
 from pytest_modelgate.plugin.report.page import render
+from pytest_modelgate.text import terminal_safe
 
 SCRIPT = "<script>alert(1)</script>"
 CONFIG: Any = SimpleNamespace(invocation_params=SimpleNamespace(args=("--model-archive=a b.zip", f"-k{SCRIPT}")))
@@ -50,7 +50,7 @@ def run_of(judgements: Sequence[Judgement], name: str = "a.zip", **settings: Any
         gate=gate,
         judgements=judgements,
         verdict=verdict,
-        archive_name=plain(name),
+        archive_name=terminal_safe(name),
         windows=plan.windows,
         reusable=frozenset(),
     )
