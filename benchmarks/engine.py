@@ -129,9 +129,9 @@ def layers(policy: MlpPolicy, rows: int) -> Callable[[], object]:
 
 def transforms(policy: MlpPolicy, count: int) -> float:
     """How many times the multiplications of ``CUBE`` the first layer takes by transforms."""
-    cut = plan([count], policy.window, policy.n_market)
-    each = policy.window * policy.n_market + cut.blocks * (4 * policy.n_market + cut.outputs)
-    return len(policy.rows) * cut.frequencies * each / 1024**3
+    cut = plan([count], policy.lookback, policy.n_market)
+    each = policy.lookback * policy.n_market + cut.blocks * (4 * policy.n_market + cut.outputs)
+    return len(policy.first_layer_weights) * cut.frequencies * each / 1024**3
 
 
 CUBE = product(1024, 1024, 1024, np.float64)

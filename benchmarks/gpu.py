@@ -77,7 +77,7 @@ def tied(policy: MlpPolicy, margin: float) -> MlpPolicy:
     near = head[:1] * (1.0 + margin * rng.standard_normal(head.shape))
     close = bias[:1] * (1.0 + margin * rng.standard_normal(bias.shape))
     weights, biases = [*policy.weights[:-1], near], [*policy.biases[:-1], close]
-    return MlpPolicy(weights, biases, policy.activation, policy.n_market, policy.n_account, policy.window)
+    return MlpPolicy(weights, biases, policy.activation, policy.n_market, policy.n_account, policy.lookback)
 
 
 def digest(actions: list[np.ndarray[Any, Any]]) -> str:
@@ -88,8 +88,8 @@ def digest(actions: list[np.ndarray[Any, Any]]) -> str:
 def by_definition(policy: MlpPolicy, market: Floats, account: Floats) -> np.ndarray[Any, Any]:
     """Every bar by itself."""
     found = []
-    for row in range(len(market) - policy.window + 1):
-        seen = market[row : row + policy.window]
+    for row in range(len(market) - policy.lookback + 1):
+        seen = market[row : row + policy.lookback]
         found.append(reference_logits(policy, np.hstack([seen, np.tile(account, (len(seen), 1))]).ravel()))
     return greedy(np.array(found))
 
@@ -119,7 +119,7 @@ def check(device: TorchDevice) -> bool:
             for find in (decide, partial(decide, device=device), by_definition)
         ]
         same &= len(set(hashes)) == 1
-        bars = sum(len(market) - policy.window + 1 for policy, market in made)
+        bars = sum(len(market) - policy.lookback + 1 for policy, market in made)
         print(f"{name:<34}{len(made):>9}{bars:>8}  {hashes[0]:<18}{hashes[1]:<18}{hashes[2]}")
     return same
 

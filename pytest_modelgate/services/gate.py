@@ -260,7 +260,7 @@ class Gate:
         candidate, model = prepared.candidate, plan.model
         trajectory, metrics = evaluate(candidate, window, self.settings.account, self.settings.capital)
         delayed = replay(candidate, window, [HOLD, *trajectory.actions.tolist()], self.settings.capital)
-        embargo = candidate.policy.window
+        embargo = candidate.policy.lookback
         return WindowEvidence(
             model=model.id,
             window=window.name,

@@ -46,7 +46,7 @@ def networks(draw: st.DrawFn, longest: int = 200) -> tuple[MlpPolicy, np.random.
 
 def market_for(policy: MlpPolicy, rng: np.random.Generator, windows: int) -> Floats:
     """Features of so many windows, some columns of them constant."""
-    market: Floats = rng.normal(size=(policy.window + windows - 1, policy.n_market))
+    market: Floats = rng.normal(size=(policy.lookback + windows - 1, policy.n_market))
     market[:, rng.random(policy.n_market) < 0.2] = 0.25
     return market
 
@@ -75,6 +75,6 @@ def plain_logits(policy: MlpPolicy, seen: Floats) -> Floats:
 
 def plain_actions(policy: MlpPolicy, market: Floats, account: Floats) -> Actions:
     """The largest logit at the end of every window, the lowest index on ties."""
-    windows = [market[first : first + policy.window] for first in range(len(market) - policy.window + 1)]
+    windows = [market[first : first + policy.lookback] for first in range(len(market) - policy.lookback + 1)]
     found = [int(np.argmax(plain_logits(policy, observation(seen, account)))) for seen in windows]
     return np.array(found, dtype=np.int64)

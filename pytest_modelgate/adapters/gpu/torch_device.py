@@ -80,12 +80,12 @@ class TorchDevice:
     def _added_up(self, policy: MlpPolicy, series: Sequence[Floats], cut: Plan) -> torch.Tensor:
         import torch
 
-        weights = self._put(policy.rows)[:, :, : policy.n_market]
+        weights = self._put(policy.first_layer_weights)[:, :, : policy.n_market]
         hidden = torch.zeros((sum(cut.counts), len(weights)), dtype=torch.float64, device=self.name)
         first = 0
         for market, count in zip(series, cut.counts, strict=True):
             seen = self._put(market)
-            for lag in range(policy.window):
+            for lag in range(policy.lookback):
                 hidden[first : first + count].addmm_(seen[lag : lag + count], weights[:, lag].T)
             first += count
         return hidden
@@ -98,8 +98,8 @@ class TorchDevice:
         back = [self._put(wave) for wave in returns(cut, -cut.middle, cut.outputs - 1 - cut.middle)]
         kept = torch.from_numpy(in_order(np.arange(cut.blocks * cut.outputs), cut)).to(self.name)
         parts = []
-        for first in range(0, len(policy.rows), _UNITS):
-            weights = self._put(policy.rows[first : first + _UNITS])[:, :, : policy.n_market]
+        for first in range(0, len(policy.first_layer_weights), _UNITS):
+            weights = self._put(policy.first_layer_weights[first : first + _UNITS])[:, :, : policy.n_market]
             spectrum = torch.cat([torch.matmul(wave, weights) for wave in forth], dim=2)
             product = torch.matmul(seen, spectrum.permute(1, 2, 0))
             halves = product[:, : cut.blocks], product[:, cut.blocks :]

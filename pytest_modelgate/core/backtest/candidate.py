@@ -59,7 +59,7 @@ class Candidate:
     @property
     def history(self) -> int:
         """Bars that the features and the first observation need."""
-        return self.series.warmup + self.policy.window - 1
+        return self.series.warmup + self.policy.lookback - 1
 
     @cached_property
     def decided(self) -> Actions:
@@ -92,14 +92,14 @@ class Candidate:
         Returns:
             Takes rows of the series (n,) and the account features at each (n, n_account), gives n actions.
         """
-        policy, matrix, window = self.policy, self.series.matrix, self.policy.window
+        policy, matrix, window = self.policy, self.series.matrix, self.policy.lookback
         if not isinstance(policy, MlpPolicy):
             return lambda asked, accounts: [
                 int(greedy(policy.logits(matrix[row - window + 1 : row + 1], account))[0])
                 for row, account in zip(asked.tolist(), accounts, strict=True)
             ]
         whole = self._with_judged(rows) if self.account == "tracked" else rows
-        if (whole.stop - whole.start) * len(policy.rows) > _SHARED:
+        if (whole.stop - whole.start) * len(policy.first_layer_weights) > _SHARED:
             whole = rows
         key = (whole.start, whole.stop)
         if key not in self._session:
@@ -119,5 +119,5 @@ class Candidate:
             matrices: features of the whole series (bars, features), and of what else it is shown.
         """
         neutral = np.array(NEUTRAL_ACCOUNT[: policy.n_account])
-        observed = [matrix[rows.start - policy.window + 1 : rows.stop] for matrix in matrices]
+        observed = [matrix[rows.start - policy.lookback + 1 : rows.stop] for matrix in matrices]
         return decide_all(policy, observed, neutral, self.device)

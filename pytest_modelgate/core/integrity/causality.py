@@ -33,7 +33,7 @@ def check_causality(bars: Bars, feature_set: FeatureSet, policy: Policy, rows: s
         rows: where the model is judged.
     """
     rng = np.random.default_rng(int(hashlib.sha256(f"{bars.sha256} {feature_set.name}".encode()).hexdigest(), 16))
-    needed = feature_set.warmup + policy.window
+    needed = feature_set.warmup + policy.lookback
     stretch = min(_STRETCH, rows.stop - rows.start - 1)
     start = int(rng.integers(rows.start, rows.stop - stretch))
     excerpt = bars.frame.iloc[max(0, start - needed) : start + stretch + _AFTER]
@@ -81,9 +81,9 @@ class _Comparison:
         """Compare with other features, which are the same up to a bar."""
         first, last = self._warmup, len(self._base)
         if isinstance(self._policy, MlpPolicy):
-            first = max(first, now - self._policy.window + 1 - _RECENT)
+            first = max(first, now - self._policy.lookback + 1 - _RECENT)
             last = now + 1 + _RECENT
-        count = now + 2 - first - self._policy.window
+        count = now + 2 - first - self._policy.lookback
         self._pieces.append((now, count, self._base[first:last], found[first:last]))
 
     def first_moved(self) -> int | None:

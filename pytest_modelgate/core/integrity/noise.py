@@ -43,7 +43,7 @@ def _noisy_features(
 ) -> Iterator[Floats]:
     """Features of bars whose four prices move together by about ``size``; only what is needed is computed."""
     series = replayer.candidate.series
-    first = max(0, replayer.rows.start - series.warmup - replayer.candidate.policy.window + 1)
+    first = max(0, replayer.rows.start - series.warmup - replayer.candidate.policy.lookback + 1)
     part = slice(first, replayer.rows.stop)
     for _ in range(_DRAWS):
         frame = series.bars.frame.iloc[part].copy()

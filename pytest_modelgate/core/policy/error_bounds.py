@@ -145,8 +145,8 @@ def first_layer_error(policy: MlpPolicy, length: int) -> float:
     plain = 2.0 * _gamma(policy.obs_dim + _MORE)
     if not length:
         return plain
-    steps = [points + _TABLE for points in (length, policy.window)]
-    spectra = _gamma(steps[0]) * math.sqrt(length) + _gamma(steps[1]) * math.sqrt(policy.window)
+    steps = [points + _TABLE for points in (length, policy.lookback)]
+    spectra = _gamma(steps[0]) * math.sqrt(length) + _gamma(steps[1]) * math.sqrt(policy.lookback)
     return plain + _SLACK * math.sqrt(2.0) * (spectra + _gamma(2 * policy.n_market) + _gamma(steps[0] + 2))
 
 

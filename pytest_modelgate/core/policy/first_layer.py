@@ -149,7 +149,7 @@ def convolve(
         shift: (width,)
         kind: what the sums, formed in float64, are rounded to.
     """
-    hidden = np.empty((sum(cut.counts), len(policy.rows)), kind)
+    hidden = np.empty((sum(cut.counts), len(policy.first_layer_weights)), kind)
     (_transform if cut.length else _add_up)(policy, series, cut, shift, hidden)
     return hidden
 
@@ -160,7 +160,7 @@ def _add_up(policy: MlpPolicy, series: Sequence[Floats], cut: Plan, shift: Float
     step = max(1, _DEPTH // policy.n_market)
     for lag in range(0, cut.window, step):
         lags = range(lag, min(lag + step, cut.window))
-        part = policy.rows[:, lags.start : lags.stop, : policy.n_market].reshape(hidden.shape[1], -1)
+        part = policy.first_layer_weights[:, lags.start : lags.stop, : policy.n_market].reshape(hidden.shape[1], -1)
         weights, first = part.astype(np.float64).T, 0
         for market, count in zip(series, cut.counts, strict=True):
             if not count:
@@ -178,7 +178,7 @@ def _transform(policy: MlpPolicy, series: Sequence[Floats], cut: Plan, shift: Fl
     space = _Workspace(cut, n_market, min(chunk, hidden.shape[1]))
     for first in range(0, hidden.shape[1], chunk):
         units = slice(first, first + chunk)
-        rows = policy.rows[units, :, :n_market]
+        rows = policy.first_layer_weights[units, :, :n_market]
         if len(rows) < space.even.shape[2]:
             space = _Workspace(cut, n_market, len(rows))
         _fold(rows.transpose(1, 2, 0), cut.centre, space.even, space.odd)

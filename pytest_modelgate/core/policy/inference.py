@@ -182,8 +182,8 @@ class _BatchEvaluator:
     @cached_property
     def cut(self) -> Plan:
         policy = self.network.policy
-        counts = [max(0, len(market) - policy.window + 1) for market in self.series]
-        return plan(counts, policy.window, policy.n_market)
+        counts = [max(0, len(market) - policy.lookback + 1) for market in self.series]
+        return plan(counts, policy.lookback, policy.n_market)
 
     @cached_property
     def seen(self) -> Floats:
@@ -215,7 +215,7 @@ class _BatchEvaluator:
                 actions, certain = self._certify(rows, accounts, *found, kind=_F64, kept=_F64)
                 return self._by_definition(rows, accounts, actions, certain)
             # Half the memory, and next to no action depends on more; without hidden layers the sums are the logits.
-            kept = _F32 if len(policy.weights) > 1 and count * len(policy.rows) > _MANY else _F64
+            kept = _F32 if len(policy.weights) > 1 and count * len(policy.first_layer_weights) > _MANY else _F64
             sums = convolve(policy, self.series, self.cut, shift, kept)
         parts = [slice(first, first + _ROWS) for first in range(0, count, _ROWS)]
         return np.concatenate([self.settle(rows[part], sums[part], accounts[part]) for part in parts])
@@ -244,14 +244,14 @@ class _BatchEvaluator:
         kept: np.dtype[Any],
     ) -> tuple[Actions, NDArray[np.bool_]]:
         policy, norms = self.network.policy, self.network.norms
-        known = np.sqrt(policy.window * np.einsum("ij,ij->i", accounts, accounts))
+        known = np.sqrt(policy.lookback * np.einsum("ij,ij->i", accounts, accounts))
         errors = logit_errors(norms, self.relative, self.seen[rows] + known, sizes, kind=kind, kept=kept)
         return certify(logits, errors, norms.rivals)
 
     def _by_definition(
         self, rows: NDArray[np.int64], accounts: Floats, actions: Actions, certain: NDArray[np.bool_]
     ) -> Actions:
-        window, ends = self.network.policy.window, np.cumsum(self.cut.counts)
+        window, ends = self.network.policy.lookback, np.cumsum(self.cut.counts)
         for at in np.flatnonzero(~certain).tolist():
             if not np.isfinite(accounts[at]).all():  # never certain, hence found here
                 name = ACCOUNT_FEATURES[int(np.argmin(np.isfinite(accounts[at])))]

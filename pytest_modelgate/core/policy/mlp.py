@@ -26,7 +26,7 @@ NEUTRAL_ACCOUNT = (0.0, 0.5, 0.0, 0.0, 0.70, 0.0)
 class Policy(Protocol):
     """What the simulation needs of a model.
 
-    One observation is ``window`` rows of ``n_features`` values, oldest first; each row holds the market features
+    One observation is ``lookback`` rows of ``n_features`` values, oldest first; each row holds the market features
     followed by the account features, which are constant across the window.
     """
 
@@ -41,7 +41,7 @@ class Policy(Protocol):
         ...
 
     @property
-    def window(self) -> int:
+    def lookback(self) -> int:
         """Bars per observation."""
         ...
 
@@ -58,7 +58,7 @@ class Policy(Protocol):
             account: (n_account,) for all windows alike.
 
         Returns:
-            (bars - window + 1, n_actions); row i belongs to the window that ends with bar ``i + window - 1``.
+            (bars - lookback + 1, n_actions); row i belongs to the window that ends with bar ``i + lookback - 1``.
         """
         ...
 
@@ -81,12 +81,12 @@ class MlpPolicy:
     activation: str
     n_market: int
     n_account: int
-    window: int
+    lookback: int
 
     @property
     def obs_dim(self) -> int:
         """Length of a flat observation."""
-        return self.window * (self.n_market + self.n_account)
+        return self.lookback * (self.n_market + self.n_account)
 
     @property
     def n_actions(self) -> int:
@@ -94,14 +94,14 @@ class MlpPolicy:
         return int(self.weights[-1].shape[0])
 
     @cached_property
-    def rows(self) -> Weights:
-        """The first layer's weights by row of the window: (width, window, n_market + n_account)."""
-        return self.weights[0].reshape(-1, self.window, self.n_market + self.n_account)
+    def first_layer_weights(self) -> Weights:
+        """The first layer's weights by row of the window: (width, lookback, n_market + n_account)."""
+        return self.weights[0].reshape(-1, self.lookback, self.n_market + self.n_account)
 
     @cached_property
     def account_weights(self) -> Floats:
         """(width, n_account): the first layer's weights of the account features, which are alike in all rows."""
-        total: Floats = self.rows[:, :, self.n_market :].sum(axis=1, dtype=np.float64)
+        total: Floats = self.first_layer_weights[:, :, self.n_market :].sum(axis=1, dtype=np.float64)
         return total
 
     def logits(self, market: Floats, account: Floats) -> Floats:
@@ -110,10 +110,10 @@ class MlpPolicy:
         Raises:
             CheckpointError: a logit is not finite.
         """
-        count = max(0, len(market) - self.window + 1)
+        count = max(0, len(market) - self.lookback + 1)
         hidden = np.zeros((count, len(self.weights[0])))
-        for lag in range(self.window if count else 0):
-            hidden += market[lag : lag + count] @ self.rows[:, lag, : self.n_market].T
+        for lag in range(self.lookback if count else 0):
+            hidden += market[lag : lag + count] @ self.first_layer_weights[:, lag, : self.n_market].T
         return self._remaining_layers(hidden + (self.biases[0] + self.account_weights @ account))
 
     def logits_of(self, observations: Floats) -> Floats:

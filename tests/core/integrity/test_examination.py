@@ -108,12 +108,12 @@ class Hindsight:
 
     n_market: int = 2
     n_account: int = 0
-    window: int = 4
+    lookback: int = 4
     n_actions: int = 3
 
     def logits(self, market: Floats, account: Floats) -> Floats:
         del account
-        above = market[self.window - 1 :, 0] > market[:, 0].mean()
+        above = market[self.lookback - 1 :, 0] > market[:, 0].mean()
         return np.stack([np.zeros(len(above)), np.where(above, 1.0, -1.0), np.where(above, -1.0, 1.0)], axis=1)
 
 
@@ -244,7 +244,7 @@ def traded(actions: Mapping[int, int], bars: int = 400, rules: TradingRules = RU
     class Scripted:
         n_market: int = 2
         n_account: int = 0
-        window: int = 1
+        lookback: int = 1
         n_actions: int = 3
 
         def logits(self, market: Floats, account: Floats) -> Floats:

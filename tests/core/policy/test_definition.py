@@ -28,7 +28,7 @@ def test_sums_are_formed_by_halving_to_the_last_bit(made: tuple[MlpPolicy, np.ra
     policy, rng = made
     seen = rng.normal(size=policy.obs_dim)
     weight, bias = policy.weights[0], policy.biases[0]
-    single = MlpPolicy([weight], [bias], "relu", policy.n_market, policy.n_account, policy.window)
+    single = MlpPolicy([weight], [bias], "relu", policy.n_market, policy.n_account, policy.lookback)
 
     expected = [
         _halved([w * x for w, x in zip(row, seen.tolist(), strict=True)]) + b

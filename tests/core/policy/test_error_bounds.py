@@ -39,7 +39,7 @@ def _errors(
     relative = first_layer_error(policy, cut.length)
     bounds = logit_errors(norms_of(policy), relative, reach([market], cut), sizes, kind=kind, kept=kept)
     starts = range(len(logits))
-    seen = [observation(market[start : start + policy.window], np.empty(0)) for start in starts]
+    seen = [observation(market[start : start + policy.lookback], np.empty(0)) for start in starts]
     return np.abs(logits - np.array([reference_logits(policy, one) for one in seen])), bounds
 
 
@@ -52,16 +52,16 @@ def test_no_logit_is_further_from_its_definition_than_its_bound(
     kind, kept = precisions
     kept = kept if len(policy.weights) > 1 else KINDS[1]
     policy = MlpPolicy(
-        [policy.weights[0][:, : policy.window * policy.n_market], *policy.weights[1:]],
+        [policy.weights[0][:, : policy.lookback * policy.n_market], *policy.weights[1:]],
         policy.biases,
         policy.activation,
         policy.n_market,
         0,
-        policy.window,
+        policy.lookback,
     )
     market = market_for(policy, rng, 40)
     market[rng.integers(len(market))] *= spike
-    cut = Plan((40,), policy.window, policy.window + 19, 20) if cut_up else Plan((40,), policy.window, 0, 256)
+    cut = Plan((40,), policy.lookback, policy.lookback + 19, 20) if cut_up else Plan((40,), policy.lookback, 0, 256)
 
     differences, bounds = _errors(policy, market, cut, kind, kept)
     assert (differences <= bounds).all()
@@ -87,7 +87,10 @@ def test_the_first_layer_keeps_its_bound_next_to_a_spike(length: int) -> None:
     found = convolve(policy, [market], cut, np.zeros(16), KINDS[1])
     exact = np.array(
         [
-            [math.fsum((row.astype(np.float64) * market[at : at + 40]).ravel().tolist()) for row in policy.rows]
+            [
+                math.fsum((row.astype(np.float64) * market[at : at + 40]).ravel().tolist())
+                for row in policy.first_layer_weights
+            ]
             for at in range(150)
         ]
     )

@@ -16,9 +16,11 @@ F64 = np.dtype(np.float64)
 
 
 def window_by_window(policy: MlpPolicy, series: Sequence[Floats], shift: Floats) -> Floats:
-    weights = policy.rows[:, :, : policy.n_market].reshape(len(shift), -1).astype(np.float64)
+    weights = policy.first_layer_weights[:, :, : policy.n_market].reshape(len(shift), -1).astype(np.float64)
     seen = [
-        market[at : at + policy.window].ravel() for market in series for at in range(len(market) - policy.window + 1)
+        market[at : at + policy.lookback].ravel()
+        for market in series
+        for at in range(len(market) - policy.lookback + 1)
     ]
     return np.array(seen).reshape(len(seen), -1) @ weights.T + shift
 

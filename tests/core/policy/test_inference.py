@@ -42,7 +42,7 @@ def test_every_lane_has_the_action_of_its_own_account_in_any_order(made: Made, e
     observed = PolicySession(policy, market)
 
     expected = [
-        int(plain_actions(policy, market[row : row + policy.window], account)[0])
+        int(plain_actions(policy, market[row : row + policy.lookback], account)[0])
         for row, account in zip(rows.tolist(), accounts, strict=True)
     ]
     assert observed.decide(rows, accounts).tolist() == expected
@@ -58,7 +58,7 @@ def test_batches_do_not_matter(windows: int, monkeypatch: pytest.MonkeyPatch) ->
     for rows in (1, 64):
         monkeypatch.setattr(inference, "_ROWS", rows)
         assert decide(policy, market, np.empty(0)).tolist() == expected
-    pieces = [decide(policy, market[first : first + policy.window], np.empty(0)) for first in range(windows)]
+    pieces = [decide(policy, market[first : first + policy.lookback], np.empty(0)) for first in range(windows)]
     assert np.concatenate(pieces).tolist() == expected
 
 
@@ -72,9 +72,9 @@ def near_tied(policy: MlpPolicy, margin: float, seed: int = 7) -> MlpPolicy:
 
 
 def by_definition(policy: MlpPolicy, market: Floats) -> list[int]:
-    rows = range(len(market) - policy.window + 1)
+    rows = range(len(market) - policy.lookback + 1)
     none = np.empty(0)
-    seen = [observation(market[row : row + policy.window], none) for row in rows]
+    seen = [observation(market[row : row + policy.lookback], none) for row in rows]
     return [int(np.argmax(reference_logits(policy, one))) for one in seen]
 
 
@@ -100,7 +100,7 @@ def test_near_ties_are_decided_by_definition(
 
 def tuned(policy: MlpPolicy, market: Floats, bar: int, margin: float, rng: np.random.Generator) -> MlpPolicy:
     """The last biases such that at one bar all outputs, of different rows, are alike but for a relative margin."""
-    logits = reference_logits(policy, observation(market[bar : bar + policy.window], np.empty(0)))
+    logits = reference_logits(policy, observation(market[bar : bar + policy.lookback], np.empty(0)))
     wanted = logits.max() * (1.0 + margin * rng.standard_normal(len(logits)))
     return replace(policy, biases=[*policy.biases[:-1], policy.biases[-1] + wanted - logits])
 

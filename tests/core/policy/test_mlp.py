@@ -29,11 +29,11 @@ def test_every_window_gets_the_logits_of_its_full_observation(
     made: tuple[MlpPolicy, np.random.Generator], more: int
 ) -> None:
     policy, rng = made
-    market = rng.normal(size=(policy.window + more, policy.n_market))
+    market = rng.normal(size=(policy.lookback + more, policy.n_market))
     account = rng.normal(size=policy.n_account)
 
     rows = np.hstack([market, np.tile(account, (len(market), 1))])
-    observations = np.array([rows[end : end + policy.window].ravel() for end in range(more + 1)])
+    observations = np.array([rows[end : end + policy.lookback].ravel() for end in range(more + 1)])
 
     assert np.allclose(policy.logits(market, account), policy.logits_of(observations), rtol=1e-10, atol=1e-10)
 
