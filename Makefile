@@ -6,7 +6,7 @@ DEMO := examples/demo_archive.zip
 # Many tests wait for processes of their own, so one worker more than cores; what a module sets up is set up once.
 WORKERS ?= 3
 
-.PHONY: gate test check fuzz fuzz-archives fuzz-coverage determinism lock bench
+.PHONY: gate test check coverage fuzz fuzz-archives fuzz-coverage determinism lock bench
 
 $(STAMP): pyproject.toml constraints.txt requirements.lock
 	$(PYTHON) -m venv .venv
@@ -32,8 +32,15 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	PATH="$(CURDIR)/.venv/bin:$$PATH" $(BIN)/basedpyright
+	PATH="$(CURDIR)/.venv/bin:$$PATH" $(BIN)/basedpyright --verifytypes pytest_modelgate --ignoreexternal
 	$(BIN)/actionlint .github/workflows/*.yml examples/consumer/.github/workflows/*.yml
 	$(BIN)/zizmor --offline --quiet --persona auditor .github examples/consumer/.github
+
+# Twice as slow as `make test`. Processes that tests start count, too.
+coverage: $(STAMP)
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder --cov --cov-report=
 
 fuzz: $(STAMP)
 	$(BIN)/python tests/fuzz/circumstances.py $(FUZZ)

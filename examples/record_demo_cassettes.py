@@ -14,10 +14,7 @@ from pathlib import Path
 from marketsim.demo import AS_OF, demo_series
 from marketsim.server import serve
 
-from pytest_modelgate.core.market.bars import Instrument, Timeframe
-from pytest_modelgate.core.market.requests import MarketRequest
-from pytest_modelgate.core.market.windows import market_window
-from pytest_modelgate.services.recording import Recorder
+from pytest_modelgate import Instrument, MarketRequest, Recorder, Timeframe, market_window
 
 _LONGEST_CHECK_DAYS = 180
 _KEYS = {"APCA_API_KEY_ID": "demo-key", "APCA_API_SECRET_KEY": "demo-secret"}  # the local server takes any

@@ -23,15 +23,23 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from pytest_modelgate.adapters.archive import ModelArtifact, write_archive
-from pytest_modelgate.adapters.config_files.profiles import load_profile
-from pytest_modelgate.core.backtest.rules import TradingRules, rules_for
-from pytest_modelgate.core.features.reference import REFERENCE
-from pytest_modelgate.core.market.bars import Bars, Instrument, Timeframe
-from pytest_modelgate.core.market.requests import MarketRequest
-from pytest_modelgate.core.market.windows import TrainingWindow, market_window, walk_forward_windows
-from pytest_modelgate.core.policy.mlp import NEUTRAL_ACCOUNT
-from pytest_modelgate.core.training.run import ParityProbe
+from pytest_modelgate import (
+    NEUTRAL_ACCOUNT,
+    REFERENCE,
+    Bars,
+    Instrument,
+    MarketRequest,
+    ModelArtifact,
+    ParityProbe,
+    Timeframe,
+    TradingRules,
+    TrainingWindow,
+    load_profile,
+    market_window,
+    rules_for,
+    walk_forward_windows,
+    write_archive,
+)
 from pytest_modelgate.services.market_data import as_judged, replay_bars
 
 Floats = NDArray[np.float32]

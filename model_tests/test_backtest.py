@@ -2,9 +2,7 @@
 
 import pytest
 
-from pytest_modelgate.core.config.waivers import Waiver
-from pytest_modelgate.core.decision.backtest_sanity import Sanity
-from pytest_modelgate.core.evidence.records import WindowEvidence
+from pytest_modelgate import Sanity, Waiver, WindowEvidence
 
 pytestmark = pytest.mark.backtest
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pytest_modelgate.core.statistics.paired_comparison import Comparison
+from pytest_modelgate import Comparison
 
 pytestmark = pytest.mark.walk_forward
 

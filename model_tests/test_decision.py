@@ -2,8 +2,7 @@
 
 import pytest
 
-from pytest_modelgate.core.config.settings import Settings
-from pytest_modelgate.core.decision.judgement import Judgement
+from pytest_modelgate import Judgement, Settings
 
 pytestmark = pytest.mark.decision
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from pytest_modelgate.core.config.waivers import Waiver
-from pytest_modelgate.core.training.gating import Classification, Gating
+from pytest_modelgate import Classification, Gating, Waiver
 
 pytestmark = pytest.mark.gating
 

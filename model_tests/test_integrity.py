@@ -2,8 +2,7 @@
 
 import pytest
 
-from pytest_modelgate.core.evidence.records import CheckpointEvidence
-from pytest_modelgate.core.integrity.check import Check
+from pytest_modelgate import Check, CheckpointEvidence
 
 pytestmark = pytest.mark.integrity
 

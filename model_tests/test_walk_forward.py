@@ -2,8 +2,7 @@
 
 import pytest
 
-from pytest_modelgate.core.decision.judgement import Judgement
-from pytest_modelgate.core.evidence.records import WindowEvidence
+from pytest_modelgate import Judgement, WindowEvidence
 
 pytestmark = pytest.mark.walk_forward
 

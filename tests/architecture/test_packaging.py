@@ -5,9 +5,8 @@ import tomllib
 from importlib.metadata import entry_points
 from pathlib import Path
 
+import yaml
 from packaging.requirements import Requirement
-
-import pytest_modelgate
 
 ROOT = Path(__file__).parents[2]
 
@@ -16,10 +15,6 @@ def test_the_plugin_is_found_by_pytest() -> None:
     (entry,) = entry_points(group="pytest11", name="modelgate")
 
     assert entry.value == "pytest_modelgate.plugin"
-
-
-def test_every_public_name_is_there() -> None:
-    assert all(getattr(pytest_modelgate, name) for name in pytest_modelgate.__all__)
 
 
 def test_tested_versions_satisfy_what_the_project_asks_for() -> None:
@@ -51,3 +46,12 @@ def test_every_pin_but_torch_has_hashes() -> None:
     del groups["bench"]  # opponents that nobody has to install
     wanted = [Requirement(entry).name for group in groups.values() for entry in group if isinstance(entry, str)]
     assert {name.lower().replace("_", "-") for name in wanted} <= found.keys()
+
+
+def test_commits_are_checked_by_what_make_check_runs() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    recipe = makefile[makefile.index("check: $(STAMP)") :].partition("\n\n")[0]
+    commands = [re.sub(r"^.*?\$\(BIN\)/(?=[a-z])", "", line) for line in recipe.splitlines()[1:]]
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+
+    assert [re.sub(r"^bash -c '(.*)'$", r"\1", hook["entry"]) for hook in hooks] == commands

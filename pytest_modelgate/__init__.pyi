@@ -1,0 +1,104 @@
+from .adapters.archive import ModelArtifact, write_archive
+from .adapters.config_files.profiles import load_profile
+from .core.backtest.metrics import FoldResult, Metrics
+from .core.backtest.rules import TradingRules, rules_for
+from .core.config.decision_level import DecisionLevel
+from .core.config.profiles import Profile
+from .core.config.settings import Settings
+from .core.config.waivers import Waiver
+from .core.decision.backtest_sanity import Sanity
+from .core.decision.context import Context
+from .core.decision.decision import Cap, Decision
+from .core.decision.judgement import Judgement
+from .core.decision.proofs import Proof
+from .core.decision.robustness import Robustness
+from .core.evidence.records import (
+    ChampionEvidence,
+    CheckpointEvidence,
+    Evidence,
+    IntegrityEvidence,
+    MarketEvidence,
+    WindowEvidence,
+    WindowFailure,
+)
+from .core.features.feature_set import FeatureSet
+from .core.features.reference import REFERENCE
+from .core.integrity.check import Check
+from .core.market.bars import AssetClass, Bars, Instrument, Timeframe
+from .core.market.quality import Quality
+from .core.market.requests import MarketRequest
+from .core.market.windows import TrainingWindow, Window, market_window, walk_forward_windows
+from .core.planning.plan import ModelPlan
+from .core.policy.mlp import NEUTRAL_ACCOUNT
+from .core.statistics.fold_spread import Spread
+from .core.statistics.paired_comparison import Comparison
+from .core.training.gating import Classification, Flag, Gating
+from .core.training.run import CheckpointRef, Declared, ParityProbe, TrainedModel
+from .errors import (
+    ArchiveError,
+    CheckpointError,
+    GateError,
+    MarketDataError,
+    PromotionError,
+    SettingsError,
+)
+from .services.recording import Recorder
+
+__all__ = [
+    "NEUTRAL_ACCOUNT",
+    "REFERENCE",
+    "ArchiveError",
+    "AssetClass",
+    "Bars",
+    "Cap",
+    "ChampionEvidence",
+    "Check",
+    "CheckpointError",
+    "CheckpointEvidence",
+    "CheckpointRef",
+    "Classification",
+    "Comparison",
+    "Context",
+    "Decision",
+    "DecisionLevel",
+    "Declared",
+    "Evidence",
+    "FeatureSet",
+    "Flag",
+    "FoldResult",
+    "GateError",
+    "Gating",
+    "Instrument",
+    "IntegrityEvidence",
+    "Judgement",
+    "MarketDataError",
+    "MarketEvidence",
+    "MarketRequest",
+    "Metrics",
+    "ModelArtifact",
+    "ModelPlan",
+    "ParityProbe",
+    "Profile",
+    "PromotionError",
+    "Proof",
+    "Quality",
+    "Recorder",
+    "Robustness",
+    "Sanity",
+    "Settings",
+    "SettingsError",
+    "Spread",
+    "Timeframe",
+    "TradingRules",
+    "TrainedModel",
+    "TrainingWindow",
+    "Waiver",
+    "Window",
+    "WindowEvidence",
+    "WindowFailure",
+    "load_profile",
+    "market_window",
+    "rules_for",
+    "walk_forward_windows",
+    "write_archive",
+]
