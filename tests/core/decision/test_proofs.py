@@ -43,7 +43,7 @@ def fold(number: int, edge: float = 0.3, *, bars: int = 400, cost: float = 0.000
             "sample": "out-of-sample",
             "closed_trades": 20,
             "delayed_return": 0.01,
-            "track": attribution,
+            "attribution": attribution,
             **changes,
         }
     )
