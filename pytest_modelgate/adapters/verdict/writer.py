@@ -20,7 +20,6 @@ from pytest_modelgate.adapters.verdict.schema import (
     DisturbancePart,
     MarketPart,
     Part,
-    ProofPart,
     QualityPart,
     RecommendedCheckpointPart,
     RegimePart,
@@ -32,6 +31,7 @@ from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.decision.context import Context
 from pytest_modelgate.core.decision.judgement import Judgement
+from pytest_modelgate.core.decision.proofs import Proof
 from pytest_modelgate.core.decision.robustness import Robustness
 from pytest_modelgate.core.evidence.records import CheckpointEvidence, MarketEvidence, WindowEvidence
 from pytest_modelgate.core.planning.plan import Plan
@@ -170,32 +170,44 @@ def _model(judgement: Judgement) -> dict[str, Any]:
         ],
         "spread": _plain(SpreadPart, decision.spread) if decision and decision.spread else None,
         "compounded_return": decision.compounded_return if decision else None,
-        "proofs": [_plain(ProofPart, proof) | {"details": dict(proof.details)} for proof in judgement.proofs],
+        "proofs": [_proof(proof) for proof in judgement.proofs],
         "integrity": [_plain(CheckPart, check) | {"figures": dict(check.figures)} for check in judgement.checks],
         "robustness": _robustness(judgement.robustness) if judgement.robustness else None,
         "context": _context(judgement.context) if judgement.context else None,
         "champion": _plain(ChampionPart, judgement.comparison) if judgement.comparison else None,
         "table_decision": decision.table.name if decision and decision.table is not None else None,
-        "decision": judgement.word,
+        "decision": judgement.label,
         "reasons": list(judgement.reasons),
         "warnings": list(judgement.warnings),
     }
 
 
-def _robustness(found: Robustness) -> dict[str, Any]:
+def _proof(proof: Proof) -> dict[str, Any]:
     return {
-        "undisturbed": found.undisturbed.name,
-        "break_even": found.break_even,
-        "surface": [_plain(CostPointPart, point) for point in found.surface],
+        "name": proof.name,
+        "shown": proof.passed,
+        "figure": proof.figure,
+        "limit": proof.limit,
+        "at_most": proof.at_most,
+        "sentence": proof.sentence,
+        "details": dict(proof.details),
+    }
+
+
+def _robustness(robustness: Robustness) -> dict[str, Any]:
+    return {
+        "undisturbed": robustness.undisturbed.name,
+        "break_even": robustness.break_even,
+        "surface": [_plain(CostPointPart, point) for point in robustness.surface],
         "disturbances": [
-            _plain(DisturbancePart, item) | {"decision": item.decision.name} for item in found.disturbances
+            _plain(DisturbancePart, item) | {"decision": item.decision.name} for item in robustness.disturbances
         ],
     }
 
 
-def _context(found: Context) -> dict[str, Any]:
-    regimes = [_plain(RegimePart, regime) for regime in found.regimes]
-    return {**_plain(ContextPart, found), "regimes": regimes}
+def _context(context: Context) -> dict[str, Any]:
+    regimes = [_plain(RegimePart, regime) for regime in context.regimes]
+    return {**_plain(ContextPart, context), "regimes": regimes}
 
 
 def _checkpoint(judgement: Judgement) -> dict[str, Any] | None:
