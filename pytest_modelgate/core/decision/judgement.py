@@ -152,14 +152,7 @@ def judge(
         waivers={waiver.check: waiver for waiver in waivers if waiver.model == plan.model.id},
     )
     decided = replace(judgement, decision=decide(case), proofs=tuple(case.proofs), comparison=case.comparison)
-    if not folds:
-        return decided
-    delayed = [fold.delayed for fold in folds]
-    return replace(
-        decided,
-        robustness=disturb(attributions, case.folds, delayed, judgement.noise, partial(_decide_on, case)),
-        context=_context(plan, profile, attributions),
-    )
+    return _with_context(decided, case, attributions) if folds else decided
 
 
 def _undecided(plan: ModelPlan, profile: Profile, evidence: Mapping[str, Evidence | None]) -> Judgement:
@@ -193,10 +186,17 @@ def _comparison(evidence: Evidence | None) -> Comparison | None:
     return evidence.comparison if isinstance(evidence, ChampionEvidence) else None
 
 
-def _context(plan: ModelPlan, profile: Profile, attributions: Sequence[FoldAttribution]) -> Context:
-    days = (plan.folds[-1].end - plan.folds[0].start) / pd.Timedelta(days=1)
+def _with_context(decided: Judgement, case: ModelCase, attributions: Sequence[FoldAttribution]) -> Judgement:
+    """Add what is shown beside a decision, and never changes it."""
+    delayed = [fold.delayed for fold in decided.measured_folds]
+    windows = decided.plan.folds
+    days = (windows[-1].end - windows[0].start) / pd.Timedelta(days=1)
     pooled = concatenate([fold.attribution for fold in attributions])
-    return put_in_context(pooled, days, profile.proofs.min_psr)
+    return replace(
+        decided,
+        robustness=disturb(attributions, case.folds, delayed, decided.noise, partial(_decide_on, case)),
+        context=put_in_context(pooled, days, case.profile.proofs.min_psr),
+    )
 
 
 def _attribution(evidence: WindowEvidence) -> FoldAttribution:
