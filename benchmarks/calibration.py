@@ -38,6 +38,7 @@ from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.decision.backtest_sanity import Sanity, judge_backtest
 from pytest_modelgate.core.decision.decision import decide
+from pytest_modelgate.core.decision.model_case import ModelCase
 from pytest_modelgate.core.decision.proofs import FoldAttribution, prove
 from pytest_modelgate.core.training.gating import Classification
 
@@ -204,7 +205,7 @@ def show(paths: Paths, path: int, folds: int, profile: Profile) -> Shown:
     results, attributions = [], []
     for number, (start, end) in enumerate(pairwise(bars * fold // folds for fold in range(folds + 1))):
         part = slice(start, end)
-        attribution = _track(returns[part], held[part], market[part], costs[part], profile)
+        attribution = _attribution(returns[part], held[part], market[part], costs[part], profile)
         results.append(FoldResult(attribution.total_return(), sharpe_ratio(attribution.returns), end - start, HOURS))
         late = np.concatenate([[0.0], attribution.intraday_weight[:-1]]) * attribution.intraday_return - costs[part]
         trades = _exits(held[part])
@@ -220,11 +221,11 @@ def show(paths: Paths, path: int, folds: int, profile: Profile) -> Shown:
 def is_live(shown: Shown, profile: Profile, rule: Rule, trials: int) -> bool:
     """Whether the gate calls a model LIVE."""
     proofs = prove(shown.attributions, profile, trials) if rule == "proven" else ()
-    decision = decide(Classification.APPROVED, shown.sanity, shown.results, profile, rule, proofs=proofs)
-    return decision.decision is DecisionLevel.LIVE
+    case = ModelCase(Classification.APPROVED, shown.sanity, shown.results, profile, rule, proofs=proofs)
+    return decide(case).level is DecisionLevel.LIVE
 
 
-def _track(returns: Floats, held: Floats, market: Floats, costs: Floats, profile: Profile) -> BarAttribution:
+def _attribution(returns: Floats, held: Floats, market: Floats, costs: Floats, profile: Profile) -> BarAttribution:
     fee, slippage = profile.trading.crypto.fee, profile.trading.crypto.slippage
     none, share = np.zeros(len(returns)), fee / (fee + slippage)
     return BarAttribution(
@@ -308,10 +309,10 @@ def main() -> None:
     options = parser.parse_args()
     if options.paths < 1:
         parser.error("--paths must be at least 1")
-    begun, found = time.perf_counter(), []
+    begun, measured = time.perf_counter(), []
     print(f"{'market':<7}{'skill':<13}{'rule':<8}{'days/folds':>10}{'trials':>8}{'LIVE':>8}   95 % interval")
     for row in rows([known[options.shape]] if options.shape else SHAPES, options.paths, options.seed):
-        found.append(asdict(row))
+        measured.append(asdict(row))
         print(
             f"{row.market:<7}{row.skill:<13}{row.rule:<8}{f'{row.days}/{row.folds}':>10}{row.trials:>8}"
             f"{row.live_rate:>8.1%}   {row.low:.1%} to {row.high:.1%}",
@@ -319,7 +320,7 @@ def main() -> None:
         )
     print(f"{options.paths} paths per row, {time.perf_counter() - begun:.0f} s", file=sys.stderr)
     if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        options.json.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple
 from pytest_modelgate.adapters.verdict.schema import Figure, ModelPart, Verdict
 
 Direction = Literal["down", "gone", "new", "up", "same"]
-_LEVELS = ("INCOMPLETE", "DROP", "RETRAIN", "PAPER", "LIVE")
-_ORDER: tuple[Direction, ...] = ("down", "gone", "new", "up", "same")  # worst news first
+_LABELS = ("INCOMPLETE", "DROP", "RETRAIN", "PAPER", "LIVE")
+_ORDER: tuple[Direction, ...] = ("down", "gone", "new", "up", "same")  # most severe first
 
 
 class Metric(NamedTuple):
@@ -25,7 +25,7 @@ class Metric(NamedTuple):
 
 @dataclass(frozen=True)
 class Change:
-    """One figure that is not what it was; texts, and whether that is better (None: neither, or not to be told)."""
+    """One figure that is not what it was; texts, and whether that is better (None: neither, or not comparable)."""
 
     metric: str
     old: str
@@ -57,7 +57,7 @@ class Comparison:
 
     Attributes:
         terms: what they were reached on, where that differs: name, old, new.
-        models: worst news first.
+        models: most severe first.
     """
 
     old: Verdict
@@ -68,8 +68,8 @@ class Comparison:
     @property
     def counts(self) -> dict[Direction, int]:
         """How many models went which way; those none went are left out."""
-        found = {way: sum(model.direction == way for model in self.models) for way in _ORDER}
-        return {way: count for way, count in found.items() if count}
+        counts = {way: sum(model.direction == way for model in self.models) for way in _ORDER}
+        return {way: count for way, count in counts.items() if count}
 
 
 def compare_verdicts(old: Verdict, new: Verdict) -> Comparison:
@@ -110,14 +110,14 @@ def _text(value: str | float | list[str] | None) -> str:
 
 
 def _model(name: str, old: ModelPart | None, new: ModelPart | None) -> ModelChange:
-    words = [part.decision if part else "" for part in (old, new)]
+    labels = [part.decision if part else "" for part in (old, new)]
     reason = next((part.reasons[0] for part in (new, old) if part and part.reasons), "")
     if not old or not new:
-        return ModelChange(name, "gone" if old else "new", words[0], words[1], (), reason)
-    before, after = (_LEVELS.index(word) for word in words)
+        return ModelChange(name, "gone" if old else "new", labels[0], labels[1], (), reason)
+    before, after = (_LABELS.index(label) for label in labels)
     direction: Direction = "same" if before == after else "up" if after > before else "down"
     changes = [change for metric in METRICS if (change := _change(metric, old, new))]
-    return ModelChange(name, direction, words[0], words[1], tuple(changes), reason)
+    return ModelChange(name, direction, labels[0], labels[1], tuple(changes), reason)
 
 
 def _change(metric: Metric, old: ModelPart, new: ModelPart) -> Change | None:
@@ -125,8 +125,8 @@ def _change(metric: Metric, old: ModelPart, new: ModelPart) -> Change | None:
     was, now = ("-" if math.isnan(value) else metric.written(value) for value in (before, after))
     if before == after or was == now == "-":
         return None
-    told = metric.better and not math.isnan(before) and not math.isnan(after)
-    return Change(metric.name, was, now, (after - before) * metric.better > 0 if told else None)
+    comparable = metric.better and not math.isnan(before) and not math.isnan(after)
+    return Change(metric.name, was, now, (after - before) * metric.better > 0 if comparable else None)
 
 
 def _number(figure: Figure) -> float:

@@ -83,10 +83,10 @@ def promote(
         SettingsError: the profile cannot be used.
     """
     verdict = read_verdict(verdict_path)
-    where = f"verdict {verdict_path}"
-    _check(verdict, where, terms, at)
-    chosen = _released(verdict, where, terms)
-    _check_waivers(verdict, {model.id for model in chosen}, where, at)
+    location = f"verdict {verdict_path}"
+    _check(verdict, location, terms, at)
+    chosen = _released(verdict, location, terms)
+    _check_waivers(verdict, {model.id for model in chosen}, location, at)
     held_back = {model.id: model.decision for model in verdict.models if model not in chosen}
     with open_archive(archive_path) as archive, tempfile.TemporaryDirectory(prefix="modelgate-") as scratch:
         if archive.sha256() != verdict.archive.sha256:
@@ -127,83 +127,83 @@ def roll_back(target: Target, *, at: datetime, by: str, dry_run: bool) -> Change
 
 
 def _plan_rollback(target: Target) -> tuple[Change, Record, Record]:
-    current, where = target.record(), str(target.folder)
+    current, location = target.record(), str(target.folder)
     if current is None:
-        raise PromotionError(where, "nothing was promoted there", "Name the folder given to modelgate promote")
+        raise PromotionError(location, "nothing was promoted there", "Name the folder given to modelgate promote")
     previous = target.of_set(current.previous) if current.previous else None
     if previous is None:
         aside = ", ".join(str(folder) for folder in target.kept_aside())
-        found = f"; what nobody judged is kept in {aside}" if aside else ""
-        problem = f"no earlier promotion is kept there{found}"
-        raise PromotionError(where, problem, "Promote an earlier archive with its verdict")
+        kept = f"; what nobody judged is kept in {aside}" if aside else ""
+        problem = f"no earlier promotion is kept there{kept}"
+        raise PromotionError(location, problem, "Promote an earlier archive with its verdict")
     models = {model.id: model for model in previous.models}
     removed = tuple(name for name in current.names if name not in previous.names)
     return Change(models, tuple(models), removed, {}, None), current, previous
 
 
-def _check(verdict: Verdict, where: str, terms: Terms, at: datetime) -> None:
+def _check(verdict: Verdict, location: str, terms: Terms, at: datetime) -> None:
     if terms.digest is not None and verdict.digest != terms.digest:
         problem = f"has digest {verdict.digest[:12]}..., expected {terms.digest[:12]}..."
-        raise PromotionError(where, problem, "Fetch the verdict that was approved")
+        raise PromotionError(location, problem, "Fetch the verdict that was approved")
     if verdict.complete is not True:
         problem = f"is incomplete: {plain(verdict.complete, 200)}"
-        raise PromotionError(where, problem, "Run the whole gate, then promote its verdict")
+        raise PromotionError(location, problem, "Run the whole gate, then promote its verdict")
     judged_by, here = verdict.settings.get("version"), version("pytest-modelgate")
     if judged_by != here:
         problem = f"was written by version {judged_by!a}, this is {here}"
-        raise PromotionError(where, problem, _RERUN)
-    _check_profile(verdict, where, terms.profile)
+        raise PromotionError(location, problem, _RERUN)
+    _check_profile(verdict, location, terms.profile)
     if terms.max_age is not None:
-        as_of, written = _moment(verdict.settings.get("as_of"), where), _moment(verdict.run.get("written"), where)
+        as_of, written = _moment(verdict.settings.get("as_of"), location), _moment(verdict.run.get("written"), location)
         for what, moment in (("judged market data that ended", as_of), ("was written", written)):
             if at - moment > terms.max_age:
                 problem = f"{what} {moment:%Y-%m-%d %H:%M} UTC, longer ago than {terms.max_age}"
-                raise PromotionError(where, problem, "Judge the archive anew, with --gate-as-of")
+                raise PromotionError(location, problem, "Judge the archive anew, with --gate-as-of")
 
 
-def _check_profile(verdict: Verdict, where: str, path: str | None) -> None:
+def _check_profile(verdict: Verdict, location: str, path: str | None) -> None:
     name = verdict.profile.name
     if path is None and name not in builtin_profiles():
         problem = f"was judged by profile {name[:40]!a}, which is not built in"
-        raise PromotionError(where, problem, "Name its file with --profile")
+        raise PromotionError(location, problem, "Name its file with --profile")
     profile = load_profile(path or name)
     if (profile.name, profile.sha256) != (name, verdict.profile.sha256):
         problem = f"was judged by other limits than those of profile {profile.name}"
-        raise PromotionError(where, problem, _RERUN)
+        raise PromotionError(location, problem, _RERUN)
 
 
-def _check_waivers(verdict: Verdict, chosen: AbstractSet[str], where: str, at: datetime) -> None:
+def _check_waivers(verdict: Verdict, chosen: AbstractSet[str], location: str, at: datetime) -> None:
     for waiver in verdict.waivers:
         if waiver.model in chosen and waiver.expires < at.astimezone(UTC).date():
             problem = f"rests on a waiver of {waiver.check} for {waiver.model} that expired on {waiver.expires}"
-            raise PromotionError(where, problem, "Judge the archive anew, without it or with a new one")
+            raise PromotionError(location, problem, "Judge the archive anew, without it or with a new one")
 
 
-def _moment(text: object, where: str) -> datetime:
+def _moment(text: object, location: str) -> datetime:
     try:
         moment = datetime.fromisoformat(str(text))
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise PromotionError(where, "does not say when it was made", _RERUN)
+        raise PromotionError(location, "does not say when it was made", _RERUN)
     return moment
 
 
-def _released(verdict: Verdict, where: str, terms: Terms) -> list[ModelPart]:
+def _released(verdict: Verdict, location: str, terms: Terms) -> list[ModelPart]:
     """The models to be promoted, never none."""
     require = DecisionLevel[str(verdict.settings.get("require"))]
     for model in verdict.models:
         if (model.id in verdict.promotable) > _reaches(model, require):
             problem = f"calls {model.id} promotable, but decided {model.decision}"
-            raise PromotionError(where, problem, _RERUN)
+            raise PromotionError(location, problem, _RERUN)
     chosen = [m for m in verdict.models if m.id in verdict.promotable and _reaches(m, terms.minimum)]
     low = [f"{model.id} {model.decision}" for model in verdict.models if model not in chosen]
     if terms.all_or_nothing and low:
         problem = f"not every model reaches {terms.minimum}: {', '.join(low)}"
-        raise PromotionError(where, problem, "Leave out --all-or-nothing, or train them again")
+        raise PromotionError(location, problem, "Leave out --all-or-nothing, or train them again")
     if not chosen:
         problem = f"no model reaches {terms.minimum}: {', '.join(low)}"
-        raise PromotionError(where, problem, "Train again; --minimum paper promotes models for paper trading")
+        raise PromotionError(location, problem, "Train again; --minimum paper promotes models for paper trading")
     return chosen
 
 
@@ -213,18 +213,18 @@ def _reaches(model: ModelPart, level: DecisionLevel) -> bool:
 
 def _judged_bytes(archive: Archive, model: ModelPart, scratch: Path) -> Path:
     """A private copy of the checkpoint that was judged."""
-    where = f"archive {archive.run.name}, model {model.id}"
-    found = next((item.checkpoint for item in archive.run.models if item.id == model.id), None)
+    location = f"archive {archive.run.name}, model {model.id}"
+    reference = next((item.checkpoint for item in archive.run.models if item.id == model.id), None)
     judged = model.checkpoint
-    if found is None or judged is None or judged.sha256 is None or found.member != judged.member:
-        raise PromotionError(where, "holds no checkpoint that the verdict judged", _RERUN)
+    if reference is None or judged is None or judged.sha256 is None or reference.member != judged.member:
+        raise PromotionError(location, "holds no checkpoint that the verdict judged", _RERUN)
     try:
-        path, sha256 = archive.checkpoint_file(found, scratch)
+        path, sha256 = archive.checkpoint_file(reference, scratch)
     except ArchiveError as error:
         raise PromotionError(error.where, error.problem, error.remedy) from None
     if sha256 != judged.sha256:
         problem = f"its checkpoint has sha256 {sha256[:12]}..., but {judged.sha256[:12]}... was judged"
-        raise PromotionError(where, problem, _RERUN)
+        raise PromotionError(location, problem, _RERUN)
     return path
 
 
@@ -253,23 +253,23 @@ def _plan(
     Raises:
         PromotionError: it would take models away that nobody said may go, or keep what nobody judged.
     """
-    record, where = target.record(), str(target.folder)
+    record, location = target.record(), str(target.folder)
     others = {model.id: model for model in (record.models if record else ()) if model.id not in fresh}
     unjudged = [name for name in target.unjudged(record) if name.removesuffix(".pt") not in fresh]
     leaving = sorted({*(f"{model_id}.pt" for model_id in others), *unjudged})
     if terms.others == "refuse" and leaving:
         problem = f"{_listed(leaving)} would leave it: this verdict does not promote {_them(leaving)}"
         remedy = "Say with --others keep that what was promoted earlier stays, or with --others remove that it goes"
-        raise PromotionError(where, problem, remedy)
+        raise PromotionError(location, problem, remedy)
     if terms.others == "keep":
         if unjudged:
             problem = f"nobody judged {_listed(unjudged)} as {_them(unjudged, 'it is', 'they are')}"
-            raise PromotionError(where, problem, f"Move {_them(unjudged)} elsewhere, or say --others remove")
+            raise PromotionError(location, problem, f"Move {_them(unjudged)} elsewhere, or say --others remove")
         judged = {(model.id, model.checkpoint.sha256) for model in verdict.models if model.checkpoint}
         for model in others.values():
             if (model.id, model.sha256) in judged:
                 problem = f"{model.id} cannot stay: this verdict judged its very bytes, {held_back[model.id]}"
-                raise PromotionError(where, problem, "Say --others remove")
+                raise PromotionError(location, problem, "Say --others remove")
         leaving = []
     models = {**(others if terms.others == "keep" else {}), **fresh}
     return Change(dict(sorted(models.items())), tuple(sorted(fresh)), tuple(leaving), held_back, None)

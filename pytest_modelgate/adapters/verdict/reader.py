@@ -24,25 +24,25 @@ def read_verdict(path: Path) -> Verdict:
     Raises:
         PromotionError: the file cannot be read, is no verdict, or was altered.
     """
-    where = f"verdict {path}"
+    location = f"verdict {path}"
     try:
         with path.open("rb") as file:
             raw = file.read(_MOST_BYTES + 1)
     except OSError as error:
-        raise PromotionError(where, f"cannot be read: {error.strerror}", "Check the path") from None
+        raise PromotionError(location, f"cannot be read: {error.strerror}", "Check the path") from None
     if len(raw) > _MOST_BYTES:
-        raise PromotionError(where, f"is larger than {_MOST_BYTES} bytes", _RERUN)
+        raise PromotionError(location, f"is larger than {_MOST_BYTES} bytes", _RERUN)
     try:
         verdict = Verdict.model_validate_json(raw)
         spelled = verdict_bytes(verdict)
     except (ValidationError, ValueError) as error:
         flaw = f": {_first_flaw(error)}" if isinstance(error, ValidationError) else ""
-        raise PromotionError(where, f"is not a verdict of this version{flaw}", _RERUN) from None
+        raise PromotionError(location, f"is not a verdict of this version{flaw}", _RERUN) from None
     document = verdict.model_dump(mode="json")
     if digest(document) != verdict.digest:
-        raise PromotionError(where, "was altered: its digest is not that of its content", _RERUN)
+        raise PromotionError(location, "was altered: its digest is not that of its content", _RERUN)
     if seal(document) != verdict.run.get("seal") or spelled != raw:
-        raise PromotionError(where, "was altered since the gate wrote it", _RERUN)
+        raise PromotionError(location, "was altered since the gate wrote it", _RERUN)
     return verdict
 
 

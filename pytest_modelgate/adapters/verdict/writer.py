@@ -10,30 +10,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pytest_modelgate.adapters.files.atomic import write_atomically
-from pytest_modelgate.adapters.verdict.schema import (
-    SCHEMA,
-    ChampionPart,
-    CheckPart,
-    CheckpointPart,
-    ContextPart,
-    CostPointPart,
-    DisturbancePart,
-    MarketPart,
-    Part,
-    ProofPart,
-    QualityPart,
-    RecommendedCheckpointPart,
-    RegimePart,
-    SpreadPart,
-    Verdict,
-    WaiverPart,
-)
+from pytest_modelgate.adapters.verdict.model_part import fields_of, model_part
+from pytest_modelgate.adapters.verdict.schema import SCHEMA, MarketPart, QualityPart, Verdict, WaiverPart
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.config.settings import Settings
-from pytest_modelgate.core.decision.context import Context
 from pytest_modelgate.core.decision.judgement import Judgement
-from pytest_modelgate.core.decision.robustness import Robustness
-from pytest_modelgate.core.evidence.records import CheckpointEvidence, MarketEvidence, WindowEvidence
 from pytest_modelgate.core.planning.plan import Plan
 from pytest_modelgate.errors import SettingsError
 
@@ -60,23 +41,17 @@ def make_verdict(
         unfinished: why the verdict cannot be complete whatever the judgements say; empty if nothing speaks against it.
         run: facts that may differ between runs; the digest leaves them out.
     """
-    missing = [f"{judgement.plan.model.id}: {judgement.incomplete}" for judgement in judgements if judgement.incomplete]
-    complete: Literal[True] | str = unfinished or "; ".join(missing) or True
+    complete = _complete(judgements, unfinished)
     promotable = [item.plan.model.id for item in judgements if complete is True and item.reaches(settings.require)]
-    timestamp = plan.run.timestamp
     body: dict[str, Any] = {
         "schema": SCHEMA,
-        "archive": {
-            "name": plan.run.name,
-            "sha256": archive_sha256,
-            "timestamp": timestamp.isoformat() if timestamp is not None else None,
-        },
+        "archive": _archive(plan, archive_sha256),
         "settings": {**_settings(settings, plan), "ledger": ledger, "champion": champion},
         "profile": {"name": profile.name, "sha256": profile.sha256},
         "trials": plan.trials,
-        "waivers": [_plain(WaiverPart, waiver) for waiver in settings.waivers],
+        "waivers": [fields_of(WaiverPart, waiver) for waiver in settings.waivers],
         "market_data": _market_data(judgements),
-        "models": [_model(judgement) for judgement in judgements],
+        "models": [model_part(judgement) for judgement in judgements],
         "complete": complete,
         "promotable": promotable,
     }
@@ -123,6 +98,16 @@ def _sha256(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _complete(judgements: Sequence[Judgement], unfinished: str) -> Literal[True] | str:
+    missing = [f"{judgement.plan.model.id}: {judgement.incomplete}" for judgement in judgements if judgement.incomplete]
+    return unfinished or "; ".join(missing) or True
+
+
+def _archive(plan: Plan, sha256: str) -> dict[str, str | None]:
+    ended = plan.run.timestamp
+    return {"name": plan.run.name, "sha256": sha256, "timestamp": None if ended is None else ended.isoformat()}
+
+
 def _settings(settings: Settings, plan: Plan) -> dict[str, str | int | float | list[str] | None]:
     return {
         "version": version("pytest-modelgate"),
@@ -148,102 +133,4 @@ def _settings(settings: Settings, plan: Plan) -> dict[str, str | int | float | l
 def _market_data(judgements: Sequence[Judgement]) -> list[dict[str, Any]]:
     series = {evidence.market for judgement in judgements for evidence in judgement.measured}
     ordered = sorted(series, key=lambda market: (market.symbol, market.timeframe, market.sha256))
-    return [{**_plain(MarketPart, market), "quality": _plain(QualityPart, market.quality)} for market in ordered]
-
-
-def _model(judgement: Judgement) -> dict[str, Any]:
-    model, decision = judgement.plan.model, judgement.decision
-    backtest, sanity = judgement.backtest, judgement.sanity
-    return {
-        "id": model.id,
-        "symbol": model.instrument.symbol,
-        "timeframe": model.timeframe.value,
-        "checkpoint": _checkpoint(judgement),
-        "gating": _gating(judgement),
-        "backtest": {**_window(backtest), "status": sanity.status, "findings": list(sanity.findings)}
-        if isinstance(backtest, WindowEvidence) and sanity
-        else None,
-        "folds": [
-            {**_window(fold), "index": index}
-            for index, fold in enumerate(judgement.folds, start=1)
-            if isinstance(fold, WindowEvidence)
-        ],
-        "spread": _plain(SpreadPart, decision.spread) if decision and decision.spread else None,
-        "compounded_return": decision.compounded_return if decision else None,
-        "proofs": [_plain(ProofPart, proof) | {"details": dict(proof.details)} for proof in judgement.proofs],
-        "integrity": [_plain(CheckPart, check) | {"figures": dict(check.figures)} for check in judgement.checks],
-        "robustness": _robustness(judgement.robustness) if judgement.robustness else None,
-        "context": _context(judgement.context) if judgement.context else None,
-        "champion": _plain(ChampionPart, judgement.comparison) if judgement.comparison else None,
-        "table_decision": decision.table.name if decision and decision.table is not None else None,
-        "decision": judgement.word,
-        "reasons": list(judgement.reasons),
-        "warnings": list(judgement.warnings),
-    }
-
-
-def _robustness(found: Robustness) -> dict[str, Any]:
-    return {
-        "undisturbed": found.undisturbed.name,
-        "break_even": found.break_even,
-        "surface": [_plain(CostPointPart, point) for point in found.surface],
-        "disturbances": [
-            _plain(DisturbancePart, item) | {"decision": item.decision.name} for item in found.disturbances
-        ],
-    }
-
-
-def _context(found: Context) -> dict[str, Any]:
-    regimes = [_plain(RegimePart, regime) for regime in found.regimes]
-    return {**_plain(ContextPart, found), "regimes": regimes}
-
-
-def _checkpoint(judgement: Judgement) -> dict[str, Any] | None:
-    reference = judgement.plan.model.checkpoint
-    if reference is None:
-        return None
-    for evidence in judgement.measured:
-        return _plain(CheckpointPart, evidence.checkpoint)
-    return dict.fromkeys(CheckpointPart.model_fields) | {"member": reference.member}
-
-
-def _gating(judgement: Judgement) -> dict[str, Any] | None:
-    gating = judgement.plan.gating
-    if gating is None:
-        return None
-    advice = gating.recommended_checkpoint
-    return {
-        "classification": gating.classification.value,
-        "bands": {metric: band.value for metric, band in gating.bands.items()},
-        "flags": [flag.value for flag in gating.flags],
-        "metrics": dict(gating.metrics),
-        "recommended_checkpoint": _plain(RecommendedCheckpointPart, advice) if advice else None,
-    }
-
-
-def _window(evidence: WindowEvidence) -> dict[str, Any]:
-    metrics = evidence.metrics
-    return {
-        "start": evidence.start,
-        "end": evidence.end,
-        "sample": evidence.sample,
-        "return": metrics.total_return,
-        "sharpe": metrics.sharpe_annualised,
-        "sharpe_per_bar": metrics.sharpe,
-        "max_drawdown": metrics.max_drawdown,
-        "profit_factor": metrics.profit_factor,
-        "win_rate": metrics.win_rate,
-        "trades": metrics.closed_trades,
-        "exposure": metrics.exposure,
-        "time_in_market": metrics.time_in_market,
-        "turnover": metrics.turnover,
-        "min_equity": metrics.min_equity,
-        "bars": metrics.bars,
-        "refused_orders": dict(evidence.refused),
-    }
-
-
-def _plain(part: type[Part], source: CheckpointEvidence | MarketEvidence | object) -> dict[str, Any]:
-    """The fields of ``part`` from an object that bears the same names."""
-    values = {name: getattr(source, name) for name in part.model_fields}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    return [{**fields_of(MarketPart, market), "quality": fields_of(QualityPart, market.quality)} for market in ordered]

@@ -148,7 +148,7 @@ class ProofLimits:
 
 @dataclass(frozen=True)
 class IntegrityLimits:
-    """From where on a model is degenerate; all are shares of the bars.
+    """Limits beyond which a model is degenerate; all are shares of the bars.
 
     Attributes:
         max_same_action: one action in so many or more fails.
@@ -265,27 +265,27 @@ def _overlay(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 def _read(cls: type[T], table: object, source: str, path: str) -> T:
     """Build a dataclass from a table whose keys are exactly its fields; ``path`` ends with a dot unless empty."""
     assert is_dataclass(cls)
-    where = f"profile {source}"
+    location = f"profile {source}"
     if not isinstance(table, dict):
-        raise SettingsError(f"{where}, key {path.rstrip('.')}", f"is {table!r}, expected a table", _REMEDY)
+        raise SettingsError(f"{location}, key {path.rstrip('.')}", f"is {table!r}, expected a table", _REMEDY)
     names = [field.name for field in fields(cls)]
     for key in table:
         if key not in names:
             expected = f"is unknown, expected {', '.join(names)}"
-            raise SettingsError(f"{where}, key {path}{key}", expected, _REMEDY)
+            raise SettingsError(f"{location}, key {path}{key}", expected, _REMEDY)
     hints = get_type_hints(cls, include_extras=True)
     values: dict[str, Any] = {}
     for name in names:
         if name not in table:
-            raise SettingsError(f"{where}, key {path}{name}", "is missing", _REMEDY)
+            raise SettingsError(f"{location}, key {path}{name}", "is missing", _REMEDY)
         if is_dataclass(hints[name]):
             values[name] = _read(hints[name], table[name], source, f"{path}{name}.")
         else:
-            values[name] = _value(hints[name], table[name], f"{where}, key {path}{name}")
+            values[name] = _value(hints[name], table[name], f"{location}, key {path}{name}")
     return cls(**values)
 
 
-def _value(hint: Any, value: object, where: str) -> object:  # noqa: ANN401 - a type hint has no type of its own
+def _value(hint: Any, value: object, location: str) -> object:  # noqa: ANN401 - a type hint has no type of its own
     if hint is str:
         if isinstance(value, str) and _NAME.fullmatch(value):
             return value
@@ -300,16 +300,16 @@ def _value(hint: Any, value: object, where: str) -> object:  # noqa: ANN401 - a 
         if isinstance(value, numbers) and not isinstance(value, bool) and within.low <= value <= within.high:
             return kind(value)
         expected = f"a {'whole ' if kind is int else ''}number from {within.low:g} to {within.high:g}"
-    raise SettingsError(where, f"is {value!r}, expected {expected}", _REMEDY)
+    raise SettingsError(location, f"is {value!r}, expected {expected}", _REMEDY)
 
 
 def _check_order(profile: Profile, source: str) -> None:
     approved, review, folds, spread = profile.approved, profile.review, profile.walk_forward, profile.spread
     market = profile.market_data
     looser = "is stricter than in approved, expected the same or looser"
-    rng = spread.reading == "chance"
-    ordered = 0 < spread.high < spread.moderate < 1 if rng else 0 < spread.moderate <= spread.high
-    expected = "0 < high < moderate < 1" if rng else "0 < moderate <= high"
+    by_chance = spread.reading == "chance"
+    ordered = 0 < spread.high < spread.moderate < 1 if by_chance else 0 < spread.moderate <= spread.high
+    expected = "0 < high < moderate < 1" if by_chance else "0 < moderate <= high"
     contradictions = (
         ("review.fitness_score", review.fitness_score > approved.fitness_score, looser),
         ("review.profit_factor", review.profit_factor > approved.profit_factor, looser),

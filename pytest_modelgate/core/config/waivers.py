@@ -6,18 +6,19 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 
+from pytest_modelgate.core.config.cap_kind import CapKind
 from pytest_modelgate.errors import SettingsError
 from pytest_modelgate.text import plain
 
 LONGEST = timedelta(days=30)
-WAIVABLE = {
-    "gating": "training metrics in the REVIEW band",
-    "backtest": "the 30-day backtest",
-    "folds": "too few folds",
-    "return": "no money made over all folds together",
-    "lucky_fold": "one lucky period",
-    "champion": "worse than what is deployed",
-}
+WAIVABLE = (
+    CapKind.GATING,
+    CapKind.BACKTEST,
+    CapKind.FOLDS,
+    CapKind.RETURN,
+    CapKind.LUCKY_FOLD,
+    CapKind.CHAMPION,
+)
 _MOST_LETTERS = 300
 
 
@@ -43,12 +44,12 @@ class Waiver:
         return f"waived by {self.owner} until {self.expires.isoformat()}: {self.reason.rstrip('.')}"
 
 
-def parse_waivers(document: Mapping[str, object], where: str, today: date) -> tuple[Waiver, ...]:
+def parse_waivers(document: Mapping[str, object], location: str, today: date) -> tuple[Waiver, ...]:
     """Read a waivers file: a list ``[[waiver]]`` of tables with the fields of ``Waiver``.
 
     Args:
         document: what the TOML holds.
-        where: the file, for messages.
+        location: the file, for messages.
         today: UTC.
 
     Raises:
@@ -57,18 +58,18 @@ def parse_waivers(document: Mapping[str, object], where: str, today: date) -> tu
     """
     entries = document.get("waiver", [])
     if set(document) - {"waiver"} or not isinstance(entries, list):
-        raise SettingsError(where, "holds other than a list of [[waiver]]", "Write one [[waiver]] for each")
-    found: dict[tuple[str, str], Waiver] = {}
+        raise SettingsError(location, "holds other than a list of [[waiver]]", "Write one [[waiver]] for each")
+    waivers: dict[tuple[str, str], Waiver] = {}
     for number, entry in enumerate(entries, start=1):
-        waiver = _parse(entry, f"{where}, waiver {number}", today)
-        if (waiver.model, waiver.check) in found:
+        waiver = _parse(entry, f"{location}, waiver {number}", today)
+        if (waiver.model, waiver.check) in waivers:
             problem = f"is a second one for {waiver.check} of {waiver.model}"
-            raise SettingsError(f"{where}, waiver {number}", problem, "Keep one of the two")
-        found[waiver.model, waiver.check] = waiver
-    return tuple(waiver for _, waiver in sorted(found.items()))
+            raise SettingsError(f"{location}, waiver {number}", problem, "Keep one of the two")
+        waivers[waiver.model, waiver.check] = waiver
+    return tuple(waiver for _, waiver in sorted(waivers.items()))
 
 
-def check_models(waivers: Sequence[Waiver], models: Collection[str], where: str) -> None:
+def check_models(waivers: Sequence[Waiver], models: Collection[str], location: str) -> None:
     """Refuse waivers for models that the archive does not hold.
 
     Raises:
@@ -77,29 +78,29 @@ def check_models(waivers: Sequence[Waiver], models: Collection[str], where: str)
     for waiver in waivers:
         if waiver.model not in models:
             problem = f"waives {waiver.check} of {plain(waiver.model)}, which the archive does not hold"
-            raise SettingsError(where, problem, f"Take it out, or name one of {', '.join(sorted(models)[:5])}")
+            raise SettingsError(location, problem, f"Take it out, or name one of {', '.join(sorted(models)[:5])}")
 
 
-def _parse(entry: object, where: str, today: date) -> Waiver:
+def _parse(entry: object, location: str, today: date) -> Waiver:
     names = [field.name for field in fields(Waiver)]
     if not isinstance(entry, dict) or set(entry) != set(names):
-        raise SettingsError(where, f"does not have exactly the fields {', '.join(names)}", "Write each of them")
+        raise SettingsError(location, f"does not have exactly the fields {', '.join(names)}", "Write each of them")
     for name in names[:-1]:
         text = entry[name]
         if not (isinstance(text, str) and text.strip() and text.isprintable() and len(text) <= _MOST_LETTERS):
             problem = f"{name} is not a line of 1 to {_MOST_LETTERS} printable letters"
-            raise SettingsError(where, problem, f"Say in words what the {name} is")
+            raise SettingsError(location, problem, f"Say in words what the {name} is")
     expires = entry["expires"]
     if not isinstance(expires, date) or isinstance(expires, datetime):
-        raise SettingsError(where, "expires is not a day", "Write it without quotes, such as expires = 2025-01-31")
+        raise SettingsError(location, "expires is not a day", "Write it without quotes, such as expires = 2025-01-31")
     waiver = Waiver(entry["model"], entry["check"], entry["reason"].strip(), entry["owner"].strip(), expires)
     if waiver.check not in WAIVABLE:
         problem = f"{waiver.check[:40]!a} cannot be waived, only {', '.join(WAIVABLE)}"
-        raise SettingsError(where, problem, "No waiver lifts DROP, an integrity check or a proof: train again")
+        raise SettingsError(location, problem, "No waiver lifts DROP, an integrity check or a proof: train again")
     if expires < today:
         problem = f"expired on {expires.isoformat()}"
-        raise SettingsError(where, problem, "Take it out, or let its owner renew it")
+        raise SettingsError(location, problem, "Take it out, or let its owner renew it")
     if expires > today + LONGEST:
         problem = f"expires on {expires.isoformat()}, more than {LONGEST.days} days ahead"
-        raise SettingsError(where, problem, f"Choose a day up to {(today + LONGEST).isoformat()}")
+        raise SettingsError(location, problem, f"Choose a day up to {(today + LONGEST).isoformat()}")
     return waiver

@@ -11,7 +11,7 @@ from pytest_modelgate.core.config.profiles import Profile
 
 @dataclass(frozen=True)
 class Sanity:
-    """How a backtest was judged; ``findings`` are half sentences, what fails first, empty when it passes."""
+    """How a backtest was judged; ``findings`` are half sentences, what fails comes first, empty when it passes."""
 
     status: Literal["pass", "warn", "fail"]
     findings: tuple[str, ...]
@@ -52,7 +52,7 @@ def judge_backtest(metrics: Metrics, training_max_drawdown: float, profile: Prof
             not metrics.time_in_market <= limits.max_time_in_market
         ),
     }
-    findings = tuple(text for text, found in (failed | warned).items() if found)
+    findings = tuple(text for text, applies in (failed | warned).items() if applies)
     if any(failed.values()):
         return Sanity("fail", findings)
     return Sanity("warn" if findings else "pass", findings)

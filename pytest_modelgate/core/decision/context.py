@@ -58,10 +58,10 @@ class Context:
 
 
 def put_in_context(attribution: BarAttribution, days: float, confidence: float) -> Context:
-    """Compare.
+    """Compare a walk-forward with holding the market, with random timing and with itself in other markets.
 
     Args:
-        track: all folds pooled, in the order of time.
+        attribution: of all folds, in the order of time.
         days: calendar days they take.
         confidence: at which the Sharpe ratio counts as proven.
     """
@@ -81,7 +81,7 @@ def put_in_context(attribution: BarAttribution, days: float, confidence: float) 
 def bootstrap_interval(returns: Floats) -> tuple[float, float]:
     """90 % interval of the compounded return (circular block bootstrap, Politis & Romano 1992, percentile method).
 
-    The chance is seeded by the returns themselves.
+    The draws are seeded by the returns themselves.
     """
     totals = np.expm1(resampled_sums(np.log1p(np.maximum(returns, _RUIN)), returns))
     low, high = np.quantile(totals, [(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2])
@@ -102,9 +102,9 @@ def _by_trend(attribution: BarAttribution) -> list[Regime]:
     return [_regime("rising", attribution, before > 0.0), _regime("falling", attribution, before <= 0.0)]
 
 
-def _regime(name: str, attribution: BarAttribution, where: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Regime:
-    share = float(np.mean(where))
-    return Regime(name, share, _compound(attribution.returns[where]), _compound(attribution.market[where]))
+def _regime(name: str, attribution: BarAttribution, mask: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Regime:
+    share = float(np.mean(mask))
+    return Regime(name, share, _compound(attribution.returns[mask]), _compound(attribution.market[mask]))
 
 
 def _compound(returns: Floats) -> float:

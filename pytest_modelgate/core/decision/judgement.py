@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import pandas as pd
 
@@ -16,10 +17,11 @@ from pytest_modelgate.core.config.waivers import Waiver
 from pytest_modelgate.core.decision.backtest_sanity import Sanity, judge_backtest
 from pytest_modelgate.core.decision.context import Context, put_in_context
 from pytest_modelgate.core.decision.decision import Decision, decide
+from pytest_modelgate.core.decision.model_case import ModelCase
 from pytest_modelgate.core.decision.proofs import FoldAttribution, Proof, prove
 from pytest_modelgate.core.decision.robustness import Robustness, disturb
 from pytest_modelgate.core.evidence.records import ChampionEvidence, Evidence, IntegrityEvidence, WindowEvidence
-from pytest_modelgate.core.integrity.check import Check
+from pytest_modelgate.core.integrity.check import Check, NoiseDraw
 from pytest_modelgate.core.planning.plan import CHAMPION, INTEGRITY, ModelPlan
 from pytest_modelgate.core.statistics.paired_comparison import Comparison
 
@@ -56,9 +58,14 @@ class Judgement:
     comparison: Comparison | None = None
 
     @property
-    def word(self) -> str:
+    def outcome(self) -> DecisionLevel | None:
+        """The level that was decided; None when the model is INCOMPLETE."""
+        return self.decision.level if self.decision else None
+
+    @property
+    def label(self) -> str:
         """LIVE, PAPER, RETRAIN, DROP or INCOMPLETE."""
-        return self.decision.decision.name if self.decision else "INCOMPLETE"
+        return "INCOMPLETE" if self.outcome is None else self.outcome.name
 
     @property
     def measured(self) -> tuple[WindowEvidence, ...]:
@@ -66,14 +73,24 @@ class Judgement:
         return tuple(item for item in (self.backtest, *self.folds) if isinstance(item, WindowEvidence))
 
     @property
+    def measured_folds(self) -> tuple[WindowEvidence, ...]:
+        """The valid evidence of folds, oldest first."""
+        return tuple(fold for fold in self.folds if isinstance(fold, WindowEvidence))
+
+    @property
     def checks(self) -> tuple[Check, ...]:
         """What the integrity checks found; empty without valid evidence."""
         return self.integrity.checks if isinstance(self.integrity, IntegrityEvidence) else ()
 
     @property
+    def noise(self) -> tuple[NoiseDraw, ...]:
+        """What the folds show under noise; empty without valid evidence."""
+        return self.integrity.noise if isinstance(self.integrity, IntegrityEvidence) else ()
+
+    @property
     def folds_not_out_of_sample(self) -> tuple[WindowEvidence, ...]:
         """Folds that the model may have been trained on, as far as anybody declared."""
-        return tuple(fold for fold in self.folds if isinstance(fold, WindowEvidence) and fold.sample != "out-of-sample")
+        return tuple(fold for fold in self.measured_folds if fold.sample != "out-of-sample")
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -84,20 +101,20 @@ class Judgement:
     def warnings(self) -> tuple[str, ...]:
         """What the reader should know, though no limit asks for it."""
         gating = self.plan.gating
-        found = list(gating.warnings) if gating else []
+        warnings = list(gating.warnings) if gating else []
         for evidence in self.measured[:1]:
             if evidence.checkpoint.parity != "proven":
-                found.append(f"Parity with the trainer is unproven: {evidence.checkpoint.parity_detail}.")
-            found += [f"Market data: {warning}." for warning in evidence.market.quality.warnings]
-        found += [f"Integrity, {check.title}: {check.sentence}" for check in self.checks if check.status == "warn"]
+                warnings.append(f"Parity with the trainer is unproven: {evidence.checkpoint.parity_detail}.")
+            warnings += [f"Market data: {warning}." for warning in evidence.market.quality.warnings]
+        warnings += [f"Integrity, {check.title}: {check.sentence}" for check in self.checks if check.status == "warn"]
         if seen := self.folds_not_out_of_sample:
             labels = ", ".join(sorted({fold.sample for fold in seen}))
-            found.append(f"{len(seen)} of {len(self.folds)} folds are not out-of-sample ({labels}).")
-        return tuple(found)
+            warnings.append(f"{len(seen)} of {len(self.folds)} folds are not out-of-sample ({labels}).")
+        return tuple(warnings)
 
     def reaches(self, require: DecisionLevel) -> bool:
         """Whether the decision is at least ``require``; an INCOMPLETE model reaches nothing."""
-        return self.decision is not None and self.decision.decision >= require
+        return self.outcome is not None and self.outcome >= require
 
 
 def judge(
@@ -116,57 +133,77 @@ def judge(
         trials: distinct models that were judged on the same market window, this one included.
         waivers: for whatever models.
     """
-    waived = {waiver.check: waiver for waiver in waivers if waiver.model == plan.model.id}
-    found = {window.name: find(window.name) for window in plan.windows}
-    backtest, sanity = found.get(plan.backtest.name), None
-    folds = tuple(found.get(window.name) for window in plan.folds)
-    integrity = found.get(INTEGRITY)
-    if plan.gating is None:
-        missing = "the training summary has no entry for this checkpoint"
-        return Judgement(plan, backtest, sanity, folds, None, missing, integrity)
-    if isinstance(backtest, WindowEvidence):
+    evidence = {window.name: find(window.name) for window in plan.windows}
+    judgement = _undecided(plan, profile, evidence)
+    if plan.gating is None or judgement.incomplete:
+        return judgement
+    folds = judgement.measured_folds
+    attributions = [_attribution(fold) for fold in folds]
+    case = ModelCase(
+        classification=plan.gating.classification,
+        sanity=judgement.sanity,
+        folds=[FoldResult.of(fold.metrics) for fold in folds],
+        profile=profile,
+        rule=rule,
+        shortfalls=plan.gating.findings,
+        proofs=prove(attributions, profile, trials, judgement.noise) if folds else (),
+        checks=judgement.checks,
+        comparison=_comparison(evidence.get(CHAMPION)),
+        waivers={waiver.check: waiver for waiver in waivers if waiver.model == plan.model.id},
+    )
+    decided = replace(judgement, decision=decide(case), proofs=tuple(case.proofs), comparison=case.comparison)
+    return _with_context(decided, case, attributions) if folds else decided
+
+
+def _undecided(plan: ModelPlan, profile: Profile, evidence: Mapping[str, Evidence | None]) -> Judgement:
+    """What is known before anything is decided, and why nothing can be."""
+    backtest, sanity = evidence.get(plan.backtest.name), None
+    if isinstance(backtest, WindowEvidence) and plan.gating:
         sanity = judge_backtest(backtest.metrics, plan.gating.metrics["max_drawdown"], profile)
-    for name, evidence in found.items():
-        if not isinstance(evidence, _KINDS.get(name, WindowEvidence)):
-            missing = str(evidence) if evidence else f"{name} was not evaluated in this run"
-            return Judgement(plan, backtest, sanity, folds, None, missing, integrity)
-    judged = {
-        (item.checkpoint.sha256, item.market.sha256) for item in found.values() if isinstance(item, WindowEvidence)
-    }
-    if len(judged) > 1:
-        missing = "its windows were measured on different checkpoints or market data; run the gate again"
-        return Judgement(plan, backtest, sanity, folds, None, missing, integrity)
-    checks, noise = (integrity.checks, integrity.noise) if isinstance(integrity, IntegrityEvidence) else ((), ())
-    measured = [fold for fold in folds if isinstance(fold, WindowEvidence)]
-    results, attributions = [fold_result(fold) for fold in measured], [fold_attribution(fold) for fold in measured]
-    proofs = prove(attributions, profile, trials, noise) if measured else ()
-    gating, contest = plan.gating, found.get(CHAMPION)
-    comparison = contest.comparison if isinstance(contest, ChampionEvidence) else None
-
-    def decide_on(folds: Sequence[FoldResult], rule: DecisionRule) -> Decision:
-        found = gating.classification, sanity, folds, profile, rule
-        return decide(
-            *found, shortfalls=gating.findings, proofs=proofs, checks=checks, waivers=waived, comparison=comparison
-        )
-
-    robustness, context = None, None
-    if measured:
-        delayed = [fold.delayed for fold in measured]
-        robustness = disturb(attributions, results, delayed, noise, lambda others: decide_on(others, "table").decision)
-        days = (plan.folds[-1].end - plan.folds[0].start) / pd.Timedelta(days=1)
-        context = put_in_context(concatenate([fold.attribution for fold in attributions]), days, profile.proofs.min_psr)
-    decision = decide_on(results, rule)
-    return Judgement(plan, backtest, sanity, folds, decision, "", integrity, proofs, robustness, context, comparison)
+    folds = tuple(evidence.get(window.name) for window in plan.folds)
+    return Judgement(plan, backtest, sanity, folds, None, _incomplete(plan, evidence), evidence.get(INTEGRITY))
 
 
-def fold_result(evidence: WindowEvidence) -> FoldResult:
-    """What the decision needs to know of a fold."""
-    return FoldResult.of(evidence.metrics)
+def _incomplete(plan: ModelPlan, evidence: Mapping[str, Evidence | None]) -> str:
+    """Why no decision can be made; empty when one can."""
+    if plan.gating is None:
+        return "the training summary has no entry for this checkpoint"
+    for name, item in evidence.items():
+        if not isinstance(item, _KINDS.get(name, WindowEvidence)):
+            return str(item) if item else f"{name} was not evaluated in this run"
+    windows = [item for item in evidence.values() if isinstance(item, WindowEvidence)]
+    if len({(window.checkpoint.sha256, window.market.sha256) for window in windows}) > 1:
+        return "its windows were measured on different checkpoints or market data; run the gate again"
+    return ""
 
 
-def fold_attribution(evidence: WindowEvidence) -> FoldAttribution:
-    """What the proofs need to know of a fold."""
-    trades = evidence.metrics.closed_trades
+def _decide_on(case: ModelCase, folds: Sequence[FoldResult]) -> DecisionLevel:
+    """The decision for other results of the folds, by the table and the caps that always apply."""
+    return decide(replace(case, folds=folds, rule="table")).level
+
+
+def _comparison(evidence: Evidence | None) -> Comparison | None:
+    return evidence.comparison if isinstance(evidence, ChampionEvidence) else None
+
+
+def _with_context(decided: Judgement, case: ModelCase, attributions: Sequence[FoldAttribution]) -> Judgement:
+    """Add what is shown beside a decision, and never changes it."""
+    delayed = [fold.delayed for fold in decided.measured_folds]
+    windows = decided.plan.folds
+    days = (windows[-1].end - windows[0].start) / pd.Timedelta(days=1)
+    pooled = concatenate([fold.attribution for fold in attributions])
+    return replace(
+        decided,
+        robustness=disturb(attributions, case.folds, delayed, decided.noise, partial(_decide_on, case)),
+        context=put_in_context(pooled, days, case.profile.proofs.min_psr),
+    )
+
+
+def _attribution(evidence: WindowEvidence) -> FoldAttribution:
     return FoldAttribution(
-        evidence.start, evidence.sample, trades, evidence.delayed.total_return, evidence.bars.attribution()
+        evidence.start,
+        evidence.sample,
+        evidence.metrics.closed_trades,
+        evidence.delayed.total_return,
+        evidence.bars.attribution(),
     )

@@ -37,7 +37,7 @@ class FoldAttribution:
         sample: in-sample, gap, out-of-sample or unknown.
         closed_trades: round trips.
         delayed_return: total return had every order come one bar later, a fraction.
-        track: bar by bar.
+        attribution: bar by bar.
     """
 
     start: str
@@ -53,7 +53,7 @@ class Proof:
 
     Attributes:
         name: one of ``PROOFS``, or ``delay`` or ``noise`` where the profile asks for them.
-        shown: whether the figure meets the limit; an undefined figure never does.
+        passed: whether the figure meets the limit; an undefined figure never does.
         figure: what was measured; NaN when undefined.
         limit: what LIVE asks for.
         at_most: whether the figure must not exceed the limit; otherwise it must reach it.
@@ -62,7 +62,7 @@ class Proof:
     """
 
     name: str
-    shown: bool
+    passed: bool
     figure: float
     limit: float
     at_most: bool
@@ -89,7 +89,7 @@ def prove(
     limits = profile.proofs
     ordered = sorted(folds, key=lambda fold: fold.start)
     attribution = concatenate([fold.attribution for fold in ordered])
-    found = [
+    proofs = [
         _out_of_sample(ordered),
         _timing(attribution, limits, trials),
         _sharpe(ordered, attribution, limits, trials),
@@ -97,10 +97,10 @@ def prove(
         _trades(ordered, limits),
     ]
     if limits.delay_bars:
-        found.append(_delay(ordered))
+        proofs.append(_delay(ordered))
     if limits.noise:
-        found.append(_noise(noise))
-    return tuple(found)
+        proofs.append(_noise(noise))
+    return tuple(proofs)
 
 
 def compound(returns: Sequence[float]) -> float:
@@ -124,8 +124,8 @@ def _out_of_sample(folds: Sequence[FoldAttribution]) -> Proof:
 
 def _timing(attribution: BarAttribution, limits: ProofLimits, trials: int) -> Proof:
     timing, limit = shift_test(attribution), limits.max_p / trials
-    shown = timing.p_value <= limit and timing.rank <= limits.max_p
-    found = (
+    passed = timing.p_value <= limit and timing.rank <= limits.max_p
+    standing = (
         f"{timing.rank:.2%} of the {timing.shifts} ways to shift its positions in time earn at least as much, and luck "
         f"alone gets that far ahead of them with a probability of {timing.p_value:.2%}"
     )
@@ -137,12 +137,12 @@ def _timing(attribution: BarAttribution, limits: ProofLimits, trials: int) -> Pr
             f"Whether the model beats its own exposure cannot be shown: {asked}, and {timing.shifts} bars cannot show "
             f"less than {1.0 / timing.shifts:.2%}. Judge it on a longer walk-forward, or on a window fewer models saw."
         )
-    elif shown:
-        sentence = f"The model earns by its timing, not by being in the market: {found}; {asked}."
+    elif passed:
+        sentence = f"The model earns by its timing, not by being in the market: {standing}; {asked}."
     else:
-        sentence = f"Being in the market as often at other times would have done as well: {found}; {asked}."
+        sentence = f"Being in the market as often at other times would have done as well: {standing}; {asked}."
     details = {"rank": timing.rank, "percentile": timing.percentile, "shifts": timing.shifts, "trials": trials}
-    return Proof("timing", shown, timing.p_value, limit, at_most=True, sentence=sentence, details=details)
+    return Proof("timing", passed, timing.p_value, limit, at_most=True, sentence=sentence, details=details)
 
 
 def _sharpe(folds: Sequence[FoldAttribution], attribution: BarAttribution, limits: ProofLimits, trials: int) -> Proof:
@@ -172,46 +172,47 @@ def _sharpe(folds: Sequence[FoldAttribution], attribution: BarAttribution, limit
         "min_without_best": limits.min_psr_without_best,
         "trials": trials,
     }
-    shown = probability >= limits.min_psr and lasting and steady
-    return Proof("sharpe", shown, probability, limits.min_psr, at_most=False, sentence=sentence, details=details)
+    passed = probability >= limits.min_psr and lasting and steady
+    return Proof("sharpe", passed, probability, limits.min_psr, at_most=False, sentence=sentence, details=details)
 
 
 def _costs(folds: Sequence[FoldAttribution], limits: ProofLimits) -> Proof:
     multiple = limits.cost_multiple
     rest = compound([fold.attribution.total_return(multiple, multiple) for fold in folds])
-    shown = rest > 0.0
-    verb = "still earns" if shown else "no longer earns"
-    found = f"With fees and slippage {multiple:g} times as high the model {verb}: {rest:+.2%}"
-    sentence = f"{found}; more than 0 is asked for."
-    return Proof("costs", shown, rest, 0.0, at_most=False, sentence=sentence, details={"multiple": multiple})
+    passed = rest > 0.0
+    verb = "still earns" if passed else "no longer earns"
+    sentence = (
+        f"With fees and slippage {multiple:g} times as high the model {verb}: {rest:+.2%}; more than 0 is asked for."
+    )
+    return Proof("costs", passed, rest, 0.0, at_most=False, sentence=sentence, details={"multiple": multiple})
 
 
 def _trades(folds: Sequence[FoldAttribution], limits: ProofLimits) -> Proof:
     counts = [fold.closed_trades for fold in folds]
     total, least = sum(counts), min(counts)
-    shown = total >= limits.min_trades and least >= limits.min_fold_trades
+    passed = total >= limits.min_trades and least >= limits.min_fold_trades
     sentence = (
         f"{total} closed trades, at least {least} in every fold; LIVE needs {limits.min_trades}, "
         f"and {limits.min_fold_trades} in every fold."
     )
-    return Proof("trades", shown, total, limits.min_trades, at_most=False, sentence=sentence, details={"least": least})
+    return Proof("trades", passed, total, limits.min_trades, at_most=False, sentence=sentence, details={"least": least})
 
 
 def _delay(folds: Sequence[FoldAttribution]) -> Proof:
     rest = compound([fold.delayed_return for fold in folds])
-    shown = rest > 0.0
-    verb = "still earns" if shown else "no longer earns"
+    passed = rest > 0.0
+    verb = "still earns" if passed else "no longer earns"
     sentence = f"With every order one bar later the model {verb}: {rest:+.2%}; more than 0 is asked for."
-    return Proof("delay", shown, rest, 0.0, at_most=False, sentence=sentence)
+    return Proof("delay", passed, rest, 0.0, at_most=False, sentence=sentence)
 
 
 def _noise(draws: Sequence[NoiseDraw]) -> Proof:
     rests = [compound([fold.total_return for fold in draw.folds]) for draw in draws]
     worst = min(rests, default=math.nan)
-    shown = worst > 0.0
-    verb = "still earns" if shown else "no longer earns"
+    passed = worst > 0.0
+    verb = "still earns" if passed else "no longer earns"
     sentence = (
         f"Under the worst of {len(rests)} draws of a little noise on prices and weights the model {verb}: "
         f"{worst:+.2%}; more than 0 is asked for."
     )
-    return Proof("noise", shown, worst, 0.0, at_most=False, sentence=sentence)
+    return Proof("noise", passed, worst, 0.0, at_most=False, sentence=sentence)

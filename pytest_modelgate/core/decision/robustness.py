@@ -81,17 +81,17 @@ def disturb(
     surface = tuple(
         CostPoint(fees, slippage, _return(folds, fees, slippage)) for fees in MULTIPLES for slippage in MULTIPLES
     )
-    found = []
+    disturbances = []
     for multiple in (2.0, 3.0):
         costly = [_costly(fold, result, multiple) for fold, result in zip(folds, results, strict=True)]
-        found.append(_disturbance(f"costs x{multiple:g}", costly, math.nan, decide))
-    found.append(_disturbance("one bar later", delayed, math.nan, decide))
+        disturbances.append(_disturbance(f"costs x{multiple:g}", costly, math.nan, decide))
+    disturbances.append(_disturbance("one bar later", delayed, math.nan, decide))
     counts = {"prices": 0, "weights": 0}
     for draw in noise:
         counts[draw.kind] += 1
         name = f"noise on {draw.kind} {counts[draw.kind]}"
-        found.append(_disturbance(name, draw.folds, draw.actions_changed, decide))
-    return Robustness(decide(results), surface, _break_even(folds), tuple(found))
+        disturbances.append(_disturbance(name, draw.folds, draw.actions_changed, decide))
+    return Robustness(decide(results), surface, _break_even(folds), tuple(disturbances))
 
 
 def _disturbance(name: str, results: Sequence[FoldResult], changed: float, decide: Decide) -> Disturbance:

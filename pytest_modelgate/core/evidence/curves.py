@@ -50,8 +50,8 @@ class Growth:
             return self
         kept = {0, count - 1}
         for part in np.array_split(np.arange(count), most // 4):
-            found = self.model[part]
-            kept |= {int(part[-1]), int(part[found.argmin()]), int(part[found.argmax()])}
+            levels = self.model[part]
+            kept |= {int(part[-1]), int(part[levels.argmin()]), int(part[levels.argmax()])}
             kept.add(int(part[self.drawdown[part].argmax()]))
         rows = sorted(kept)
         arrays = {name: getattr(self, name)[rows] for name in ("times", "model", "market", "drawdown")}

@@ -42,20 +42,20 @@ def check_activity(
         "fills": float(sum(len(trajectory.fills) for trajectory in trajectories)),
     }
     position = f"long in {long:.1%}, short in {short:.1%}"
-    found = f"signals at {signals:.1%} of the bars, {entropy:.2f} bits of choice, {position}"
+    habits = f"signals at {signals:.1%} of the bars, {entropy:.2f} bits of choice, {position}"
     if shares[usual] >= limits.max_same_action:
         sentence = f"It is always {ACTIONS[n_actions][usual]} ({shares[usual]:.1%} of the bars): that is no model."
         return Check("activity", "fail", sentence, figures)
     if figures["fills"] == 0.0:
-        return Check("activity", "fail", f"It never trades: every order is refused ({found}).", figures)
+        return Check("activity", "fail", f"It never trades: every order is refused ({habits}).", figures)
     for words, share in (("long", long), ("short", short)):
         if share >= limits.max_same_position:
             sentence = f"It is always {words} ({share:.1%} of the bars): that is an index fund, not a model."
             return Check("activity", "fail", sentence, figures)
     if signals < limits.min_signal_rate:
-        sentence = f"It hardly decides: {found}; healthy models signal at 30 to 60 % of the bars."
+        sentence = f"It hardly decides: {habits}; healthy models signal at 30 to 60 % of the bars."
         return Check("activity", "warn", sentence, figures)
-    return Check("activity", "pass", f"It decides: {found}.", figures)
+    return Check("activity", "pass", f"It decides: {habits}.", figures)
 
 
 def check_accounting(trajectories: Sequence[Trajectory]) -> Check:
@@ -106,8 +106,8 @@ def _round_trips(fills: Sequence[Fill]) -> list[tuple[int, int, float]]:
 def _trade_gaps(trajectory: Trajectory) -> Floats:
     """How far the P&L of every trade is from the cash of its fills, USD; inf where the fills make other trades."""
     trips = _round_trips(trajectory.fills)
-    found = [(trade.entry_row, trade.exit_row) for trade in trajectory.trades]
-    if [trip[:2] for trip in trips] != found:
+    booked = [(trade.entry_row, trade.exit_row) for trade in trajectory.trades]
+    if [trip[:2] for trip in trips] != booked:
         return np.array([math.inf])
     return np.array([abs(flow - trade.pnl) for (_, _, flow), trade in zip(trips, trajectory.trades, strict=True)])
 
@@ -124,7 +124,7 @@ def check_feasibility(trajectories: Sequence[Trajectory], asset_class: AssetClas
         "fractional_shorts": float(sum(_fractional_shorts(trajectory) for trajectory in trajectories) if stocks else 0),
         "day_trade_violations": float(sum(_day_trade_violations(item) for item in trajectories) if stocks else 0),
     }
-    told = {
+    sentences = {
         "shorts_refused": "{:.0f} orders to sell crypto it did not hold, which Alpaca does not allow",
         "orders_below_minimum": f"{{:.0f}} orders below the minimum of {rules.min_order_usd:g} USD",
         "fractional_shorts": "{:.0f} short sales of fractions of a share, which Alpaca allows for whole shares only",
@@ -133,9 +133,9 @@ def check_feasibility(trajectories: Sequence[Trajectory], asset_class: AssetClas
             "trader out"
         ),
     }
-    found = [told[name].format(count) for name, count in figures.items() if count]
-    if found:
-        return Check("feasibility", "warn", f"Alpaca would not execute all of it: {'; '.join(found)}.", figures)
+    findings = [sentences[name].format(count) for name, count in figures.items() if count]
+    if findings:
+        return Check("feasibility", "warn", f"Alpaca would not execute all of it: {'; '.join(findings)}.", figures)
     return Check("feasibility", "pass", "Alpaca would execute every order.", figures)
 
 

@@ -30,7 +30,7 @@ def check_causality(bars: Bars, feature_set: FeatureSet, policy: Policy, rows: s
 
     Args:
         bars: the series; rows before ``rows`` are history.
-        rows: where the model is judged.
+        rows: those on which the model is judged.
     """
     rng = np.random.default_rng(int(hashlib.sha256(f"{bars.sha256} {feature_set.name}".encode()).hexdigest(), 16))
     needed = feature_set.warmup + policy.lookback
@@ -43,8 +43,8 @@ def check_causality(bars: Bars, feature_set: FeatureSet, policy: Policy, rows: s
     comparison = _Comparison(policy, base, feature_set.warmup)
     for number, now in enumerate(moments):
         for changed, how in _futures(excerpt, now, rng, absurd=bool(number % 2)):
-            found = _features(feature_set, changed)
-            if peeking := _first_difference(base, found, feature_set.warmup, now):
+            features = _features(feature_set, changed)
+            if peeking := _first_difference(base, features, feature_set.warmup, now):
                 row, column = peeking
                 name, stamp, bar = feature_set.columns[column], excerpt.index[row], excerpt.index[now]
                 sentence = (
@@ -52,7 +52,7 @@ def check_causality(bars: Bars, feature_set: FeatureSet, policy: Policy, rows: s
                     "Compute it from bars up to its own only."
                 )
                 return Check("causality", "fail", sentence, {"moments": len(moments)})
-            comparison.add(found, now)
+            comparison.add(features, now)
     moved = comparison.first_moved()
     if moved is not None:
         sentence = f"The policy knows the future: actions up to {excerpt.index[moved]} change with later bars."
@@ -69,7 +69,7 @@ def _features(feature_set: FeatureSet, frame: pd.DataFrame) -> Floats:
 class _Comparison:
     """Actions up to some bars, in one future and another; features that are not finite in a made-up one are 0.
 
-    Of a policy that nobody knows all actions are compared. A perceptron sees its window alone, so there the last few
+    Of a policy that nobody knows all actions are compared. An MLP sees its window alone, so there the last few
     before the change tell whether its evaluation, which takes many bars at once, keeps the future out of them.
     """
 
@@ -77,14 +77,14 @@ class _Comparison:
         self._policy, self._base, self._warmup = policy, base, warmup
         self._pieces: list[tuple[int, int, Floats, Floats]] = []
 
-    def add(self, found: Floats, now: int) -> None:
+    def add(self, features: Floats, now: int) -> None:
         """Compare with other features, which are the same up to a bar."""
         first, last = self._warmup, len(self._base)
         if isinstance(self._policy, MlpPolicy):
             first = max(first, now - self._policy.lookback + 1 - _RECENT)
             last = now + 1 + _RECENT
         count = now + 2 - first - self._policy.lookback
-        self._pieces.append((now, count, self._base[first:last], found[first:last]))
+        self._pieces.append((now, count, self._base[first:last], features[first:last]))
 
     def first_moved(self) -> int | None:
         """The earliest added bar up to which an action is another one; None when none is."""
@@ -114,9 +114,9 @@ def _futures(
     yield other, "another market"
 
 
-def _first_difference(base: Floats, found: Floats, warmup: int, now: int) -> tuple[int, int] | None:
+def _first_difference(base: Floats, features: Floats, warmup: int, now: int) -> tuple[int, int] | None:
     """Row and column of the earliest value up to now that is not the same to the last bit."""
-    before, after = base[warmup : now + 1], found[warmup : now + 1]
+    before, after = base[warmup : now + 1], features[warmup : now + 1]
     differs = ~((before == after) | (np.isnan(before) & np.isnan(after)))
     if not differs.any():
         return None

@@ -28,32 +28,50 @@ def edge(attribution: BarAttribution) -> float:
 def check_weights(replayer: FoldReplayer, actions: Actions, own: BarAttribution, sha256: str) -> Check:
     """Compare the model with itself without what it learned.
 
-    What it saw is dealt out in another order, and its weights are shuffled within each layer, up to five times each:
-    an edge that all draws keep does not come from the model, and the first that loses it tells enough. Without an edge
-    there is nothing to lose, and neither is tried. The positions of a constant action are no decision.
+    Its observations are permuted, and its weights are shuffled within each layer, up to five times each: an edge that
+    all draws keep does not come from the model, and the first that loses it tells enough. Without an edge there is
+    nothing to lose, and neither is tried. The positions of a constant action are no decision.
 
     Args:
         actions: of the model at every bar of the folds.
-        own: its track over all folds.
+        own: its attribution over all folds.
         sha256: of the checkpoint; seeds the shuffles.
     """
+    figures = {"edge": edge(own)}
+    if sentence := _constant_position(replayer, len(actions), own, figures):
+        return Check("weights", "fail", sentence, figures)
+    if figures["edge"] < _CLEAR:
+        sentence = (
+            f"There is no clear edge to lose: the model is {figures['edge']:.2f} standard deviations ahead of its own "
+            f"positions at other times, {_CLEAR} would be clear."
+        )
+        return Check("weights", "warn", sentence, figures)
+    if sentence := _kept_edge(replayer, actions, sha256, figures):
+        return Check("weights", "fail", sentence, figures)
+    blind = figures.get("shuffled_weights")
+    sentence = (
+        f"The edge of {figures['edge']:.2f} standard deviations is gone without the weights "
+        f"({'not tried: the policy shows none' if blind is None else f'{blind:.2f}'}) and without the order of the "
+        f"observations ({figures['permuted_observations']:.2f})."
+    )
+    return Check("weights", "pass", sentence, figures)
+
+
+def _constant_position(replayer: FoldReplayer, bars: int, own: BarAttribution, figures: dict[str, float]) -> str:
+    """Which constant policy the model amounts to, as a sentence, empty if none; shares of bars go to ``figures``."""
     policy, rules = replayer.candidate.policy, replayer.candidate.rules
-    rng = seeded(sha256, "weights")
-    clear = edge(own)
-    figures = {"edge": clear}
     for words, action in constant_policies(policy.n_actions, rules.can_short):
-        constant = replayer.attribution(replayer.trade(np.full(len(actions), action)))
+        constant = replayer.attribution(replayer.trade(np.full(bars, action)))
         same = float(np.mean(np.abs(constant.intraday_weight - own.intraday_weight) <= _SAME_POSITION))
         figures[words.replace(" ", "_")] = same
         if same >= _SAME_SHARE:
-            sentence = f"The model is one that would {words}: {same:.1%} of the bars see the same position."
-            return Check("weights", "fail", sentence, figures)
-    if clear < _CLEAR:
-        sentence = (
-            f"There is no clear edge to lose: the model is {clear:.2f} standard deviations ahead of its own positions "
-            f"at other times, {_CLEAR} would be clear."
-        )
-        return Check("weights", "warn", sentence, figures)
+            return f"The model is one that would {words}: {same:.1%} of the bars see the same position."
+    return ""
+
+
+def _kept_edge(replayer: FoldReplayer, actions: Actions, sha256: str, figures: dict[str, float]) -> str:
+    """What the edge survives in all draws, as a sentence, empty if nothing; the least edges go to ``figures``."""
+    policy, rng = replayer.candidate.policy, seeded(sha256, "weights")
     trials: list[tuple[str, str, Callable[[], Actions]]] = [
         ("permuted_observations", "shown its observations in another order", lambda: rng.permutation(actions))
     ]
@@ -64,18 +82,11 @@ def check_weights(replayer: FoldReplayer, actions: Actions, own: BarAttribution,
     for name, words, draw in trials:
         least = figures[name] = _least(edge(replayer.attribution(replayer.trade(draw()))) for _ in range(_DRAWS))
         if least >= _CLEAR:
-            sentence = (
+            return (
                 f"The edge does not come from what was learned: {words} the model keeps it in {_DRAWS} of {_DRAWS} "
-                f"draws (by {least:.2f} standard deviations or more, its own is {clear:.2f})."
+                f"draws (by {least:.2f} standard deviations or more, its own is {figures['edge']:.2f})."
             )
-            return Check("weights", "fail", sentence, figures)
-    blind = figures.get("shuffled_weights")
-    sentence = (
-        f"The edge of {clear:.2f} standard deviations is gone without the weights "
-        f"({'not tried: the policy shows none' if blind is None else f'{blind:.2f}'}) and without the order of the "
-        f"observations ({figures['permuted_observations']:.2f})."
-    )
-    return Check("weights", "pass", sentence, figures)
+    return ""
 
 
 def _least(edges: Iterable[float]) -> float:

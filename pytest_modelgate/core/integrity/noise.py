@@ -30,12 +30,12 @@ def draw_noise(
     """
     policy, rng = replayer.candidate.policy, seeded(sha256, "noise")
     seen = [*_noisy_features(replayer, feature_set, limits.price_noise, rng)]
-    found = [_draw("prices", replayer, actions, changed) for changed in replayer.actions_on(seen)]
+    draws = [_draw("prices", replayer, actions, changed) for changed in replayer.actions_on(seen)]
     if isinstance(policy, MlpPolicy):
         for _ in range(_DRAWS):
             relative = noisy(policy, rng, limits.weight_noise)
-            found.append(_draw("weights", replayer, actions, replayer.actions(relative)))
-    return tuple(found)
+            draws.append(_draw("weights", replayer, actions, replayer.actions(relative)))
+    return tuple(draws)
 
 
 def _noisy_features(

@@ -1,4 +1,4 @@
-"""Resampling of what follows one another in time."""
+"""Resampling of time series."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def resampled_sums(values: Floats, seed: Floats) -> Floats:
 
     Args:
         values: (bars,).
-        seed: (bars,) figures whose bytes seed the chance, so that the same content gives the same sums anywhere.
+        seed: (bars,) figures whose bytes seed the draws, so that the same content gives the same sums anywhere.
 
     Returns:
         (draws,).
@@ -35,5 +35,5 @@ def resampled_sums(values: Floats, seed: Floats) -> Floats:
     starts = rng.integers(0, bars, (_DRAWS, count))
     lengths = np.full(count, length)
     lengths[-1] = bars - length * (count - 1)
-    found: Floats = (summed[starts + lengths] - summed[starts]).sum(axis=1)
-    return found
+    sums: Floats = (summed[starts + lengths] - summed[starts]).sum(axis=1)
+    return sums

@@ -48,12 +48,12 @@ class Spread:
             return (
                 f"the standard deviation of their annualised Sharpe ratios is {self.annualised_std:.2f} ({self.column})"
             )
-        words = {
+        extent = {
             "low": "no more than chance explains",
             "moderate": "more than chance usually explains",
             "high": "far more than chance explains",
         }[self.column]
-        return f"their Sharpe ratios differ {words} ({self.noise_units:.2f} noise units, p = {self.p_value:.2g})"
+        return f"their Sharpe ratios differ {extent} ({self.noise_units:.2f} noise units, p = {self.p_value:.2g})"
 
 
 def measure_spread(folds: Sequence[FoldResult], profile: Profile) -> Spread:

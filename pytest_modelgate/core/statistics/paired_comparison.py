@@ -53,7 +53,7 @@ class Comparison:
 def compare(champion: Sequence[BarAttribution], challenger: Sequence[BarAttribution], sha256: str) -> Comparison:
     """Compare two models by the paired difference of their returns, resampled in blocks.
 
-    Pairing bar by bar takes out what the market did to both. The chance is seeded by the differences themselves.
+    Pairing bar by bar takes out what the market did to both. The draws are seeded by the differences themselves.
 
     Args:
         champion, challenger: fold by fold, on identical bars.

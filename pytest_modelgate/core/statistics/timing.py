@@ -11,6 +11,7 @@ import numpy as np
 from pytest_modelgate.core.backtest.attribution import BarAttribution
 
 _NORMAL = NormalDist()
+_TIE = 1e-9  # of the largest gain possible: what the transform rounds must not tell two equal shifts apart
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,12 @@ def shift_test(attribution: BarAttribution) -> Timing:
     count against the model.
 
     Args:
-        track: all windows pooled, n >= 1 bars.
+        attribution: of all windows, n >= 1 bars.
     """
     bars = len(attribution)
     spectrum = sum(
-        np.conj(np.fft.rfft(held)) * np.fft.rfft(market)
-        for held, market in (
+        np.conj(np.fft.rfft(weight)) * np.fft.rfft(market)
+        for weight, market in (
             (attribution.overnight_weight, attribution.overnight_return),
             (attribution.intraday_weight, attribution.intraday_return),
         )
@@ -66,8 +67,5 @@ def shift_test(attribution: BarAttribution) -> Timing:
     less = int(np.count_nonzero(gains[1:] < own - tie))
     percentile = 100.0 * less / (bars - 1) if bars > 1 else math.nan
     mean, deviation = float(np.mean(gains)), float(np.std(gains))
-    rng = _NORMAL.cdf((mean - own) / deviation) if deviation > tie else 1.0
-    return Timing(max(rng, 1.0 / bars), 1.0 - less / bars, percentile, own, mean, deviation, bars)
-
-
-_TIE = 1e-9  # of the largest gain possible: what the transform rounds must not tell two equal shifts apart
+    tail = _NORMAL.cdf((mean - own) / deviation) if deviation > tie else 1.0
+    return Timing(max(tail, 1.0 / bars), 1.0 - less / bars, percentile, own, mean, deviation, bars)

@@ -63,7 +63,7 @@ class Gating:
         bands: per metric.
         metrics: the last validation value per metric; may be NaN or infinite, its band is DROP then.
         flags: in the order of ``Flag``.
-        findings: one sentence per metric that is not APPROVED, the worst first.
+        findings: one sentence per metric that is not APPROVED, the most severe first.
         recommended_checkpoint: None unless fitness declined.
         warnings: what the reader should know, but no limit asks for.
     """
@@ -110,27 +110,30 @@ def judge_training(history: Mapping[str, tuple[float, ...]], profile: Profile, d
         metric: Classification.DROP if metric in broken else _band(metric, metrics[metric], profile)
         for metric in METRICS
     }
-    worst_first = tuple(reversed(Classification))
-    findings = tuple(
-        broken.get(metric) or _shortfall(metric, metrics[metric], profile, band)
-        for band in worst_first
-        for metric in METRICS
-        if bands[metric] is band is not Classification.APPROVED
-    )
     flags = (
         *(() if "fitness_score" in broken else _fitness_flags(history["fitness_score"], profile.flags)),
         *(_BEYOND_REVIEW[metric] for metric in METRICS if not _meets(metric, metrics[metric], profile.review)),
     )
+    declined = Flag.FITNESS_DECLINE in flags
     return Gating(
-        classification=min(bands.values(), key=worst_first.index),
+        classification=max(bands.values(), key=list(Classification).index),
         bands=bands,
         metrics=metrics,
         flags=flags,
-        findings=findings,
-        recommended_checkpoint=_recommend(history["fitness_score"], declared)
-        if Flag.FITNESS_DECLINE in flags
-        else None,
+        findings=_findings(bands, metrics, broken, profile),
+        recommended_checkpoint=_recommend(history["fitness_score"], declared) if declined else None,
         warnings=(*broken.values(), *_undeclared(declared, profile)),
+    )
+
+
+def _findings(
+    bands: Mapping[str, Classification], metrics: Mapping[str, float], broken: Mapping[str, str], profile: Profile
+) -> tuple[str, ...]:
+    return tuple(
+        broken.get(metric) or _shortfall(metric, metrics[metric], profile, band)
+        for band in (Classification.DROP, Classification.REVIEW)
+        for metric in METRICS
+        if bands[metric] is band
     )
 
 

@@ -20,23 +20,27 @@ def facts(fixtures: Mapping[str, Any]) -> list[tuple[str, str]]:
     from pytest_modelgate.core.evidence.records import CheckpointEvidence, WindowEvidence
     from pytest_modelgate.core.training.gating import Gating
 
-    found: list[tuple[str, str]] = []
+    properties: list[tuple[str, str]] = []
     metric = str(fixtures.get("metric"))
     for value in fixtures.values():
         if isinstance(value, Gating) and metric in value.metrics:
-            found += [("metric", metric), ("value", _figure(value.metrics[metric])), ("band", f"{value.bands[metric]}")]
+            properties += [
+                ("metric", metric),
+                ("value", _figure(value.metrics[metric])),
+                ("band", f"{value.bands[metric]}"),
+            ]
         elif isinstance(value, Gating):
-            found += [("classification", f"{value.classification}"), ("flags", ", ".join(map(str, value.flags)))]
+            properties += [("classification", f"{value.classification}"), ("flags", ", ".join(map(str, value.flags)))]
         elif isinstance(value, WindowEvidence):
-            found += _window(value)
+            properties += _window(value)
         elif isinstance(value, Sanity):
-            found += [("status", value.status)]
+            properties += [("status", value.status)]
         elif isinstance(value, CheckpointEvidence):
-            found += [("checkpoint_sha256", value.sha256), ("parity", value.parity)]
+            properties += [("checkpoint_sha256", value.sha256), ("parity", value.parity)]
         elif isinstance(value, Judgement):
             table = value.decision.table if value.decision else None
-            found += [("table_decision", table.name if table is not None else ""), ("reason", value.reasons[0])]
-    return found
+            properties += [("table_decision", table.name if table is not None else ""), ("reason", value.reasons[0])]
+    return properties
 
 
 def _window(evidence: WindowEvidence) -> list[tuple[str, str]]:

@@ -14,9 +14,9 @@ from pytest_modelgate.plugin.output.text import (
     command_line,
     folds_text,
     held_back_by,
+    most_severe_first,
     spread_text,
     tally,
-    worst_first,
 )
 from pytest_modelgate.text import terminal_safe
 
@@ -38,7 +38,7 @@ def write_summary(config: pytest.Config, run: GateRun, environment: Mapping[str,
 
 def summary(config: pytest.Config, run: GateRun) -> str:
     """The verdict as Markdown."""
-    verdict, judgements = run.verdict, worst_first(run.judgements)
+    verdict, judgements = run.verdict, most_severe_first(run.judgements)
     count = len(judgements)
     lines = [f"# Model gate: {code(run.archive_name)}", ""]
     state = f"Promotable (at least {run.settings.require.name}): {', '.join(verdict.promotable) or 'none'}."
@@ -54,7 +54,7 @@ def summary(config: pytest.Config, run: GateRun) -> str:
         lines += [f"> **Waived:** {markdown(f'{waiver.check} of {waiver.model}, {waiver}')}", ""]
     lines += [*table(_COLUMNS, [_row(judgement) for judgement in judgements]), ""]
     for judgement in judgements:
-        lines += [f"### {judgement.plan.model.id}: {judgement.word}", ""]
+        lines += [f"### {judgement.plan.model.id}: {judgement.label}", ""]
         lines += [f"{place}. {markdown(reason)}" for place, reason in enumerate(judgement.reasons, start=1)]
         lines += [f"- {markdown(warning)}" for warning in judgement.warnings]
         lines += [""]
@@ -74,12 +74,12 @@ def annotate(run: GateRun, environment: Mapping[str, str]) -> list[str]:
     if environment.get("GITHUB_ACTIONS") != "true" or run.settings.shard:
         return []
     require = run.settings.require
-    judgements = worst_first(run.judgements)
+    judgements = most_severe_first(run.judgements)
     blocked = [item for item in judgements if not item.reaches(require)]
     doubtful = [item for item in judgements if item.reaches(require) and item.warnings]
-    errors = [(f"Model gate: {item.plan.model.id} {item.word}", item.reasons[0]) for item in blocked]
+    errors = [(f"Model gate: {item.plan.model.id} {item.label}", item.reasons[0]) for item in blocked]
     warnings = [
-        (f"Model gate: {item.plan.model.id} {item.word}", f"{item.reasons[0]} {' '.join(item.warnings)}")
+        (f"Model gate: {item.plan.model.id} {item.label}", f"{item.reasons[0]} {' '.join(item.warnings)}")
         for item in doubtful
     ]
     return [
@@ -88,22 +88,22 @@ def annotate(run: GateRun, environment: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _limited(found: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    if len(found) <= _MOST:
-        yield from found
+def _limited(notes: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    if len(notes) <= _MOST:
+        yield from notes
         return
-    yield from found[: _MOST - 1]
-    rest = ", ".join(title.removeprefix("Model gate: ") for title, _ in found[_MOST - 1 :])
-    yield "Model gate: more", f"{len(found) - _MOST + 1} more: {rest}"
+    yield from notes[: _MOST - 1]
+    rest = ", ".join(title.removeprefix("Model gate: ") for title, _ in notes[_MOST - 1 :])
+    yield "Model gate: more", f"{len(notes) - _MOST + 1} more: {rest}"
 
 
 def _row(judgement: Judgement) -> tuple[str, ...]:
     decision, gating = judgement.decision, judgement.plan.gating
-    table_word = decision.table.name if decision and decision.table is not None else "-"
+    table_level = decision.table.name if decision and decision.table is not None else "-"
     return (
         judgement.plan.model.id,
-        f"**{judgement.word}**",
-        table_word,
+        f"**{judgement.label}**",
+        table_level,
         gating.classification.value if gating else "-",
         backtest_text(judgement),
         folds_text(judgement),

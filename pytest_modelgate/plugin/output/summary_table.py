@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must n
 _COLUMNS = ("model", "decision", "table", "training", "backtest", "folds", "spread", "capped by")
 _LEAST_WANTED = ("spread", "capped by", "backtest", "table", "training", "folds")  # on a narrow terminal
 _WIDTH, _NARROW, _ROOM = 100, 20, 16
-_MODEL, _WORD = 0, 1
+_MODEL, _DECISION = 0, 1
 _DETAILS = (champion_text, samples_text, proofs_text, checks_text, robustness_text, context_text)
 _MARKUP: dict[str, dict[str, bool]] = {
     "LIVE": {"green": True},
@@ -49,12 +49,12 @@ def write_closing(reporter: pytest.TerminalReporter, run: GateRun) -> None:
     title, *lines = lay_out([_cells(judgement) for judgement in run.judgements], width)
     reporter.line(title.rstrip(), bold=True)
     for line, judgement in zip(lines, run.judgements, strict=True):
-        before, word, after = line.partition(f"  {judgement.word}")
+        before, label, after = line.partition(f"  {judgement.label}")
         reporter.write(before)
-        reporter.write(word, **_MARKUP[judgement.word])
+        reporter.write(label, **_MARKUP[judgement.label])
         reporter.line(after.rstrip())
         if reporter.verbosity > 0:
-            for text in (*judgement.reasons, *(told(judgement) for told in _DETAILS)):
+            for text in (*judgement.reasons, *(detail(judgement) for detail in _DETAILS)):
                 _write(reporter, text, width, indent="    ")
     if reporter.verbosity >= 0:
         for warning in _warnings(run):
@@ -89,8 +89,8 @@ def lay_out(rows: Sequence[Sequence[str]], width: int) -> list[str]:
                 for line in lines
             ]
         if not wanted:
-            room = max(4, width - 2 - widths[_WORD])
-            return [f"{_cut(line[_MODEL], room).ljust(room)}  {line[_WORD]}" for line in lines]
+            room = max(4, width - 2 - widths[_DECISION])
+            return [f"{_cut(line[_MODEL], room).ljust(room)}  {line[_DECISION]}" for line in lines]
         kept.remove(_COLUMNS.index(wanted.pop(0)))
 
 
@@ -99,18 +99,18 @@ def _cut(text: str, room: int) -> str:
 
 
 def _warnings(run: GateRun) -> list[str]:
-    found = []
+    warnings = []
     seen = [judgement.plan.model.id for judgement in run.judgements if judgement.folds_not_out_of_sample]
     if seen:
-        found.append(
+        warnings.append(
             f"warning: folds that are not shown to be out-of-sample count in the decision on {', '.join(seen)}"
         )
-    found += [
+    warnings += [
         f"warning: market data of {series.symbol} {series.timeframe}: {finding}"
         for series in run.verdict.market_data
         for finding in series.quality.warnings
     ]
-    return [*found, *(f"{waiver.check} of {waiver.model}: {waiver}" for waiver in run.settings.waivers)]
+    return [*warnings, *(f"{waiver.check} of {waiver.model}: {waiver}" for waiver in run.settings.waivers)]
 
 
 def _write(reporter: pytest.TerminalReporter, text: str, width: int, indent: str = "", **markup: bool) -> None:
@@ -124,7 +124,7 @@ def _cells(judgement: Judgement) -> tuple[str, ...]:
     gating, decision = judgement.plan.gating, judgement.decision
     return (
         judgement.plan.model.id,
-        judgement.word,
+        judgement.label,
         decision.table.name if decision and decision.table is not None else "-",
         gating.classification.value if gating else "-",
         backtest_text(judgement),

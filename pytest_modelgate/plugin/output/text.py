@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_modelgate.core.config.cap_kind import CapKind
+from pytest_modelgate.core.config.decision_level import DecisionLevel
+
 if TYPE_CHECKING:  # pulls in pandas, which a run without an archive must not pay for
+    from pytest_modelgate.core.decision.caps import CapSource
     from pytest_modelgate.core.decision.context import Context
     from pytest_modelgate.core.decision.judgement import Judgement
     from pytest_modelgate.core.decision.proofs import Proof
@@ -27,7 +31,7 @@ _SHORT = {
     "delay": "one bar later",
     "noise": "noise",
 }
-WORDS = {
+MEANINGS = {
     "INCOMPLETE": "could not be judged",
     "DROP": "do not use it",
     "RETRAIN": "train it again",
@@ -35,29 +39,26 @@ WORDS = {
     "LIVE": "it may trade real money",
 }
 _CAPS = {
-    "gating": "training",
-    "backtest": "backtest",
-    "folds": "too few folds",
-    "return": "no profit",
-    "lucky_fold": "one lucky fold",
-    "champion": "champion",
-    "out_of_sample": "unseen data",
-    "sharpe": "Sharpe",
-    "costs": "costs",
-    "timing": "timing",
+    CapKind.GATING: "training",
+    CapKind.BACKTEST: "backtest",
+    CapKind.FOLDS: "too few folds",
+    CapKind.RETURN: "no profit",
+    CapKind.LUCKY_FOLD: "one lucky fold",
+    CapKind.CHAMPION: "champion",
 }
+_MISSED = _SHORT | {"out_of_sample": "unseen data", "sharpe": "Sharpe", "costs": "costs", "timing": "timing"}
 
 
-def worst_first(judgements: Sequence[Judgement]) -> list[Judgement]:
+def most_severe_first(judgements: Sequence[Judgement]) -> list[Judgement]:
     """What could not be judged, then from DROP to LIVE; by name among equals."""
-    order = list(WORDS)
-    return sorted(judgements, key=lambda judgement: (order.index(judgement.word), judgement.plan.model.id))
+    order = list(MEANINGS)
+    return sorted(judgements, key=lambda judgement: (order.index(judgement.label), judgement.plan.model.id))
 
 
 def tally(judgements: Sequence[Judgement]) -> str:
     """How many models ended in what: ``1 DROP, 2 PAPER``."""
-    counts = Counter(judgement.word for judgement in judgements)
-    return ", ".join(f"{counts[word]} {word}" for word in WORDS if counts[word])
+    counts = Counter(judgement.label for judgement in judgements)
+    return ", ".join(f"{counts[label]} {label}" for label in MEANINGS if counts[label])
 
 
 def command_line(config: pytest.Config) -> str:
@@ -78,18 +79,14 @@ def held_back_by(judgement: Judgement) -> tuple[str, ...]:
     decision = judgement.decision
     if decision is None:
         return ("no evidence",)
-    table = decision.table is not None and decision.table == decision.decision
-    found = ["folds"] if table and decision.decision.name != "LIVE" else []
-    binding = [cap for cap in decision.caps if cap.level == decision.decision]
-    found += [_CAPS[cap.check] for cap in binding if cap.check]
-    rest = sum(not cap.check for cap in binding)
-    failed = [check.name for check in judgement.checks if check.status == "fail"]
-    if rest and decision.decision.name == "RETRAIN":
-        return (*found, *failed)
-    missing = [_CAPS.get(proof.name, _SHORT[proof.name]) for proof in judgement.proofs if not proof.shown]
-    if rest and decision.decision.name == "PAPER":
-        return (*found, *missing)
-    return tuple(found) or (("training",) if decision.decision.name == "DROP" else ())
+    table = ("folds",) if decision.table == decision.level != DecisionLevel.LIVE else ()
+    return (*table, *(_source_text(cap.source) for cap in decision.caps if cap.level == decision.level))
+
+
+def _source_text(source: CapSource) -> str:
+    if source.kind is CapKind.INTEGRITY:
+        return source.name
+    return _MISSED[source.name] if source.kind is CapKind.PROOF else _CAPS[source.kind]
 
 
 def backtest_text(judgement: Judgement) -> str:
@@ -137,16 +134,15 @@ def proof_text(proof: Proof) -> str:
 
 
 def proofs_text(judgement: Judgement) -> str:
-    """Every proof in one line, those not shown first; empty for a model without any."""
+    """Every proof in one line, those not passed first; empty for a model without any."""
     if not judgement.proofs:
         return ""
-    shown = [proof.shown for proof in judgement.proofs]
-    texts = [f"{_SHORT[proof.name]} {proof_text(proof)}" for proof in judgement.proofs]
-    told = f"proofs {sum(shown)}/{len(shown)}: "
-    failed, held = (
-        "; ".join(text for text, yes in zip(texts, shown, strict=True) if yes is kind) for kind in (False, True)
+    passed, missed = (
+        [f"{_SHORT[proof.name]} {proof_text(proof)}" for proof in judgement.proofs if proof.passed is kind]
+        for kind in (True, False)
     )
-    return told + (f"NOT SHOWN {failed}" if failed else "") + (" | " if failed and held else "") + held
+    parts = ([f"NOT SHOWN {'; '.join(missed)}"] if missed else []) + (["; ".join(passed)] if passed else [])
+    return f"proofs {len(passed)}/{len(judgement.proofs)}: {' | '.join(parts)}"
 
 
 def champion_text(judgement: Judgement) -> str:
@@ -165,28 +161,29 @@ def checks_text(judgement: Judgement) -> str:
 
 def robustness_text(judgement: Judgement) -> str:
     """How the model bears disturbances, in one line; empty for a model without folds."""
-    found = judgement.robustness
-    if found is None:
+    robustness = judgement.robustness
+    if robustness is None:
         return ""
-    parts = [f"costs break even at x{found.break_even:.1f}"]
+    parts = [f"costs break even at x{robustness.break_even:.1f}"]
     for kind in ("one bar later", "noise on prices", "noise on weights"):
-        returns = [item.total_return for item in found.disturbances if item.name.startswith(kind)]
+        returns = [item.total_return for item in robustness.disturbances if item.name.startswith(kind)]
         parts += [f"{kind} {min(returns):+.1%}"] if returns else []
-    moved = [f"{item.decision} under {item.name}" for item in found.disturbances if item.decision != found.undisturbed]
-    told = f"table and caps move from {found.undisturbed} to {', '.join(moved)}" if moved else "no decision moves"
-    return f"robustness: {'; '.join(parts)}; {told}"
+    before = robustness.undisturbed
+    moved = [f"{item.decision} under {item.name}" for item in robustness.disturbances if item.decision != before]
+    decisions = f"table and caps move from {before} to {', '.join(moved)}" if moved else "no decision moves"
+    return f"robustness: {'; '.join(parts)}; {decisions}"
 
 
 def context_text(judgement: Judgement) -> str:
     """What the return is worth, in one line; empty for a model without folds."""
-    found = judgement.context
-    if found is None or judgement.decision is None:
+    context = judgement.context
+    if context is None or judgement.decision is None:
         return ""
     earned = judgement.decision.compounded_return
-    regimes = ", ".join(f"{regime.name} {regime.total_return:+.1%}" for regime in found.regimes)
+    regimes = ", ".join(f"{regime.name} {regime.total_return:+.1%}" for regime in context.regimes)
     return (
-        f"context: {earned:+.1%} ({found.low:+.1%} to {found.high:+.1%} at 90%), buy and hold "
-        f"{found.buy_and_hold:+.1%}, random timing does worse in {found.percentile:.1f}%; {record_text(found)}; "
+        f"context: {earned:+.1%} ({context.low:+.1%} to {context.high:+.1%} at 90%), buy and hold "
+        f"{context.buy_and_hold:+.1%}, random timing does worse in {context.percentile:.1f}%; {record_text(context)}; "
         f"by market: {regimes}"
     )
 

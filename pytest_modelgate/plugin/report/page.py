@@ -1,4 +1,4 @@
-"""What the report shows, put together for its template: cards worst news first, then every figure of every model."""
+"""What the report shows, put together for its template: cards, most severe first, then every figure of each model."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from pytest_modelgate.core.evidence.curves import growth, percent
 from pytest_modelgate.core.evidence.records import WindowEvidence
 from pytest_modelgate.plugin.output.header import hold_out_text
 from pytest_modelgate.plugin.output.text import (
-    WORDS,
+    MEANINGS,
     backtest_text,
     champion_text,
     command_line,
     held_back_by,
+    most_severe_first,
     number,
     proof_text,
     record_text,
     spread_text,
     tally,
-    worst_first,
 )
 from pytest_modelgate.plugin.report.pictures import pictures_of, spark
 from pytest_modelgate.plugin.session.gate_run import GateRun
@@ -62,7 +62,7 @@ def render(config: pytest.Config, run: GateRun) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(percent=percent, number=number)
-    judgements, profile = worst_first(run.judgements), run.gate.profile
+    judgements, profile = most_severe_first(run.judgements), run.gate.profile
     with pictures() as draw:
         models = [
             _model(judgement) | {"spark": spark(judgement, draw), "pictures": pictures_of(judgement, profile, draw)}
@@ -98,8 +98,8 @@ def _model(judgement: Judgement) -> dict[str, Any]:
     decision, plan = judgement.decision, judgement.plan
     return {
         "id": plan.model.id,
-        "word": judgement.word,
-        "meaning": WORDS[judgement.word],
+        "label": judgement.label,
+        "meaning": MEANINGS[judgement.label],
         "table": decision.table.name if decision and decision.table is not None else "",
         "held_back": held_back_by(judgement),
         "first_reasons": judgement.reasons[:_REASONS],
@@ -123,8 +123,8 @@ def _model(judgement: Judgement) -> dict[str, Any]:
 
 
 def _deepest(judgement: Judgement) -> str:
-    found = [fold.metrics.max_drawdown for fold in judgement.folds if isinstance(fold, WindowEvidence)]
-    return f"{max(found):.1%}" if found else "-"
+    drawdowns = [fold.metrics.max_drawdown for fold in judgement.measured_folds]
+    return f"{max(drawdowns):.1%}" if drawdowns else "-"
 
 
 def _rows(judgement: Judgement) -> list[Row]:

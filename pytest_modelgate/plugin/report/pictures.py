@@ -52,39 +52,39 @@ def spark(judgement: Judgement, draw: Pictures) -> Markup:
     returns = [fold.metrics.total_return if isinstance(fold, WindowEvidence) else None for fold in judgement.folds]
     if not any(value is not None for value in returns):
         return Markup()
-    told = ", ".join("not measured" if value is None else percent(value) for value in returns)
+    texts = ", ".join("not measured" if value is None else percent(value) for value in returns)
     name = f"{judgement.plan.model.id}-spark"
-    return _drawn(lambda: draw.spark(returns, name, f"Returns of the folds, oldest first: {told}."))
+    return _drawn(lambda: draw.spark(returns, name, f"Returns of the folds, oldest first: {texts}."))
 
 
 def pictures_of(judgement: Judgement, profile: Profile, draw: Pictures) -> list[Picture]:
     """All pictures there is evidence for."""
-    found = []
-    folds = [fold for fold in judgement.folds if isinstance(fold, WindowEvidence)]
+    pictures = []
+    folds = judgement.measured_folds
     if folds:
-        found.append(_growth(judgement, folds, "Walk-forward", "fold", draw))
+        pictures.append(_growth(judgement, folds, "Walk-forward", "fold", draw))
     if isinstance(judgement.backtest, WindowEvidence):
-        found.append(_growth(judgement, [judgement.backtest], "Backtest", "backtest", draw))
-        found.append(_prices(judgement, judgement.backtest, draw))
+        pictures.append(_growth(judgement, [judgement.backtest], "Backtest", "backtest", draw))
+        pictures.append(_prices(judgement, judgement.backtest, draw))
     if judgement.robustness:
-        found.append(_costs(judgement, draw))
+        pictures.append(_costs(judgement, draw))
     if judgement.plan.model.history and judgement.plan.gating:
-        found.append(_training(judgement, profile, draw))
-    return found
+        pictures.append(_training(judgement, profile, draw))
+    return pictures
 
 
 def _growth(judgement: Judgement, windows: Sequence[WindowEvidence], title: str, name: str, draw: Pictures) -> Picture:
-    found = growth(windows)
+    curves = growth(windows)
     parts = [f"{name} {place} {window.sample}" for place, window in enumerate(windows, start=1)]
     alt = (
-        f"{title} of {judgement.plan.model.id}, {_day(found.times[0])} to {_day(found.times[-1])}: the model ends at "
-        f"{percent(found.model[-1])}, the market at {percent(found.market[-1])}; the deepest drawdown is "
-        f"{found.drawdown.max():.1%}. Against the training data: {', '.join(parts)}."
+        f"{title} of {judgement.plan.model.id}, {_day(curves.times[0])} to {_day(curves.times[-1])}: the model ends at "
+        f"{percent(curves.model[-1])}, the market at {percent(curves.market[-1])}; the deepest drawdown is "
+        f"{curves.drawdown.max():.1%}. Against the training data: {', '.join(parts)}."
     )
-    svg = _drawn(lambda: draw.growth(found, f"{judgement.plan.model.id}-{name}", alt))
+    svg = _drawn(lambda: draw.growth(curves, f"{judgement.plan.model.id}-{name}", alt))
     rows = [
         (_moment(time), percent(model), percent(market), f"{depth:.1%}")
-        for time, model, market, depth in found.table(_ROWS)
+        for time, model, market, depth in curves.table(_ROWS)
     ]
     keys = (("model", "model, after costs"), ("market", "buy and hold"), ("depth", "drawdown from the peak"))
     shades = {"out-of-sample": ("out", "out: after the training data"), "in-sample": ("in", "in: seen in training")}
@@ -97,29 +97,29 @@ def _growth(judgement: Judgement, windows: Sequence[WindowEvidence], title: str,
 
 def _prices(judgement: Judgement, window: WindowEvidence, draw: Pictures) -> Picture:
     every = prices(window)
-    found = every.last(_PRICE_BARS)
-    cut = f", its last {_PRICE_BARS} bars" if len(found.times) < len(every.times) else ""
-    won = sum(trip.change > 0.0 for trip in found.trips)
+    shown = every.last(_PRICE_BARS)
+    cut = f", its last {_PRICE_BARS} bars" if len(shown.times) < len(every.times) else ""
+    won = sum(trip.change > 0.0 for trip in shown.trips)
     alt = (
-        f"Price of {judgement.plan.model.instrument.symbol} over the backtest{cut}: from {found.close[0]:,.6g} to "
-        f"{found.close[-1]:,.6g} USD, with {len(found.trips)} round trips, {won} of them on the right side of it."
+        f"Price of {judgement.plan.model.instrument.symbol} over the backtest{cut}: from {shown.close[0]:,.6g} to "
+        f"{shown.close[-1]:,.6g} USD, with {len(shown.trips)} round trips, {won} of them on the right side of it."
     )
-    svg = _drawn(lambda: draw.prices(found, f"{judgement.plan.model.id}-prices", alt))
+    svg = _drawn(lambda: draw.prices(shown, f"{judgement.plan.model.id}-prices", alt))
     rows = [
         (
-            _moment(found.times[trip.entered]),
+            _moment(shown.times[trip.entered]),
             "long" if trip.side > 0 else "short",
             f"{trip.entry:,.6g}",
-            _moment(found.times[trip.left]),
+            _moment(shown.times[trip.left]),
             f"{trip.exit:,.6g}",
             percent(trip.change),
         )
-        for trip in found.trips[-_ROWS:]
+        for trip in shown.trips[-_ROWS:]
     ]
     keys = [("close", "close"), ("exit", "exit")]
-    keys += [("long", "long, and its bars below")] if any(trip.side > 0 for trip in found.trips) else []
-    keys += [("short", "short, and its bars below")] if any(trip.side < 0 for trip in found.trips) else []
-    note = f"The last {_ROWS} of {len(found.trips)} round trips. " if len(found.trips) > _ROWS else ""
+    keys += [("long", "long, and its bars below")] if any(trip.side > 0 for trip in shown.trips) else []
+    keys += [("short", "short, and its bars below")] if any(trip.side < 0 for trip in shown.trips) else []
+    note = f"The last {_ROWS} of {len(shown.trips)} round trips. " if len(shown.trips) > _ROWS else ""
     note += "Prices are those of the market; fees and slippage come on top."
     columns = ("entered, UTC", "side", "price, USD", "left, UTC", "price, USD", "change")
     return Picture(f"Backtest: price, entries and exits{cut}", tuple(keys), svg, alt, columns, rows, note)
@@ -153,12 +153,12 @@ def _training(judgement: Judgement, profile: Profile, draw: Pictures) -> Picture
     limits = {metric: (getattr(profile.approved, metric), getattr(profile.review, metric)) for metric in METRICS}
     fitness = [value if math.isfinite(value) else -math.inf for value in history["fitness_score"]]
     peak, advice = fitness.index(max(fitness)) + 1, gating.recommended_checkpoint
-    told = "; ".join(
+    endings = "; ".join(
         f"{metric.replace('_', ' ')} ends at {number(values[-1])} (APPROVED {_bound(metric)} {limits[metric][0]:g}, "
         f"REVIEW {_bound(metric)} {limits[metric][1]:g})"
         for metric, values in history.items()
     )
-    alt = f"Validations of {model.id}: {told}. The fitness peaks at validation {peak}."
+    alt = f"Validations of {model.id}: {endings}. The fitness peaks at validation {peak}."
     if advice:
         alt += f" The checkpoint of validation {advice.validation} is recommended."
     svg = _drawn(

@@ -16,6 +16,7 @@ from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.decision.backtest_sanity import Sanity
 from pytest_modelgate.core.decision.decision import Decision, decide
+from pytest_modelgate.core.decision.model_case import ModelCase
 from pytest_modelgate.core.training.gating import Classification
 
 MISSION, LITERAL = load_profile("2.4.5"), load_profile("2.4.5-literal")
@@ -40,7 +41,7 @@ def decide_on(
     profile: Profile = MISSION,
     rule: Rule = "table",
 ) -> Decision:
-    return decide(classification, sanity, folds, profile, rule)
+    return decide(ModelCase(classification, sanity, folds, profile, rule))
 
 
 def mixed(positive: int, count: int, loss: float = -0.01) -> list[float]:
@@ -80,14 +81,14 @@ def test_the_worked_example_is_retrain(profile: Profile, rule: Rule) -> None:
     returns = [-0.11, 0.35, 0.004, -0.05, -0.09]
     folds = [FoldResult(r, s / math.sqrt(HOURS), BARS, HOURS) for r, s in zip(returns, sharpes, strict=True)]
     decision = decide_on(folds, profile=profile, rule=rule)
-    assert (decision.positive, decision.folds, decision.table, decision.decision) == (2, 5, RETRAIN, RETRAIN)
+    assert (decision.positive, decision.folds, decision.table, decision.level) == (2, 5, RETRAIN, RETRAIN)
     assert decision.compounded_return > 0.0
     assert decision.reasons[0] == "2 of 5 folds made money, fewer than 60 %: the table says RETRAIN."
 
 
 def test_nothing_lowers_a_flawless_model_under_the_table_rule() -> None:
     decision = decide_on(folds_of(mixed(5, 5)))
-    assert (decision.table, decision.decision, decision.caps) == (LIVE, LIVE, ())
+    assert (decision.table, decision.level, decision.caps) == (LIVE, LIVE, ())
     spread = "their Sharpe ratios differ no more than chance explains (1.00 noise units, p = 0.41)"
     assert decision.reasons == (f"5 of 5 folds made money, and {spread}: the table says LIVE.",)
 
@@ -118,14 +119,14 @@ def test_a_cap_lowers_what_the_table_says(
 ) -> None:
     decision = decide_on(folds_of(folds), classification, sanity)
     assert decision.table is not None
-    assert decision.decision is level < decision.table
+    assert decision.level is level < decision.table
     assert decision.reasons[0].startswith(reason)
     assert decision.caps[0].reason == decision.reasons[0]
 
 
 def test_unmeasured_proofs_allow_paper_at_most() -> None:
     decision = decide_on(folds_of(mixed(5, 5)), rule="proven")
-    assert (decision.table, decision.decision) == (LIVE, PAPER)
+    assert (decision.table, decision.level) == (LIVE, PAPER)
     assert decision.reasons[0] == "Not proven, data it never saw: it was not measured; PAPER at most."
 
 
@@ -159,8 +160,8 @@ def test_two_ruined_folds_do_not_multiply_to_a_gain() -> None:
 
 def test_a_dropped_model_is_decided_without_backtest_and_folds() -> None:
     shortfalls = ("profit_factor is nan at validation 3 of 9: training diverged",)
-    decision = decide(Classification.DROP, None, (), MISSION, "proven", shortfalls=shortfalls)
-    assert (decision.decision, decision.table, decision.spread, decision.folds) == (DROP, None, None, 0)
+    decision = decide(ModelCase(Classification.DROP, None, (), MISSION, "proven", shortfalls=shortfalls))
+    assert (decision.level, decision.table, decision.spread, decision.folds) == (DROP, None, None, 0)
     assert decision.reasons == (
         "The training metrics are in the DROP band: profit_factor is nan at validation 3 of 9: training diverged.",
     )
@@ -172,7 +173,7 @@ def test_missing_evidence_is_an_error_and_no_decision(
     classification: Classification, sanity: Sanity | None, folds: list[float]
 ) -> None:
     with pytest.raises(ValueError, match="needs a backtest and folds"):
-        decide(classification, sanity, folds_of(folds) if folds else [], MISSION, "table")
+        ModelCase(classification, sanity, folds_of(folds) if folds else [], MISSION, "table")
 
 
 def test_levels_are_ordered_and_shown_by_name() -> None:
@@ -214,7 +215,7 @@ def test_total_over_finite_returns(
 ) -> None:
     folds = [FoldResult(value, sharpe * rank, bars, HOURS) for rank, value in enumerate(returns)]
     decision = decide_on(folds, profile=profile, rule=rule)
-    assert decision.decision in DecisionLevel
+    assert decision.level in DecisionLevel
     assert decision.reasons
     assert all(reason.endswith(".") for reason in decision.reasons)
 
@@ -235,7 +236,7 @@ def test_a_higher_fold_return_never_worsens(
     raised = list(folds)
     more = data.draw(st.floats(folds[place].total_return, 3.0))
     raised[place] = replace(folds[place], total_return=more)
-    before, after = (decide_on(some, profile=profile, rule=rule).decision for some in (folds, raised))
+    before, after = (decide_on(some, profile=profile, rule=rule).level for some in (folds, raised))
     assert after >= before
 
 
@@ -244,7 +245,7 @@ def test_a_higher_fold_return_never_worsens(
 def test_folds_that_agree_more_never_worsen(folds: list[FoldResult], share: float, profile: Profile) -> None:
     mean = sum(fold.bars * fold.sharpe for fold in folds) / sum(fold.bars for fold in folds)
     closer = [replace(fold, sharpe=mean + share * (fold.sharpe - mean)) for fold in folds]
-    assert decide_on(closer, profile=profile).decision >= decide_on(folds, profile=profile).decision
+    assert decide_on(closer, profile=profile).level >= decide_on(folds, profile=profile).level
 
 
 @thorough
@@ -252,7 +253,7 @@ def test_folds_that_agree_more_never_worsen(folds: list[FoldResult], share: floa
 def test_an_undefined_sharpe_never_helps(folds: list[FoldResult], data: st.DataObject, profile: Profile) -> None:
     place = data.draw(st.integers(0, len(folds) - 1))
     without = [replace(fold, sharpe=math.nan) if n == place else fold for n, fold in enumerate(folds)]
-    assert decide_on(without, profile=profile).decision <= decide_on(folds, profile=profile).decision
+    assert decide_on(without, profile=profile).level <= decide_on(folds, profile=profile).level
 
 
 @thorough
@@ -260,12 +261,12 @@ def test_an_undefined_sharpe_never_helps(folds: list[FoldResult], data: st.DataO
 def test_better_training_or_backtest_or_a_laxer_rule_never_worsens(
     folds: list[FoldResult], classification: Classification, sanity: Sanity, profile: Profile, rule: Rule
 ) -> None:
-    decision = decide_on(folds, classification, sanity, profile, rule).decision
-    assert decide_on(folds, APPROVED, sanity, profile, rule).decision >= decision
-    assert decide_on(folds, Classification.DROP, sanity, profile, rule).decision <= decision
-    assert decide_on(folds, classification, PASS, profile, rule).decision >= decision
-    assert decide_on(folds, classification, FAIL, profile, rule).decision <= decision
-    assert decide_on(folds, classification, sanity, profile, "table").decision >= decision
+    decision = decide_on(folds, classification, sanity, profile, rule).level
+    assert decide_on(folds, APPROVED, sanity, profile, rule).level >= decision
+    assert decide_on(folds, Classification.DROP, sanity, profile, rule).level <= decision
+    assert decide_on(folds, classification, PASS, profile, rule).level >= decision
+    assert decide_on(folds, classification, FAIL, profile, rule).level <= decision
+    assert decide_on(folds, classification, sanity, profile, "table").level >= decision
 
 
 @thorough
@@ -275,7 +276,7 @@ def test_the_decision_is_the_least_of_table_and_caps(
 ) -> None:
     decision = decide_on(folds, classification, sanity, profile, rule)
     assert decision.table is not None
-    assert decision.decision == min(decision.table, *(cap.level for cap in decision.caps), LIVE)
+    assert decision.level == min(decision.table, *(cap.level for cap in decision.caps), LIVE)
     assert len(decision.reasons) == 1 + len(decision.caps)
 
 
@@ -293,7 +294,7 @@ def test_live_means_that_every_condition_holds(
         decision.spread is not None and decision.spread.column == "low",
         decision.positive > 1,
     )
-    assert (decision.decision is LIVE) == all(conditions)
+    assert (decision.level is LIVE) == all(conditions)
 
 
 @thorough
@@ -301,7 +302,7 @@ def test_live_means_that_every_condition_holds(
 def test_a_better_best_fold_alone_never_makes_a_model_live(
     folds: list[FoldResult], more: float, profile: Profile
 ) -> None:
-    assume(decide_on(folds, profile=profile).decision is not LIVE)
+    assume(decide_on(folds, profile=profile).level is not LIVE)
     best = max(range(len(folds)), key=lambda place: folds[place].total_return)
     raised = [replace(fold, total_return=fold.total_return + more * (n == best)) for n, fold in enumerate(folds)]
-    assert decide_on(raised, profile=profile).decision is not LIVE
+    assert decide_on(raised, profile=profile).level is not LIVE

@@ -19,6 +19,7 @@ from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.decision.backtest_sanity import Sanity
 from pytest_modelgate.core.decision.decision import Decision, decide
+from pytest_modelgate.core.decision.model_case import ModelCase
 from pytest_modelgate.core.decision.proofs import PROOFS, FoldAttribution, Proof, prove
 from pytest_modelgate.core.integrity.check import Check, NoiseDraw
 from pytest_modelgate.core.training.gating import Classification
@@ -43,7 +44,7 @@ def fold(number: int, edge: float = 0.3, *, bars: int = 400, cost: float = 0.000
             "sample": "out-of-sample",
             "closed_trades": 20,
             "delayed_return": 0.01,
-            "track": attribution,
+            "attribution": attribution,
             **changes,
         }
     )
@@ -58,14 +59,15 @@ def proofs_of(folds: Sequence[FoldAttribution], profile: Profile = MISSION, tria
 
 def decide_with(proofs: Sequence[Proof], profile: Profile = MISSION, checks: Sequence[Check] = ()) -> Decision:
     folds = [FoldResult(0.05, 0.05 + step / 100, 864, 8760.0) for step in range(5)]
-    return decide(Classification.APPROVED, Sanity("pass", ()), folds, profile, "proven", proofs=proofs, checks=checks)
+    sanity = Sanity("pass", ())
+    return decide(ModelCase(Classification.APPROVED, sanity, folds, profile, "proven", proofs=proofs, checks=checks))
 
 
 def test_a_skilled_model_proves_all_five_and_is_live() -> None:
     found = prove(GOOD, MISSION, 1)
     assert [proof.name for proof in found] == list(PROOFS)
-    assert all(proof.shown for proof in found)
-    assert decide_with(found).decision is LIVE
+    assert all(proof.passed for proof in found)
+    assert decide_with(found).level is LIVE
 
 
 def test_strict_asks_for_one_bar_later_and_a_little_noise_too() -> None:
@@ -76,13 +78,13 @@ def test_strict_asks_for_one_bar_later_and_a_little_noise_too() -> None:
 def test_strict_asks_for_a_profit_under_every_draw_of_noise(returns: list[float], *, shown: bool) -> None:
     draws = [NoiseDraw("prices", 0.1, (FoldResult(value, 0.1, 10, 8760.0),)) for value in returns]
     (proof,) = (proof for proof in prove(GOOD, STRICT, 1, draws) if proof.name == "noise")
-    assert proof.shown == shown
+    assert proof.passed == shown
 
 
 @pytest.mark.parametrize("sample", ["in-sample", "gap", "unknown"])
 def test_one_fold_that_is_not_out_of_sample_is_one_too_many(sample: str) -> None:
     proof = proofs_of([*GOOD[:4], replace(GOOD[4], sample=sample)])["out_of_sample"]
-    assert (proof.shown, proof.figure, proof.limit) == (False, 4, 5)
+    assert (proof.passed, proof.figure, proof.limit) == (False, 4, 5)
     assert f"4 of 5 folds are out-of-sample (1 {sample})" in proof.sentence
 
 
@@ -95,7 +97,7 @@ def test_timing_is_asked_more_of_the_more_models_were_tried() -> None:
 
 def test_too_many_trials_for_so_few_bars_are_said_to_be() -> None:
     proof = proofs_of(GOOD, trials=101)["timing"]  # 2000 bars cannot show less than 0.05 %, asked are 0.0495 %
-    assert not proof.shown
+    assert not proof.passed
     assert "cannot be shown" in proof.sentence
     assert "2000 bars cannot show less than 0.05%" in proof.sentence
     assert "cannot be shown" not in proofs_of(GOOD, trials=100)["timing"].sentence
@@ -111,7 +113,7 @@ def test_a_model_outdone_by_its_own_shifts_shows_no_timing_however_far_ahead_of_
     )
     proof = proofs_of([one])["timing"]
     assert proof.details["rank"] == pytest.approx(0.1)
-    assert not proof.shown
+    assert not proof.passed
 
 
 def test_a_model_that_only_holds_through_a_bull_market_shows_no_timing() -> None:
@@ -122,7 +124,7 @@ def test_a_model_that_only_holds_through_a_bull_market_shows_no_timing() -> None
         )
         folds.append(replace(item, attribution=replace(attribution, returns=attribution.gross)))
     proof = proofs_of(folds)["timing"]
-    assert (proof.shown, proof.figure) == (False, 1.0)
+    assert (proof.passed, proof.figure) == (False, 1.0)
     assert "Being in the market as often at other times would have done as well" in proof.sentence
 
 
@@ -131,16 +133,16 @@ def test_the_sharpe_ratio_must_outlive_the_best_fold() -> None:
     proof = proofs_of(folds)["sharpe"]
     assert proof.figure >= 0.95
     assert proof.details["without_best"] < 0.85
-    assert not proof.shown
+    assert not proof.passed
     assert f"Without the best fold it is {proof.details['without_best']:.1%} (85%)" in proof.sentence
 
 
 def test_the_sharpe_ratio_must_be_more_than_the_luck_of_the_best_of_all_trials() -> None:
     folds = [fold(number, edge=0.14) for number in range(1, 6)]
     alone, many = (proofs_of(folds, trials=trials)["sharpe"] for trials in (1, 500))
-    assert alone.shown
+    assert alone.passed
     assert alone.details["deflated"] == alone.figure
-    assert not many.shown
+    assert not many.passed
     assert many.figure == alone.figure
     assert "the best of 500 models" in many.sentence
 
@@ -153,7 +155,7 @@ def test_returns_that_never_vary_prove_nothing() -> None:
     ]
     found = proofs_of(idle)
     assert math.isnan(found["sharpe"].figure)
-    assert [name for name, proof in found.items() if proof.shown] == ["out_of_sample", "trades"]
+    assert [name for name, proof in found.items() if proof.passed] == ["out_of_sample", "trades"]
 
 
 def test_costs_are_multiplied_as_the_profile_says() -> None:
@@ -163,7 +165,7 @@ def test_costs_are_multiplied_as_the_profile_says() -> None:
     expected = float(np.prod(1 + np.concatenate(nets)))
     assert twice.figure == pytest.approx(expected - 1)
     assert (twice.details["multiple"], thrice.details["multiple"]) == (2.0, 3.0)
-    assert (twice.shown, thrice.shown) == (True, False)
+    assert (twice.passed, thrice.passed) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -180,12 +182,12 @@ def test_costs_are_multiplied_as_the_profile_says() -> None:
 def test_trades_are_counted_over_all_folds_and_in_every_one(counts: list[int], profile: Profile, shown: bool) -> None:
     folds = [replace(item, closed_trades=count) for item, count in zip(GOOD, counts, strict=True)]
     proof = proofs_of(folds, profile)["trades"]
-    assert (proof.shown, proof.figure, proof.details["least"]) == (shown, sum(counts), min(counts))
+    assert (proof.passed, proof.figure, proof.details["least"]) == (shown, sum(counts), min(counts))
 
 
 def test_one_bar_later_must_still_earn() -> None:
     late = [replace(item, delayed_return=-0.01) for item in GOOD]
-    assert (proofs_of(late, STRICT)["delay"].shown, proofs_of(GOOD, STRICT)["delay"].shown) == (False, True)
+    assert (proofs_of(late, STRICT)["delay"].passed, proofs_of(GOOD, STRICT)["delay"].passed) == (False, True)
 
 
 @thorough
@@ -213,14 +215,14 @@ def test_total_over_finite_input(moves: list[list[float]], size: float, trials: 
         )
     found = prove(folds, profile, trials)
     assert all(proof.sentence.endswith(".") and proof.title for proof in found)
-    assert decide_with(found, profile).decision is PAPER
+    assert decide_with(found, profile).level is PAPER
 
 
 @thorough
 @given(trials=st.integers(1, 200), more=st.integers(0, 200), profile=st.sampled_from([MISSION, STRICT]))
 def test_more_trials_never_prove_more(trials: int, more: int, profile: Profile) -> None:
     fewer, many = proofs_of(GOOD, profile, trials), proofs_of(GOOD, profile, trials + more)
-    assert all(fewer[name].shown or not many[name].shown for name in fewer)
+    assert all(fewer[name].passed or not many[name].passed for name in fewer)
 
 
 flags = st.lists(st.booleans(), min_size=5, max_size=5)
@@ -237,7 +239,7 @@ def shown(flags: Sequence[bool]) -> list[Proof]:
 @given(before=flags, place=st.integers(0, 4))
 def test_one_proof_more_never_worsens_the_decision(before: list[bool], place: int) -> None:
     after = [flag or number == place for number, flag in enumerate(before)]
-    assert decide_with(shown(after)).decision >= decide_with(shown(before)).decision
+    assert decide_with(shown(after)).level >= decide_with(shown(before)).level
 
 
 @thorough
@@ -245,7 +247,7 @@ def test_one_proof_more_never_worsens_the_decision(before: list[bool], place: in
 def test_live_means_that_every_proof_is_shown(found: list[bool], order: list[int]) -> None:
     proofs = shown(found)
     decision = decide_with([proofs[place] for place in order])
-    assert (decision.decision is LIVE) == all(found)
+    assert (decision.level is LIVE) == all(found)
     assert decision.table is LIVE
     assert len(decision.caps) == found.count(False)
 
@@ -253,7 +255,7 @@ def test_live_means_that_every_proof_is_shown(found: list[bool], order: list[int
 @pytest.mark.parametrize("missing", PROOFS)
 def test_a_proof_that_was_not_measured_is_not_shown(missing: str) -> None:
     decision = decide_with([proof for proof in shown([True] * 5) if proof.name != missing])
-    assert decision.decision is PAPER
+    assert decision.level is PAPER
     assert "it was not measured" in decision.reasons[0]
 
 
@@ -263,7 +265,7 @@ def test_a_failed_integrity_check_allows_retrain_at_most(found: list[bool], stat
     check = Check("causality", status, "So it is.")
     without, decision = decide_with(shown(found)), decide_with(shown(found), checks=[check])
     if status == "fail":
-        assert decision.decision is DecisionLevel.RETRAIN
+        assert decision.level is DecisionLevel.RETRAIN
         assert decision.reasons[0] == "Integrity, nothing depends on the future: So it is; RETRAIN at most."
     else:
         assert decision == without

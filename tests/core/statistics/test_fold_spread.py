@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,6 +60,24 @@ def test_the_limits_in_noise_units_are_those_documented(count: int, moderate: fl
         spread = measure_spread(folds_with_noise(count, noise_units), MISSION)
         assert spread.noise_units == pytest.approx(noise_units)
         assert spread.column == column
+
+
+@pytest.mark.parametrize(("nudge", "column"), [(0.0, "moderate"), (-1.0, "low")])
+def test_a_p_value_exactly_at_the_moderate_limit_is_moderate(nudge: float, column: str) -> None:
+    folds = folds_with_noise(5, 1.5)
+    p_value = measure_spread(folds, MISSION).p_value
+    limits = replace(MISSION.spread, moderate=math.nextafter(p_value, p_value + nudge))
+
+    assert measure_spread(folds, replace(MISSION, spread=limits)).column == column
+
+
+@pytest.mark.parametrize(("nudge", "column"), [(0.0, "high"), (-1.0, "moderate")])
+def test_a_p_value_exactly_at_the_high_limit_is_high(nudge: float, column: str) -> None:
+    folds = folds_with_noise(5, 1.9)
+    p_value = measure_spread(folds, MISSION).p_value
+    limits = replace(MISSION.spread, high=math.nextafter(p_value, p_value + nudge))
+
+    assert measure_spread(folds, replace(MISSION, spread=limits)).column == column
 
 
 def test_q_weighs_every_fold_by_its_bars() -> None:

@@ -17,7 +17,7 @@ BARS = 900
 SHA256 = "c" * 64
 
 
-def _track(returns: NDArray[np.float64], seed: int = 1) -> BarAttribution:
+def _attribution(returns: NDArray[np.float64], seed: int = 1) -> BarAttribution:
     market = np.random.default_rng(seed).normal(0.0, 0.01, len(returns))
     nothing = np.zeros(len(returns))
     return BarAttribution(returns, nothing, nothing, nothing, market, nothing, nothing)
@@ -31,8 +31,8 @@ def test_a_steady_edge_is_better_and_its_lack_worse() -> None:
     deployed = _noise(2)
     fresh = deployed + 0.001 + _noise(3, 0.002)
 
-    better = compare([_track(deployed)], [_track(fresh)], SHA256)
-    worse = compare([_track(fresh)], [_track(deployed)], SHA256)
+    better = compare([_attribution(deployed)], [_attribution(fresh)], SHA256)
+    worse = compare([_attribution(fresh)], [_attribution(deployed)], SHA256)
 
     assert (better.outcome, worse.outcome) == ("better", "worse")
     assert better.low == pytest.approx(-worse.high, abs=5e-5)
@@ -40,16 +40,29 @@ def test_a_steady_edge_is_better_and_its_lack_worse() -> None:
     assert "better than the deployed cccccccccccc on the same bars" in better.sentence
 
 
+def test_what_compounds_to_a_loss_is_worse_though_its_returns_average_to_nothing() -> None:
+    idle, swinging = np.zeros(BARS), np.tile([0.1, -0.1], BARS // 2)  # 0.99 after every two bars
+
+    assert compare([_attribution(idle)], [_attribution(swinging)], SHA256).outcome == "worse"
+
+
+def test_the_difference_is_that_of_mean_logarithmic_returns() -> None:
+    deployed, fresh = _noise(5, 0.2), _noise(6, 0.2)
+
+    expected = np.mean(np.log(1.0 + fresh)) - np.mean(np.log(1.0 + deployed))
+    assert compare([_attribution(deployed)], [_attribution(fresh)], SHA256).difference == pytest.approx(expected)
+
+
 def test_pairing_takes_out_what_both_earned() -> None:
     """The same edge is lost in the noise of either alone, but not in their difference."""
     deployed = _noise(2, 0.03)
 
-    assert compare([_track(deployed)], [_track(deployed + 0.0005)], SHA256).outcome == "better"
-    assert compare([_track(_noise(4, 0.03))], [_track(deployed + 0.0005)], SHA256).outcome == "equal"
+    assert compare([_attribution(deployed)], [_attribution(deployed + 0.0005)], SHA256).outcome == "better"
+    assert compare([_attribution(_noise(4, 0.03))], [_attribution(deployed + 0.0005)], SHA256).outcome == "equal"
 
 
 def test_the_same_bytes_are_equal_with_an_interval_of_nothing() -> None:
-    same = _track(_noise(2))
+    same = _attribution(_noise(2))
 
     found = compare([same], [same], SHA256)
 
@@ -58,7 +71,7 @@ def test_the_same_bytes_are_equal_with_an_interval_of_nothing() -> None:
 
 def test_the_interval_is_that_of_an_independent_implementation() -> None:
     deployed, fresh = _noise(5), _noise(6) + 0.0002
-    found = compare([_track(deployed)], [_track(fresh)], SHA256)
+    found = compare([_attribution(deployed)], [_attribution(fresh)], SHA256)
 
     paired = np.log1p(fresh) - np.log1p(deployed)
     other = CircularBlockBootstrap(block_length(BARS), paired, seed=1)
@@ -68,7 +81,9 @@ def test_the_interval_is_that_of_an_independent_implementation() -> None:
 
 
 def test_two_equal_models_are_seldom_told_apart() -> None:
-    outcomes = [compare([_track(_noise(2 * n))], [_track(_noise(2 * n + 1))], SHA256).outcome for n in range(1, 101)]
+    outcomes = [
+        compare([_attribution(_noise(2 * n))], [_attribution(_noise(2 * n + 1))], SHA256).outcome for n in range(1, 101)
+    ]
 
     assert outcomes.count("equal") >= 82  # 90 expected; fewer than 82 of 100 would be a 1 in 100 accident
 
@@ -76,11 +91,11 @@ def test_two_equal_models_are_seldom_told_apart() -> None:
 @given(st.integers(0, 50), st.integers(2, 40))
 def test_folds_pool_and_results_repeat(seed: int, cut: int) -> None:
     deployed, fresh = _noise(seed, bars=60), _noise(seed + 1, bars=60)
-    whole = compare([_track(deployed)], [_track(fresh)], SHA256)
-    market = _track(deployed).intraday_return
+    whole = compare([_attribution(deployed)], [_attribution(fresh)], SHA256)
+    market = _attribution(deployed).intraday_return
 
     def split(returns: NDArray[np.float64]) -> list[BarAttribution]:
-        return [replace(_track(part), intraday_return=move) for part, move in zip(
+        return [replace(_attribution(part), intraday_return=move) for part, move in zip(
             np.split(returns, [cut]), np.split(market, [cut]), strict=True)]  # fmt: skip
 
     assert compare(split(deployed), split(fresh), SHA256) == whole
@@ -90,10 +105,10 @@ def test_a_ruin_is_worse_not_an_error() -> None:
     ruined = _noise(2)
     ruined[10:40] = -1.0
 
-    assert compare([_track(_noise(2))], [_track(ruined)], SHA256).outcome == "worse"
+    assert compare([_attribution(_noise(2))], [_attribution(ruined)], SHA256).outcome == "worse"
 
 
-@pytest.mark.parametrize("other", [_track(_noise(2), seed=9), _track(_noise(2, bars=BARS - 1))])
+@pytest.mark.parametrize("other", [_attribution(_noise(2), seed=9), _attribution(_noise(2, bars=BARS - 1))])
 def test_other_bars_are_refused(other: BarAttribution) -> None:
     with pytest.raises(ValueError, match="traded other bars"):
-        compare([_track(_noise(2))], [other], SHA256)
+        compare([_attribution(_noise(2))], [other], SHA256)

@@ -1,14 +1,19 @@
 """What the run says at its end and on its way, without a run."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import report_factory as factory
 
+from pytest_modelgate.core.config.cap_kind import CapKind
+from pytest_modelgate.core.config.decision_level import DecisionLevel
+from pytest_modelgate.core.decision.caps import Cap, CapSource
 from pytest_modelgate.core.planning.plan import WindowId
 from pytest_modelgate.plugin.output.progress import Estimate, duration
 from pytest_modelgate.plugin.output.summary_table import lay_out
-from pytest_modelgate.plugin.output.text import held_back_by, tally, worst_first
+from pytest_modelgate.plugin.output.text import held_back_by, most_severe_first, tally
 from pytest_modelgate.text import terminal_safe
 
 WORDS = ["INCOMPLETE", "DROP", "RETRAIN", "PAPER", "LIVE"]
@@ -40,7 +45,7 @@ def test_no_text_moves_the_cursor_or_commands_a_runner(text: str, shown: str) ->
     assert terminal_safe(text) == shown
 
 
-def test_worst_news_comes_first() -> None:
+def test_the_most_severe_comes_first() -> None:
     models = [
         factory.judged("AAAUSD", drift=0.004),
         factory.judged("BBBUSD", drift=0.004, sample="in-sample"),
@@ -49,8 +54,8 @@ def test_worst_news_comes_first() -> None:
         factory.incomplete("ABCUSD"),
     ]
 
-    assert [judgement.word for judgement in models] == ["LIVE", "PAPER", "DROP", "INCOMPLETE", "INCOMPLETE"]
-    assert [item.plan.model.id[:3] for item in worst_first(models)] == ["ABC", "DDD", "CCC", "BBB", "AAA"]
+    assert [judgement.label for judgement in models] == ["LIVE", "PAPER", "DROP", "INCOMPLETE", "INCOMPLETE"]
+    assert [item.plan.model.id[:3] for item in most_severe_first(models)] == ["ABC", "DDD", "CCC", "BBB", "AAA"]
     assert tally(models) == "2 INCOMPLETE, 1 DROP, 1 PAPER, 1 LIVE"
 
 
@@ -59,6 +64,38 @@ def test_what_holds_a_model_back_is_what_its_caps_say() -> None:
     assert held_back_by(factory.judged("BBBUSD", drift=0.004, sample="in-sample")) == ("unseen data",)
     assert held_back_by(factory.judged("CCCUSD", drift=-0.004)) == ("folds",)
     assert held_back_by(factory.incomplete("DDDUSD")) == ("no evidence",)
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        (CapSource(CapKind.GATING), "training"),
+        (CapSource(CapKind.BACKTEST), "backtest"),
+        (CapSource(CapKind.FOLDS), "too few folds"),
+        (CapSource(CapKind.RETURN), "no profit"),
+        (CapSource(CapKind.LUCKY_FOLD), "one lucky fold"),
+        (CapSource(CapKind.CHAMPION), "champion"),
+        (CapSource(CapKind.INTEGRITY, "causality"), "causality"),
+        (CapSource(CapKind.PROOF, "sharpe"), "Sharpe"),
+        (CapSource(CapKind.PROOF, "trades"), "trades"),
+    ],
+)
+def test_every_source_of_a_cap_has_a_name(source: CapSource, text: str) -> None:
+    judgement = factory.judged("AAAUSD", drift=0.004)
+    assert judgement.decision
+    cap = Cap(DecisionLevel.PAPER, "x.", source, waivable=False)
+    capped = replace(judgement.decision, level=DecisionLevel.PAPER, caps=(cap,))
+
+    assert held_back_by(replace(judgement, decision=capped)) == (text,)
+
+
+def test_a_cap_above_the_decision_holds_nothing_back() -> None:
+    judgement = factory.judged("CCCUSD", drift=-0.004)
+    assert judgement.decision
+    cap = Cap(DecisionLevel.PAPER, "x.", CapSource(CapKind.CHAMPION), waivable=True)
+    capped = replace(judgement.decision, caps=(cap,))
+
+    assert held_back_by(replace(judgement, decision=capped)) == ("folds",)
 
 
 class Clock:

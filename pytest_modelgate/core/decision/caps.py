@@ -1,0 +1,160 @@
+"""The caps: each can only lower what the walk-forward table says, and knows who made it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from pytest_modelgate.core.config.cap_kind import CapKind
+from pytest_modelgate.core.config.decision_level import DecisionLevel
+from pytest_modelgate.core.config.waivers import Waiver
+from pytest_modelgate.core.decision.model_case import ModelCase, to_float
+from pytest_modelgate.core.decision.proofs import PROOFS, TITLES
+from pytest_modelgate.core.training.gating import Classification
+
+
+@dataclass(frozen=True)
+class CapSource:
+    """Who made a cap; ``name`` is that of the integrity check or proof, empty for every other kind."""
+
+    kind: CapKind
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Cap:
+    """The most a model may reach.
+
+    Attributes:
+        level: that much.
+        reason: a sentence.
+        source: who made it.
+        waivable: whether a waiver for its kind lifts it.
+    """
+
+    level: DecisionLevel
+    reason: str
+    source: CapSource
+    waivable: bool
+
+    def lifted(self, waivers: Mapping[str, Waiver]) -> Cap:
+        """The cap one step higher where it is waived.
+
+        Args:
+            waivers: by kind.
+        """
+        waiver = waivers.get(self.source.kind) if self.waivable else None
+        if waiver is None:
+            return self
+        level = DecisionLevel(min(self.level + 1, DecisionLevel.LIVE))
+        reason = f"{self.reason.removesuffix('.')}; {waiver}, which allows {level}."
+        return Cap(level, reason, self.source, self.waivable)
+
+
+def find_caps(case: ModelCase) -> tuple[Cap, ...]:
+    """Every cap that applies to a model with backtest and folds, lifted where it is waived."""
+    caps = [cap for cap_by in _SINGLE if (cap := cap_by(case))]
+    caps += _caps_by_integrity(case)
+    if case.rule == "proven":
+        caps += _caps_by_proofs(case)
+    return tuple(cap.lifted(case.waivers) for cap in caps)
+
+
+def cap_by_training(case: ModelCase) -> Cap | None:
+    """The cap of the training metrics; None when they are APPROVED."""
+    quoted = f": {'; '.join(case.shortfalls)}." if case.shortfalls else "."
+    if case.classification is Classification.APPROVED:
+        return None
+    if case.classification is Classification.REVIEW:
+        reason = f"The training metrics are in the REVIEW band, which allows PAPER at most{quoted}"
+        return _waivable(DecisionLevel.PAPER, reason, CapKind.GATING)
+    reason = f"The training metrics are in the DROP band{quoted}"
+    return Cap(DecisionLevel.DROP, reason, CapSource(CapKind.GATING), waivable=False)
+
+
+def _cap_by_backtest(case: ModelCase) -> Cap | None:
+    assert case.sanity
+    findings = "; ".join(case.sanity.findings)
+    if case.sanity.status == "pass":
+        return None
+    if case.sanity.status == "warn":
+        reason = f"The backtest raises doubts, which allows PAPER at most: {findings}."
+        return _waivable(DecisionLevel.PAPER, reason, CapKind.BACKTEST)
+    reason = f"The backtest is not sane, which allows RETRAIN at most: {findings}."
+    return _waivable(DecisionLevel.RETRAIN, reason, CapKind.BACKTEST)
+
+
+def _cap_by_fold_count(case: ModelCase) -> Cap | None:
+    limits, count = case.profile.walk_forward, len(case.folds)
+    if count < limits.min_folds_paper:
+        reason = f"{count} folds are too few: PAPER needs {limits.min_folds_paper}."
+        return _waivable(DecisionLevel.RETRAIN, reason, CapKind.FOLDS)
+    if count < limits.min_folds_live:
+        reason = f"{count} folds are too few: LIVE needs {limits.min_folds_live}."
+        return _waivable(DecisionLevel.PAPER, reason, CapKind.FOLDS)
+    return None
+
+
+def _cap_by_compounded_return(case: ModelCase) -> Cap | None:
+    if case.compounded_return > 0:
+        return None
+    total = percent(case.compounded_return)
+    reason = f"Over all folds together the model made no money ({total}): RETRAIN at most."
+    return _waivable(DecisionLevel.RETRAIN, reason, CapKind.RETURN)
+
+
+def _cap_by_lucky_fold(case: ModelCase) -> Cap | None:
+    if case.compounded_without_best > 0:
+        return None
+    rest = percent(case.compounded_without_best)
+    reason = f"Without its best fold the model made no money ({rest}): one lucky period carries it, PAPER at most."
+    return _waivable(DecisionLevel.PAPER, reason, CapKind.LUCKY_FOLD)
+
+
+def _cap_by_champion(case: ModelCase) -> Cap | None:
+    if case.comparison is None or case.comparison.outcome != "worse":
+        return None
+    reason = f"A model in force allows PAPER at most: it is {case.comparison.sentence}."
+    return _waivable(DecisionLevel.PAPER, reason, CapKind.CHAMPION)
+
+
+def _caps_by_integrity(case: ModelCase) -> list[Cap]:
+    caps = []
+    for check in case.checks:
+        if check.status == "fail":
+            reason = f"Integrity, {check.title}: {check.sentence.removesuffix('.')}; RETRAIN at most."
+            source = CapSource(CapKind.INTEGRITY, check.name)
+            caps.append(Cap(DecisionLevel.RETRAIN, reason, source, waivable=False))
+    return caps
+
+
+def _caps_by_proofs(case: ModelCase) -> list[Cap]:
+    proofs = {proof.name: proof for proof in case.proofs}
+    caps = []
+    for name in dict.fromkeys((*PROOFS, *proofs)):
+        proof = proofs.get(name)
+        if proof is None or not proof.passed:
+            finding = proof.sentence.removesuffix(".") if proof else "it was not measured"
+            reason = f"Not proven, {TITLES[name]}: {finding}; PAPER at most."
+            caps.append(Cap(DecisionLevel.PAPER, reason, CapSource(CapKind.PROOF, name), waivable=False))
+    return caps
+
+
+def _waivable(level: DecisionLevel, reason: str, kind: CapKind) -> Cap:
+    return Cap(level, reason, CapSource(kind), waivable=True)
+
+
+_SINGLE: tuple[Callable[[ModelCase], Cap | None], ...] = (
+    cap_by_training,
+    _cap_by_backtest,
+    _cap_by_fold_count,
+    _cap_by_compounded_return,
+    _cap_by_lucky_fold,
+    _cap_by_champion,
+)
+
+
+def percent(value: Fraction) -> str:
+    """A return as texts show it."""
+    return f"{to_float(value):.2%}"

@@ -1,0 +1,102 @@
+"""Everything that the decision about one model rests on, and its folds counted exactly."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+
+from pytest_modelgate.core.backtest.metrics import FoldResult
+from pytest_modelgate.core.config.profiles import Profile
+from pytest_modelgate.core.config.settings import DecisionRule
+from pytest_modelgate.core.config.waivers import Waiver
+from pytest_modelgate.core.decision.backtest_sanity import Sanity
+from pytest_modelgate.core.decision.proofs import Proof
+from pytest_modelgate.core.integrity.check import Check
+from pytest_modelgate.core.statistics.fold_spread import Spread, measure_spread
+from pytest_modelgate.core.statistics.paired_comparison import Comparison
+from pytest_modelgate.core.training.gating import Classification
+
+
+@dataclass(frozen=True)
+class ModelCase:
+    """Everything that the decision about one model rests on.
+
+    Attributes:
+        classification: by its training metrics. DROP decides alone: the model needs neither backtest nor folds.
+        sanity: of the backtest.
+        folds: every walk-forward fold, in any order.
+        profile: the limits.
+        rule: ``proven`` lets no model beyond PAPER that misses a statistical proof; ``table`` asks for none.
+        shortfalls: ``Gating.findings``, quoted in the reasons.
+        proofs: what ``prove`` measured, in any order. One that is missing counts as not passed.
+        checks: what the integrity checks found; one that failed caps under every rule.
+        comparison: with the model now deployed; None where there is none.
+        waivers: by check. Each lifts its cap by one step; none lifts a DROP, an integrity check or a proof.
+
+    Raises:
+        ValueError: evidence is missing for a model that gating did not drop.
+    """
+
+    classification: Classification
+    sanity: Sanity | None
+    folds: Sequence[FoldResult]
+    profile: Profile
+    rule: DecisionRule
+    shortfalls: Sequence[str] = ()
+    proofs: Sequence[Proof] = ()
+    checks: Sequence[Check] = ()
+    comparison: Comparison | None = None
+    waivers: Mapping[str, Waiver] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.measured and self.classification is not Classification.DROP:
+            raise ValueError("a model that its training metrics did not drop needs a backtest and folds to be decided")
+
+    @property
+    def measured(self) -> bool:
+        """Whether there are a backtest and folds to decide on."""
+        return self.sanity is not None and bool(self.folds)
+
+    @cached_property
+    def spread(self) -> Spread:
+        """Spread of the fold Sharpes."""
+        return measure_spread(self.folds, self.profile)
+
+    @property
+    def positive(self) -> int:
+        """Number of folds that made money."""
+        return sum(fold.total_return > 0.0 for fold in self.folds)
+
+    @property
+    def losing(self) -> int:
+        """Number of folds that lost money."""
+        return sum(fold.total_return < 0.0 for fold in self.folds)
+
+    @cached_property
+    def compounded_return(self) -> Fraction:
+        """Return of all folds one after the other, exact."""
+        return _compounded(self._growths)
+
+    @cached_property
+    def compounded_without_best(self) -> Fraction:
+        """Return of all folds but the best, exact."""
+        return _compounded(self._growths[:-1])
+
+    @property
+    def _growths(self) -> list[Fraction]:
+        """Growth factors, the best last; nothing comes back from a ruin."""
+        return sorted(max(Fraction(0), 1 + Fraction(fold.total_return)) for fold in self.folds)
+
+
+def _compounded(growths: Sequence[Fraction]) -> Fraction:
+    """Exact: neither the order of the folds nor rounding may turn a loss into a gain."""
+    return math.prod(growths, start=Fraction(1)) - 1
+
+
+def to_float(value: Fraction) -> float:
+    """The nearest float; the largest one for what no float can hold."""
+    return float(min(value, Fraction(sys.float_info.max)))
