@@ -295,9 +295,8 @@ class Gate:
         else:
             policy, name = champion.load(self.settings)
             series = self._series(self._market(plan), self._feature_set(name, f"deployed {champion.file.name}"))
-            theirs = self._attributions(
-                Candidate(policy, series, own.rules, tuple(plan.folds), own.device, own.account), plan
-            )
+            tracked = plan.folds if self.settings.account == "tracked" else ()
+            theirs = self._attributions(Candidate(policy, series, own.rules, plan.folds, own.device, tracked), plan)
         comparison = compare(theirs, self._attributions(own, plan), champion.sha256)
         return ChampionEvidence(plan.model.id, window.name, comparison)
 
@@ -352,9 +351,11 @@ class Gate:
             quality=loaded_series.quality,
         )
         rules = rules_for(self.profile, model.instrument.asset_class)
-        judged = len(self.plan.models) * (plan.folds[-1].end - plan.folds[0].start) / model.timeframe.delta
-        device = self._accelerator.device_for(loaded.policy, judged)
-        candidate = Candidate(loaded.policy, series, rules, (plan.backtest, *plan.folds), device, self.settings.account)
+        decided = len(self.plan.models) * (plan.folds[-1].end - plan.folds[0].start) / model.timeframe.delta
+        device = self._accelerator.device_for(loaded.policy, decided)
+        judged = (plan.backtest, *plan.folds)
+        tracked = judged if self.settings.account == "tracked" else ()
+        candidate = Candidate(loaded.policy, series, rules, judged, device, tracked)
         return _Prepared(candidate, checkpoint, market)
 
     def _feature_set(self, name: str, where: str) -> FeatureSet:
