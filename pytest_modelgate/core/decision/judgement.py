@@ -117,7 +117,7 @@ def judge(
         waivers: for whatever models.
     """
     waived = {waiver.check: waiver for waiver in waivers if waiver.model == plan.model.id}
-    found = {window.name: find(window.name) for window in plan.windows}
+    found = {window.name: find(window.name) for window in plan.work}
     backtest, sanity = found.get(plan.backtest.name), None
     folds = tuple(found.get(window.name) for window in plan.folds)
     integrity = found.get(INTEGRITY)
