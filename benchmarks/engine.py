@@ -33,7 +33,6 @@ from pytest_modelgate.core.backtest.candidate import Candidate
 from pytest_modelgate.core.backtest.evaluation import evaluate, evaluate_all
 from pytest_modelgate.core.backtest.rules import TradingRules
 from pytest_modelgate.core.backtest.simulation import simulate_known
-from pytest_modelgate.core.config.settings import AccountMode
 from pytest_modelgate.core.features.reference import REFERENCE, WARMUP
 from pytest_modelgate.core.features.series import compute_features
 from pytest_modelgate.core.integrity.examination import examine
@@ -191,11 +190,10 @@ def tracked() -> Row:
     """Ten folds with the real account, one after the other as the gate trades them, features included."""
     bars, policy = market(HISTORY + 2400), network(LARGE)
     folds = folds_of(bars, 10)
-    account: AccountMode = "tracked"
 
     def run() -> object:
-        candidate = Candidate(policy, compute_features(bars, REFERENCE), RULES, tuple(folds), account=account)
-        return [evaluate(candidate, fold, account, 1e5) for fold in folds]
+        candidate = Candidate(policy, compute_features(bars, REFERENCE), RULES, tracked=tuple(folds))
+        return [evaluate(candidate, fold, "tracked", 1e5) for fold in folds]
 
     ours, theirs, cube, rest = in_turns(3, run, straightforward(policy, bars), CUBE, layers(policy, 2400))
     bound = transforms(policy, 2400) * cube + rest

@@ -1,21 +1,22 @@
-"""Models x checks to parametrized tests, with ids that people read and CI links to."""
+"""Models x checks as parametrized tests, with ids that people read and CI links to."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum, auto
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 if TYPE_CHECKING:  # the plan pulls in pandas, which a run without an archive must not pay for
-    from pytest_modelgate.core.planning.plan import ModelPlan, Plan, WindowId
+    from pytest_modelgate.core.planning.plan import ModelPlan, Plan, WorkId
 
 SUITE = "model_tests"
 CASE = "gate_case"
 _CHAMPION = f"{SUITE}/test_champion.py"
-_INTEGRITY, PARITY = f"{SUITE}/test_integrity.py::", f"{SUITE}/test_integrity.py::test_parity["
+_PARITY = f"{SUITE}/test_integrity.py::test_parity["
 STAGES = ("gating", "backtest", "walk_forward", "integrity", "decision")
 _OF_ONE_POLICY = STAGES[1:-1]
 MARKERS = {
@@ -105,55 +106,91 @@ def _days(plan: ModelPlan) -> int:
     return (plan.backtest.end - plan.backtest.start).days
 
 
-class WindowIds:
-    """Which window a test is about, as far as its id tells."""
+class TestKind(Enum):
+    """What a test is about, as far as its id tells."""
+
+    GATING = auto()  # the training metrics of a model
+    EVIDENCE = auto()  # one piece of evidence
+    PARITY = auto()  # a model, as its backtest shows it
+    DECISION = auto()  # a model, as all its evidence shows it
+    MODEL = auto()  # a model otherwise
+    OTHER = auto()  # nothing of ours
+
+
+class TestId(NamedTuple):
+    """What the id of a test tells.
+
+    Attributes:
+        model: it is about; empty for tests of no model.
+        work: the evidence it is about, if it is about one piece of it.
+    """
+
+    kind: TestKind
+    model: str = ""
+    work: WorkId | None = None
+
+
+class TestIds:
+    """Reads ids of tests on the models of one plan."""
 
     def __init__(self, plan: Plan) -> None:
-        from pytest_modelgate.core.planning.plan import WindowId
+        from pytest_modelgate.core.planning.plan import WorkId
 
-        self._by_bracket, self._by_model, self._contests = {}, {}, {}
+        self._models = {model.model.id for model in plan.models}
+        self._traded: dict[str, WorkId] = {}
+        self._integrity: dict[str, WorkId] = {}
+        self._contests: dict[str, WorkId] = {}
         for model in plan.models:
             name = model.model.id
-            self._by_bracket[f"{name}-{_days(model)}d"] = WindowId(name, model.backtest.name)
-            self._by_bracket |= {f"{name}-{fold.name}": WindowId(name, fold.name) for fold in model.folds}
-            self._by_model[name] = WindowId(name, model.integrity.name)
+            self._traded[f"{name}-{_days(model)}d"] = WorkId(name, model.backtest.name)
+            self._traded |= {f"{name}-{fold.name}": WorkId(name, fold.name) for fold in model.folds}
+            self._integrity[name] = WorkId(name, model.integrity.name)
             if model.champion:
-                self._contests[name] = WindowId(name, model.contest.name)
+                self._contests[name] = WorkId(name, model.contest.name)
 
-    def of(self, nodeid: str) -> WindowId | None:
-        """The window of a test; None for a test about something else.
+    def of(self, nodeid: str) -> TestId:
+        """What one test is about; of integrity tests, parity alone is shown by the backtest."""
+        name, stage, parity = _bracket(nodeid), _file_stage(nodeid), nodeid.startswith(_PARITY)
+        works = self._contests if stage == "champion" else self._traded
+        if stage == "integrity" and not parity:
+            works = self._integrity
+        if name in works:
+            return TestId(TestKind.EVIDENCE, works[name].model, works[name])
+        if stage == "gating":
+            return TestId(TestKind.GATING, name if name in self._models else name.rpartition("-")[0])
+        if name not in self._models:
+            return TestId(TestKind.OTHER)
+        decides = stage in ("decision", "walk_forward")
+        return TestId(TestKind.PARITY if parity else TestKind.DECISION if decides else TestKind.MODEL, name)
 
-        The shipped integrity tests are about one window, but for parity, which the backtest shows.
-        """
-        name = bracket(nodeid)
-        if nodeid.startswith(f"{_CHAMPION}::"):
-            return self._contests.get(name)
-        if nodeid.startswith(_INTEGRITY) and not nodeid.startswith(PARITY):
-            return self._by_model.get(name)
-        return self._by_bracket.get(name)
 
-
-def bracket(nodeid: str) -> str:
+def _bracket(nodeid: str) -> str:
     """The parameters of a test, as its id spells them; empty without any."""
     return nodeid[:-1].rpartition("[")[2] if nodeid.endswith("]") else ""
 
 
-def selected_windows(nodeids: Iterable[str], plan: Plan) -> frozenset[WindowId]:
-    """The windows that have a test of their own among these."""
-    windows = WindowIds(plan)
-    return frozenset(window for nodeid in nodeids if (window := windows.of(nodeid)))
+def _file_stage(nodeid: str) -> str:
+    """``gating`` of ``model_tests/test_gating.py::...``; empty for tests that are not in the suite."""
+    file, _, _ = nodeid.partition("::")
+    return file.removeprefix(f"{SUITE}/test_").removesuffix(".py") if file.startswith(f"{SUITE}/test_") else ""
+
+
+def selected_work(nodeids: Iterable[str], plan: Plan) -> frozenset[WorkId]:
+    """The evidence that has a test of its own among these."""
+    tests = TestIds(plan)
+    return frozenset(work for nodeid in nodeids if (work := tests.of(nodeid).work))
 
 
 def properties(nodeid: str, plan: Plan) -> list[tuple[str, object]]:
-    """The labels of a test that nobody lived to report, as far as its id tells them."""
-    name, stage = bracket(nodeid), nodeid.removeprefix(f"{SUITE}/test_").partition(".py")[0]
+    """Labels of a test that nobody lived to report, as far as its id tells them."""
+    name, stage = _bracket(nodeid), _file_stage(nodeid)
     model = next((item.model.id for item in plan.models if f"{name}-".startswith(f"{item.model.id}-")), None)
-    found: list[tuple[str, object]] = [("model", model)] if model else []
-    return [*found, ("stage", stage)] if stage in STAGES else found
+    labels: list[tuple[str, object]] = [("model", model)] if model else []
+    return [*labels, ("stage", stage)] if stage in STAGES else labels
 
 
-def keep_share(config: pytest.Config, items: list[pytest.Item], share: frozenset[WindowId]) -> None:
-    """Deselect all but the tests about windows of this machine's share: decisions are left to a merge."""
+def keep_share(config: pytest.Config, items: list[pytest.Item], share: frozenset[WorkId]) -> None:
+    """Deselect all but the tests about evidence of this machine's share: decisions are left to a merge."""
     kept: list[pytest.Item] = []
     left: list[pytest.Item] = []
     for item in items:
@@ -167,8 +204,8 @@ def keep_share(config: pytest.Config, items: list[pytest.Item], share: frozenset
 def case_of(item: pytest.Item) -> Case | None:
     """What a test is about; None for a test of no model."""
     callspec = getattr(item, "callspec", None)
-    found: Case | None = callspec.params.get(CASE) if callspec else None
-    return found
+    case: Case | None = callspec.params.get(CASE) if callspec else None
+    return case
 
 
 def label_and_sort(items: list[pytest.Item]) -> None:

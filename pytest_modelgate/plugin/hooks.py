@@ -159,7 +159,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if run is None:
         return
     if run.settings.shard:
-        collection.keep_share(config, items, frozenset(run.windows))
+        collection.keep_share(config, items, frozenset(run.work))
     collection.label_and_sort(items)
 
 
@@ -192,7 +192,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     session.config.stash[COMPLETENESS].report_missing(session, exitstatus)
     run.finish()
     write_summary(session.config, run, os.environ)
-    if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and run.settings.shard and not run.windows:
+    if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and run.settings.shard and not run.work:
         session.exitstatus = pytest.ExitCode.OK  # more machines than windows: nothing is left for this one
 
 

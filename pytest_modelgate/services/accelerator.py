@@ -1,7 +1,7 @@
-"""Where a policy is evaluated: on a GPU that was asked for or is worth it, else on this processor.
+"""Device that evaluates a policy: a GPU that was asked for or is worth it, else the CPU.
 
 Loading torch takes 1.7 s and 150 MB in every process that does, so it is asked last: nothing is loaded where no GPU is
-found, and next to nothing to do is left to the processor.
+found, and next to nothing to do is left to the CPU.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pytest_modelgate.core.policy.mlp import MlpPolicy
 from pytest_modelgate.errors import SettingsError
 
 USE_ANOTHER = "Use auto or cpu: the results are the same, only slower"
-_WORTH_IT = 5e10  # weights times bars: a processor takes as long for them as CUDA takes to start
+_WORTH_IT = 5e10  # weights times bars: the CPU takes as long for them as CUDA takes to start
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Accelerator:
     choice: DeviceChoice
 
     def device_for(self, policy: MlpPolicy, bars: float) -> TorchDevice | None:
-        """The GPU, if it is to be used and works; None means this processor.
+        """The GPU, if it is to be used and works; None means the CPU.
 
         Args:
             bars: at which this policy, and others like it, will be evaluated in all.

@@ -1,4 +1,4 @@
-"""The models now deployed, read so that those which want their place can be held against them."""
+"""Champions: the models now deployed, with which those that want their place are compared."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ class Champion:
         return loaded.policy, loaded.facts.feature_set
 
     def attributions(self, folds: Sequence[Window], bars_sha256: str) -> list[BarAttribution]:
-        """What it earned in each fold, as its own run found.
+        """Its attribution in each fold, as its own run measured it.
 
         Raises:
             CheckpointError: that run judged other bars or windows, or its evidence is gone.
         """
         assert self.evidence
-        found = []
+        attributions = []
         for fold in folds:
             known = self.evidence.read(self.model, fold.name)
             if (
@@ -74,16 +74,25 @@ class Champion:
                 problem = f"there is no evidence of {fold.name} on these very bars beside the verdict"
                 remedy = "Judge the deployed archive anew with the same --gate-as-of, or name the folder of a promotion"
                 raise CheckpointError(f"{_OPTION}, model {self.model}", problem, remedy)
-            found.append(known.bars.attribution())
-        return found
+            attributions.append(known.bars.attribution())
+        return attributions
 
 
 @dataclass(frozen=True)
 class Champions:
-    """What is deployed: by model, and the digest of what says so."""
+    """All that is deployed.
+
+    Attributes:
+        digest: of the promotion or the verdict that says so.
+    """
 
     by_model: Mapping[str, Champion]
     digest: str
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Sha256 of each checkpoint, by model."""
+        return {model: champion.sha256 for model, champion in self.by_model.items()}
 
 
 def read_champions(path: Path) -> Champions:
@@ -107,19 +116,19 @@ def _of_folder(path: Path) -> Champions:
         problem = "holds no promotion.json"
         raise SettingsError(f"{_OPTION} {path}", problem, "Name a folder that modelgate promote wrote, or a verdict")
     whole = target.of_set(record.set)
-    found = {
+    by_model = {
         model.id: Champion(model.id, model.sha256, target.path_of(model), model.feature_set, model.activation, None)
         for model in (whole.models if whole else ())
     }
-    return Champions(found, record.digest)
+    return Champions(by_model, record.digest)
 
 
 def _of_verdict(path: Path) -> Champions:
     verdict = read_verdict(path)
     store = EvidenceStore(path.parent / "evidence", verdict.run.get("id", ""))
-    found = {
+    by_model = {
         model.id: Champion(model.id, model.checkpoint.sha256, None, None, None, store)
         for model in verdict.models
         if model.checkpoint and model.checkpoint.sha256 and model.folds
     }
-    return Champions(found, verdict.digest)
+    return Champions(by_model, verdict.digest)

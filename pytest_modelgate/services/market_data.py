@@ -51,6 +51,26 @@ def load_series(
         MarketDataError: a cassette is missing, altered or unusable, or the bars cannot carry a verdict.
     """
     recorded = replay_bars(request, settings.cassettes, settings.record_command)
+    return check_series(recorded, request, timeframe, windows, limits=limits, settings=settings)
+
+
+def check_series(
+    recorded: Bars,
+    request: MarketRequest,
+    timeframe: Timeframe,
+    windows: Sequence[Window],
+    *,
+    limits: MarketDataLimits,
+    settings: Settings,
+) -> MarketSeries:
+    """Hold recorded bars against the profile's demands.
+
+    Args:
+        recorded: the bars of the request, all sessions; the others as of ``load_series``.
+
+    Raises:
+        MarketDataError: the bars cannot carry a verdict.
+    """
     bars = as_judged(recorded, request, timeframe, settings.sessions)
     quality = quality_of(bars, request, settings.sessions, windows, limits)
     if quality.failures:

@@ -19,6 +19,8 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,16 +32,23 @@ import pytest
 from support.market_factory import random_walk
 
 from pytest_modelgate import ModelArtifact
+from pytest_modelgate.adapters.archive import Archive
 from pytest_modelgate.adapters.checkpoint import CheckpointFacts, LoadedCheckpoint
+from pytest_modelgate.core.config.profiles import MarketDataLimits, Profile
+from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.evidence.records import Evidence, IntegrityEvidence
+from pytest_modelgate.core.features.feature_set import FeatureSet
 from pytest_modelgate.core.features.reference import REFERENCE
 from pytest_modelgate.core.integrity.check import CHECKS, Check
-from pytest_modelgate.core.market.bars import Bars
+from pytest_modelgate.core.market.bars import Bars, Timeframe
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.market.windows import Window
-from pytest_modelgate.core.planning.plan import INTEGRITY, ModelPlan
+from pytest_modelgate.core.planning.plan import ModelPlan, Work, WorkKind
 from pytest_modelgate.core.policy.mlp import MlpPolicy
-from pytest_modelgate.services import gate, market_data
+from pytest_modelgate.plugin.session import gate_run
+from pytest_modelgate.services.evaluator import Evaluator, ModelEvaluator
+from pytest_modelgate.services.market_data import MarketSeries, check_series
+from pytest_modelgate.services.model_loader import ModelLoader
 
 INSTRUCTIONS = "CHEAP_GATE"
 UNDRAWN: Any = SimpleNamespace(render=lambda *_: "")  # of a report that nobody looks at, pictures take half of a run
@@ -68,7 +77,7 @@ def _load(path: Path, **_: object) -> LoadedCheckpoint:
 
 
 @cache
-def _replay(request: MarketRequest, *_: object) -> Bars:
+def _replay(request: MarketRequest) -> Bars:
     bars = int((request.last - request.first) / request.timeframe.delta) + 1
     symbol = request.instrument.symbol
     frame = random_walk(str(request.first), bars, seed=sum(symbol.encode()))
@@ -100,36 +109,67 @@ def _strike(mishap: str | None) -> None:
         raise AcceleratorError("CUDA error: unspecified launch failure\nCompile with `TORCH_USE_CUDA_DSA`")
 
 
-def pytest_addoption() -> None:
-    """Take over as soon as this is loaded as a plugin; the process is given to it for good."""
-    if vars(gate)["load_checkpoint"] is _load:
-        return  # an earlier run in this process did
-    patch = pytest.MonkeyPatch()
-    find_out = gate.Gate._find_out
+def _read_market(
+    request: MarketRequest,
+    timeframe: Timeframe,
+    windows: Sequence[Window],
+    limits: MarketDataLimits,
+    settings: Settings,
+) -> MarketSeries:
+    return check_series(_replay(request), request, timeframe, windows, limits=limits, settings=settings)
 
-    def slow(self: gate.Gate, plan: ModelPlan, window: Window) -> Evidence:
-        told, name = _instructions(), f"{plan.model.id}.{window.name}"
-        if "log" in told:
-            with Path(told["log"]).open("a") as log:
-                log.write(f"{self.store.run_id} {os.getpid()} {name}\n")
-        if "clock" in told:
-            with Path(told["clock"]).open("a") as clock:
+
+@dataclass(frozen=True)
+class CheapEvaluator:
+    """Evaluates cheap models, noting every piece of work, and strikes where it is told to.
+
+    Attributes:
+        run: stands in the log for the run.
+    """
+
+    real: Evaluator
+    run: str
+
+    def evaluate(self, plan: ModelPlan, work: Work) -> Evidence:
+        instructions, name = _instructions(), f"{plan.model.id}.{work.name}"
+        if "log" in instructions:
+            with Path(instructions["log"]).open("a") as log:
+                log.write(f"{self.run} {os.getpid()} {name}\n")
+        if "clock" in instructions:
+            with Path(instructions["clock"]).open("a") as clock:
                 clock.write(f"{time.time()}\n")
-        time.sleep(told.get("sleep", {}).get(name, 0.0))
-        mishap = told.get("mishap", {}).get(name)
-        if mishap == "kill once" and Path(told["log"]).read_text().count(f" {name}\n") == 1:
+        time.sleep(instructions.get("sleep", {}).get(name, 0.0))
+        mishap = instructions.get("mishap", {}).get(name)
+        if mishap == "kill once" and Path(instructions["log"]).read_text().count(f" {name}\n") == 1:
             mishap = "kill"
         _strike(mishap)
-        if window.name == INTEGRITY:  # what the checks find is not the point of these runs
-            checks = tuple(Check(name, "pass", "Fine.") for name in CHECKS)
-            return IntegrityEvidence(plan.model.id, window.name, checks, ())
-        return find_out(self, plan, window)
+        if work.kind is WorkKind.INTEGRITY:  # what the checks find is not the point of these runs
+            checks = tuple(Check(check, "pass", "Fine.") for check in CHECKS)
+            return IntegrityEvidence(plan.model.id, work.name, checks, ())
+        return self.real.evaluate(plan, work)
 
+
+def _build_evaluator(
+    settings: Settings,
+    archive: Archive,
+    profile: Profile,
+    feature_sets: Callable[[], Mapping[str, FeatureSet]],
+    scratch: Path,
+    **_: object,
+) -> tuple[ModelLoader, Evaluator]:
+    readers: Any = {"read_checkpoint": _load, "read_market": _read_market}
+    loader = ModelLoader(settings, archive, profile, feature_sets, scratch, **readers)
+    return loader, CheapEvaluator(ModelEvaluator(loader, settings, profile, {}), scratch.name)
+
+
+def pytest_addoption() -> None:
+    """Take over as soon as this is loaded as a plugin; the process is given to it for good."""
+    if vars(gate_run)["build_evaluator"] is _build_evaluator:
+        return  # an earlier run in this process did
+    patch = pytest.MonkeyPatch()
     if not _instructions().get("drawn"):
         patch.setitem(sys.modules, "pytest_modelgate.plugin.report.page", UNDRAWN)
-    patch.setattr(gate, "load_checkpoint", _load)
-    patch.setattr(market_data, "replay_bars", _replay)
-    patch.setattr(gate.Gate, "_find_out", slow)
+    patch.setattr(gate_run, "build_evaluator", _build_evaluator)
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,17 +1,16 @@
-"""Who is judged: a policy in front of the features of its market, and what of its answers is found but once."""
+"""A model ready to be judged: a policy in front of the features of its market, with what it decided so far."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_modelgate.core.backtest.metrics import bars_per_year
 from pytest_modelgate.core.backtest.rules import TradingRules
-from pytest_modelgate.core.config.settings import AccountMode
 from pytest_modelgate.core.features.series import FeatureSeries
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.policy.inference import Device, PolicySession, decide_all
@@ -20,16 +19,24 @@ from pytest_modelgate.core.typing import Actions, Floats
 from pytest_modelgate.errors import CheckpointError
 
 _SHARED = 1 << 24  # sums of the first layer that are kept for several windows: 128 MiB
+_UNKNOWN = -1  # an action that nobody asked for
 
 
-@dataclass(frozen=True, eq=False)
+class _Session(NamedTuple):
+    """The policy in front of a range of bars."""
+
+    rows: slice
+    session: PolicySession
+
+
+@dataclass(eq=False)
 class Candidate:
-    """A model made ready to be judged: its policy, the features it sees, the rules it trades under.
+    """A model with its policy, the features it sees and the rules it trades under; remembers what it decided.
 
     Attributes:
-        judged: windows of which what can be is found together, as soon as one of them is asked for.
-        device: evaluates the policy for many bars at once; None means this processor.
-        account: what the judged windows are traded with.
+        judged: windows of which all neutral actions are found together, as soon as one of them is asked for.
+        device: evaluates the policy for many bars at once; None means the CPU.
+        tracked: windows that are traded with the true account: sums of the first layer are found together for them.
     """
 
     policy: Policy
@@ -37,7 +44,9 @@ class Candidate:
     rules: TradingRules
     judged: tuple[Window, ...] = ()
     device: Device | None = None
-    account: AccountMode = "neutral"
+    tracked: tuple[Window, ...] = ()
+    _actions: Actions = field(init=False, repr=False)
+    _session: _Session | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse a policy that was trained on another number of features.
@@ -49,10 +58,11 @@ class Candidate:
         if width != self.policy.n_market:
             problem = f"the policy reads {self.policy.n_market} market features per bar, the feature set has {width}"
             raise CheckpointError("feature set", problem, "Name the one it was trained on with --gate-feature-set")
+        self._actions = np.full(len(self.series.bars), _UNKNOWN, dtype=np.int64)
 
     @property
     def bars_per_year(self) -> float:
-        """For annualising."""
+        """Bars in a year, for annualising."""
         bars = self.series.bars
         return bars_per_year(bars.index, bars.timeframe, bars.instrument.asset_class)
 
@@ -61,13 +71,8 @@ class Candidate:
         """Bars that the features and the first observation need."""
         return self.series.warmup + self.policy.lookback - 1
 
-    @cached_property
-    def decided(self) -> Actions:
-        """What was decided at every bar so far, with neutral account features; -1 where nobody asked."""
-        return np.full(len(self.series.bars), -1, dtype=np.int64)
-
     def neutral_actions(self, rows: slice) -> Actions:
-        """What the policy decides at the bars of a range, with neutral account features; each is found once.
+        """Actions (n,) at the bars of a range, with neutral account features; each is found once.
 
         Args:
             rows: of the series, none before ``history``.
@@ -75,16 +80,15 @@ class Candidate:
         Raises:
             CheckpointError: a feature, weight, layer or logit is not finite.
         """
-        if (self.decided[rows] < 0).any():
-            whole = self._with_judged(rows)
-            self.decided[whole] = self.decide(self.policy, [self.series.matrix], whole)[0]
-        return self.decided[rows]
+        if self.known_actions(rows) is None:
+            whole = self._spanning(rows, self.judged)
+            self._actions[whole] = self.decide(self.policy, [self.series.matrix], whole)[0]
+        return self._actions[rows]
 
-    def _with_judged(self, rows: slice) -> slice:
-        """From the first to the last bar of a range and all judged windows."""
-        bars = self.series.bars
-        ranges = [rows, *(bars.positions(window.start, window.end) for window in self.judged)]
-        return slice(max(self.history, min(part.start for part in ranges)), max(part.stop for part in ranges))
+    def known_actions(self, rows: slice) -> Actions | None:
+        """Neutral actions (n,) of a range as far as they were asked for before; None where one is missing."""
+        actions = self._actions[rows]
+        return None if (actions == _UNKNOWN).any() else actions
 
     def ask(self, rows: slice) -> Callable[[NDArray[np.int64], Floats], list[int]]:
         """The policy in front of a range of bars, to be asked bar by bar.
@@ -92,28 +96,32 @@ class Candidate:
         Returns:
             Takes rows of the series (n,) and the account features at each (n, n_account), gives n actions.
         """
-        policy, matrix, window = self.policy, self.series.matrix, self.policy.lookback
+        policy, matrix, lookback = self.policy, self.series.matrix, self.policy.lookback
         if not isinstance(policy, MlpPolicy):
             return lambda asked, accounts: [
-                int(greedy(policy.logits(matrix[row - window + 1 : row + 1], account))[0])
+                int(greedy(policy.logits(matrix[row - lookback + 1 : row + 1], account))[0])
                 for row, account in zip(asked.tolist(), accounts, strict=True)
             ]
-        whole = self._with_judged(rows) if self.account == "tracked" else rows
+        whole = self._spanning(rows, self.tracked)
         if (whole.stop - whole.start) * len(policy.first_layer_weights) > _SHARED:
             whole = rows
-        key = (whole.start, whole.stop)
-        if key not in self._session:
-            self._session.clear()  # one at a time: it is large
-            self._session[key] = PolicySession(policy, matrix[whole.start - window + 1 : whole.stop], self.device)
-        observed = self._session[key]
-        return lambda asked, accounts: observed.decide(asked - whole.start, accounts).tolist()
+        if self._session is None or self._session.rows != whole:
+            self._session = None  # one at a time: it is large
+            observed = matrix[whole.start - lookback + 1 : whole.stop]
+            self._session = _Session(whole, PolicySession(policy, observed, self.device))
+        session = self._session.session
+        return lambda asked, accounts: session.decide(asked - whole.start, accounts).tolist()
 
-    @cached_property
-    def _session(self) -> dict[tuple[int, int], PolicySession]:
-        return {}
+    def _spanning(self, rows: slice, windows: Sequence[Window]) -> slice:
+        """From the first to the last bar of a range and of some windows."""
+        bars = self.series.bars
+        if not windows:
+            return rows
+        ranges = [rows, *(bars.positions(window.start, window.end) for window in windows)]
+        return slice(max(self.history, min(part.start for part in ranges)), max(part.stop for part in ranges))
 
     def decide(self, policy: Policy, matrices: Sequence[Floats], rows: slice) -> list[Actions]:
-        """What some policy decides at the bars of a range, with neutral account features.
+        """Actions of any policy at the bars of a range, with neutral account features, one array (n,) per matrix.
 
         Args:
             matrices: features of the whole series (bars, features), and of what else it is shown.

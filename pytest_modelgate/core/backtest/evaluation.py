@@ -1,4 +1,4 @@
-"""From a subject and a window to what the window shows: the whole flow, in reading order."""
+"""Evaluation of a candidate over windows: trajectory and metrics, in reading order."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def evaluate(candidate: Candidate, window: Window, account: AccountMode, capital
 def evaluate_all(
     candidate: Candidate, windows: Sequence[Window], account: AccountMode, capital: float
 ) -> list[tuple[Trajectory, Metrics]]:
-    """Trade several windows, each from flat; with a tracked account side by side, as lanes of one batch.
+    """Trade several windows, each from flat; with a tracked account side by side, as episodes of one batch.
 
     Raises:
         MarketDataError, CheckpointError: as ``evaluate``, of any of them.
@@ -76,7 +76,7 @@ def replay(candidate: Candidate, window: Window, actions: Sequence[int], capital
 
 
 def attribute_window(candidate: Candidate, window: Window, trajectory: Trajectory) -> BarAttribution:
-    """What was held and earned at every bar of a window just traded."""
+    """Weights held and returns earned at every bar of a window just traded."""
     bars = candidate.series.bars
     rows = bars.positions(window.start, window.end)
     before = bars.frame["close"].iloc[rows.start - 1] if rows.start else bars.frame["open"].iloc[0]
@@ -91,7 +91,7 @@ def _neutral(candidate: Candidate, rows: slice, capital: float) -> Trajectory:
 
 
 def _tracked(candidate: Candidate, ranges: Sequence[slice], capital: float) -> list[Trajectory]:
-    """What a policy sees of the account depends on what it did; the market's share is found at once."""
+    """All ranges as one batch; what a policy sees of the account depends on what it did."""
     policy = candidate.policy
     ask = candidate.ask(slice(min(rows.start for rows in ranges), max(rows.stop for rows in ranges)))
     starts = np.array([rows.start for rows in ranges])
@@ -101,9 +101,9 @@ def _tracked(candidate: Candidate, ranges: Sequence[slice], capital: float) -> l
     def guess(rows: slice) -> list[int]:
         if not most:
             return [HOLD] * (rows.stop - rows.start)
-        known: list[int] = candidate.decided[rows].tolist()
+        known = candidate.known_actions(rows)
         asked = np.arange(rows.start, rows.stop)
-        return known if min(known) >= 0 else ask(asked, neutral.repeat(len(asked), axis=0))
+        return ask(asked, neutral.repeat(len(asked), axis=0)) if known is None else known.tolist()
 
     bars = [candidate.series.bars.rows(rows) for rows in ranges]
     speculation = Speculation(

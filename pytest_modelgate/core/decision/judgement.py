@@ -133,7 +133,7 @@ def judge(
         trials: distinct models that were judged on the same market window, this one included.
         waivers: for whatever models.
     """
-    evidence = {window.name: find(window.name) for window in plan.windows}
+    evidence = {window.name: find(window.name) for window in plan.work}
     judgement = _undecided(plan, profile, evidence)
     if plan.gating is None or judgement.incomplete:
         return judgement

@@ -1,4 +1,4 @@
-"""What a record of evidence depends on, as one digest: evidence under the same key is the same evidence."""
+"""Content key: digest of all that a record of evidence depends on; the same key means the same evidence."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.market.bars import Bars
 from pytest_modelgate.core.market.requests import MarketRequest
-from pytest_modelgate.core.market.windows import Window
-from pytest_modelgate.core.planning.plan import CHAMPION, ModelPlan, Plan
+from pytest_modelgate.core.planning.plan import ModelPlan, Plan, Work, WorkKind
 
 
 def model_key(
@@ -26,7 +25,7 @@ def model_key(
     bars: Bars,
     code: str,
 ) -> str:
-    """Sha256 over what the evidence of all windows of one model depends on.
+    """Sha256 over what all evidence of one model depends on.
 
     Where results are written and what the thresholds say is no part of it.
 
@@ -48,7 +47,7 @@ def model_key(
             "bars": [len(bars), bars.sha256],
             "request": str(request),
             "limits": [asdict(part) for part in (profile.market_data, profile.integrity, profile.robustness)],
-            "windows": [[window.name, window.start.isoformat(), window.end.isoformat()] for window in _measured(plan)],
+            "windows": [_written(work) for work in plan.work if work.kind is not WorkKind.CHAMPION],
             "rules": asdict(rules_for(profile, model.instrument.asset_class)),
             "settings": _settings(settings),
             "training": [training.start.isoformat(), training.end.isoformat()] if training else None,
@@ -59,16 +58,16 @@ def model_key(
     )
 
 
-def content_key(model: str, window: Window, feature_sets: Mapping[str, str], champion: str | None = None) -> str:
-    """Sha256 over everything that one window's evidence is a function of.
+def content_key(model: str, work: Work, feature_sets: Mapping[str, str], champion: str | None = None) -> str:
+    """Sha256 over everything that one piece of evidence is a function of.
 
     Args:
         model: its ``model_key``.
         feature_sets: digest of the code of every feature set that does not come with the package, by name.
         champion: sha256 of the checkpoint that the model is compared with; counts for that comparison only.
     """
-    rival = [champion] if window.name == CHAMPION else []
-    return _digest([model, window.name, window.start.isoformat(), window.end.isoformat(), dict(feature_sets), *rival])
+    rival = [champion] if work.kind is WorkKind.CHAMPION else []
+    return _digest([model, *_written(work), dict(feature_sets), *rival])
 
 
 def agreement(plan: Plan, settings: Settings, profile: Profile, code: str) -> str:
@@ -82,21 +81,13 @@ def agreement(plan: Plan, settings: Settings, profile: Profile, code: str) -> st
             "decision": [settings.decision, settings.require.name, settings.merge, str(settings.shard), plan.trials],
             "champions": [item.champion for item in plan.models],
             "waivers": [settings.waivers_sha256, str(settings.judged_on)],
-            "models": [
-                [
-                    item.model.id,
-                    item.dropped,
-                    [[window.name, window.start.isoformat(), window.end.isoformat()] for window in item.windows],
-                ]
-                for item in plan.models
-            ],
+            "models": [[item.model.id, item.dropped, [_written(work) for work in item.work]] for item in plan.models],
         }
     )
 
 
-def _measured(plan: ModelPlan) -> list[Window]:
-    """Windows that say something about the model alone."""
-    return [window for window in plan.windows if window.name != CHAMPION]
+def _written(work: Work) -> list[str]:
+    return [work.name, work.start.isoformat(), work.end.isoformat()]
 
 
 def _settings(settings: Settings) -> dict[str, object]:

@@ -18,7 +18,7 @@ from pytest_modelgate.core.market.windows import Window
 
 @dataclass(frozen=True)
 class Examination:
-    """What was found; checks in the order of ``CHECKS``."""
+    """Results of the checks in the order of ``CHECKS``, and the draws of noise."""
 
     checks: tuple[Check, ...]
     noise: tuple[NoiseDraw, ...]

@@ -1,4 +1,4 @@
-"""A model and its relatives - shuffled, noisy, of one mind - traded over the same folds."""
+"""A model and its perturbations - permuted, noisy or constant policies - traded over the same folds."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from pytest_modelgate.core.typing import Actions, Floats, Weights
 
 @dataclass(frozen=True, eq=False)
 class FoldReplayer:
-    """Where relatives of a model are traded.
+    """Trades a model and its perturbations over the same folds.
 
     Attributes:
-        subject: the model, its series and its rules.
+        candidate: the model, its series and its rules.
         folds: the walk-forward, oldest first, contiguous.
         capital: of every fold, USD.
     """
@@ -38,18 +38,18 @@ class FoldReplayer:
         return usable_rows(self.candidate, whole)
 
     def actions(self, policy: Policy) -> Actions:
-        """What a policy decides at every bar of the folds, with neutral account features."""
+        """Actions (n,) of a policy at every bar of the folds, with neutral account features."""
         candidate = self.candidate
         if policy is candidate.policy:
             return candidate.neutral_actions(self.rows)
         return candidate.decide(policy, [candidate.series.matrix], self.rows)[0]
 
     def actions_on(self, matrices: Sequence[Floats]) -> list[Actions]:
-        """What the model itself decides, shown other features (bars, features) of the whole series."""
+        """Actions of the model itself, shown other features (bars, features) of the whole series."""
         return self.candidate.decide(self.candidate.policy, matrices, self.rows)
 
     def trade(self, actions: Actions) -> tuple[Trajectory, ...]:
-        """Every fold by actions decided for every bar of all folds."""
+        """Trade every fold by actions decided for every bar of all folds."""
         bars, first = self.candidate.series.bars, self.rows.start
         trajectories = []
         for fold in self.folds:
@@ -59,23 +59,23 @@ class FoldReplayer:
         return tuple(trajectories)
 
     def attribution(self, trajectories: Sequence[Trajectory]) -> BarAttribution:
-        """All folds bar by bar."""
+        """Attribution of all folds, bar by bar."""
         traded = zip(self.folds, trajectories, strict=True)
         return concatenate([attribute_window(self.candidate, fold, trajectory) for fold, trajectory in traded])
 
 
 def seeded(*parts: str) -> np.random.Generator:
-    """Chance that depends on content alone."""
+    """An rng whose stream depends on these parts alone."""
     return np.random.default_rng(int(hashlib.sha256(" ".join(parts).encode()).hexdigest(), 16))
 
 
 def shuffled(policy: MlpPolicy, rng: np.random.Generator) -> MlpPolicy:
-    """The same weights, each layer's in another order."""
+    """A policy with the same weights, permuted within each layer."""
     return replace(policy, weights=[rng.permuted(weight.ravel()).reshape(weight.shape) for weight in policy.weights])
 
 
 def noisy(policy: MlpPolicy, rng: np.random.Generator, size: float) -> MlpPolicy:
-    """Every weight changed by about a fraction of itself."""
+    """A policy with every weight changed by about a fraction of itself."""
     changed: list[Weights] = []
     for weight in policy.weights:
         factor = rng.standard_normal(weight.shape, dtype=np.float32)

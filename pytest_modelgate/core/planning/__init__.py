@@ -1,1 +1,1 @@
-"""What a run has to show, and in which order it is worked off."""
+"""Evidence that a run has to show, and in which order it is gained."""

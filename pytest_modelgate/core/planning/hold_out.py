@@ -1,4 +1,4 @@
-"""What a trainer must hold out, and from when an archive could prove itself."""
+"""Hold-out that a trainer must leave, and from when an archive could prove itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DAY = pd.Timedelta(days=1)
 
 @dataclass(frozen=True)
 class HoldOut:
-    """What would make every fold out-of-sample.
+    """Changes that would make every fold out-of-sample.
 
     Attributes:
         provable_from: as of this day (UTC) the same archive could prove itself; None when some model declares no

@@ -1,9 +1,10 @@
-"""What a run has to show: every model, its gating and its windows. A pure function of archive, options and as-of."""
+"""Plan of a run: every model, its gating and the evidence it has to show; a function of archive, options, as-of."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType
 from typing import NamedTuple
@@ -20,19 +21,53 @@ from pytest_modelgate.core.training.gating import Classification, Gating, check_
 from pytest_modelgate.core.training.run import TrainedModel, TrainingRun
 from pytest_modelgate.errors import SettingsError
 
-INTEGRITY, CHAMPION = "integrity", "champion"
+
+class WorkKind(StrEnum):
+    """Kinds of evidence, and how each is gained."""
+
+    WINDOW = "window"  # one window is traded
+    INTEGRITY = "integrity"  # the model is examined
+    CHAMPION = "champion"  # the model is compared with the one now deployed
 
 
-class WindowId(NamedTuple):
-    """One window of one model."""
+INTEGRITY, CHAMPION = WorkKind.INTEGRITY.value, WorkKind.CHAMPION.value  # names of the evidence of which there is one
+
+
+@dataclass(frozen=True)
+class Work:
+    """One piece of evidence that a model has to show.
+
+    Attributes:
+        name: of the evidence, unique for the model: the window's, ``integrity`` or ``champion``.
+        start, end: half-open range of the bar starts it is about, UTC.
+    """
+
+    kind: WorkKind
+    name: str
+    start: pd.Timestamp
+    end: pd.Timestamp
+
+    @classmethod
+    def trading(cls, window: Window) -> Work:
+        """The work of trading one window."""
+        return cls(WorkKind.WINDOW, window.name, window.start, window.end)
+
+    @property
+    def window(self) -> Window:
+        """The range of bars as a window of the same name."""
+        return Window(self.name, self.start, self.end)
+
+
+class WorkId(NamedTuple):
+    """One piece of evidence of one model, by names."""
 
     model: str
-    window: str
+    name: str
 
 
 @dataclass(frozen=True)
 class ModelPlan:
-    """What one model has to show.
+    """Evidence that one model has to show.
 
     Attributes:
         model: what the archive says about it.
@@ -55,34 +90,40 @@ class ModelPlan:
 
     @property
     def windows(self) -> tuple[Window, ...]:
-        """Every window whose evidence the decision needs."""
+        """Every window that is traded, the sanity window first."""
+        return (self.backtest, *self.folds)
+
+    @property
+    def work(self) -> tuple[Work, ...]:
+        """All evidence that the decision needs."""
         if self.dropped:
             return ()
-        return (self.backtest, *self.folds, self.integrity, *([self.contest] if self.champion else []))
+        traded = [Work.trading(window) for window in self.windows]
+        return (*traded, self.integrity, *([self.contest] if self.champion else []))
 
     @property
-    def integrity(self) -> Window:
-        """What the integrity checks look at: the whole walk-forward."""
-        return Window(INTEGRITY, self.folds[0].start, self.folds[-1].end)
+    def integrity(self) -> Work:
+        """Integrity checks, over the whole walk-forward."""
+        return Work(WorkKind.INTEGRITY, INTEGRITY, self.folds[0].start, self.folds[-1].end)
 
     @property
-    def contest(self) -> Window:
-        """Where it is compared with the model now deployed: the whole walk-forward."""
-        return Window(CHAMPION, self.folds[0].start, self.folds[-1].end)
+    def contest(self) -> Work:
+        """Comparison with the model now deployed, over the whole walk-forward."""
+        return Work(WorkKind.CHAMPION, CHAMPION, self.folds[0].start, self.folds[-1].end)
 
-    def window(self, name: str) -> Window:
-        """The window of that name."""
-        every = (self.backtest, *self.folds, self.integrity, self.contest)
-        return next(window for window in every if window.name == name)
+    def work_named(self, name: str) -> Work:
+        """The work of that name, also where gating or the lack of a champion makes it needless."""
+        every = (*map(Work.trading, self.windows), self.integrity, self.contest)
+        return next(work for work in every if work.name == name)
 
-    def bars(self, window: Window) -> int:
-        """How many bars a window spans at most: what its evaluation costs, compared with others."""
-        return int((window.end - window.start) / self.model.timeframe.delta)
+    def bars(self, work: Work) -> int:
+        """Most bars that a piece of work spans: what it costs, compared with others."""
+        return int((work.end - work.start) / self.model.timeframe.delta)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a whole run has to show.
+    """Evidence that a whole run has to show.
 
     Attributes:
         as_of: UTC.
@@ -104,29 +145,33 @@ class Plan:
         return {plan.model.id: plan for plan in self.models}
 
     @property
-    def windows(self) -> tuple[WindowId, ...]:
-        """Every window that any decision needs, in the order of the models."""
-        return tuple(WindowId(plan.model.id, window.name) for plan in self.models for window in plan.windows)
+    def work(self) -> tuple[WorkId, ...]:
+        """All evidence that any decision needs, in the order of the models."""
+        return tuple(WorkId(plan.model.id, work.name) for plan in self.models for work in plan.work)
 
-    def cost(self, window: WindowId) -> int:
+    def cost(self, work: WorkId) -> int:
         """Bars to be evaluated; none for a model that gating dropped."""
-        plan = self.of(window.model)
-        return 0 if plan.dropped else plan.bars(plan.window(window.window))
+        plan = self.of(work.model)
+        return 0 if plan.dropped else plan.bars(plan.work_named(work.name))
 
-    def share(self, shard: Shard) -> frozenset[WindowId]:
-        """The windows of one of several machines: dealt longest first, each to whoever has the least so far."""
+    def share(self, shard: Shard) -> frozenset[WorkId]:
+        """Work of one of several machines: dealt longest first, each to whoever has the least so far."""
         loads = [0] * shard.count
         mine = set()
-        for window in sorted(self.windows, key=lambda window: (-self.cost(window), window)):
+        for work in sorted(self.work, key=lambda work: (-self.cost(work), work)):
             least = loads.index(min(loads))
-            loads[least] += self.cost(window)
+            loads[least] += self.cost(work)
             if least == shard.index - 1:
-                mine.add(window)
+                mine.add(work)
         return frozenset(mine)
+
+    def with_trials(self, trials: int) -> Plan:
+        """This plan, where so many models are known to have been tried on the same market window."""
+        return replace(self, trials=max(self.trials, trials))
 
 
 def when(run: TrainingRun, settings: Settings) -> pd.Timestamp:
-    """As of when a run is judged (UTC).
+    """Moment as of which a run is judged, UTC.
 
     Raises:
         SettingsError: neither the options nor the archive say.
@@ -149,7 +194,7 @@ def windows_of(timeframe: Timeframe, settings: Settings, as_of: pd.Timestamp) ->
 
 
 def market_request(model: TrainedModel, settings: Settings, as_of: pd.Timestamp) -> MarketRequest:
-    """The market data a model's bars are made of; see ``session_bars.source_timeframe``."""
+    """The market data a model's bars are made of; see ``market.sessions.source_timeframe``."""
     days = max(settings.backtest_days, settings.walk_forward_days)
     asset_class = model.instrument.asset_class
     source = source_timeframe(model.timeframe, asset_class)
@@ -167,13 +212,11 @@ def make_plan(
     run: TrainingRun,
     settings: Settings,
     profile: Profile,
-    trials: int = 1,
     champions: Mapping[str, str] = MappingProxyType({}),
 ) -> Plan:
-    """Lay out a run.
+    """Plan of a run.
 
     Args:
-        trials: models known to have been tried on the same market window; those of the archive count anyway.
         champions: sha256 of the checkpoints now deployed, by model.
 
     Raises:
@@ -187,4 +230,4 @@ def make_plan(
         backtest, *folds = windows_of(model.timeframe, settings, as_of)
         models.append(ModelPlan(model, gating, backtest, tuple(folds), champions.get(model.id)))
     judged = sum(plan.model.checkpoint is not None for plan in models)
-    return Plan(run, as_of, tuple(models), max(1, judged, trials))
+    return Plan(run, as_of, tuple(models), max(1, judged))

@@ -1,4 +1,4 @@
-"""Which work goes to which worker, and when: a model at a time, decisions as soon as their windows have settled.
+"""Schedule of work for workers: a model at a time, decisions as soon as their evidence has settled.
 
 Pure bookkeeping, without workers: whoever runs it asks for the next unit and says when one has settled.
 """
@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-from pytest_modelgate.core.planning.plan import WindowId
+from pytest_modelgate.core.planning.plan import WorkId
 
 
 @dataclass(frozen=True)
@@ -19,18 +19,18 @@ class Unit:
 
     Attributes:
         items: places in the collection, in the order in which they run.
-        urgent: handed out before any window is evaluated.
+        urgent: handed out before any evidence is gained.
         model: the model it is about; empty for tests of no model.
-        gives: the window it evaluates, if it evaluates one.
-        waits: windows that have to settle before it may start.
+        gives: the evidence it gains, if it gains any.
+        waits: evidence that has to settle before it may start.
         cost: bars to be evaluated.
     """
 
     items: tuple[int, ...]
     urgent: bool = False
     model: str = ""
-    gives: WindowId | None = None
-    waits: frozenset[WindowId] = frozenset()
+    gives: WorkId | None = None
+    waits: frozenset[WorkId] = frozenset()
     cost: int = 0
 
 
@@ -52,7 +52,7 @@ class Schedule:
         self._stock: dict[str, list[tuple[int, int, Unit]]] = {}  # heaps by model, longest first
         self._left: Counter[str] = Counter()  # cost of what is in stock
         self._at_hand: dict[Hashable, str] = {}
-        self._waiting: defaultdict[WindowId, list[Unit]] = defaultdict(list)
+        self._waiting: defaultdict[WorkId, list[Unit]] = defaultdict(list)
         for unit in units:
             self._offer(unit)
 
@@ -88,7 +88,7 @@ class Schedule:
                 self._offer(waiting)
 
     def add(self, unit: Unit) -> None:
-        """Offer a unit that was not there from the start; whatever waits for its window waits for it too."""
+        """Offer a unit that was not there from the start; whatever waits for its evidence waits for it too."""
         self._unsettled += 1
         if unit.gives:
             self._open[unit.gives] += 1
@@ -103,7 +103,7 @@ class Schedule:
         self._at_hand.pop(worker, None)
 
     def _offer(self, unit: Unit) -> None:
-        missing = next((window for window in sorted(unit.waits) if self._open[window]), None)
+        missing = next((work for work in sorted(unit.waits) if self._open[work]), None)
         if missing is not None:
             self._waiting[missing].append(unit)
             return

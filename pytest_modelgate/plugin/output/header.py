@@ -39,7 +39,7 @@ def header(config: pytest.Config, run: GateRun) -> list[str]:
 
 def _known(run: GateRun) -> str:
     """How much is there already, and how much is to be computed."""
-    settings, total, known = run.settings, len(run.windows), len(run.reusable)
+    settings, total, known = run.settings, len(run.work), len(run.reusable)
     share = f"shard {settings.shard}, " if settings.shard else ""
     if settings.merge:
         return f"merging, evidence of {known} of {total} windows is there, nothing is computed"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:  # pulls in pandas, which a run without an archive must not pay for
-    from pytest_modelgate.core.planning.plan import WindowId
+    from pytest_modelgate.core.planning.plan import WorkId
     from pytest_modelgate.plugin.session.gate_run import GateRun
 
 _FIRST, _AGAIN = 10.0, 30.0  # seconds; shorter work needs no estimate
@@ -22,13 +22,13 @@ class Estimate:
         costs: what is to be done, and what each part costs in bars.
     """
 
-    def __init__(self, costs: Mapping[WindowId, int], clock: Callable[[], float]) -> None:
+    def __init__(self, costs: Mapping[WorkId, int], clock: Callable[[], float]) -> None:
         self._left, self._clock = dict(costs), clock
         self._all, self._count = sum(costs.values()), len(costs)
         self._start = clock()
         self._next = self._start + _FIRST
 
-    def done(self, *windows: WindowId) -> str:
+    def done(self, *windows: WorkId) -> str:
         """Note what is done; a line when it is time for one, else empty."""
         for window in windows:
             self._left.pop(window, None)
@@ -50,18 +50,18 @@ class Progress:
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """See which windows are through."""
-        from pytest_modelgate.plugin.collection import WindowIds
+        from pytest_modelgate.plugin.collection import TestIds
 
         plan = self._run.gate.plan
         if self._estimate is None:
-            self._ids = WindowIds(plan)
-            todo = (self._run.gate.selected or frozenset(self._run.windows)) - self._run.reusable
+            self._ids = TestIds(plan)
+            todo = (self._run.selected or frozenset(self._run.work)) - self._run.reusable
             self._estimate = Estimate({window: plan.cost(window) for window in sorted(todo)}, self._clock)
         if report.when != "teardown":
             return
         labels = dict(report.user_properties)
-        window = self._ids.of(report.nodeid)
-        whole = [item for item in plan.windows if item.model == labels.get("model")]
+        window = self._ids.of(report.nodeid).work
+        whole = [item for item in plan.work if item.model == labels.get("model")]
         through = whole if labels.get("stage") == "decision" else [window] if window else []
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         if (line := self._estimate.done(*through)) and reporter and reporter.verbosity >= 0:

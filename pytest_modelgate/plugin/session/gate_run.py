@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,14 +27,17 @@ from pytest_modelgate.core.decision.judgement import Judgement
 from pytest_modelgate.core.evidence.records import Evidence
 from pytest_modelgate.core.features.feature_set import FeatureSet
 from pytest_modelgate.core.features.reference import REFERENCE
-from pytest_modelgate.core.planning.plan import WindowId
+from pytest_modelgate.core.planning.plan import Plan, WorkId, make_plan
 from pytest_modelgate.core.planning.schedule import Unit
 from pytest_modelgate.errors import SettingsError
-from pytest_modelgate.plugin.collection import selected_windows
+from pytest_modelgate.plugin.collection import selected_work
 from pytest_modelgate.plugin.session.record_first import record_first
 from pytest_modelgate.plugin.xdist.units import Layout, lay_out, make_units
 from pytest_modelgate.services.champions import read_champions
+from pytest_modelgate.services.evaluator import build_evaluator
 from pytest_modelgate.services.gate import Gate
+from pytest_modelgate.services.model_loader import ModelLoader
+from pytest_modelgate.services.trials import enter_trials
 from pytest_modelgate.text import terminal_safe
 
 WORKER_KEY = "modelgate"
@@ -54,7 +57,8 @@ class GateRun:
         refusal: why this worker cannot take part; empty when it can.
         report_path: where the HTML report is written, None when there is none.
         judgements: of every model, as of the last verdict written.
-        reusable: windows whose evidence earlier runs left.
+        reusable: evidence that earlier runs left.
+        selected: evidence that has a test in this run; of it only what this run itself finds out counts.
         unwritten: why something could not be written at the end; empty when all was.
     """
 
@@ -67,7 +71,8 @@ class GateRun:
     refusal: str = ""
     report_path: Path | None = None
     judgements: tuple[Judgement, ...] = field(default=(), init=False)
-    reusable: frozenset[WindowId] = field(default=frozenset(), init=False)
+    reusable: frozenset[WorkId] = field(default=frozenset(), init=False)
+    selected: frozenset[WorkId] = field(default=frozenset(), init=False)
     unwritten: str = field(default="", init=False)
     _in_use: BaseFileLock | None = field(default=None, init=False)
     _verdict: Verdict | None = field(default=None, init=False)
@@ -94,14 +99,14 @@ class GateRun:
         return self.settings.output / "verdict.json"
 
     @property
-    def windows(self) -> tuple[WindowId, ...]:
-        """What this run has to evaluate: every window that a decision needs, or a shard's share of them."""
+    def work(self) -> tuple[WorkId, ...]:
+        """Evidence that this run has to gain: all that a decision needs, or a shard's share of it."""
         plan, shard = self.gate.plan, self.settings.shard
         share = plan.share(shard) if shard else None
-        return tuple(window for window in plan.windows if share is None or window in share)
+        return tuple(work for work in plan.work if share is None or work in share)
 
     def to_worker(self, *, scheduled: bool) -> dict[str, str | bool]:
-        """What an xdist worker needs to take part in this run."""
+        """Facts that an xdist worker needs to take part in this run."""
         ledger = self.gate.ledger
         return {
             "run_id": self.run_id,
@@ -140,16 +145,16 @@ class GateRun:
         self._judge_and_write("the run has not finished", lambda *_: None)
         record_first(self.gate, say)
         if self.gate.store.has_others:
-            self.reusable = frozenset(window for window in self.windows if self.gate.reusable(*window))
+            self.reusable = frozenset(work for work in self.work if self.gate.reusable(*work))
 
     def select(self, nodeids: Iterable[str]) -> None:
-        """Say which tests are run: only what this run finds out about their windows counts."""
-        self.gate.selected = selected_windows(nodeids, self.gate.plan)
+        """Note which tests are run: of their evidence only what this run finds out counts."""
+        self.selected = selected_work(nodeids, self.gate.plan)
 
     def forget(self, nodeid: str) -> None:
         """A test that crashed its worker is run again: so is what it evaluates."""
-        for window in selected_windows([nodeid], self.gate.plan):
-            self.gate.store.forget(*window)
+        for work in selected_work([nodeid], self.gate.plan):
+            self.gate.store.forget(*work)
 
     def cut(self, nodeids: Sequence[str]) -> tuple[Layout, list[Unit]]:
         """Cut a collection into units of work."""
@@ -161,7 +166,7 @@ class GateRun:
         shard = self.settings.shard
         unfinished = f"this was shard {shard}: run the others, and merge their evidence" if shard else ""
         try:
-            self._judge_and_write(unfinished, self.gate.known)
+            self._judge_and_write(unfinished, lambda model, name: self.gate.known(model, name, self.selected))
         except SettingsError as error:
             self.unwritten = str(error)
 
@@ -208,20 +213,23 @@ def start_run(config: pytest.Config, settings: Settings) -> GateRun:
         ArchiveError: the archive cannot be used.
         SettingsError: an option or the profile cannot be used.
     """
+    shared: dict[str, str] | None = getattr(config, "workerinput", {}).get(WORKER_KEY)
     profile = load_profile(settings.profile)
     archive = open_archive(settings.archive)
     try:
-        shared: dict[str, str] | None = getattr(config, "workerinput", {}).get(WORKER_KEY)
         run_id = shared["run_id"] if shared else secrets.token_hex(8)
         scratch = Path(shared["scratch"] if shared else tempfile.mkdtemp(prefix="modelgate-"))
         store = EvidenceStore(settings.output / EVIDENCE, run_id, settings.evidence)
         champions = read_champions(settings.champion) if settings.champion else None
-        gate = Gate(settings, archive, profile, lambda: feature_sets(config), store, scratch, champions=champions)
-        _ = gate.plan  # a missing as-of or a foreign reward scale is refused before anything is collected
-        models = {plan.model.id for plan in gate.plan.models}
-        check_models(settings.waivers, models, "--gate-waivers")
-        ledger = _ledger(gate, shared, collect_only=config.option.collectonly)
-        gate = replace(gate, ledger=ledger) if ledger else gate  # a plan anew only where it differs
+        plan = make_plan(archive.run, settings, profile, champions.digests if champions else {})
+        check_models(settings.waivers, {item.model.id for item in plan.models}, "--gate-waivers")
+        loader, evaluator = build_evaluator(
+            settings, archive, profile, lambda: feature_sets(config), scratch, champions=champions
+        )
+        ledger = None if config.option.collectonly else _ledger(settings, plan, loader, shared)
+        if ledger:
+            plan = plan.with_trials(ledger.trials)
+        gate = Gate(settings, archive, profile, plan, store, loader, evaluator, ledger, champions)
         run = GateRun(gate, shared is None, run_id, scratch, datetime.now(UTC))
         if shared:
             run.scheduled, run.refusal = bool(shared["scheduled"]), _refusal(gate, shared)
@@ -240,14 +248,14 @@ def _refusal(gate: Gate, shared: Mapping[str, str]) -> str:
     return ""
 
 
-def _ledger(gate: Gate, shared: Mapping[str, str] | None, *, collect_only: bool) -> LedgerState | None:
-    """What the ledger says after this run's models were entered; workers take it from the controller."""
-    if collect_only:
-        return None
+def _ledger(
+    settings: Settings, plan: Plan, loader: ModelLoader, shared: Mapping[str, str] | None
+) -> LedgerState | None:
+    """State of the ledger after this run's models were entered; workers take it from the controller."""
     if shared is None:
-        return gate.enter_in_ledger()
-    said = shared.get("ledger")
-    return LedgerState(int(shared["trials"]), said) if said else None
+        return enter_trials(settings.ledger, plan, loader) if settings.ledger else None
+    head = shared.get("ledger")
+    return LedgerState(int(shared["trials"]), head) if head else None
 
 
 def feature_sets(config: pytest.Config) -> Mapping[str, FeatureSet]:
@@ -256,12 +264,12 @@ def feature_sets(config: pytest.Config) -> Mapping[str, FeatureSet]:
     Raises:
         SettingsError: two registrations claim one name.
     """
-    found = {REFERENCE.name: REFERENCE}
+    known = {REFERENCE.name: REFERENCE}
     for registered in config.hook.pytest_modelgate_feature_sets():
         for name, feature_set in registered.items():
-            if name in found or name != feature_set.name:
+            if name in known or name != feature_set.name:
                 problem = f"{name!r} is taken, or is not the name the feature set bears ({feature_set.name!r})"
                 remedy = "Give each feature set one name of its own"
                 raise SettingsError("hook pytest_modelgate_feature_sets", problem, remedy)
-            found[name] = feature_set
-    return found
+            known[name] = feature_set
+    return known

@@ -43,7 +43,7 @@ def _record(gate: Gate, say: Callable[[str], None]) -> None:
     plan, settings = gate.plan, gate.settings
     if settings.record_mode == "none" or settings.merge:
         return
-    wanted = [market_request(model.model, settings, plan.as_of) for model in plan.models if model.windows]
+    wanted = [market_request(model.model, settings, plan.as_of) for model in plan.models if model.work]
     requests = list(dict.fromkeys(wanted))
     recorder = Recorder(settings.cassettes, mode=settings.record_mode, tell=say)
     missing, seconds = estimate(recorder, requests)

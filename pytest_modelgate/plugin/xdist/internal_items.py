@@ -1,4 +1,4 @@
-"""What a worker runs besides the collected tests: a fence, and folds that a decision needs but nobody selected.
+"""Items that a worker runs besides the collected tests: a fence, and work that a decision needs but nobody selected.
 
 They are appended after collection was reported, so that no id, count or report ever shows them.
 """
@@ -14,7 +14,7 @@ from pytest_modelgate.plugin.state import RUN
 from pytest_modelgate.plugin.xdist.units import lay_out
 
 if TYPE_CHECKING:  # pulls in pandas, which a run without an archive must not pay for
-    from pytest_modelgate.core.planning.plan import WindowId
+    from pytest_modelgate.core.planning.plan import WorkId
 
 
 class InternalItem(pytest.Item):
@@ -51,10 +51,10 @@ class Fence(InternalItem):
             self.ihook.pytest_runtest_logreport(report=report)
 
 
-class HiddenFold(InternalItem):
-    """Evaluates a window; what comes of it is in the evidence."""
+class HiddenWork(InternalItem):
+    """Gains evidence; what comes of it is on record."""
 
-    window: WindowId
+    work: WorkId
 
     def run(self, nextitem: pytest.Item | None) -> None:  # noqa: ARG002 - nothing of the session is set up for it
         """Gain the evidence; whatever else ends it, such as a time limit, leaves a failure."""
@@ -62,9 +62,9 @@ class HiddenFold(InternalItem):
 
         gate = self.config.stash[RUN].gate
         try:
-            gate.evidence(*self.window)
+            gate.evidence(*self.work)
         except pytest.fail.Exception:
-            gate.store.fail(WindowFailure.of_test(*self.window))
+            gate.store.fail(WindowFailure.of_test(*self.work))
 
 
 class InternalItems:
@@ -72,12 +72,12 @@ class InternalItems:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Put the fence and the hidden folds behind the collected tests, which have been reported by now."""
+        """Put the fence and the hidden work behind the collected tests, which have been reported by now."""
         layout = lay_out([item.nodeid for item in session.items], session.config.stash[RUN].gate.plan)
         session.items.append(Fence.from_parent(session, name="end-of-session"))
-        for window in layout.hidden:
-            item = HiddenFold.from_parent(session, name=f"{window.model}-{window.window}")
-            item.window = window
+        for work in layout.hidden:
+            item = HiddenWork.from_parent(session, name=f"{work.model}-{work.name}")
+            item.work = work
             session.items.append(item)
 
     @pytest.hookimpl(tryfirst=True)

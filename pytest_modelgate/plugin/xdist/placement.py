@@ -1,4 +1,4 @@
-"""Which worker computes where: a GPU for each as long as there is room, and one thread."""
+"""Placement of workers: a GPU for each as long as there is room, and one thread."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def check_device(config: pytest.Config) -> None:
 
 
 def describe_device(config: pytest.Config) -> str:
-    """Where policies are evaluated, and why not on a GPU, for the header."""
+    """Device that evaluates policies, and why not on a GPU, for the header."""
     choice = device_choice(config)
     if choice == "cpu":
         return "device cpu"
@@ -77,14 +77,14 @@ def describe_device(config: pytest.Config) -> str:
 
 
 def found_devices(config: pytest.Config) -> tuple[Device, ...]:
-    """The GPUs that workers may use; looked for once."""
+    """GPUs that workers may use; looked for once."""
     if DEVICES not in config.stash:
         config.stash[DEVICES] = list_devices(os.environ) if device_choice(config) != "cpu" else ()
     return config.stash[DEVICES]
 
 
 def auto_workers(config: pytest.Config) -> int | None:
-    """How many workers ``-n auto`` means; None leaves it to xdist: without GPUs, or where the environment says."""
+    """Number of workers for ``-n auto``; None leaves it to xdist: without GPUs, or where the environment says."""
     if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
         return None
     return count_workers(found_devices(config), *placement_limits(config)) or None
@@ -105,15 +105,15 @@ def equip(config: pytest.Config, specs: Sequence[Any]) -> None:
 
 
 def describe(config: pytest.Config) -> str:
-    """Who has what, for the header."""
+    """Devices by worker, for the header."""
     from xdist.workermanage import parse_tx_spec_config
 
     local = ["popen" in spec.split("//") for spec in parse_tx_spec_config(config)]
     seats: dict[str, list[str]] = {}
     for number, (here, device) in enumerate(zip(local, _seats(config, local), strict=True)):
-        where = f"GPU {device.index} ({terminal_safe(device.name)}, {device.uuid})" if device else "CPU only"
-        seats.setdefault(where if here else "elsewhere", []).append(f"gw{number}")
-    listed = "; ".join(f"{' '.join(workers)}: {where}" for where, workers in seats.items())
+        seat = f"GPU {device.index} ({terminal_safe(device.name)}, {device.uuid})" if device else "CPU only"
+        seats.setdefault(seat if here else "elsewhere", []).append(f"gw{number}")
+    listed = "; ".join(f"{' '.join(workers)}: {seat}" for seat, workers in seats.items())
     return f"workers with one thread each: {listed}"
 
 

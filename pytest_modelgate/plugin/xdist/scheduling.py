@@ -1,4 +1,4 @@
-"""xdist's side of the schedule: which worker has what, also when one is lost. Loaded with xdist only."""
+"""Scheduler for xdist: which worker has what, also when one is lost. Loaded with xdist only."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def test_windows_with_a_true_account_share_a_first_layer_that_has_room(
     expected = [evaluate(candidate(3), fold, "tracked", 10_000.0)[0].actions.tolist() for fold in FOLDS]
     monkeypatch.setattr(candidates, "PolicySession", counted)
     monkeypatch.setattr(candidates, "_SHARED", room)
-    made = replace(candidate(3), judged=tuple(FOLDS), account="tracked")
+    made = replace(candidate(3), tracked=tuple(FOLDS))
     found = [evaluate(made, fold, "tracked", 10_000.0)[0].actions.tolist() for fold in FOLDS]
 
     assert seen == ([96 - 12 + 3] if room else [36 + 3, 48 + 3, 3 + 3])

@@ -15,8 +15,8 @@ from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.evidence.content_key import content_key, model_key
 from pytest_modelgate.core.market.bars import Bars, Instrument, Timeframe
 from pytest_modelgate.core.market.requests import MarketRequest
-from pytest_modelgate.core.market.windows import TrainingWindow, Window
-from pytest_modelgate.core.planning.plan import ModelPlan, make_plan
+from pytest_modelgate.core.market.windows import TrainingWindow
+from pytest_modelgate.core.planning.plan import ModelPlan, Work, make_plan
 from pytest_modelgate.core.training.run import CheckpointRef, Declared, ParityProbe, TrainedModel, TrainingRun
 
 FRAME = random_walk("2024-01-01", 400)
@@ -41,7 +41,7 @@ def key(
     bars: Bars | None = None,
     request: MarketRequest | None = None,
     code: str = "1",
-    window: Window | None = None,
+    work: Work | None = None,
     feature_sets: Mapping[str, str] | None = None,
 ) -> str:
     plan = plan_of(model)
@@ -54,7 +54,7 @@ def key(
         bars=bars or hourly_bars("UNIUSD", FRAME),
         code=code,
     )
-    return content_key(whole, window or plan.folds[0], feature_sets or {})
+    return content_key(whole, work or FOLD, feature_sets or {})
 
 
 def declared(**facts: Any) -> TrainedModel:
@@ -68,7 +68,7 @@ def touched() -> Bars:
 
 
 PLAN = plan_of(MODEL)
-FOLD = PLAN.folds[0]
+FOLD = Work.trading(PLAN.folds[0])
 DEARER = replace(PROFILE, trading=replace(PROFILE.trading, crypto=replace(PROFILE.trading.crypto, fee=0.01)))
 NO_GAPS = replace(PROFILE.market_data, max_missing=0.02)
 NOISY = replace(PROFILE.robustness, price_noise=0.01)
@@ -81,9 +81,9 @@ STRICTER = replace(PROFILE, walk_forward=replace(PROFILE.walk_forward, good_perc
         pytest.param({"sha256": "cd"}, id="checkpoint"),
         pytest.param({"bars": touched()}, id="one volume"),
         pytest.param({"code": "2"}, id="code"),
-        pytest.param({"window": PLAN.folds[1]}, id="window"),
-        pytest.param({"window": replace(FOLD, end=FOLD.end + pd.Timedelta(hours=1))}, id="one bar more"),
-        pytest.param({"window": replace(FOLD, name="other")}, id="name of the window"),
+        pytest.param({"work": Work.trading(PLAN.folds[1])}, id="window"),
+        pytest.param({"work": replace(FOLD, end=FOLD.end + pd.Timedelta(hours=1))}, id="one bar more"),
+        pytest.param({"work": replace(FOLD, name="other")}, id="name of the window"),
         pytest.param({"feature_sets": {"mine": "1"}}, id="code of a feature set"),
         pytest.param({"profile": DEARER}, id="a fee"),
         pytest.param({"profile": replace(PROFILE, market_data=NO_GAPS)}, id="demands on market data"),

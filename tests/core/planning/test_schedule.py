@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_modelgate.core.planning.plan import WindowId
+from pytest_modelgate.core.planning.plan import WorkId
 from pytest_modelgate.core.planning.schedule import Schedule, Unit
 
 
 def fold(place: int, cost: int, model: str = "M") -> Unit:
-    return Unit((place,), model=model, gives=WindowId(model, f"fold{place}"), cost=cost)
+    return Unit((place,), model=model, gives=WorkId(model, f"fold{place}"), cost=cost)
 
 
 def decision(place: int, folds: Sequence[Unit]) -> Unit:

@@ -10,7 +10,7 @@ from support import report_factory as factory
 from pytest_modelgate.core.config.cap_kind import CapKind
 from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.core.decision.caps import Cap, CapSource
-from pytest_modelgate.core.planning.plan import WindowId
+from pytest_modelgate.core.planning.plan import WorkId
 from pytest_modelgate.plugin.output.progress import Estimate, duration
 from pytest_modelgate.plugin.output.summary_table import lay_out
 from pytest_modelgate.plugin.output.text import held_back_by, most_severe_first, tally
@@ -108,7 +108,7 @@ class Clock:
 
 def test_the_estimate_follows_costs_not_counts() -> None:
     clock = Clock()
-    short, long, last = (WindowId("M", name) for name in ("short", "long", "last"))
+    short, long, last = (WorkId("M", name) for name in ("short", "long", "last"))
     estimate = Estimate({short: 10, long: 80, last: 10}, clock)
 
     clock.now += 5.0
@@ -127,7 +127,7 @@ def test_nothing_to_do_needs_no_estimate() -> None:
     clock = Clock()
     estimate = Estimate({}, clock)
     clock.now += 1000.0
-    assert estimate.done(WindowId("M", "fold1of5")) == ""
+    assert estimate.done(WorkId("M", "fold1of5")) == ""
 
 
 def test_durations_are_told_as_people_tell_them() -> None:

@@ -44,14 +44,15 @@ def run_of(judgements: Sequence[Judgement], name: str = "a.zip", **settings: Any
         unfinished="",
         run={},
     )
-    gate = SimpleNamespace(plan=plan, profile=factory.PROFILE, selected=frozenset())
+    gate = SimpleNamespace(plan=plan, profile=factory.PROFILE)
     return SimpleNamespace(
         settings=chosen,
         gate=gate,
         judgements=judgements,
         verdict=verdict,
         archive_name=terminal_safe(name),
-        windows=plan.windows,
+        work=plan.work,
+        selected=frozenset(),
         reusable=frozenset(),
     )
 

@@ -32,4 +32,4 @@ FOLDS = [f"fold{number}of5" for number in range(1, 6)]
 def test_only_what_a_selected_test_needs_is_evaluated_besides(test: str, hidden: list[str]) -> None:
     found = lay_out([f"model_tests/{test}[UNIUSD_1Hour]"], PLAN).hidden
 
-    assert [window.window for window in found] == hidden
+    assert [work.name for work in found] == hidden

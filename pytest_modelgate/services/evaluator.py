@@ -1,0 +1,138 @@
+"""Evaluation of a model: trading a window, examining its integrity, comparing it with the model now deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol, assert_never
+
+from pytest_modelgate.adapters.archive import Archive
+from pytest_modelgate.core.backtest.attribution import BarAttribution
+from pytest_modelgate.core.backtest.candidate import Candidate
+from pytest_modelgate.core.backtest.evaluation import attribute_window, evaluate, evaluate_all, replay
+from pytest_modelgate.core.backtest.metrics import FoldResult, measure
+from pytest_modelgate.core.config.profiles import Profile
+from pytest_modelgate.core.config.settings import Settings
+from pytest_modelgate.core.evidence.records import (
+    BarFigures,
+    ChampionEvidence,
+    Evidence,
+    IntegrityEvidence,
+    WindowEvidence,
+)
+from pytest_modelgate.core.features.feature_set import FeatureSet
+from pytest_modelgate.core.integrity.examination import examine
+from pytest_modelgate.core.integrity.perturbations import FoldReplayer
+from pytest_modelgate.core.market.windows import Window, sample_of
+from pytest_modelgate.core.planning.plan import ModelPlan, Work, WorkKind
+from pytest_modelgate.core.policy.mlp import HOLD
+from pytest_modelgate.core.statistics.paired_comparison import compare
+from pytest_modelgate.services.champions import Champion, Champions
+from pytest_modelgate.services.model_loader import ModelLoader
+
+
+class Evaluator(Protocol):
+    """Gains evidence about models."""
+
+    def evaluate(self, plan: ModelPlan, work: Work) -> Evidence:
+        """Do one piece of work on a model; any error means that there is no evidence."""
+
+
+@dataclass(frozen=True)
+class ModelEvaluator:
+    """Evaluates the models that a loader loads.
+
+    Attributes:
+        champions: the models now deployed, by model.
+    """
+
+    loader: ModelLoader
+    settings: Settings
+    profile: Profile
+    champions: Mapping[str, Champion]
+
+    def evaluate(self, plan: ModelPlan, work: Work) -> Evidence:
+        """Do one piece of work on a model.
+
+        Raises:
+            GateError: its checkpoint, feature set, bars or champion cannot be used.
+        """
+        match work.kind:
+            case WorkKind.WINDOW:
+                return self._trade(plan, work.window)
+            case WorkKind.INTEGRITY:
+                return self._examine(plan, work)
+            case WorkKind.CHAMPION:
+                return self._compare(plan, work)
+            case _ as unreachable:
+                assert_never(unreachable)
+
+    def _trade(self, plan: ModelPlan, window: Window) -> WindowEvidence:
+        prepared = self.loader.prepared(plan)
+        candidate, model = prepared.candidate, plan.model
+        trajectory, metrics = evaluate(candidate, window, self.settings.account, self.settings.capital)
+        delayed = replay(candidate, window, [HOLD, *trajectory.actions.tolist()], self.settings.capital)
+        embargo = candidate.policy.lookback
+        return WindowEvidence(
+            model=model.id,
+            window=window.name,
+            start=window.start.isoformat(),
+            end=window.end.isoformat(),
+            sample=sample_of(window, model.declared.training_window, candidate.series.bars.index, embargo).value,
+            checkpoint=prepared.checkpoint,
+            market=prepared.market,
+            metrics=metrics,
+            equity=tuple(trajectory.equity.tolist()),
+            bars=BarFigures.of(attribute_window(candidate, window, trajectory)),
+            delayed=FoldResult.of(measure(delayed, candidate.bars_per_year)),
+            refused=dict(trajectory.refused),
+            times=tuple(trajectory.index.as_unit("s").asi8.tolist()),
+            first_open=float(candidate.series.bars.frame["open"].loc[trajectory.index[0]]),
+        )
+
+    def _examine(self, plan: ModelPlan, work: Work) -> IntegrityEvidence:
+        prepared = self.loader.prepared(plan)
+        replayer = FoldReplayer(prepared.candidate, plan.folds, self.settings.capital)
+        facts = prepared.checkpoint
+        feature_set = self.loader.feature_set(facts.feature_set, f"checkpoint {facts.member}")
+        examination = examine(replayer, plan.backtest, feature_set, self.profile, facts.sha256)
+        return IntegrityEvidence(plan.model.id, work.name, examination.checks, examination.noise)
+
+    def _compare(self, plan: ModelPlan, work: Work) -> ChampionEvidence:
+        """Compare with the model now deployed, which trades the same folds by the same rules."""
+        champion, own = self.champions[plan.model.id], self.loader.prepared(plan).candidate
+        if champion.file is None:
+            theirs = champion.attributions(plan.folds, own.series.bars.sha256)
+        else:
+            policy, name = champion.load(self.settings)
+            series = self.loader.series(plan, self.loader.feature_set(name, f"deployed {champion.file.name}"))
+            tracked = plan.folds if own.tracked else ()
+            deployed = replace(own, policy=policy, series=series, judged=plan.folds, tracked=tracked)
+            theirs = self._attributions(deployed, plan)
+        comparison = compare(theirs, self._attributions(own, plan), champion.sha256)
+        return ChampionEvidence(plan.model.id, work.name, comparison)
+
+    def _attributions(self, candidate: Candidate, plan: ModelPlan) -> list[BarAttribution]:
+        account, capital = self.settings.account, self.settings.capital
+        traded = zip(plan.folds, evaluate_all(candidate, plan.folds, account, capital), strict=True)
+        return [attribute_window(candidate, fold, trajectory) for fold, (trajectory, _) in traded]
+
+
+def build_evaluator(
+    settings: Settings,
+    archive: Archive,
+    profile: Profile,
+    feature_sets: Callable[[], Mapping[str, FeatureSet]],
+    scratch: Path,
+    *,
+    champions: Champions | None,
+) -> tuple[ModelLoader, Evaluator]:
+    """The loader and the evaluator of one archive.
+
+    Args:
+        feature_sets, scratch: as of ``ModelLoader``.
+        champions: the models now deployed; None where nothing is compared with them.
+    """
+    loader = ModelLoader(settings, archive, profile, feature_sets, scratch)
+    return loader, ModelEvaluator(loader, settings, profile, champions.by_model if champions else {})

@@ -1,0 +1,127 @@
+"""Evidence of a run: claimed, taken over from another run under the same content key, or gained, and put on record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pytest_modelgate.adapters.evidence.store import EvidenceStore
+from pytest_modelgate.adapters.source_digest import evidence_version, feature_set_version
+from pytest_modelgate.core.config.profiles import Profile
+from pytest_modelgate.core.config.settings import Settings
+from pytest_modelgate.core.evidence.content_key import content_key, model_key
+from pytest_modelgate.core.evidence.records import Evidence, WindowFailure
+from pytest_modelgate.core.features.reference import REFERENCE
+from pytest_modelgate.core.planning.plan import ModelPlan, Plan, Work
+from pytest_modelgate.errors import SettingsError
+from pytest_modelgate.services.evaluator import Evaluator
+from pytest_modelgate.services.model_loader import ModelLoader
+
+KeyOf = Callable[[ModelPlan, Work], str]
+
+
+class ContentKeys:
+    """Content keys of evidence; what all evidence of a model depends on is digested once."""
+
+    def __init__(self, settings: Settings, profile: Profile, loader: ModelLoader) -> None:
+        self._settings, self._profile, self._loader = settings, profile, loader
+        self._models: dict[str, str] = {}
+
+    def of(self, plan: ModelPlan, work: Work) -> str:
+        """The key of one piece of evidence.
+
+        Raises:
+            GateError: the checkpoint or the bars cannot be read.
+        """
+        registered = {name: item for name, item in self._loader.feature_sets().items() if item is not REFERENCE}
+        versions = {name: feature_set_version(item) for name, item in registered.items()}
+        return content_key(self._model_key(plan), work, versions, plan.champion)
+
+    def _model_key(self, plan: ModelPlan) -> str:
+        name = plan.model.id
+        if name not in self._models:
+            self._models[name] = model_key(
+                plan,
+                self._settings,
+                self._profile,
+                checkpoint_sha256=self._loader.checkpoint_sha256(plan.model),
+                request=self._loader.request(plan.model),
+                bars=self._loader.bars(plan),
+                code=evidence_version(),
+            )
+        return self._models[name]
+
+
+@dataclass(frozen=True)
+class EvidenceGainer:
+    """Gains evidence, at most once among all processes of a run and all runs in one place.
+
+    Attributes:
+        store: evidence of this run, and of others.
+        key_of: gives the content key of a piece of evidence, as ``ContentKeys.of``.
+        merge: nothing is evaluated: evidence of other runs has to do.
+    """
+
+    plan: Plan
+    store: EvidenceStore
+    evaluator: Evaluator
+    key_of: KeyOf
+    merge: bool = False
+
+    def evidence(self, model: str, name: str) -> Evidence:
+        """This run's record of a piece of evidence, or gained now and recorded before anything is asserted.
+
+        What another run found out under the same content key is taken over; otherwise the work is done, unless this
+        run only merges.
+        """
+        known = self.store.read(model, name)
+        if known is not None:
+            return known
+        try:
+            with self.store.claim(model, name):
+                return self.store.read(model, name) or self._gain(model, name)
+        except SettingsError as error:  # the claim cannot be written: what nobody can read later is no evidence
+            return WindowFailure.from_error(model, name, error)
+
+    def reusable(self, model: str, name: str) -> Evidence | None:
+        """Valid evidence that another run left; None when there is none, or nothing tells."""
+        if not self.store.has_other(model, name):
+            return None  # as in most runs; a key takes reading the checkpoint and the bars
+        plan = self.plan.of(model)
+        try:
+            evidence = self.store.reusable(model, name, self.key_of(plan, plan.work_named(name)))
+        except Exception:  # noqa: BLE001 - whoever does the work meets the same error, and records it
+            return None
+        return None if isinstance(evidence, WindowFailure) else evidence
+
+    def _gain(self, model: str, name: str) -> Evidence:
+        plan, key = self.plan.of(model), ""
+        work = plan.work_named(name)
+        try:
+            key = self.key_of(plan, work)
+            with self.store.computing(key):
+                evidence = self._take_over_or_evaluate(plan, work, key)
+                self.store.write(evidence, key)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # whatever breaks one model must not keep its siblings from being judged
+            evidence = WindowFailure.from_error(model, name, error)
+            self.store.fail(evidence, key)
+            if not isinstance(error, Exception):
+                raise  # pytest's own, as of a time limit; the other tests of the work need not run into it again
+        return evidence
+
+    def _take_over_or_evaluate(self, plan: ModelPlan, work: Work, key: str) -> Evidence:
+        left = self.store.reusable(plan.model.id, work.name, key)
+        if left is not None and not isinstance(left, WindowFailure):
+            return left
+        if self.merge:
+            return left or _missing(plan, work)
+        return self.evaluator.evaluate(plan, work)
+
+
+def _missing(plan: ModelPlan, work: Work) -> WindowFailure:
+    where = f"{plan.model.id} {work.name}"
+    problem = "there is no evidence of it for this archive, these options and this version of the gate"
+    remedy = "Run the shards again, and name the evidence of each of them with --gate-evidence"
+    return WindowFailure(plan.model.id, work.name, where, problem, remedy)

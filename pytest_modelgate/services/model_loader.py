@@ -1,0 +1,212 @@
+"""Models of an archive with their bars and features, each loaded once as long as several windows or models share it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from pytest_modelgate.adapters.archive import Archive
+from pytest_modelgate.adapters.checkpoint import CheckpointFacts, LoadedCheckpoint, load_checkpoint
+from pytest_modelgate.core.backtest.candidate import Candidate
+from pytest_modelgate.core.backtest.rules import rules_for
+from pytest_modelgate.core.config.profiles import Profile
+from pytest_modelgate.core.config.settings import Settings
+from pytest_modelgate.core.evidence.records import CheckpointEvidence, MarketEvidence
+from pytest_modelgate.core.features.feature_set import FeatureSet
+from pytest_modelgate.core.features.series import FeatureSeries, compute_features
+from pytest_modelgate.core.integrity.parity import Parity, check_parity
+from pytest_modelgate.core.market.bars import Bars, Timeframe
+from pytest_modelgate.core.market.requests import MarketRequest
+from pytest_modelgate.core.market.windows import Window
+from pytest_modelgate.core.planning.plan import ModelPlan, market_request, when
+from pytest_modelgate.core.policy.mlp import MlpPolicy
+from pytest_modelgate.core.training.run import CheckpointRef, TrainedModel
+from pytest_modelgate.errors import CheckpointError
+from pytest_modelgate.services.accelerator import Accelerator
+from pytest_modelgate.services.market_data import MarketSeries, load_series
+
+_SERIES_IN_MEMORY = 4  # features of a year of hours are 4 MB, its bars half a MB; models of one symbol share them
+_MARKETS_IN_MEMORY = 64
+
+
+@dataclass(frozen=True)
+class PreparedModel:
+    """A model ready to be evaluated, and the facts about its checkpoint and its bars that go on record."""
+
+    candidate: Candidate
+    checkpoint: CheckpointEvidence
+    market: MarketEvidence
+
+
+class ModelLoader:
+    """Loads models, bars and features; one model is kept, since policies are large and judged one after the other.
+
+    Args:
+        feature_sets: gives them by name; asked when the first model is loaded, since a suite may register its own.
+        scratch: private folder for copies of checkpoints, named by digest.
+        read_checkpoint, read_market: as ``load_checkpoint`` and ``load_series``.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        archive: Archive,
+        profile: Profile,
+        feature_sets: Callable[[], Mapping[str, FeatureSet]],
+        scratch: Path,
+        *,
+        read_checkpoint: Callable[..., LoadedCheckpoint] = load_checkpoint,
+        read_market: Callable[..., MarketSeries] = load_series,
+    ) -> None:
+        self.feature_sets = feature_sets
+        self._settings, self._archive, self._profile, self._scratch = settings, archive, profile, scratch
+        self._read_checkpoint, self._read_market = read_checkpoint, read_market
+        self._as_of = when(archive.run, settings)
+        self._accelerator = Accelerator(settings.device)
+        self._prepared: dict[str, PreparedModel] = {}
+        self._series = lru_cache(maxsize=_SERIES_IN_MEMORY)(_compute_series)
+        self._markets = lru_cache(maxsize=_MARKETS_IN_MEMORY)(self._load_market)
+
+    def prepared(self, plan: ModelPlan) -> PreparedModel:
+        """The model of a plan, ready to be evaluated.
+
+        Raises:
+            ArchiveError, CheckpointError: its checkpoint or feature set cannot be used.
+            MarketDataError: its cassette is missing, altered or unusable.
+        """
+        name = plan.model.id
+        if name not in self._prepared:
+            self._prepared.clear()  # before another takes its room
+            self._prepared[name] = self._prepare(plan)
+        return self._prepared[name]
+
+    def checkpoint_sha256(self, model: TrainedModel) -> str:
+        """Digest of a checkpoint; it is copied on the way, to be read but once, where it is going to be evaluated.
+
+        Raises:
+            ArchiveError, CheckpointError: it is missing or cannot be read.
+        """
+        checkpoint = self._checkpoint(model)
+        if self._settings.merge:
+            return self._archive.checkpoint_sha256(checkpoint)
+        return self._archive.checkpoint_file(checkpoint, self._scratch)[1]
+
+    def request(self, model: TrainedModel) -> MarketRequest:
+        """The market data that a model's bars are made of."""
+        return market_request(model, self._settings, self._as_of)
+
+    def bars(self, plan: ModelPlan) -> Bars:
+        """The bars a model is judged on.
+
+        Raises:
+            MarketDataError: its cassette is missing, altered or unusable.
+        """
+        return self._market(plan).bars
+
+    def series(self, plan: ModelPlan, feature_set: FeatureSet) -> FeatureSeries:
+        """Features of the bars a model is judged on.
+
+        Raises:
+            MarketDataError: the cassette is missing, altered or unusable.
+            CheckpointError: the feature set breaks its promise.
+        """
+        return self._series(self._market(plan), feature_set)
+
+    def feature_set(self, name: str, where: str) -> FeatureSet:
+        """The feature set of a name.
+
+        Args:
+            where: names what asks for it, for messages.
+
+        Raises:
+            CheckpointError: nobody registered it.
+        """
+        known = self.feature_sets()
+        if name not in known:
+            problem = f"feature set {name!r} is unknown, known are {', '.join(sorted(known))}"
+            remedy = "Register it in conftest.py with the hook pytest_modelgate_feature_sets"
+            raise CheckpointError(where, problem, remedy)
+        return known[name]
+
+    def close(self) -> None:
+        """Release what is mapped from copies of checkpoints: some systems keep mapped files."""
+        self._prepared.clear()
+
+    def _prepare(self, plan: ModelPlan) -> PreparedModel:
+        model, settings = plan.model, self._settings
+        reference = self._checkpoint(model)
+        where = f"checkpoint {reference.member}"
+        path, sha256 = self._archive.checkpoint_file(reference, self._scratch)
+        loaded = self._read_checkpoint(
+            path,
+            where=where,
+            activation=settings.activation,
+            feature_set=settings.feature_set,
+            declared=model.declared,
+            trainer_packages=settings.trainer_packages,
+        )
+        feature_set = self.feature_set(loaded.facts.feature_set, where)
+        parity = check_parity(loaded.policy, model.declared.parity_probe, feature_set, where)
+        market = self._market(plan)
+        candidate = self._candidate(plan, loaded.policy, self.series(plan, feature_set))
+        checkpoint = _checkpoint_evidence(reference.member, sha256, loaded.facts, parity)
+        return PreparedModel(candidate, checkpoint, _market_evidence(plan, self.request(model), market))
+
+    def _candidate(self, plan: ModelPlan, policy: MlpPolicy, series: FeatureSeries) -> Candidate:
+        rules = rules_for(self._profile, plan.model.instrument.asset_class)
+        fold_bars = (plan.folds[-1].end - plan.folds[0].start) / plan.model.timeframe.delta
+        device = self._accelerator.device_for(policy, len(self._archive.run.models) * fold_bars)
+        tracked = plan.windows if self._settings.account == "tracked" else ()
+        return Candidate(policy, series, rules, plan.windows, device, tracked)
+
+    def _checkpoint(self, model: TrainedModel) -> CheckpointRef:
+        if model.checkpoint is None:
+            where = f"archive {self._archive.run.name}, model {model.id}"
+            problem = f"the summary lists it, but there is no models/rl_symbols/{model.id}.pt"
+            raise CheckpointError(where, problem, "Pack the checkpoint, or take the entry out of the summary")
+        return model.checkpoint
+
+    def _market(self, plan: ModelPlan) -> MarketSeries:
+        """Bars and their quality; models of one symbol and timeframe have the same windows, and share them."""
+        return self._markets(self.request(plan.model), plan.model.timeframe, plan.windows)
+
+    def _load_market(self, request: MarketRequest, timeframe: Timeframe, windows: tuple[Window, ...]) -> MarketSeries:
+        return self._read_market(request, timeframe, windows, self._profile.market_data, self._settings)
+
+
+def _compute_series(market: MarketSeries, feature_set: FeatureSet) -> FeatureSeries:
+    return compute_features(market.bars, feature_set)
+
+
+def _checkpoint_evidence(member: str, sha256: str, facts: CheckpointFacts, parity: Parity) -> CheckpointEvidence:
+    return CheckpointEvidence(
+        member=member,
+        sha256=sha256,
+        model_version=facts.model_version,
+        min_trader_version=facts.min_trader_version,
+        feature_set=facts.feature_set,
+        activation=facts.activation,
+        hidden=facts.hidden,
+        window=facts.window,
+        n_features=facts.n_features,
+        n_actions=facts.n_actions,
+        parity=parity.status,
+        parity_detail=parity.detail,
+    )
+
+
+def _market_evidence(plan: ModelPlan, request: MarketRequest, market: MarketSeries) -> MarketEvidence:
+    bars = market.bars
+    return MarketEvidence(
+        symbol=plan.model.instrument.symbol,
+        timeframe=plan.model.timeframe.value,
+        feed=request.feed,
+        adjustment=request.adjustment,
+        first=bars.index[0].isoformat(),
+        last=bars.index[-1].isoformat(),
+        bars=len(bars),
+        sha256=bars.sha256,
+        quality=market.quality,
+    )
