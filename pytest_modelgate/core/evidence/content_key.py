@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 
@@ -14,6 +12,7 @@ from pytest_modelgate.core.market.bars import Bars
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.planning.plan import CHAMPION, ModelPlan, Plan
+from pytest_modelgate.digest import json_sha256
 
 
 def model_key(
@@ -39,7 +38,7 @@ def model_key(
     """
     model, declared = plan.model, plan.model.declared
     training = declared.training_window
-    return _digest(
+    return json_sha256(
         {
             "code": code,
             "model": model.id,
@@ -68,12 +67,14 @@ def content_key(model: str, window: Window, feature_sets: Mapping[str, str], cha
         champion: sha256 of the checkpoint that the model is compared with; counts for that comparison only.
     """
     rival = [champion] if window.name == CHAMPION else []
-    return _digest([model, window.name, window.start.isoformat(), window.end.isoformat(), dict(feature_sets), *rival])
+    return json_sha256(
+        [model, window.name, window.start.isoformat(), window.end.isoformat(), dict(feature_sets), *rival]
+    )
 
 
 def agreement(plan: Plan, settings: Settings, profile: Profile, code: str) -> str:
     """Sha256 over what all processes of one run have to agree on, the archive's bytes apart."""
-    return _digest(
+    return json_sha256(
         {
             "code": code,
             "as_of": plan.as_of.isoformat(),
@@ -110,7 +111,3 @@ def _settings(settings: Settings) -> dict[str, object]:
         "sessions": settings.sessions,
         "trainer_packages": sorted(settings.trainer_packages),
     }
-
-
-def _digest(content: object) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
