@@ -14,12 +14,12 @@ from pathlib import Path
 from marketsim.demo import AS_OF, demo_series
 from marketsim.server import serve
 
+from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.market.bars import Instrument, Timeframe
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.market.windows import market_window
 from pytest_modelgate.services.recording import Recorder
 
-_LONGEST_CHECK_DAYS = 180
 _KEYS = {"APCA_API_KEY_ID": "demo-key", "APCA_API_SECRET_KEY": "demo-secret"}  # the local server takes any
 
 
@@ -34,8 +34,8 @@ def main() -> None:
         recorder = Recorder(folder, environ, mode="all", requests_per_minute=math.inf)
         for _, alpaca_symbol, name in series:
             instrument, timeframe = Instrument.parse(alpaca_symbol.replace("/", "")), Timeframe(name)
-            first, last = market_window(AS_OF, timeframe, instrument.asset_class, _LONGEST_CHECK_DAYS)
-            request = MarketRequest(instrument, timeframe, first, last, "sip", "all")
+            first, last = market_window(AS_OF, timeframe, instrument.asset_class, Settings.walk_forward_days)
+            request = MarketRequest(instrument, timeframe, first, last, Settings.feed, Settings.adjustment)
             outcome, bars = recorder.record(request)
             print(f"{request}: {len(bars)} bars, {outcome}")
 
