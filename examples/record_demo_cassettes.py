@@ -14,9 +14,8 @@ from pathlib import Path
 from marketsim.demo import AS_OF, demo_series
 from marketsim.server import serve
 
-from pytest_modelgate import Instrument, MarketRequest, Recorder, Timeframe, market_window
+from pytest_modelgate import Instrument, MarketRequest, Recorder, Settings, Timeframe, market_window
 
-_LONGEST_CHECK_DAYS = 180
 _KEYS = {"APCA_API_KEY_ID": "demo-key", "APCA_API_SECRET_KEY": "demo-secret"}  # the local server takes any
 
 
@@ -31,8 +30,8 @@ def main() -> None:
         recorder = Recorder(folder, environ, mode="all", requests_per_minute=math.inf)
         for _, alpaca_symbol, name in series:
             instrument, timeframe = Instrument.parse(alpaca_symbol.replace("/", "")), Timeframe(name)
-            first, last = market_window(AS_OF, timeframe, instrument.asset_class, _LONGEST_CHECK_DAYS)
-            request = MarketRequest(instrument, timeframe, first, last, "sip", "all")
+            first, last = market_window(AS_OF, timeframe, instrument.asset_class, Settings.walk_forward_days)
+            request = MarketRequest(instrument, timeframe, first, last, Settings.feed, Settings.adjustment)
             outcome, bars = recorder.record(request)
             print(f"{request}: {len(bars)} bars, {outcome}")
 

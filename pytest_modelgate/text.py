@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def plain(text: str, limit: int = 120) -> str:
-    """ASCII without control characters, cut to so many letters, for names that stand without quotes."""
+    """A name for a message, without quotes: printable ASCII, cut to so many letters."""
     return ascii(text[:limit])[1:-1] + ("..." if len(text) > limit else "")
 
 
@@ -22,17 +22,17 @@ def shown(value: object, limit: int = 60) -> str:
 
 
 def inert(text: str) -> str:
-    """Text in which GitHub's runner finds no workflow command, wherever a line is broken.
+    """Text for messages and files, of any letters, in which GitHub's runner finds no workflow command.
 
-    It takes ``::name::`` at the start of any line of output for one, and ``##[name]`` anywhere in it.
+    It takes ``::name::`` at the start of any line of output for one, white space apart, and ``##[name]`` anywhere.
     """
     return text.replace("::", ": :").replace("##[", "## [")
 
 
 def terminal_safe(text: str) -> str:
-    """Text for any terminal: ASCII, nothing that could move its cursor, nothing that GitHub takes for a command.
+    """Text for any terminal: ASCII that cannot move its cursor, and no workflow command (see ``inert``).
 
-    A runner obeys ``::name::`` at the start of a line, white space apart, and ``##[name]`` anywhere in it.
+    Whatever is taken out shows as an escape, so that a path or an id can still be told from another.
     """
     return (
         "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)

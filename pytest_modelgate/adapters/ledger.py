@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -13,6 +12,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from pytest_modelgate.adapters.files.atomic import write_atomically
+from pytest_modelgate.digest import json_sha256
 from pytest_modelgate.errors import SettingsError
 
 _OPTION = "--gate-ledger"
@@ -95,7 +95,7 @@ def record_trials(path: Path, trials: Sequence[Trial]) -> LedgerState:
 def _seal(trial: Trial, previous: str) -> tuple[str, str]:
     """The line of an entry, and its seal: a digest of the entry and of the seal before it."""
     entry = {**asdict(trial), "previous": previous}
-    seal = hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()
+    seal = json_sha256(entry, spaced=True)
     return json.dumps({**entry, "seal": seal}) + "\n", seal
 
 

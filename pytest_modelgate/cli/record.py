@@ -10,12 +10,20 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
+from pytest_modelgate.core.config.options import RECORDING
+from pytest_modelgate.core.config.settings import (
+    RECORDING_MODE,
+    REQUESTS_PER_MINUTE,
+    RecordingMode,
+    Settings,
+    parse_as_of,
+)
 from pytest_modelgate.errors import GateError
 
 if TYPE_CHECKING:  # these pull in pandas, which --help must not pay for
-    from pytest_modelgate.core.config.settings import Settings
+    from pytest_modelgate.core.config.profiles import MarketDataLimits
     from pytest_modelgate.core.market.bars import Bars, Timeframe
     from pytest_modelgate.core.market.quality import Quality
     from pytest_modelgate.core.market.requests import MarketRequest
@@ -25,19 +33,23 @@ _BAR = "{percentage:3.0f}% |{bar}| {n:.0f} of {total:.0f} days of market, {elaps
 
 
 def add_record(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
+    """Declare the command's arguments; those that the gate has too mean the same, and have its defaults."""
     parser.add_argument("archive", type=Path, help="zip or folder of a training run")
-    parser.add_argument("--cassettes", type=Path, default=Path("cassettes"), help="folder to record into")
-    parser.add_argument("--as-of", metavar="DATE", help="UTC (default: the archive's time stamp)")
-    parser.add_argument("--backtest-days", type=int, default=30, metavar="N")
-    parser.add_argument("--walk-forward-days", type=int, default=180, metavar="N")
-    parser.add_argument("--feed", default="sip", help="Alpaca's stock feed")
-    parser.add_argument("--adjustment", default="all", choices=("raw", "split", "dividend", "all"))
+    for option in RECORDING:
+        parser.add_argument(
+            option.short_name,
+            type=option.kind,
+            choices=option.choices,
+            metavar=option.metavar,
+            default=option.default,
+            help=option.help,
+        )
     modes = "a series without a cassette; whatever is missing (default); everything anew"
-    parser.add_argument("--record-mode", default="new_episodes", choices=("once", "new_episodes", "all"), help=modes)
-    parser.add_argument("--profile", default="2.4.5", help="whose demands on market data are checked")
-    rate = "of all processes that record into the folder (default: 180; Alpaca's free plan allows 200)"
-    parser.add_argument("--requests-per-minute", type=_positive, default=180.0, metavar="N", help=rate)
+    choices = get_args(RecordingMode)
+    parser.add_argument("--record-mode", default=RECORDING_MODE, choices=choices, help=modes)
+    per_minute = REQUESTS_PER_MINUTE
+    rate = f"of all processes that record into the folder (default: {per_minute:g}; Alpaca's free plan allows 200)"
+    parser.add_argument("--requests-per-minute", type=_positive, default=per_minute, metavar="N", help=rate)
     parser.set_defaults(run=_record)
 
 
@@ -50,30 +62,25 @@ def _positive(text: str) -> float:
 
 def _record(options: argparse.Namespace) -> int:
     """Record what is missing; 0 when every series is there and fit for a verdict, else 1."""
-    from pytest_modelgate.adapters.archive import open_archive
-    from pytest_modelgate.core.planning.plan import market_request, when
+    from pytest_modelgate.adapters.config_files.profiles import load_profile
     from pytest_modelgate.services.recording import Recorder, estimate, record_each
 
-    settings = _settings(options)
-    with open_archive(settings.archive) as archive:
-        run = archive.run
-    as_of = when(run, settings)
-    settings = replace(settings, as_of=as_of)
-    timeframes: dict[MarketRequest, set[Timeframe]] = {}
-    for model in run.models:
-        timeframes.setdefault(market_request(model, settings, as_of), set()).add(model.timeframe)
-    progress = _Progress()
-    rate = options.requests_per_minute
+    settings, timeframes = _needed(_settings(options))
+    limits = load_profile(settings.profile).market_data
+    requests, counts, progress = list(timeframes), Counter[str](), _Progress()
     recorder = Recorder(
-        settings.cassettes, mode=options.record_mode, requests_per_minute=rate, tell=progress.tell, page=progress.page
+        settings.cassettes,
+        mode=options.record_mode,
+        requests_per_minute=options.requests_per_minute,
+        tell=progress.tell,
+        page=progress.page,
     )
-    missing, seconds = estimate(recorder, list(timeframes))
-    needed = f", {len(missing)} of them to be fetched in about {timedelta(seconds=round(seconds))}" if missing else ""
-    print(f"{len(timeframes)} series as of {as_of:%Y-%m-%d %H:%M} UTC{needed}")
-    counts: Counter[str] = Counter()
+    missing, seconds = estimate(recorder, requests)
+    fetching = f", {len(missing)} of them to be fetched in about {timedelta(seconds=round(seconds))}" if missing else ""
+    print(f"{len(requests)} series as of {settings.as_of:%Y-%m-%d %H:%M} UTC{fetching}")
     with progress.over(missing):
-        for number, (request, result) in enumerate(record_each(recorder, list(timeframes)), start=1):
-            what = f"[{number}/{len(timeframes)}] {request.instrument.symbol} {request.timeframe}"
+        for number, (request, result) in enumerate(record_each(recorder, requests), start=1):
+            what = f"[{number}/{len(requests)}] {request.instrument.symbol} {request.timeframe}"
             if isinstance(result, GateError):
                 counts["failed"] += 1
                 progress.tell(f"{what}: {result}")
@@ -83,39 +90,45 @@ def _record(options: argparse.Namespace) -> int:
             span = f"{bars.index[0]:%Y-%m-%d %H:%M} to {bars.index[-1]:%Y-%m-%d %H:%M} UTC"
             progress.print(f"{what}: {outcome}, {len(bars)} bars, {span}")
             for timeframe in sorted(timeframes[request]):
-                quality = _quality(bars, request, timeframe, settings)
+                quality = _quality(bars, request, timeframe, settings, limits)
                 counts["unfit"] += bool(quality.failures)
-                for word, findings in (("unfit", quality.failures), ("warning", quality.warnings)):
-                    for finding in findings:
-                        progress.tell(f"{word}: {request.instrument.symbol} {timeframe}: {finding}")
+                progress.tell_quality(f"{request.instrument.symbol} {timeframe}", quality)
     print(f"{settings.cassettes}: {', '.join(f'{count} {what}' for what, count in sorted(counts.items()) if count)}")
     return 1 if counts["failed"] or counts["unfit"] else 0
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    from pytest_modelgate.core.config.settings import Settings, parse_as_of
-
-    return Settings(
-        archive=options.archive,
-        output=Path(),
-        cassettes=options.cassettes,
-        profile=options.profile,
-        as_of=parse_as_of(options.as_of) if options.as_of else None,
-        backtest_days=options.backtest_days,
-        walk_forward_days=options.walk_forward_days,
-        feed=options.feed,
-        adjustment=options.adjustment,
-    )
+    """Settings of a gate run with these options: what it would judge decides what is recorded."""
+    asked = {option.setting: getattr(options, option.setting) for option in RECORDING}
+    parsed = {
+        "cassettes": Path(options.cassettes),
+        "as_of": parse_as_of(options.as_of) if options.as_of else None,
+    }
+    return Settings(archive=options.archive, **{**asked, **parsed})
 
 
-def _quality(bars: Bars, request: MarketRequest, timeframe: Timeframe, settings: Settings) -> Quality:
-    """Hold recorded bars against the profile, as the gate will."""
-    from pytest_modelgate.adapters.config_files.profiles import load_profile
+def _needed(settings: Settings) -> tuple[Settings, dict[MarketRequest, set[Timeframe]]]:
+    """The settings with the moment they are judged as of, and each series to record with the timeframes made of it."""
+    from pytest_modelgate.adapters.archive import open_archive
+    from pytest_modelgate.core.planning.plan import market_request, when
+
+    with open_archive(settings.archive) as archive:
+        run = archive.run
+    as_of = when(run, settings)
+    timeframes: dict[MarketRequest, set[Timeframe]] = {}
+    for model in run.models:
+        timeframes.setdefault(market_request(model, settings, as_of), set()).add(model.timeframe)
+    return replace(settings, as_of=as_of), timeframes
+
+
+def _quality(
+    bars: Bars, request: MarketRequest, timeframe: Timeframe, settings: Settings, limits: MarketDataLimits
+) -> Quality:
+    """Hold recorded bars against the profile's limits, as the gate will."""
     from pytest_modelgate.core.planning.plan import windows_of
     from pytest_modelgate.services.market_data import as_judged, quality_of
 
     assert settings.as_of is not None
-    limits = load_profile(settings.profile).market_data
     windows = windows_of(timeframe, settings, settings.as_of)
     judged = as_judged(bars, request, timeframe, settings.sessions)
     return quality_of(judged, request, settings.sessions, windows, limits)
@@ -151,3 +164,9 @@ class _Progress:
     def tell(self, line: str) -> None:
         """Something that happened on the way."""
         self._bar.write(f"modelgate: {line}", file=sys.stderr)
+
+    def tell_quality(self, series: str, quality: Quality) -> None:
+        """Everything that keeps a series from a verdict, then what a reader should know."""
+        for word, findings in (("unfit", quality.failures), ("warning", quality.warnings)):
+            for finding in findings:
+                self.tell(f"{word}: {series}: {finding}")

@@ -4,36 +4,21 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 from subprocess import list2cmdline
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-if TYPE_CHECKING:  # the settings pull in pandas, which a run without an archive must not pay for
-    from pytest_modelgate.core.config.settings import Settings
+from pytest_modelgate.adapters.gpu.nvidia_smi import DEFAULT_BUDGET
+from pytest_modelgate.core.config.decision_level import DecisionLevel
+from pytest_modelgate.core.config.options import OPTIONS, RECORDING, Option, Value, option_of
+from pytest_modelgate.core.config.settings import Settings, parse_as_of, parse_shard
+from pytest_modelgate.errors import SettingsError
 
 _UNSET: Any = None
-
-
-@dataclass(frozen=True)
-class _Option:
-    """One option with its ini key (``--gate-as-of`` and ``gate_as_of``)."""
-
-    name: str
-    kind: type[str | int | float]
-    default: str | int | float | None
-    help: str
-    choices: tuple[str, ...] | None = None
-    metavar: str | None = None
-
-    @property
-    def key(self) -> str:
-        return self.name.removeprefix("--").replace("-", "_")
-
-
 _CONFIGURATIONS = {  # in pytest's order of precedence, with what makes each of them one
     "pytest.toml": "",
     ".pytest.toml": "",
@@ -43,61 +28,34 @@ _CONFIGURATIONS = {  # in pytest's order of precedence, with what makes each of 
     "tox.ini": "[pytest]",
     "setup.cfg": "[tool:pytest]",
 }
-_RECORD_MODES = ("none", "once", "new_episodes", "all")
-_OPTIONS = (
-    _Option("--gate-profile", str, "2.4.5", "thresholds: 2.3, 2.4.5, 2.4.5-literal, 4.1.0, strict or a TOML file"),
-    _Option("--gate-require", str, "paper", "the least decision with which a model passes", ("live", "paper")),
-    _Option("--gate-as-of", str, None, "UTC; judge on bars closed before it (default: the archive's time stamp)"),
-    _Option("--gate-backtest-days", int, 30, "length of the sanity backtest", metavar="N"),
-    _Option("--gate-walk-forward-days", int, 180, "length of the walk-forward", metavar="N"),
-    _Option("--gate-folds", int, 5, "number of walk-forward folds", metavar="K"),
-    _Option("--gate-capital", float, 100_000.0, "starting capital of every window", metavar="USD"),
-    _Option("--gate-cassettes", str, "cassettes", "folder of recorded market data", metavar="DIR"),
-    _Option(
-        "--gate-record-mode", str, "none", "what to record first, in vcrpy's words; none replays only", _RECORD_MODES
-    ),
-    _Option("--gate-feature-set", str, None, "feature set (default: what the checkpoint declares)", metavar="NAME"),
-    _Option("--gate-activation", str, None, "activation (default: what the checkpoint declares)", metavar="NAME"),
-    _Option("--gate-decision", str, "proven", "whether LIVE needs the statistical proofs", ("proven", "table")),
-    _Option("--gate-account", str, "neutral", "how account features are fed", ("neutral", "tracked")),
-    _Option("--gate-device", str, "auto", "where policies run; results are the same", ("auto", "cpu", "cuda")),
-    _Option("--gate-sessions", str, "regular", "stock sessions", ("regular", "extended")),
-    _Option("--gate-feed", str, "sip", "Alpaca's stock feed", metavar="FEED"),
-    _Option("--gate-adjustment", str, "all", "price adjustment of stocks", ("raw", "split", "dividend", "all")),
-    _Option("--gate-champion", str, None, "what is deployed: a promotion's folder or a verdict", metavar="DIR|JSON"),
-    _Option("--gate-waivers", str, None, "what is waived, for whom, by whom and until when", metavar="FILE.toml"),
-    _Option("--gate-shard", str, None, "evaluate only this machine's share of the windows", metavar="i/n"),
-    _Option("--gate-workers-per-gpu", int, None, "most workers on one GPU (default: from free memory)", metavar="N"),
-    _Option("--gate-gpu-memory", int, None, "GPU memory of one worker (default: 2048)", metavar="MB"),
-    _Option("--gate-ledger", str, None, "file that counts the models ever tried on a market window", metavar="FILE"),
-    _Option("--gate-output", str, "gate-report", "folder of report.html, verdict.json and evidence", metavar="DIR"),
-)
+_WORKERS_PER_GPU = Option("workers_per_gpu", "most workers on one GPU (default: from free memory)", int, metavar="N")
+_GPU_MEMORY = Option("gpu_memory", f"GPU memory of one worker (default: {DEFAULT_BUDGET})", int, metavar="MB")
 
 
 def add_options(parser: pytest.Parser) -> None:
     """Register every option and ini key."""
     group = parser.getgroup("modelgate", "model gate (active with --model-archive only)")
     group.addoption("--model-archive", metavar="PATH", help="zip or folder of a training run: judge its models")
-    for option in _OPTIONS:
-        note = f" (default: {option.default})" if option.default is not None else ""
+    for option in (*OPTIONS, _WORKERS_PER_GPU, _GPU_MEMORY):
         group.addoption(
             option.name,
             type=option.kind,
             choices=option.choices,
             metavar=option.metavar,
             default=_UNSET,
-            help=option.help + note,
+            help=option.help,
         )
-        parser.addini(option.key, option.help, type="string", default=_UNSET)
-    packages = "package whose config classes a checkpoint may name (repeatable; default: alpaca_trading)"
+        parser.addini(option.key, option.about, type="string", default=_UNSET)
+    known = list(Settings.trainer_packages)
+    packages = f"package whose config classes a checkpoint may name (repeatable; default: {', '.join(known)})"
     group.addoption("--gate-trainer-package", action="append", metavar="NAME", help=packages)
-    parser.addini("gate_trainer_package", packages, type="args", default=["alpaca_trading"])
+    parser.addini("gate_trainer_package", packages, type="args", default=known)
     evidence = "folder with evidence of earlier or other runs, to use again (repeatable)"
     group.addoption("--gate-evidence", action="append", metavar="DIR", help=evidence)
-    parser.addini("gate_evidence", evidence, type="paths", default=[])
+    parser.addini("gate_evidence", evidence, type="paths", default=list(Settings.evidence))
     merge = "decide from evidence alone, compute nothing"
     group.addoption("--gate-merge", action="store_true", default=_UNSET, help=merge)
-    parser.addini("gate_merge", merge, type="bool", default=False)
+    parser.addini("gate_merge", merge, type="bool", default=Settings.merge)
 
 
 def archive_path(config: pytest.Config) -> Path | None:
@@ -115,8 +73,6 @@ def check_configuration_was_read(config: pytest.Config) -> None:
     Raises:
         SettingsError: a configuration file here, or above, is not the one pytest read.
     """
-    from pytest_modelgate.errors import SettingsError
-
     if config.getoption("inifilename"):
         return  # the user named one with -c
     here = config.invocation_params.dir
@@ -136,42 +92,25 @@ def read_settings(config: pytest.Config, archive: Path) -> Settings:
     Raises:
         SettingsError: a value is unusable; the message names option or ini key.
     """
-    from pytest_modelgate.core.config.decision_level import DecisionLevel
-    from pytest_modelgate.core.config.settings import Settings, parse_as_of, parse_shard
-
     placement_limits(config)  # an unusable one is refused even where no worker is placed
-    values: dict[str, Any] = {option.key: _value(config, option) for option in _OPTIONS}
-    as_of, shard, merge = values["gate_as_of"], values["gate_shard"], config.getoption("gate_merge")
-    folders = config.getoption("gate_evidence")
-    return Settings(
-        archive=archive,
-        record_mode=values["gate_record_mode"],
-        record_command=_record_command(config, values),
-        output=_folder(config, "gate_output", config.invocation_params.dir),
-        cassettes=_folder(config, "gate_cassettes", _project(config)),
-        profile=_profile(config, values["gate_profile"]),
-        require=DecisionLevel[values["gate_require"].upper()],
-        as_of=parse_as_of(as_of) if as_of else None,
-        backtest_days=values["gate_backtest_days"],
-        walk_forward_days=values["gate_walk_forward_days"],
-        folds=values["gate_folds"],
-        capital=values["gate_capital"],
-        feature_set=values["gate_feature_set"],
-        activation=values["gate_activation"],
-        decision=values["gate_decision"],
-        account=values["gate_account"],
-        device=values["gate_device"],
-        sessions=values["gate_sessions"],
-        feed=values["gate_feed"],
-        adjustment=values["gate_adjustment"],
-        ledger=_file(config, "gate_ledger"),
-        trainer_packages=tuple(config.getoption("gate_trainer_package") or config.getini("gate_trainer_package")),
-        evidence=tuple(config.invocation_params.dir / folder for folder in folders or config.getini("gate_evidence")),
-        merge=config.getini("gate_merge") if merge is None else merge,
-        shard=parse_shard(shard) if shard else None,
-        champion=_project(config) / values["gate_champion"] if values["gate_champion"] else None,
-        **_waivers(config, values["gate_waivers"]),
-    )
+    asked: dict[str, Any] = {option.setting: _value(config, option) for option in OPTIONS}
+    waivers = _waivers(config, asked.pop("waivers"))
+    merge, folders = config.getoption("gate_merge"), config.getoption("gate_evidence")
+    parsed = {
+        "record_command": _record_command(config, asked),
+        "output": _folder(config, "output", config.invocation_params.dir),
+        "cassettes": _folder(config, "cassettes", _project(config)),
+        "profile": _profile(config, asked["profile"]),
+        "require": DecisionLevel[asked["require"].upper()],
+        "as_of": parse_as_of(asked["as_of"]) if asked["as_of"] else None,
+        "ledger": _file(config, "gate_ledger"),
+        "trainer_packages": tuple(config.getoption("gate_trainer_package") or config.getini("gate_trainer_package")),
+        "evidence": tuple(config.invocation_params.dir / path for path in folders or config.getini("gate_evidence")),
+        "merge": config.getini("gate_merge") if merge is None else merge,
+        "shard": parse_shard(asked["shard"]) if asked["shard"] else None,
+        "champion": _project(config) / asked["champion"] if asked["champion"] else None,
+    }
+    return Settings(archive=archive, **{**asked, **parsed, **waivers})
 
 
 def _waivers(config: pytest.Config, file: str | None) -> dict[str, Any]:
@@ -186,13 +125,12 @@ def _waivers(config: pytest.Config, file: str | None) -> dict[str, Any]:
     return {"waivers": waivers, "waivers_sha256": digest, "judged_on": today}
 
 
-def _record_command(config: pytest.Config, values: dict[str, Any]) -> str:
+def _record_command(config: pytest.Config, asked: Mapping[str, Any]) -> str:
     """The command that records what this run replays, in the words in which it was asked for."""
     command = ["modelgate", "record", str(config.getoption("model_archive"))]
-    for name in ("cassettes", "as_of", "backtest_days", "walk_forward_days", "feed", "adjustment"):
-        option = next(option for option in _OPTIONS if option.key == f"gate_{name}")
-        if values[option.key] != option.default:
-            command += [f"--{name.replace('_', '-')}", str(values[option.key])]
+    for option in RECORDING:
+        if asked[option.setting] != option.default:
+            command += [option.short_name, str(asked[option.setting])]
     return list2cmdline(command) if sys.platform == "win32" else shlex.join(command)
 
 
@@ -202,11 +140,8 @@ def placement_limits(config: pytest.Config) -> tuple[int | None, int | None]:
     Raises:
         SettingsError: one of them is not a positive number.
     """
-    from pytest_modelgate.errors import SettingsError
-
     limits = []
-    for key in ("gate_workers_per_gpu", "gate_gpu_memory"):
-        option = next(option for option in _OPTIONS if option.key == key)
+    for option in (_WORKERS_PER_GPU, _GPU_MEMORY):
         value: Any = _value(config, option)
         if value is not None and value < 1:
             problem = f"is {value}, expected a whole number of at least 1"
@@ -217,18 +152,16 @@ def placement_limits(config: pytest.Config) -> tuple[int | None, int | None]:
 
 def device_choice(config: pytest.Config) -> str:
     """Where policies run: ``auto``, ``cpu`` or ``cuda``."""
-    return str(_value(config, next(option for option in _OPTIONS if option.key == "gate_device")))
+    return str(_value(config, option_of("device")))
 
 
-def _value(config: pytest.Config, option: _Option) -> str | int | float | None:
+def _value(config: pytest.Config, option: Option) -> Value:
     given = config.getoption(option.key)
     if given is not None:
         return option.kind(given)
     text = config.getini(option.key)
     if text in (None, ""):
         return option.default
-    from pytest_modelgate.errors import SettingsError
-
     where = f"ini key {option.key}"
     try:
         value = option.kind(text)
@@ -247,13 +180,12 @@ def _project(config: pytest.Config) -> Path:
     return config.inipath.parent if config.inipath else config.invocation_params.dir
 
 
-def _folder(config: pytest.Config, key: str, base: Path) -> Path:
+def _folder(config: pytest.Config, setting: str, base: Path) -> Path:
     """Folders on the command line are relative to where pytest was called, in the ini file to the root folder."""
-    given = config.getoption(key)
+    option = option_of(setting)
+    given, text = config.getoption(option.key), config.getini(option.key)
     if given is not None:
         return config.invocation_params.dir / str(given)
-    text = config.getini(key)
-    option = next(option for option in _OPTIONS if option.key == key)
     return config.rootpath / text if text else base / str(option.default)
 
 

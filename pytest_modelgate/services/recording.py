@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pytest_modelgate.adapters.alpaca import client as alpaca
 from pytest_modelgate.adapters.cassettes import files as cassette_files
 from pytest_modelgate.adapters.cassettes import vcr as cassettes
+from pytest_modelgate.core.config.settings import RECORDING_MODE, REQUESTS_PER_MINUTE, RecordingMode
 from pytest_modelgate.core.market.bars import AssetClass, Bars
 from pytest_modelgate.core.market.requests import MarketRequest, Span, cover
 from pytest_modelgate.errors import GateError, MarketDataError, SettingsError
@@ -22,8 +23,6 @@ from pytest_modelgate.services.market_data import first_difference, replay_bars,
 if TYPE_CHECKING:  # pulls in requests, which planning must not pay for
     from pytest_modelgate.adapters.alpaca.transport import RequestPolicy
 
-RecordMode = Literal["once", "new_episodes", "all"]
-REQUESTS_PER_MINUTE = 180  # Alpaca's free plan allows 200
 _TRIES = 5
 _SECONDS_PER_PAGE = 0.2  # what an answer takes, beside waiting for its turn
 
@@ -52,7 +51,7 @@ class Recorder:
 
     folder: Path
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
-    mode: RecordMode = "new_episodes"
+    mode: RecordingMode = RECORDING_MODE
     requests_per_minute: float = REQUESTS_PER_MINUTE
     tell: Callable[[str], None] = lambda _: None
     page: Callable[[str, str], None] = lambda _, __: None

@@ -14,12 +14,13 @@ from typing import Any
 import pandas as pd
 
 from pytest_modelgate.adapters.files.atomic import write_atomically
+from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.market.bars import AssetClass
 from pytest_modelgate.core.market.requests import MarketRequest, Span
 from pytest_modelgate.errors import MarketDataError
 
 MANIFEST = "manifest.json"
-RECORD = "modelgate record ARCHIVE"
+RECORD = Settings.record_command
 _SCHEMA = "modelgate.cassettes/1"
 _WORK = ".recording"
 

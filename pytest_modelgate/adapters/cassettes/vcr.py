@@ -15,6 +15,7 @@ from typing import Any
 from unittest.mock import patch
 from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
 
+from pytest_modelgate.digest import canonical_json
 from pytest_modelgate.errors import MarketDataError
 
 HOST = "data.alpaca.markets"
@@ -169,7 +170,7 @@ class _CompactJson:
 
     @staticmethod
     def serialize(cassette: Mapping[str, Any]) -> str:
-        return json.dumps(cassette, sort_keys=True, separators=(",", ":"))
+        return canonical_json(cassette)
 
     @staticmethod
     def deserialize(text: str) -> Any:  # noqa: ANN401 - any JSON
@@ -221,23 +222,22 @@ def _spell(uri: str) -> str:
 
 def _scrub_response(response: dict[str, Any]) -> dict[str, Any] | None:
     """Only a page of bars is recorded: of its headers the content type, of its body the fields Alpaca documents."""
-    page = _page(response["body"]["string"]) if response["status"]["code"] == 200 else None
-    if page is None:
+    body = _page(response["body"]["string"]) if response["status"]["code"] == 200 else None
+    if body is None:
         return None
     kept = {name: value for name, value in response["headers"].items() if name.lower() == "content-type"}
-    body = json.dumps(page, sort_keys=True, separators=(",", ":")).encode()
     return {"status": {"code": 200, "message": "OK"}, "headers": kept, "body": {"string": body}}
 
 
-def _page(body: bytes) -> dict[str, Any] | None:
-    """The page of bars in a response; None where it is something else, such as one that broke off."""
+def _page(body: bytes) -> bytes | None:
+    """The page of bars in a response's body; None where it holds something else, such as one that broke off."""
     try:
         page = json.loads(body)
         bars = {
             symbol: [{name: value for name, value in row.items() if name in _BAR} for row in rows]
             for symbol, rows in page["bars"].items()
         }
-        return {"bars": bars, "next_page_token": page.get("next_page_token")}
+        return canonical_json({"bars": bars, "next_page_token": page.get("next_page_token")}).encode()
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 

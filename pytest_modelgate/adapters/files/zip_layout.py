@@ -3,7 +3,7 @@
 Zip readers differ: some trust the central directory, some the local headers, some take the first of two equal names,
 some skip what lies before, between or behind. So ``zipfile`` reads the directory, and this file demands that every
 other reading says the same: local headers agree with the directory, and members fill the file from its first byte to
-the directory without a gap or an overlap. (PKWARE's APPNOTE.TXT 6.3.10, sections 4.3 and 4.4, defines the records.)
+the directory without a gap or an overlap. (PKWARE's APPNOTE.TXT 6.3.10, section 4.4, defines the fields.)
 """
 
 from __future__ import annotations
@@ -14,19 +14,41 @@ import struct
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
-_LOCAL = struct.Struct("<4s5H3L2H")
-_END = struct.Struct("<4s4H2LH")
-_END_64 = struct.Struct("<4sQ2H2L4Q")
-_LOCATOR_64 = struct.Struct("<4sLQL")
+from pytest_modelgate.adapters.files.zip_records import (
+    END,
+    END_64,
+    LOCAL_HEADER,
+    LOCATOR_64,
+    End,
+    End64,
+    LocalHeader,
+    Locator64,
+)
+
 _MAX_COMMENT, _FULL_16, _FULL_32 = 0xFFFF, 0xFFFF, 0xFFFFFFFF
 
 _ENCRYPTED, _DESCRIPTOR, _STRONG, _UTF_8, _MASKED = 0x1, 0x8, 0x40, 0x800, 0x2000
 _HARMLESS = 0x6 | _DESCRIPTOR | _UTF_8  # 0x6: how hard the packer tried
 _ZIP_64, _UNICODE_PATH = 0x1, 0x7075  # extra fields
 _REPARSE_POINT = 0x400
+
+
+class _Directory(NamedTuple):
+    """First byte of the central directory, the one behind its last, and how many entries it announces."""
+
+    start: int
+    end: int
+    entries: int
+
+
+class _Content(NamedTuple):
+    """What a member unpacks to, as each of its records says it."""
+
+    crc: int
+    packed: int
+    size: int
 
 
 @dataclass(frozen=True)
@@ -65,25 +87,26 @@ def read_layout(file: BinaryIO, most_entries: int, most_bytes: int) -> list[tupl
         LayoutError: not a zip, damaged, ambiguous, too large, or with a member that is neither file nor folder,
             encrypted, or packed other than by deflate.
     """
-    directory, end, count = _find_directory(file)
-    if count > most_entries or end - directory > most_bytes:
-        found = f"lists {count} entries in {end - directory} bytes"
-        raise LayoutError(f"{found}, expected at most {most_entries} in {most_bytes}")
+    directory = _find_directory(file)
+    length = directory.end - directory.start
+    if directory.entries > most_entries or length > most_bytes:
+        listed = f"lists {directory.entries} entries in {length} bytes"
+        raise LayoutError(f"{listed}, expected at most {most_entries} in {most_bytes}")
     try:
         infos = zipfile.ZipFile(file).infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error):
         raise LayoutError("its directory is damaged") from None
-    if len(infos) != count:
-        raise LayoutError(f"its directory lists {len(infos)} entries, but announces {count}")
+    if len(infos) != directory.entries:
+        raise LayoutError(f"its directory lists {len(infos)} entries, but announces {directory.entries}")
     for info in infos:
         if flaw := _flaw(info):
             raise LayoutError(flaw, info.orig_filename)
     infos.sort(key=lambda info: info.header_offset)
-    starts = [info.header_offset for info in infos]
-    if [*starts, directory][0] != 0:
+    starts = [*(info.header_offset for info in infos), directory.start]
+    if starts[0] != 0:
         raise LayoutError("has data in front of its first member")
     members = []
-    for info, (_, following) in zip(infos, pairwise([*starts, directory]), strict=True):
+    for info, following in zip(infos, starts[1:], strict=True):
         try:
             members.append((info.orig_filename, _span(file, info, following)))
         except LayoutError as error:
@@ -91,44 +114,50 @@ def read_layout(file: BinaryIO, most_entries: int, most_bytes: int) -> list[tupl
     return members
 
 
-def _find_directory(file: BinaryIO) -> tuple[int, int, int]:
-    """Start and end of the central directory, and how many entries it announces."""
+def _find_directory(file: BinaryIO) -> _Directory:
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     if file.read(2) != b"PK":
         raise LayoutError("is not a zip file")
-    tail_start = max(0, size - _END.size - _MAX_COMMENT)
+    tail_start = max(0, size - END.size - _MAX_COMMENT)
     file.seek(tail_start)
     tail = file.read()
     at = tail.rfind(b"PK\5\6")
-    if at < 0 or at + _END.size > len(tail):
+    if at < 0 or at + END.size > len(tail):
         raise LayoutError("is cut off: a zip's end record is missing")
-    _, disk, first_disk, here, count, length, start, comment = _END.unpack_from(tail, at)
-    if at + _END.size + comment != len(tail):
+    narrow = End._make(END.unpack_from(tail, at))
+    if at + END.size + narrow.comment_length != len(tail):
         raise LayoutError("has data behind its end, or its comment hides another end")
+    record: End | End64 = narrow
     end = tail_start + at
-    if tail[max(0, at - _LOCATOR_64.size) :].startswith(b"PK\6\7"):
-        end -= _LOCATOR_64.size + _END_64.size
-        if end < 0:
-            raise LayoutError("is cut off: part of its end record is missing")
-        file.seek(end)
-        record = file.read(_END_64.size + _LOCATOR_64.size)
-        narrow = (here, count, length, start)
-        magic, rest, _, _, disk, first_disk, here, count, length, start = _END_64.unpack_from(record)
-        fits = all(
-            value in (wide, full)
-            for value, wide, full in zip(
-                narrow, (here, count, length, start), (_FULL_16, _FULL_16, _FULL_32, _FULL_32), strict=True
-            )
-        )
-        _, locator_disk, offset, disks = _LOCATOR_64.unpack_from(record, _END_64.size)
-        if magic != b"PK\6\6" or rest != _END_64.size - 12 or (locator_disk, offset, disks) != (0, end, 1) or not fits:
-            raise LayoutError("its two end records disagree")
-    if (disk, first_disk, here) != (0, 0, count):
+    if tail[max(0, at - LOCATOR_64.size) :].startswith(b"PK\6\7"):
+        end -= LOCATOR_64.size + END_64.size
+        record = _read_wide_end(file, end, narrow)
+    if (record.disk, record.first_disk, record.here) != (0, 0, record.entries):
         raise LayoutError("is one part of several")
-    if start + length != end:
+    if record.start + record.length != end:
         raise LayoutError("its directory does not lie where its end record says")
-    return start, end, count
+    return _Directory(record.start, end, record.entries)
+
+
+def _read_wide_end(file: BinaryIO, at: int, narrow: End) -> End64:
+    """The wider end record, which must say the same as the narrow one wherever that has room for it."""
+    if at < 0:
+        raise LayoutError("is cut off: part of its end record is missing")
+    file.seek(at)
+    raw = file.read(END_64.size + LOCATOR_64.size)
+    wide = End64._make(END_64.unpack_from(raw))
+    locator = Locator64._make(LOCATOR_64.unpack_from(raw, END_64.size))
+    fits = (
+        narrow.here in (wide.here, _FULL_16)
+        and narrow.entries in (wide.entries, _FULL_16)
+        and narrow.length in (wide.length, _FULL_32)
+        and narrow.start in (wide.start, _FULL_32)
+    )
+    found = (locator.disk, locator.offset, locator.disks) == (0, at, 1)
+    if wide.magic != b"PK\6\6" or wide.rest != END_64.size - 12 or not found or not fits:
+        raise LayoutError("its two end records disagree")
+    return wide
 
 
 def _flaw(info: zipfile.ZipInfo) -> str:
@@ -154,43 +183,50 @@ def _flaw(info: zipfile.ZipInfo) -> str:
 
 def _span(file: BinaryIO, info: zipfile.ZipInfo, following: int) -> Span:
     """Where a member's bytes lie; ``following`` is where the next header or the directory starts."""
+    header = _read_header(file, info)
+    here = _Content(header.crc, header.packed, header.size)
+    listed = _Content(info.CRC, info.compress_size, info.file_size)
+    streamed = bool(info.flag_bits & _DESCRIPTOR)  # then the header may leave to the descriptor what it did not know
+    agrees = all(own == other or (streamed and own == 0) for own, other in zip(here, listed, strict=True))
+    if (header.flags ^ info.flag_bits) & ~0x6 or header.method != info.compress_type or not agrees:
+        raise LayoutError("its own header and the directory disagree")
+    start = info.header_offset + LOCAL_HEADER.size + header.name_length + header.extra_length
+    end = start + listed.packed
+    if streamed and end <= following and (end != following or listed.packed):
+        file.seek(end)
+        end += _descriptor_length(file.read(min(following - end, 25)), listed)
+    if end > following:
+        raise LayoutError("overlaps what follows")
+    if end < following:
+        raise LayoutError(f"leaves {following - end} bytes behind it unexplained")
+    return Span(start, listed.packed, listed.size, listed.crc, header.method == zipfile.ZIP_DEFLATED)
+
+
+def _read_header(file: BinaryIO, info: zipfile.ZipInfo) -> LocalHeader:
+    """A member's own header, with the sizes of its ZIP64 field if it has one; it must bear the directory's name."""
     file.seek(info.header_offset)
-    header = file.read(_LOCAL.size)
-    if len(header) < _LOCAL.size or not header.startswith(b"PK\3\4"):
+    raw = file.read(LOCAL_HEADER.size)
+    if len(raw) < LOCAL_HEADER.size or not raw.startswith(b"PK\3\4"):
         raise LayoutError("does not lie where the directory says")
-    _, _, flags, method, _, _, crc, packed, size, name_length, extra_length = _LOCAL.unpack(header)
-    name, extra = file.read(name_length), file.read(extra_length)
+    header = LocalHeader._make(LOCAL_HEADER.unpack(raw))
+    name, extra = file.read(header.name_length), file.read(header.extra_length)
     if name != info.orig_filename.encode("utf-8" if info.flag_bits & _UTF_8 else "cp437"):
         raise LayoutError("bears another name in its own header")
     fields = list(_extra_fields(extra))
     if info.orig_filename.isascii() and any(kind == _UNICODE_PATH for kind, _ in fields):
         raise LayoutError("bears a second name in its own header")
     wide = next((body for kind, body in fields if kind == _ZIP_64), b"")
-    if size == packed == _FULL_32 and len(wide) >= 16:
+    if header.size == header.packed == _FULL_32 and len(wide) >= 16:
         size, packed = struct.unpack_from("<2Q", wide)  # a local header widens both or none (APPNOTE 4.5.3)
-    told, known = (crc, packed, size), (info.CRC, info.compress_size, info.file_size)
-    streamed = bool(info.flag_bits & _DESCRIPTOR)
-    agrees = all(here == there or (streamed and here == 0) for here, there in zip(told, known, strict=True))
-    if (flags ^ info.flag_bits) & ~0x6 or method != info.compress_type or not agrees:
-        raise LayoutError("its own header and the directory disagree")
-    start = info.header_offset + _LOCAL.size + name_length + extra_length
-    end = start + info.compress_size
-    if streamed and end <= following and (end != following or info.compress_size):
-        file.seek(end)
-        end += _descriptor_length(file.read(min(following - end, 25)), known)
-    if end != following:
-        problem = (
-            "overlaps what follows" if end > following else f"leaves {following - end} bytes behind it unexplained"
-        )
-        raise LayoutError(problem)
-    return Span(start, info.compress_size, info.file_size, info.CRC, method == zipfile.ZIP_DEFLATED)
+        return header._replace(size=size, packed=packed)
+    return header
 
 
-def _descriptor_length(raw: bytes, known: tuple[int, int, int]) -> int:
+def _descriptor_length(raw: bytes, listed: _Content) -> int:
     """Length of the data descriptor, signed or not, with sizes of 4 or 8 bytes."""
     body = raw.removeprefix(b"PK\7\x08") if len(raw) in (16, 24) else raw
     layout = {12: "<3L", 20: "<LQQ"}.get(len(body))
-    if layout is None or struct.unpack(layout, body) != known:
+    if layout is None or struct.unpack(layout, body) != listed:
         raise LayoutError("its data descriptor and the directory disagree")
     return len(raw)
 

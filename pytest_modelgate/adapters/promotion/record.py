@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from pytest_modelgate.digest import json_sha256
 from pytest_modelgate.errors import PromotionError
 
 SCHEMA = "modelgate.promotion/1"
@@ -131,4 +131,4 @@ def record_json_schema() -> str:
 
 def _digest(document: dict[str, Any]) -> str:
     content = {key: value for key, value in document.items() if key != "digest"}
-    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return json_sha256(content)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -16,6 +15,7 @@ from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.decision.judgement import Judgement
 from pytest_modelgate.core.planning.plan import Plan
+from pytest_modelgate.digest import json_sha256
 from pytest_modelgate.errors import SettingsError
 
 
@@ -62,12 +62,12 @@ def make_verdict(
 
 def digest(document: Mapping[str, Any]) -> str:
     """Sha256 of a verdict's canonical JSON without ``digest`` and ``run``."""
-    return _sha256({key: value for key, value in document.items() if key not in ("digest", "run")})
+    return json_sha256({key: value for key, value in document.items() if key not in ("digest", "run")})
 
 
 def seal(document: Mapping[str, Any]) -> str:
     """Sha256 of a verdict's canonical JSON without ``run.seal``: it covers what the digest leaves out as well."""
-    return _sha256({**document, "run": {key: value for key, value in document["run"].items() if key != "seal"}})
+    return json_sha256({**document, "run": {key: value for key, value in document["run"].items() if key != "seal"}})
 
 
 def verdict_bytes(verdict: Verdict) -> bytes:
@@ -91,11 +91,6 @@ def write_verdict(path: Path, verdict: Verdict) -> None:
 def json_schema() -> str:
     """The published JSON Schema of a verdict, as text."""
     return json.dumps(Verdict.model_json_schema(mode="serialization"), indent=2) + "\n"
-
-
-def _sha256(content: Mapping[str, Any]) -> str:
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _complete(judgements: Sequence[Judgement], unfinished: str) -> Literal[True] | str:

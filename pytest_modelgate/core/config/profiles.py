@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -11,6 +9,7 @@ from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from pytest_modelgate.digest import json_sha256
 from pytest_modelgate.errors import SettingsError
 
 T = TypeVar("T")
@@ -216,7 +215,7 @@ class Profile:
     def sha256(self) -> str:
         """Digest of all limits, whatever the name, the comments or the order of keys in the file."""
         limits = {key: value for key, value in asdict(self).items() if key != "name"}
-        return hashlib.sha256(json.dumps(limits, sort_keys=True).encode()).hexdigest()
+        return json_sha256(limits, spaced=True)
 
 
 def parse_profile(text: str, source: str, load: Callable[[str], str]) -> Profile:

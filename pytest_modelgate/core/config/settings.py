@@ -1,23 +1,27 @@
-"""Everything a run was asked for, parsed once and frozen."""
+"""Settings: everything a run was asked for, parsed once and frozen. Their defaults are those of every command line."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Literal
-
-import pandas as pd
+from typing import TYPE_CHECKING, Literal
 
 from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.core.config.waivers import Waiver
 from pytest_modelgate.errors import SettingsError
 
+if TYPE_CHECKING:  # --help reads the defaults, and must not pay for pandas
+    import pandas as pd
+
 DecisionRule = Literal["proven", "table"]
 AccountMode = Literal["neutral", "tracked"]
 Sessions = Literal["regular", "extended"]
-RecordMode = Literal["none", "once", "new_episodes", "all"]
+RecordingMode = Literal["once", "new_episodes", "all"]
+RecordMode = Literal["none", RecordingMode]
 DeviceChoice = Literal["auto", "cpu", "cuda"]
+RECORDING_MODE: RecordingMode = "new_episodes"
+REQUESTS_PER_MINUTE = 180.0  # Alpaca's free plan allows 200
 
 
 @dataclass(frozen=True)
@@ -64,8 +68,8 @@ class Settings:
     """
 
     archive: Path
-    output: Path
-    cassettes: Path
+    output: Path = Path("gate-report")
+    cassettes: Path = Path("cassettes")
     record_mode: RecordMode = "none"
     record_command: str = "modelgate record ARCHIVE"
     profile: str = "2.4.5"
@@ -79,7 +83,7 @@ class Settings:
     activation: str | None = None
     decision: DecisionRule = "proven"
     account: AccountMode = "neutral"
-    device: DeviceChoice = "cpu"
+    device: DeviceChoice = "auto"
     sessions: Sessions = "regular"
     feed: str = "sip"
     adjustment: str = "all"
@@ -142,6 +146,8 @@ def parse_as_of(text: str) -> pd.Timestamp:
     Raises:
         SettingsError: not a date.
     """
+    import pandas as pd
+
     try:
         moment = pd.Timestamp(datetime.fromisoformat(text))
     except ValueError:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 
@@ -13,6 +11,7 @@ from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.market.bars import Bars
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.planning.plan import ModelPlan, Plan, Work, WorkKind
+from pytest_modelgate.digest import json_sha256
 
 
 def model_key(
@@ -38,7 +37,7 @@ def model_key(
     """
     model, declared = plan.model, plan.model.declared
     training = declared.training_window
-    return _digest(
+    return json_sha256(
         {
             "code": code,
             "model": model.id,
@@ -67,12 +66,12 @@ def content_key(model: str, work: Work, feature_sets: Mapping[str, str], champio
         champion: sha256 of the checkpoint that the model is compared with; counts for that comparison only.
     """
     rival = [champion] if work.kind is WorkKind.CHAMPION else []
-    return _digest([model, *_written(work), dict(feature_sets), *rival])
+    return json_sha256([model, *_written(work), dict(feature_sets), *rival])
 
 
 def agreement(plan: Plan, settings: Settings, profile: Profile, code: str) -> str:
     """Sha256 over what all processes of one run have to agree on, the archive's bytes apart."""
-    return _digest(
+    return json_sha256(
         {
             "code": code,
             "as_of": plan.as_of.isoformat(),
@@ -101,7 +100,3 @@ def _settings(settings: Settings) -> dict[str, object]:
         "sessions": settings.sessions,
         "trainer_packages": sorted(settings.trainer_packages),
     }
-
-
-def _digest(content: object) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

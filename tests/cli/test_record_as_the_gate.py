@@ -1,0 +1,95 @@
+"""``modelgate record`` holds bars against the windows and sessions on which the gate will judge."""
+
+import argparse
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from marketsim.server import serve
+from support.market_factory import random_walk, series_key
+
+from pytest_modelgate import ModelArtifact, write_archive
+from pytest_modelgate.adapters.archive import open_archive
+from pytest_modelgate.adapters.config_files.profiles import load_profile
+from pytest_modelgate.cli.main import main
+from pytest_modelgate.cli.record import add_record
+from pytest_modelgate.core.config.options import RECORDING
+from pytest_modelgate.core.planning.plan import market_request, when, windows_of
+from pytest_modelgate.errors import MarketDataError
+from pytest_modelgate.plugin.options import read_settings
+from pytest_modelgate.services.market_data import load_series
+
+HISTORY = {"fitness_score": [0.8], "profit_factor": [2.0], "consistency": [0.9], "max_drawdown": [0.05]}
+FRAME = random_walk("2024-01-01", 24 * 60)
+# No trade outside of the regular session: fit for those who judge on that one alone.
+NIGHTLY = FRAME.assign(volume=FRAME["volume"].where(FRAME.index.to_series().dt.hour.between(14, 20), 0.0))
+HOLE = FRAME.drop(FRAME.index[(FRAME.index >= "2024-02-16") & (FRAME.index < "2024-02-20")])
+
+
+Record = Callable[[Path, str, pd.DataFrame, list[str]], list[str]]
+
+
+@pytest.fixture
+def record(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Record:
+    """Record a symbol from a local server; why its bars are unfit."""
+    monkeypatch.delenv("ALPACA_KEYS_FILE", raising=False)
+    monkeypatch.setenv("APCA_API_KEY_ID", "PKTESTKEY")
+    monkeypatch.setenv("APCA_API_SECRET_KEY", "s3cr3t-s3cr3t")
+
+    def run(archive: Path, symbol: str, frame: pd.DataFrame, options: list[str]) -> list[str]:
+        with serve({series_key(symbol): frame}, crypto_page_size=10_000) as server:
+            monkeypatch.setenv("APCA_API_DATA_URL", server.url)
+            main(["record", str(archive), *(f"--{option}" for option in options)])
+        prefix = f"modelgate: unfit: {symbol} 1Hour: "
+        lines = capsys.readouterr().err.splitlines()
+        return [line.removeprefix(prefix) for line in lines if line.startswith(prefix)]
+
+    return run
+
+
+def test_what_record_and_gate_share_has_the_same_default() -> None:
+    parser = argparse.ArgumentParser()
+    add_record(parser)
+
+    options = vars(parser.parse_args(["X.zip"]))
+
+    assert {option.setting: options[option.setting] for option in RECORDING} == {
+        option.setting: option.default for option in RECORDING
+    }
+
+
+@pytest.mark.parametrize(
+    ("market", "options", "named"),
+    [
+        (("BTCUSD", HOLE), ["folds=3", "walk-forward-days=30", "backtest-days=5"], "fold2of3"),
+        (("BTCUSD", HOLE), ["folds=1", "walk-forward-days=15"], "fold1of1"),
+        (("AAPL", NIGHTLY), ["sessions=extended", "walk-forward-days=30"], "fold5of5"),
+    ],
+    ids=["folds", "days", "sessions"],
+)
+def test_bars_are_unfit_for_record_in_the_words_of_the_gate(
+    pytester: pytest.Pytester, record: Record, market: tuple[str, pd.DataFrame], options: list[str], named: str
+) -> None:
+    symbol, frame = market
+    model = ModelArtifact(symbol, "1Hour", b"x", HISTORY)
+    archive = write_archive(pytester.path, [model], trained_at=datetime(2024, 3, 1, tzinfo=UTC))
+    unfit = record(archive, symbol, frame, options)
+
+    with pytest.raises(MarketDataError) as refused:
+        load(pytester, archive, [f"--gate-{option}" for option in options])
+
+    assert "; ".join(unfit) == refused.value.problem
+    assert f" of {named} are " in refused.value.problem
+
+
+def load(pytester: pytest.Pytester, path: Path, options: list[str]) -> None:
+    """Load the series of an archive's one model as the gate does."""
+    settings = read_settings(pytester.parseconfig(*options), path)
+    with open_archive(path) as archive:
+        run = archive.run
+    (model,), as_of = run.models, when(run, settings)
+    windows = windows_of(model.timeframe, settings, as_of)
+    limits = load_profile(settings.profile).market_data
+    load_series(market_request(model, settings, as_of), model.timeframe, windows, limits, settings)
