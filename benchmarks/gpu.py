@@ -44,7 +44,7 @@ from pytest_modelgate.core.features.series import FeatureSeries
 from pytest_modelgate.core.market.bars import COLUMNS, Bars, Instrument, Timeframe
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.policy.definition import reference_logits
-from pytest_modelgate.core.policy.inference import decide
+from pytest_modelgate.core.policy.inference import choose_actions
 from pytest_modelgate.core.policy.mlp import NEUTRAL_ACCOUNT, MlpPolicy, greedy
 from pytest_modelgate.core.typing import Floats
 
@@ -116,7 +116,7 @@ def check(device: TorchDevice) -> bool:
     for name, made in cases.items():
         hashes = [
             digest([find(policy, market, NEUTRAL[: policy.n_account]) for policy, market in made])
-            for find in (decide, partial(decide, device=device), by_definition)
+            for find in (choose_actions, partial(choose_actions, device=device), by_definition)
         ]
         same &= len(set(hashes)) == 1
         bars = sum(len(market) - policy.lookback + 1 for policy, market in made)
@@ -148,7 +148,7 @@ def judge(models: list[MlpPolicy], device: TorchDevice | None, *, accounts: bool
     """Hash of the actions of all models at all bars, or of what all their accounts did in all folds."""
     series, folds = market()
     if not accounts:
-        return digest([decide(policy, series.matrix[1:], NEUTRAL, device) for policy in models])
+        return digest([choose_actions(policy, series.matrix[1:], NEUTRAL, device) for policy in models])
     hashed = hashlib.sha256()
     for policy in models:
         candidate = Candidate(policy, series, RULES, tuple(folds), device)

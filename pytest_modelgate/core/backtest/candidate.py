@@ -14,7 +14,7 @@ from pytest_modelgate.core.backtest.rules import TradingRules
 from pytest_modelgate.core.config.settings import AccountMode
 from pytest_modelgate.core.features.series import FeatureSeries
 from pytest_modelgate.core.market.windows import Window
-from pytest_modelgate.core.policy.inference import Device, PolicySession, decide_all
+from pytest_modelgate.core.policy.inference import Device, PolicySession, choose_actions_of_all
 from pytest_modelgate.core.policy.mlp import NEUTRAL_ACCOUNT, MlpPolicy, Policy, greedy
 from pytest_modelgate.core.typing import Actions, Floats
 from pytest_modelgate.errors import CheckpointError
@@ -106,7 +106,7 @@ class Candidate:
             self._session.clear()  # one at a time: it is large
             self._session[key] = PolicySession(policy, matrix[whole.start - window + 1 : whole.stop], self.device)
         observed = self._session[key]
-        return lambda asked, accounts: observed.decide(asked - whole.start, accounts).tolist()
+        return lambda asked, accounts: observed.choose_actions(asked - whole.start, accounts).tolist()
 
     @cached_property
     def _session(self) -> dict[tuple[int, int], PolicySession]:
@@ -120,4 +120,4 @@ class Candidate:
         """
         neutral = np.array(NEUTRAL_ACCOUNT[: policy.n_account])
         observed = [matrix[rows.start - policy.lookback + 1 : rows.stop] for matrix in matrices]
-        return decide_all(policy, observed, neutral, self.device)
+        return choose_actions_of_all(policy, observed, neutral, self.device)
