@@ -3,7 +3,7 @@
     python benchmarks/engine.py
 
 One thread (whoever imports this sees to that before numpy is loaded), medians, everything of a row in the same process,
-in seconds of processor time: what others do on the machine meanwhile is left out. The straightforward way computes the
+in seconds of CPU time: what others do on the machine meanwhile is left out. The straightforward way computes the
 features anew at every bar, from as many bars as they need, and then makes one forward pass in float32; it is timed on
 some bars and scaled. A bound is what the matrix products alone take, at the speed this machine shows for large ones.
 """
@@ -51,7 +51,7 @@ Row = dict[str, Any]
 
 
 def in_turns(rounds: int, *works: Callable[[], object]) -> list[float]:
-    """Median seconds of processor time of each, after one turn that is not counted.
+    """Median seconds of CPU time of each, after one turn that is not counted.
 
     They take turns, so that whatever disturbs the machine disturbs all of them.
     """
@@ -101,7 +101,7 @@ def folds_of(bars: Bars, count: int) -> list[Window]:
 
 
 def straightforward(policy: MlpPolicy, bars: Bars) -> Callable[[], object]:
-    """Decides at ``_SAMPLE`` bars."""
+    """Features and actions at ``_SAMPLE`` bars, one after the other."""
     neutral = np.array(NEUTRAL_ACCOUNT)
 
     def one(row: int) -> int:
@@ -128,7 +128,7 @@ def layers(policy: MlpPolicy, rows: int, kind: type[np.floating] = np.float64) -
 
 
 def transforms(policy: MlpPolicy, count: int) -> float:
-    """How many times the multiplications of ``CUBE`` the first layer takes by transforms."""
+    """Multiplications of the first layer by transforms, as a multiple of those of ``CUBE``."""
     blocking = choose_blocking([count], policy.lookback, policy.n_market)
     per_frequency = policy.lookback * policy.n_market + blocking.blocks * (4 * policy.n_market + blocking.outputs)
     return len(policy.first_layer_weights) * blocking.frequencies * per_frequency / 1024**3
@@ -238,14 +238,14 @@ def rows() -> list[Row]:
 
 def main() -> None:
     """Print the table, and the rows as JSON on request."""
-    found = rows()
+    measured = rows()
     print(f"{'work':<56}{'ours':>10}{'opponent':>10}{'ratio':>10}{'bound':>10}{'distance':>10}")
-    for item in found:
+    for item in measured:
         cells = [item[name] for name in ("ours", "opponent", "ratio", "bound", "distance")]
-        told = "".join(f"{'-':>10}" if cell is None else f"{cell:>10.3f}" for cell in cells)
-        print(f"{item['name']:<56}{told} {item['unit']}")
+        columns = "".join(f"{'-':>10}" if cell is None else f"{cell:>10.3f}" for cell in cells)
+        print(f"{item['name']:<56}{columns} {item['unit']}")
     if "--json" in sys.argv:
-        print(json.dumps(found, indent=1))
+        print(json.dumps(measured, indent=1))
 
 
 if __name__ == "__main__":

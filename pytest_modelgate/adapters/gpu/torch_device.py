@@ -3,7 +3,7 @@
 Float64 throughout, although GPUs are faster in float32: of many windows at once the transforms leave so little to
 multiply that a year of hours takes milliseconds, next to none of the actions is uncertain then, and no setting for
 reduced precision (TF32, BF16) applies to it. The one that does, cuBLAS's emulation of float64, rules the GPU out: see
-``services.accelerator``.
+``nvidia_smi.why_not_cuda``.
 """
 
 from __future__ import annotations
@@ -114,9 +114,9 @@ class TorchDevice:
             product = torch.matmul(seen, spectrum.permute(1, 2, 0))
             halves = product[:, : blocking.blocks], product[:, blocking.blocks :]
             real, imaginary = (half.reshape(blocking.frequencies, -1) for half in halves)
-            found = back[0] @ real - back[1] @ imaginary
-            found = found.reshape(blocking.outputs, blocking.blocks, -1).transpose(0, 1).reshape(-1, len(weights))
-            parts.append(found[kept])
+            in_time = back[0] @ real - back[1] @ imaginary
+            sums = in_time.reshape(blocking.outputs, blocking.blocks, -1).transpose(0, 1).reshape(-1, len(weights))
+            parts.append(sums[kept])
         return torch.cat(parts, dim=1)
 
     def _put(self, values: Weights) -> torch.Tensor:
@@ -158,5 +158,5 @@ def _activate(name: str, values: torch.Tensor) -> torch.Tensor:
 
 
 def _numpy(values: torch.Tensor) -> Floats:
-    found: Any = values.cpu().numpy()
-    return np.ascontiguousarray(found, dtype=np.float64)
+    array: Any = values.cpu().numpy()
+    return np.ascontiguousarray(array, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Whether a series of bars can carry a verdict: gaps, silence, jumps and splits, with their figures."""
+"""Quality of a series of bars that a verdict is to rest on: gaps, silence, jumps and splits, with their figures."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ def assess(bars: Bars, expected: pd.DatetimeIndex, windows: Sequence[Window], li
         first, last = expected.searchsorted([window.start, window.end])
         places.append((window.name, absent[first:last], silent[bars.positions(window.start, window.end)]))
     failures, warnings = _shares(places, limits)
-    told = [f"prices are not adjusted for what looks like a split of {split}" for split in splits]
-    (failures if len(splits) > limits.max_splits else warnings).extend(told)
+    unadjusted = [f"prices are not adjusted for what looks like a split of {split}" for split in splits]
+    (failures if len(splits) > limits.max_splits else warnings).extend(unadjusted)
     if outside.any():
         odd = int(np.count_nonzero(outside))
         verbs = "bar opens or closes outside its" if odd == 1 else "bars open or close outside their"
@@ -119,8 +119,8 @@ def _shares(places: Sequence[_Place], limits: MarketDataLimits) -> tuple[list[st
             share = float(marked.mean()) if len(marked) else 0.0
             if share > warn:
                 limit = most if share > most else warn
-                found = f"{np.count_nonzero(marked)} of {len(marked)} bars of {place} are {what} ({share:.1%})"
-                (failures if share > most else warnings).append(f"{found}, more than {limit:.0%}")
+                sentence = f"{np.count_nonzero(marked)} of {len(marked)} bars of {place} are {what} ({share:.1%})"
+                (failures if share > most else warnings).append(f"{sentence}, more than {limit:.0%}")
     return failures, warnings
 
 
@@ -138,12 +138,12 @@ def _splits(bars: Bars) -> tuple[str, ...]:
     first = np.flatnonzero(np.diff(dates.asi8, prepend=-1))
     opens, closes = bars.frame["open"].to_numpy(), bars.frame["close"].to_numpy()
     dollars = np.add.reduceat(closes * bars.frame["volume"].to_numpy(), first) if len(first) else np.empty(0)
-    found = []
+    splits = []
     for day, row in enumerate(first[1:].tolist(), start=1):
         move = float(np.log(closes[row - 1] / opens[row]))
         ratio = min(_SPLITS, key=lambda split: abs(abs(move) - np.log(split)))
         usual = float(np.median(dollars[max(0, day - _USUAL_DAYS) : day]))
         if abs(abs(move) - np.log(ratio)) <= _SPLIT_TOLERANCE and dollars[day] <= _CRASH_TRADING * usual:
             parts = "3:2" if ratio == 1.5 else f"{ratio}:1"
-            found.append(f"{parts if move > 0 else ':'.join(reversed(parts.split(':')))} on {dates[row]:%Y-%m-%d}")
-    return tuple(found)
+            splits.append(f"{parts if move > 0 else ':'.join(reversed(parts.split(':')))} on {dates[row]:%Y-%m-%d}")
+    return tuple(splits)

@@ -1,4 +1,4 @@
-"""How far a fast evaluation of a policy can be from its definition, and which actions are certain all the same.
+"""Bounds on how far a fast evaluation of a policy is from its definition, and the actions that are certain with them.
 
 Both the fast evaluation (float64, any order of summation, fused or not) and the definition in ``definition`` round at
 every step. Running bounds on the Euclidean norm of their difference are carried from layer to layer, for every bar.

@@ -1,4 +1,4 @@
-"""The first layer over time: what the market features of every window add to it, without a matrix of observations.
+"""The first layer over time: its sums of every window's market features, without a matrix of observations.
 
 An observation is a window of the feature series, so the first layer is a correlation over time. Long series are done
 by overlap and save with discrete Fourier transforms (Oppenheim & Schafer, "Discrete-Time Signal Processing", ch. 8.7).
@@ -28,7 +28,7 @@ _FEW = 16  # blocks of which the weights are most of the work
 
 @dataclass(frozen=True)
 class Blocking:
-    """How several series are cut into overlapping blocks, each series by itself.
+    """Overlapping blocks that several series are cut into, each series by itself.
 
     Attributes:
         counts: windows of each series.
@@ -44,12 +44,12 @@ class Blocking:
 
     @property
     def frequencies(self) -> int:
-        """Of a real transform."""
+        """Number of frequencies of a real transform."""
         return self.length // 2 + 1
 
     @property
     def blocks(self) -> int:
-        """Of all series."""
+        """Number of blocks of all series."""
         return sum(-(-count // self.outputs) for count in self.counts)
 
     @property
@@ -139,7 +139,7 @@ def spectra(series: Sequence[Floats], blocking: Blocking) -> Floats:
 
 
 def convolve(policy: MlpPolicy, series: Sequence[Floats], blocking: Blocking, shift: Floats) -> Floats:
-    """What the market features of every window add to the first layer, plus a shift: (windows of all series, width).
+    """Sums of the market features of every window in the first layer, plus a shift: (windows of all series, width).
 
     Args:
         series: (bars, n_market) each; at least one window in all.

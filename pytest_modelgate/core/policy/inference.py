@@ -26,7 +26,7 @@ _ROWS = 512  # whose hidden layers stay in the cache
 
 
 class Device(Protocol):
-    """Where the layers of a policy can be evaluated for many bars at once, in float64 and in any order of summation.
+    """Evaluates the layers of a policy for many bars at once, in float64 and in any order of summation.
 
     Either method returns None when the device has no room; the CPU then does the same.
     """

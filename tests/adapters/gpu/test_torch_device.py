@@ -38,11 +38,11 @@ def test_the_first_layer_is_the_same_up_to_rounding(windows: int) -> None:
     market = market_for(policy, rng, windows)
     series, shift = [market, market[3:50]], rng.normal(size=70)
     blocking = choose_blocking([windows, max(0, len(series[1]) - 29)], 30, 5)
-    found = DEVICE.first_layer(policy, series, blocking, shift)
+    sums = DEVICE.first_layer(policy, series, blocking, shift)
 
     assert bool(blocking.length) == (windows > 100)
-    assert found is not None
-    assert np.allclose(found, convolve(policy, series, blocking, shift), rtol=1e-12, atol=1e-12)
+    assert sums is not None
+    assert np.allclose(sums, convolve(policy, series, blocking, shift), rtol=1e-12, atol=1e-12)
 
 
 def test_norms_of_hidden_values_are_those_of_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,11 +53,11 @@ def test_norms_of_hidden_values_are_those_of_the_cpu(monkeypatch: pytest.MonkeyP
     market, shift = market_for(policy, rng, 320), rng.normal(size=70)
     blocking = choose_blocking([320], 30, 5)
 
-    found = DEVICE.evaluate(policy, [market], blocking, shift)
+    evaluated = DEVICE.evaluate(policy, [market], blocking, shift)
     assert blocking.length
-    assert found is not None
+    assert evaluated is not None
     expected = RemainingLayers(policy).evaluate(convolve(policy, [market], blocking, shift))
-    for one, other in zip(found, expected, strict=True):
+    for one, other in zip(evaluated, expected, strict=True):
         assert np.allclose(one, other, rtol=1e-10)
 
 

@@ -50,14 +50,14 @@ def test_the_norm_of_a_window_is_that_of_its_own_block() -> None:
     rng = np.random.default_rng(2)
     counts, window, outputs = (7, 0, 12), 4, 5
     series = [rng.normal(size=(count + window - 1, 2)) for count in counts]
-    found = block_norms(series, Blocking(counts, window, window + outputs - 1, outputs))
+    norms = block_norms(series, Blocking(counts, window, window + outputs - 1, outputs))
 
     expected = []
     for market, count in zip(series, counts, strict=True):
         for at in range(count):
             first = at - at % outputs
             expected.append(float(np.linalg.norm(market[first : first + outputs + window - 1])))
-    assert np.allclose(found, expected, rtol=1e-14)
+    assert np.allclose(norms, expected, rtol=1e-14)
 
 
 def test_long_series_are_transformed_and_short_ones_are_not() -> None:

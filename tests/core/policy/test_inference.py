@@ -1,4 +1,4 @@
-"""Actions found fast are those of one full observation and one forward pass per bar."""
+"""Actions chosen fast are those of one full observation and one forward pass per bar."""
 
 from dataclasses import replace
 from unittest.mock import Mock
@@ -31,7 +31,7 @@ def test_every_bar_has_the_action_of_its_full_observation(made: Made, windows: i
 
 @settings(deadline=None, max_examples=60)
 @given(networks(longest=60), st.integers(1, 12), st.integers(0, 2**32 - 1))
-def test_every_lane_has_the_action_of_its_own_account_in_any_order(made: Made, episodes: int, seed: int) -> None:
+def test_every_episode_has_the_action_of_its_own_account_in_any_order(made: Made, episodes: int, seed: int) -> None:
     policy, rng = made
     market, accounts = market_for(policy, rng, 30), rng.normal(size=(episodes, policy.n_account))
     rows = rng.integers(0, 30, episodes)
@@ -82,13 +82,13 @@ def test_near_ties_are_decided_by_definition(margin: float, activation: str) -> 
     policy = near_tied(network(rng, [64, 32], window=40, n_market=5, n_actions=7, activation=activation), margin)
     market = market_for(policy, rng, 120)
 
-    found = choose_actions(policy, market, np.empty(0)).tolist()
-    assert found == by_definition(policy, market)
+    actions = choose_actions(policy, market, np.empty(0)).tolist()
+    assert actions == by_definition(policy, market)
     if margin >= 1e-10:
-        assert found == plain_actions(policy, market, np.empty(0)).tolist()
-        assert len(set(found)) > 1
+        assert actions == plain_actions(policy, market, np.empty(0)).tolist()
+        assert len(set(actions)) > 1
     if margin == 0.0:
-        assert set(found) == {0}
+        assert set(actions) == {0}
 
 
 def tuned(policy: MlpPolicy, market: Floats, bar: int, margin: float, rng: np.random.Generator) -> MlpPolicy:
@@ -160,9 +160,9 @@ def test_weights_that_cancel_are_seen_through() -> None:
     )
     market = market_for(policy, rng, 150)
 
-    found = choose_actions(cancelling, market, np.empty(0)).tolist()
-    assert found == by_definition(cancelling, market) == plain_actions(cancelling, market, np.empty(0)).tolist()
-    assert len(set(found)) > 1
+    actions = choose_actions(cancelling, market, np.empty(0)).tolist()
+    assert actions == by_definition(cancelling, market) == plain_actions(cancelling, market, np.empty(0)).tolist()
+    assert len(set(actions)) > 1
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-300, 1e25, 1e60])
@@ -191,10 +191,10 @@ def test_several_series_at_once_are_as_each_by_itself() -> None:
     policy = near_tied(network(rng, [30, 10], window=7), 1e-15)
     series = [market_for(policy, rng, 40), market_for(policy, rng, 1)[:3], market_for(policy, rng, 90)]
 
-    found = choose_actions_of_all(policy, series, np.empty(0))
-    assert np.unique(np.concatenate(found)).tolist() == [0, 1, 2]
-    assert [len(actions) for actions in found] == [40, 0, 90]
-    for actions, market in zip(found, series, strict=True):
+    chosen = choose_actions_of_all(policy, series, np.empty(0))
+    assert np.unique(np.concatenate(chosen)).tolist() == [0, 1, 2]
+    assert [len(actions) for actions in chosen] == [40, 0, 90]
+    for actions, market in zip(chosen, series, strict=True):
         assert actions.tolist() == choose_actions(policy, market, np.empty(0)).tolist()
 
 
