@@ -253,8 +253,7 @@ def measure(name: str, count: int) -> tuple[list[Row], bool]:
     card = torch.cuda.get_device_name() if name == "cuda" else platform.processor() or platform.machine()
     versions = f"python {platform.python_version()}, torch {torch.__version__}, numpy {np.__version__}"
     print(f"device {name}: {card}; {os.cpu_count()} cores; {versions}, pandas {pd.__version__}\n")
-    device = TorchDevice(name)
-    same = check(device)
+    same = check(device := TorchDevice(name))
     models = [model(number) for number in range(count)]
     begun = time.perf_counter()
     judge(models[:1], device, accounts=False)

@@ -77,7 +77,7 @@ class Candidate:
         """
         if (self.decided[rows] < 0).any():
             whole = self._with_judged(rows)
-            self.decided[whole] = self.decide(self.policy, [self.series.matrix], whole)[0]
+            self.decided[whole] = self.choose_actions(self.policy, [self.series.matrix], whole)[0]
         return self.decided[rows]
 
     def _with_judged(self, rows: slice) -> slice:
@@ -112,7 +112,7 @@ class Candidate:
     def _session(self) -> dict[tuple[int, int], PolicySession]:
         return {}
 
-    def decide(self, policy: Policy, matrices: Sequence[Floats], rows: slice) -> list[Actions]:
+    def choose_actions(self, policy: Policy, matrices: Sequence[Floats], rows: slice) -> list[Actions]:
         """What some policy decides at the bars of a range, with neutral account features.
 
         Args:

@@ -188,8 +188,7 @@ class _Correlation:
     """
 
     def __init__(self, blocking: Blocking, n_market: int, units: int) -> None:
-        self.units = units
-        self._blocking = blocking
+        self.units, self._blocking = units, blocking
         self._cosines, sines = fourier_basis(blocking, 0, blocking.centre)
         self._sines = sines[:, 1:]
         self._inverse_cosines, sines = inverse_basis(blocking, 0, blocking.middle)
