@@ -29,22 +29,22 @@ def rows() -> list[Row]:
     """Both comparisons."""
     bars, actions = market()
     ours = trade(bars, actions)
-    found = []
+    measured = []
     sides = ((backtesting_py, "its run() includes its statistics"), (vectorbt, "from_orders() and value(), compiled"))
     for name, (make, said) in zip(_NAMES, sides, strict=True):
         try:
             run = make(bars, ours)
         except ImportError as error:
-            found.append(not_measured(name, f"{error}; it comes with the dependency group bench"))
+            measured.append(not_measured(name, f"{error}; it comes with the dependency group bench"))
             continue
         apart = float(np.max(np.abs(run() / ours.equity[1:] - 1.0)))
         if apart > 1e-9:
-            found.append(not_measured(name, f"its equity differs by {apart:.1e}"))
+            measured.append(not_measured(name, f"its equity differs by {apart:.1e}"))
             continue
         mine, theirs = medians(9, lambda: trade(bars, actions), run)
         note = f"{len(ours.fills)} fills, equity equal to {apart:.0e}; {said}"
-        found.append(make_row(name, "s", mine, opponent=theirs, note=note))
-    return found
+        measured.append(make_row(name, "s", mine, opponent=theirs, note=note))
+    return measured
 
 
 def market() -> tuple[Bars, list[int]]:

@@ -3,7 +3,7 @@
     python benchmarks/engine.py
 
 One thread (whoever imports this sees to that before numpy is loaded), medians, everything of a row in the same process,
-in seconds of processor time: what others do on the machine meanwhile is left out. The straightforward way computes the
+in seconds of CPU time: what others do on the machine meanwhile is left out. The straightforward way computes the
 features anew at every bar, from as many bars as they need, and then makes one forward pass in float32; it is timed on
 some bars and scaled. A bound is what the matrix products alone take, at the speed this machine shows for large ones.
 """
@@ -39,7 +39,7 @@ from pytest_modelgate.core.integrity.examination import examine
 from pytest_modelgate.core.integrity.perturbations import FoldReplayer
 from pytest_modelgate.core.market.bars import COLUMNS, Bars, Instrument, Timeframe
 from pytest_modelgate.core.market.windows import Window
-from pytest_modelgate.core.policy.first_layer import plan
+from pytest_modelgate.core.policy.first_layer import choose_blocking
 from pytest_modelgate.core.policy.mlp import NEUTRAL_ACCOUNT, MlpPolicy
 
 WINDOW, ACCOUNT, LARGE, SMALL = 100, 6, (1024, 512, 256), (64, 32)
@@ -50,7 +50,7 @@ Row = dict[str, Any]
 
 
 def in_turns(rounds: int, *works: Callable[[], object]) -> list[float]:
-    """Median seconds of processor time of each, after one turn that is not counted.
+    """Median seconds of CPU time of each, after one turn that is not counted.
 
     They take turns, so that whatever disturbs the machine disturbs all of them.
     """
@@ -100,7 +100,7 @@ def folds_of(bars: Bars, count: int) -> list[Window]:
 
 
 def straightforward(policy: MlpPolicy, bars: Bars) -> Callable[[], object]:
-    """Decides at ``_SAMPLE`` bars."""
+    """Features and actions at ``_SAMPLE`` bars, one after the other."""
     neutral = np.array(NEUTRAL_ACCOUNT)
 
     def one(row: int) -> int:
@@ -120,17 +120,17 @@ def product(rows: int, inner: int, columns: int, kind: type[np.floating]) -> Cal
     return lambda: left @ right.T
 
 
-def layers(policy: MlpPolicy, rows: int) -> Callable[[], object]:
-    """The products of the layers after the first, in float32."""
-    products = [product(rows, weight.shape[1], len(weight), np.float32) for weight in policy.weights[1:]]
+def layers(policy: MlpPolicy, rows: int, kind: type[np.floating] = np.float64) -> Callable[[], object]:
+    """The products of the layers after the first."""
+    products = [product(rows, weight.shape[1], len(weight), kind) for weight in policy.weights[1:]]
     return lambda: [multiply() for multiply in products]
 
 
 def transforms(policy: MlpPolicy, count: int) -> float:
-    """How many times the multiplications of ``CUBE`` the first layer takes by transforms."""
-    cut = plan([count], policy.lookback, policy.n_market)
-    each = policy.lookback * policy.n_market + cut.blocks * (4 * policy.n_market + cut.outputs)
-    return len(policy.first_layer_weights) * cut.frequencies * each / 1024**3
+    """Multiplications of the first layer by transforms, as a multiple of those of ``CUBE``."""
+    blocking = choose_blocking([count], policy.lookback, policy.n_market)
+    per_frequency = policy.lookback * policy.n_market + blocking.blocks * (4 * policy.n_market + blocking.outputs)
+    return len(policy.first_layer_weights) * blocking.frequencies * per_frequency / 1024**3
 
 
 CUBE = product(1024, 1024, 1024, np.float64)
@@ -158,9 +158,9 @@ def one_fold() -> Row:
     def run() -> object:
         return evaluate(Candidate(policy, compute_features(bars, REFERENCE), RULES), fold, "neutral", 1e5)
 
-    first = product(253, policy.obs_dim, LARGE[0], np.float32)
-    ours, theirs, first_s, rest, cube = in_turns(
-        7, run, straightforward(policy, bars), first, layers(policy, 253), CUBE
+    first, others = product(253, policy.obs_dim, LARGE[0], np.float32), layers(policy, 253, np.float32)
+    ours, theirs, first_s, others_s, rest, cube = in_turns(
+        7, run, straightforward(policy, bars), first, others, layers(policy, 253), CUBE
     )
     least = transforms(policy, 253) * cube + rest
     note = (
@@ -168,7 +168,7 @@ def one_fold() -> Row:
         f"once; the transforms need less: by the next row's bound, {least:.3f} s, the distance is {ours / least:.2f}x"
     )
     name = "fold of 253 bars, (1024, 512, 256), features included"
-    return row(name, "s", ours, note, opponent=253 * theirs / _SAMPLE, bound=first_s + rest)
+    return row(name, "s", ours, note, opponent=253 * theirs / _SAMPLE, bound=first_s + others_s)
 
 
 def five_folds() -> Row:
@@ -181,7 +181,7 @@ def five_folds() -> Row:
         return evaluate_all(candidate, folds, "neutral", 1e5)
 
     ours, theirs, cube, rest = in_turns(5, run, straightforward(policy, bars), CUBE, layers(policy, 4320))
-    note = "opponent: as above; bound: the products of the transforms in float64 and of the other layers in float32"
+    note = "opponent: as above; bound: the products of the transforms and of the other layers, in float64"
     name, bound = "five folds over 180 days of hours, (1024, 512, 256)", transforms(policy, 4320) * cube + rest
     return row(name, "s", ours, note, opponent=4320 * theirs / _SAMPLE, bound=bound)
 
@@ -236,14 +236,14 @@ def rows() -> list[Row]:
 
 def main() -> None:
     """Print the table, and the rows as JSON on request."""
-    found = rows()
+    measured = rows()
     print(f"{'work':<56}{'ours':>10}{'opponent':>10}{'ratio':>10}{'bound':>10}{'distance':>10}")
-    for item in found:
+    for item in measured:
         cells = [item[name] for name in ("ours", "opponent", "ratio", "bound", "distance")]
-        told = "".join(f"{'-':>10}" if cell is None else f"{cell:>10.3f}" for cell in cells)
-        print(f"{item['name']:<56}{told} {item['unit']}")
+        columns = "".join(f"{'-':>10}" if cell is None else f"{cell:>10.3f}" for cell in cells)
+        print(f"{item['name']:<56}{columns} {item['unit']}")
     if "--json" in sys.argv:
-        print(json.dumps(found, indent=1))
+        print(json.dumps(measured, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""The engine on a GPU against the same machine's processor: the same action hashes, and how much sooner.
+"""The engine on a GPU against the same machine's CPU: the same action hashes, and how much sooner.
 
     python benchmarks/gpu.py [--device cuda] [--models 20] [--out benchmarks/out/bench.json]
 
 Needs numpy, pandas and torch, and the package beside this folder; nothing of the gate has to be installed. First random
-networks, near-ties made on purpose and spikes: action hashes of the device against those of the processor, and of the
+networks, near-ties made on purpose and spikes: action hashes of the device against those of the CPU, and of the
 definition where that is quick. Then 20 models of (1024, 512, 256) hidden units, 53 + 6 features and 100 bars per window
 over 10 folds of 365 days of hourly bars: once the actions alone, once with the accounts of all folds. Last, several
-processes share the device. The processor gets one thread, as a worker of the gate does, and once all of them.
+processes share the device. The CPU gets one thread, as a worker of the gate does, and once all of them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from pytest_modelgate.core.features.series import FeatureSeries
 from pytest_modelgate.core.market.bars import COLUMNS, Bars, Instrument, Timeframe
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.policy.definition import reference_logits
-from pytest_modelgate.core.policy.inference import decide
+from pytest_modelgate.core.policy.inference import choose_actions
 from pytest_modelgate.core.policy.mlp import NEUTRAL_ACCOUNT, MlpPolicy, greedy
 from pytest_modelgate.core.typing import Floats
 
@@ -81,23 +81,23 @@ def tied(policy: MlpPolicy, margin: float) -> MlpPolicy:
 
 
 def digest(actions: list[np.ndarray[Any, Any]]) -> str:
-    """Of actions, one after the other."""
+    """Digest of actions, one after the other."""
     return hashlib.sha256(np.concatenate(actions).astype("<i8").tobytes()).hexdigest()[:16]
 
 
 def by_definition(policy: MlpPolicy, market: Floats, account: Floats) -> np.ndarray[Any, Any]:
     """Every bar by itself."""
-    found = []
+    logits = []
     for row in range(len(market) - policy.lookback + 1):
         seen = market[row : row + policy.lookback]
-        found.append(reference_logits(policy, np.hstack([seen, np.tile(account, (len(seen), 1))]).ravel()))
-    return greedy(np.array(found))
+        logits.append(reference_logits(policy, np.hstack([seen, np.tile(account, (len(seen), 1))]).ravel()))
+    return greedy(np.array(logits))
 
 
 def check(device: TorchDevice) -> bool:
     """Print a line per kind of network; whether all hashes agree."""
     rng, same = np.random.default_rng(1), True
-    print(f"{'actions of':<34}{'networks':>9}{'bars':>8}  {'processor':<18}{device.name:<18}definition")
+    print(f"{'actions of':<34}{'networks':>9}{'bars':>8}  {'CPU':<18}{device.name:<18}definition")
     cases: dict[str, list[tuple[MlpPolicy, Floats]]] = {"random": [], "spikes of 1e6": [], "exact ties": []}
     cases |= {f"near-ties of {margin:g}": [] for margin in (1e-7, 1e-10, 1e-13, 1e-15)}
     for seed in range(12):
@@ -116,7 +116,7 @@ def check(device: TorchDevice) -> bool:
     for name, made in cases.items():
         hashes = [
             digest([find(policy, market, NEUTRAL[: policy.n_account]) for policy, market in made])
-            for find in (decide, partial(decide, device=device), by_definition)
+            for find in (choose_actions, partial(choose_actions, device=device), by_definition)
         ]
         same &= len(set(hashes)) == 1
         bars = sum(len(market) - policy.lookback + 1 for policy, market in made)
@@ -148,7 +148,7 @@ def judge(models: list[MlpPolicy], device: TorchDevice | None, *, accounts: bool
     """Hash of the actions of all models at all bars, or of what all their accounts did in all folds."""
     series, folds = market()
     if not accounts:
-        return digest([decide(policy, series.matrix[1:], NEUTRAL, device) for policy in models])
+        return digest([choose_actions(policy, series.matrix[1:], NEUTRAL, device) for policy in models])
     hashed = hashlib.sha256()
     for policy in models:
         candidate = Candidate(policy, series, RULES, tuple(folds), device)
@@ -160,8 +160,8 @@ def judge(models: list[MlpPolicy], device: TorchDevice | None, *, accounts: bool
 def timed(models: list[MlpPolicy], device: TorchDevice | None, *, accounts: bool) -> tuple[float, str]:
     """Seconds of ``judge``, and its hash."""
     begun = time.perf_counter()
-    found = judge(models, device, accounts=accounts)
-    return time.perf_counter() - begun, found
+    action_hash = judge(models, device, accounts=accounts)
+    return time.perf_counter() - begun, action_hash
 
 
 def _share(name: str, numbers: list[int], ready: Any, answers: Any) -> None:  # noqa: ANN401 - of multiprocessing
@@ -188,12 +188,12 @@ def shared(name: str, count: int) -> float:
 
 
 def all_threads(count: int, *, accounts: bool) -> float | None:
-    """Seconds of the processor with all its cores, in a process of its own."""
+    """Seconds of the CPU with all its cores, in a process of its own."""
     import subprocess
 
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
     environment |= {name: str(os.cpu_count()) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-    command = [sys.executable, str(Path(__file__).resolve()), "--only-processor", str(count)]
+    command = [sys.executable, str(Path(__file__).resolve()), "--only-cpu", str(count)]
     command += ["--accounts"] if accounts else []
     try:
         run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=40)
@@ -209,8 +209,8 @@ def write(rows: list[Row], target: Path) -> None:
     others = known["rows"] if isinstance(known, dict) else known
     kept = [row for row in others if row["name"] not in names] + rows
     target.parent.mkdir(parents=True, exist_ok=True)
-    told = {**known, "rows": kept} if isinstance(known, dict) else kept
-    target.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    content = {**known, "rows": kept} if isinstance(known, dict) else kept
+    target.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> int:
@@ -219,11 +219,11 @@ def main() -> int:
     parser.add_argument("--device", default="cuda", help="cuda, or cpu to try the script without a GPU")
     parser.add_argument("--models", type=int, default=20)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out" / "bench.json", metavar="FILE")
-    parser.add_argument("--only-processor", type=int, metavar="N", help="print the seconds of N models, nothing else")
-    parser.add_argument("--accounts", action="store_true", help="with --only-processor: of the accounts, too")
+    parser.add_argument("--only-cpu", type=int, metavar="N", help="print the seconds of N models, nothing else")
+    parser.add_argument("--accounts", action="store_true", help="with --only-cpu: of the accounts, too")
     options = parser.parse_args()
-    if options.only_processor:
-        models = [model(number) for number in range(options.only_processor)]
+    if options.only_cpu:
+        models = [model(number) for number in range(options.only_cpu)]
         judge(models[:1], None, accounts=False)
         print(timed(models, None, accounts=options.accounts)[0])
         return 0
@@ -237,13 +237,13 @@ def main() -> int:
 
 
 def rows() -> list[Row]:
-    """For the table; a hash that differs ends it."""
+    """Rows for the table; a hash that differs ends it."""
     if problem := cuda_problem():
         return [not_measured("the engine on a GPU", problem)]
-    found, same = measure("cuda", 20)
+    measured, same = measure("cuda", 20)
     if not same:
-        raise AssertionError("a GPU's actions differ from the processor's")
-    return found
+        raise AssertionError("a GPU's actions differ from the CPU's")
+    return measured
 
 
 def measure(name: str, count: int) -> tuple[list[Row], bool]:
@@ -253,8 +253,7 @@ def measure(name: str, count: int) -> tuple[list[Row], bool]:
     card = torch.cuda.get_device_name() if name == "cuda" else platform.processor() or platform.machine()
     versions = f"python {platform.python_version()}, torch {torch.__version__}, numpy {np.__version__}"
     print(f"device {name}: {card}; {os.cpu_count()} cores; {versions}, pandas {pd.__version__}\n")
-    device = TorchDevice(name)
-    same = check(device)
+    same = check(device := TorchDevice(name))
     models = [model(number) for number in range(count)]
     begun = time.perf_counter()
     judge(models[:1], device, accounts=False)
@@ -267,10 +266,10 @@ def measure(name: str, count: int) -> tuple[list[Row], bool]:
         ours = statistics.median(seconds for seconds, _ in runs)
         theirs, expected = timed(models, None, accounts=accounts)
         everything = all_threads(count, accounts=accounts)
-        equal = {found for _, found in runs} == {expected}
+        equal = {action_hash for _, action_hash in runs} == {expected}
         same &= equal
-        told = f"{everything:>13.2f}" if everything else f"{'-':>13}"
-        print(f"{work:<44}{ours:>9.2f}{theirs:>10.2f}{theirs / ours:>7.1f}{told}  {'yes' if equal else 'NO'}")
+        all_cores = f"{everything:>13.2f}" if everything else f"{'-':>13}"
+        print(f"{work:<44}{ours:>9.2f}{theirs:>10.2f}{theirs / ours:>7.1f}{all_cores}  {'yes' if equal else 'NO'}")
         title = f"GPU: {work}, {count} models x {FOLDS} folds x {DAYS} days"
         rows.append(
             make_row(

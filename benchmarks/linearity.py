@@ -1,4 +1,4 @@
-"""Whether cost grows as the work does: straight lines through measured times, and how well they fit."""
+"""Growth of cost with the work: straight lines through measured times, and how well they fit."""
 
 from __future__ import annotations
 

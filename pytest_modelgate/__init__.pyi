@@ -7,8 +7,8 @@ from .core.config.profiles import Profile
 from .core.config.settings import Settings
 from .core.config.waivers import Waiver
 from .core.decision.backtest_sanity import Sanity
-from .core.decision.context import Context
 from .core.decision.caps import Cap
+from .core.decision.context import Context
 from .core.decision.decision import Decision
 from .core.decision.judgement import Judgement
 from .core.decision.proofs import Proof

@@ -1,4 +1,4 @@
-"""Array aliases."""
+"""Arrays that functions take and return."""
 
 from __future__ import annotations
 
@@ -6,9 +6,5 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-
-
 Actions = NDArray[np.int64]
-
-
 Weights = NDArray[np.float64] | NDArray[np.float32]

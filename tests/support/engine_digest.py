@@ -6,7 +6,6 @@ The first line must be the same under every BLAS kernel and number of threads; t
 import hashlib
 import sys
 from dataclasses import replace
-from unittest.mock import patch
 
 import numpy as np
 from support.market_factory import hourly_bars, random_walk
@@ -18,18 +17,16 @@ from pytest_modelgate.core.backtest.rules import TradingRules
 from pytest_modelgate.core.config.settings import AccountMode
 from pytest_modelgate.core.features.series import FeatureSeries
 from pytest_modelgate.core.market.windows import Window
-from pytest_modelgate.core.policy import inference
 
+ACCOUNT_MODES: tuple[AccountMode, ...] = ("neutral", "tracked")
 RULES = TradingRules(0.0025, 0.001, 0.1, 0.05, 0.3, 1.0, can_short=False)
 
 
 def digests(*, backwards: bool = False) -> tuple[str, str]:
     """Trade three networks - an ordinary one, and two in which rounding would decide - in both account modes.
 
-    Sums of the first layer are kept in float64 and, as those of large networks, in float32.
-
     Args:
-        backwards: the last fold first; what is found of each is the same.
+        backwards: the last fold first; the digest is the same.
     """
     rng = np.random.default_rng(1)
     bars = hourly_bars("BTCUSD", random_walk("2024-01-01", 300))
@@ -48,12 +45,10 @@ def digests(*, backwards: bool = False) -> tuple[str, str]:
                 ordinary, weights=[*ordinary.weights[:-1], near], biases=[*ordinary.biases[:-1], np.zeros(7)]
             )
         raw.update(policy.logits(series.matrix, np.zeros(6)).tobytes())
-        modes: list[tuple[AccountMode, int]] = [("neutral", 1 << 20), ("neutral", 0), ("tracked", 1 << 20)]
-        for account, many in modes:
+        for account in ACCOUNT_MODES:
             candidate = Candidate(policy, series, RULES, tuple(folds))
-            with patch.object(inference, "_MANY", many):
-                found = evaluate_all(candidate, folds[::-1] if backwards else folds, account, 1e5)
-            for trajectory, metrics in found[::-1] if backwards else found:
+            evaluated = evaluate_all(candidate, folds[::-1] if backwards else folds, account, 1e5)
+            for trajectory, metrics in evaluated[::-1] if backwards else evaluated:
                 decided.update(trajectory.actions.tobytes() + trajectory.equity.tobytes() + repr(metrics).encode())
     return decided.hexdigest(), raw.hexdigest()
 

@@ -76,5 +76,5 @@ def plain_logits(policy: MlpPolicy, seen: Floats) -> Floats:
 def plain_actions(policy: MlpPolicy, market: Floats, account: Floats) -> Actions:
     """The largest logit at the end of every window, the lowest index on ties."""
     windows = [market[first : first + policy.lookback] for first in range(len(market) - policy.lookback + 1)]
-    found = [int(np.argmax(plain_logits(policy, observation(seen, account)))) for seen in windows]
-    return np.array(found, dtype=np.int64)
+    actions = [int(np.argmax(plain_logits(policy, observation(seen, account)))) for seen in windows]
+    return np.array(actions, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Which GPUs there are, without loading anything that would claim one: what nvidia-smi tells."""
+"""GPUs as nvidia-smi lists them, without loading anything that would claim one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Device:
     free: int | None = None
 
     def room(self, most: int | None, budget: int | None) -> int | None:
-        """How many workers it holds; None when nothing limits them.
+        """Workers that it holds; None when nothing limits them.
 
         Args:
             most: workers; None sets no limit.
@@ -62,7 +62,7 @@ def list_devices(environ: Mapping[str, str]) -> tuple[Device, ...]:
 
 
 def why_not_cuda(devices: Sequence[Device], environ: Mapping[str, str]) -> str:
-    """What speaks against a GPU as far as can be told without loading torch; empty when nothing does."""
+    """Why no GPU can be used, as far as is known without loading torch; empty when nothing speaks against it."""
     if not devices:
         return "no GPU was found"
     if environ.get(_EMULATE, "0") not in ("", "0"):
@@ -77,33 +77,33 @@ def parse_listing(listing: str, free: Mapping[str, int]) -> tuple[Device, ...]:
     Args:
         free: MiB of free memory by UUID of a whole GPU; an instance has what its profile says.
     """
-    found: list[Device] = []
+    devices: list[Device] = []
     for line in listing.splitlines():
         if gpu := _GPU.search(line):
             uuid = gpu["uuid"]
-            found.append(Device(uuid, gpu["name"], int(gpu["index"]), uuid, free.get(uuid)))
-        elif (mig := _MIG.search(line)) and found:
+            devices.append(Device(uuid, gpu["name"], int(gpu["index"]), uuid, free.get(uuid)))
+        elif (mig := _MIG.search(line)) and devices:
             size = _MIG_MEMORY.search(mig["name"])
             memory = int(size[1]) * 1024 if size else None
-            whole = found[-1]
+            whole = devices[-1]
             if whole.uuid == whole.gpu:
-                found.pop()
-            found.append(Device(mig["uuid"], f"MIG {mig['name']}", whole.index, whole.gpu, memory))
-    return tuple(found)
+                devices.pop()
+            devices.append(Device(mig["uuid"], f"MIG {mig['name']}", whole.index, whole.gpu, memory))
+    return tuple(devices)
 
 
 def parse_memory(text: str) -> dict[str, int]:
     """Read free MiB by UUID; lines that say something else are left out."""
-    found = {}
+    free = {}
     for line in text.splitlines():
         uuid, _, memory = (part.strip() for part in line.partition(","))
         if uuid.startswith("GPU-") and memory.isascii() and memory.isdigit():
-            found[uuid] = int(memory)
-    return found
+            free[uuid] = int(memory)
+    return free
 
 
 def visible(devices: Sequence[Device], wanted: str | None) -> tuple[Device, ...]:
-    """What CUDA_VISIBLE_DEVICES leaves of the devices, in its order.
+    """Devices that CUDA_VISIBLE_DEVICES leaves, in its order.
 
     As CUDA reads it: numbers, UUIDs or their beginnings; the first entry that names nothing ends the list, and the
     number of a GPU that is split means its first instance.
@@ -133,7 +133,7 @@ def place(devices: Sequence[Device], workers: int, most: int | None, budget: int
 
 
 def count_workers(devices: Sequence[Device], most: int | None, budget: int | None) -> int:
-    """How many workers the devices hold; one each where neither argument says more."""
+    """Workers that the devices hold; one each where neither argument says more."""
     if most is None and budget is None:
         most = 1
     rooms = [device.room(most, budget) for device in devices]
@@ -147,7 +147,7 @@ def _names(entry: str, device: Device) -> bool:
 
 
 def _ask(*arguments: str) -> str:
-    """What nvidia-smi prints; nothing when it is missing, fails or hangs."""
+    """Output of nvidia-smi; empty when it is missing, fails or hangs."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return ""

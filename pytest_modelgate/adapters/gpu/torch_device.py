@@ -3,7 +3,7 @@
 Float64 throughout, although GPUs are faster in float32: of many windows at once the transforms leave so little to
 multiply that a year of hours takes milliseconds, next to none of the actions is uncertain then, and no setting for
 reduced precision (TF32, BF16) applies to it. The one that does, cuBLAS's emulation of float64, rules the GPU out: see
-``devices.why_not_cuda``.
+``nvidia_smi.why_not_cuda``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_modelgate.core.policy.first_layer import Plan, in_order, returns, spectra, waves
+from pytest_modelgate.core.policy.first_layer import Blocking, fourier_basis, in_order, inverse_basis, spectra
 from pytest_modelgate.core.policy.mlp import MlpPolicy, check_activation
 from pytest_modelgate.core.typing import Floats, Weights
 
@@ -27,7 +27,7 @@ _ROWS = 8192
 
 @dataclass(frozen=True)
 class TorchDevice:
-    """Evaluates policies on a device of torch's; implements ``core.inference.Device``.
+    """Evaluates policies on a device of torch's; implements ``core.policy.inference.Device``.
 
     Attributes:
         name: ``cuda``, or ``cpu`` to do the same without a GPU.
@@ -35,25 +35,27 @@ class TorchDevice:
 
     name: str
 
-    def first_layer(self, policy: MlpPolicy, series: Sequence[Floats], cut: Plan, shift: Floats) -> Floats | None:
+    def first_layer(
+        self, policy: MlpPolicy, series: Sequence[Floats], blocking: Blocking, shift: Floats
+    ) -> Floats | None:
         """See ``Device.first_layer``."""
         import torch
 
         try:
             with torch.inference_mode():
-                return _numpy(self._first_layer(policy, series, cut, shift))
+                return _numpy(self._first_layer(policy, series, blocking, shift))
         except torch.OutOfMemoryError:
             return None
 
     def evaluate(
-        self, policy: MlpPolicy, series: Sequence[Floats], cut: Plan, shift: Floats
+        self, policy: MlpPolicy, series: Sequence[Floats], blocking: Blocking, shift: Floats
     ) -> tuple[Floats, Floats] | None:
         """See ``Device.evaluate``."""
         import torch
 
         try:
             with torch.inference_mode():
-                return self._finished(policy, self._first_layer(policy, series, cut, shift))
+                return self._finished(policy, self._first_layer(policy, series, blocking, shift))
         except torch.OutOfMemoryError:
             return None
 
@@ -74,39 +76,47 @@ class TorchDevice:
             sizes.append(torch.stack(norms, dim=1) if norms else values[:, :0])
         return _numpy(torch.cat(logits)), _numpy(torch.cat(sizes))
 
-    def _first_layer(self, policy: MlpPolicy, series: Sequence[Floats], cut: Plan, shift: Floats) -> torch.Tensor:
-        return (self._transformed if cut.length else self._added_up)(policy, series, cut) + self._put(shift)
+    def _first_layer(
+        self, policy: MlpPolicy, series: Sequence[Floats], blocking: Blocking, shift: Floats
+    ) -> torch.Tensor:
+        return (self._transformed if blocking.length else self._added_up)(policy, series, blocking) + self._put(shift)
 
-    def _added_up(self, policy: MlpPolicy, series: Sequence[Floats], cut: Plan) -> torch.Tensor:
+    def _added_up(self, policy: MlpPolicy, series: Sequence[Floats], blocking: Blocking) -> torch.Tensor:
         import torch
 
         weights = self._put(policy.first_layer_weights)[:, :, : policy.n_market]
-        hidden = torch.zeros((sum(cut.counts), len(weights)), dtype=torch.float64, device=self.name)
+        hidden = torch.zeros((sum(blocking.counts), len(weights)), dtype=torch.float64, device=self.name)
         first = 0
-        for market, count in zip(series, cut.counts, strict=True):
+        for market, count in zip(series, blocking.counts, strict=True):
             seen = self._put(market)
             for lag in range(policy.lookback):
                 hidden[first : first + count].addmm_(seen[lag : lag + count], weights[:, lag].T)
             first += count
         return hidden
 
-    def _transformed(self, policy: MlpPolicy, series: Sequence[Floats], cut: Plan) -> torch.Tensor:
+    def _transformed(self, policy: MlpPolicy, series: Sequence[Floats], blocking: Blocking) -> torch.Tensor:
         import torch
 
-        seen = self._put(spectra(series, cut))
-        forth = [self._put(wave) for wave in waves(cut, -cut.centre, cut.window - 1 - cut.centre)]
-        back = [self._put(wave) for wave in returns(cut, -cut.middle, cut.outputs - 1 - cut.middle)]
-        kept = torch.from_numpy(in_order(np.arange(cut.blocks * cut.outputs), cut)).to(self.name)
+        seen = self._put(spectra(series, blocking))
+        forth = [
+            self._put(wave)
+            for wave in fourier_basis(blocking, -blocking.centre, blocking.lookback - 1 - blocking.centre)
+        ]
+        back = [
+            self._put(wave)
+            for wave in inverse_basis(blocking, -blocking.middle, blocking.outputs - 1 - blocking.middle)
+        ]
+        kept = torch.from_numpy(in_order(np.arange(blocking.blocks * blocking.outputs), blocking)).to(self.name)
         parts = []
         for first in range(0, len(policy.first_layer_weights), _UNITS):
             weights = self._put(policy.first_layer_weights[first : first + _UNITS])[:, :, : policy.n_market]
             spectrum = torch.cat([torch.matmul(wave, weights) for wave in forth], dim=2)
             product = torch.matmul(seen, spectrum.permute(1, 2, 0))
-            halves = product[:, : cut.blocks], product[:, cut.blocks :]
-            real, imaginary = (half.reshape(cut.frequencies, -1) for half in halves)
-            found = back[0] @ real - back[1] @ imaginary
-            found = found.reshape(cut.outputs, cut.blocks, -1).transpose(0, 1).reshape(-1, len(weights))
-            parts.append(found[kept])
+            halves = product[:, : blocking.blocks], product[:, blocking.blocks :]
+            real, imaginary = (half.reshape(blocking.frequencies, -1) for half in halves)
+            in_time = back[0] @ real - back[1] @ imaginary
+            sums = in_time.reshape(blocking.outputs, blocking.blocks, -1).transpose(0, 1).reshape(-1, len(weights))
+            parts.append(sums[kept])
         return torch.cat(parts, dim=1)
 
     def _put(self, values: Weights) -> torch.Tensor:
@@ -148,5 +158,5 @@ def _activate(name: str, values: torch.Tensor) -> torch.Tensor:
 
 
 def _numpy(values: torch.Tensor) -> Floats:
-    found: Any = values.cpu().numpy()
-    return np.ascontiguousarray(found, dtype=np.float64)
+    array: Any = values.cpu().numpy()
+    return np.ascontiguousarray(array, dtype=np.float64)

@@ -187,7 +187,7 @@ class Account:
 
 
 def account_features(account: Account) -> tuple[float, float, float, float, float, float]:
-    """What a policy that was trained on the real account sees, in the order of ``policy.ACCOUNT_FEATURES``.
+    """Account features that a policy trained on the real account sees, in the order of ``mlp.ACCOUNT_FEATURES``.
 
     All are fractions at the last bar close. Call it while equity is positive, as ``simulate`` does.
 

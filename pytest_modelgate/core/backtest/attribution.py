@@ -1,4 +1,4 @@
-"""What a model held and earned at every bar: the figures that proofs are made of."""
+"""Positions and earnings at every bar: the figures that proofs are made of."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def concatenate(attributions: Sequence[BarAttribution]) -> BarAttribution:
 
 
 def attribute(trajectory: Trajectory, bars: Bars, close_before: float, rules: TradingRules) -> BarAttribution:
-    """Take a simulated window apart, bar by bar.
+    """Attribute what a simulated window earned to its bars.
 
     Args:
         trajectory: of the window.

@@ -13,7 +13,7 @@ from pytest_modelgate.core.backtest.metrics import bars_per_year
 from pytest_modelgate.core.backtest.rules import TradingRules
 from pytest_modelgate.core.features.series import FeatureSeries
 from pytest_modelgate.core.market.windows import Window
-from pytest_modelgate.core.policy.inference import Device, PolicySession, decide_all
+from pytest_modelgate.core.policy.inference import Device, PolicySession, choose_actions_of_all
 from pytest_modelgate.core.policy.mlp import NEUTRAL_ACCOUNT, MlpPolicy, Policy, greedy
 from pytest_modelgate.core.typing import Actions, Floats
 from pytest_modelgate.errors import CheckpointError
@@ -82,7 +82,7 @@ class Candidate:
         """
         if self.known_actions(rows) is None:
             whole = self._spanning(rows, self.judged)
-            self._actions[whole] = self.decide(self.policy, [self.series.matrix], whole)[0]
+            self._actions[whole] = self.choose_actions(self.policy, [self.series.matrix], whole)[0]
         return self._actions[rows]
 
     def known_actions(self, rows: slice) -> Actions | None:
@@ -110,7 +110,7 @@ class Candidate:
             observed = matrix[whole.start - lookback + 1 : whole.stop]
             self._session = _Session(whole, PolicySession(policy, observed, self.device))
         session = self._session.session
-        return lambda asked, accounts: session.decide(asked - whole.start, accounts).tolist()
+        return lambda asked, accounts: session.choose_actions(asked - whole.start, accounts).tolist()
 
     def _spanning(self, rows: slice, windows: Sequence[Window]) -> slice:
         """From the first to the last bar of a range and of some windows."""
@@ -120,7 +120,7 @@ class Candidate:
         ranges = [rows, *(bars.positions(window.start, window.end) for window in windows)]
         return slice(max(self.history, min(part.start for part in ranges)), max(part.stop for part in ranges))
 
-    def decide(self, policy: Policy, matrices: Sequence[Floats], rows: slice) -> list[Actions]:
+    def choose_actions(self, policy: Policy, matrices: Sequence[Floats], rows: slice) -> list[Actions]:
         """Actions of any policy at the bars of a range, with neutral account features, one array (n,) per matrix.
 
         Args:
@@ -128,4 +128,4 @@ class Candidate:
         """
         neutral = np.array(NEUTRAL_ACCOUNT[: policy.n_account])
         observed = [matrix[rows.start - policy.lookback + 1 : rows.stop] for matrix in matrices]
-        return decide_all(policy, observed, neutral, self.device)
+        return choose_actions_of_all(policy, observed, neutral, self.device)

@@ -1,4 +1,4 @@
-"""Trajectory to metrics, and what annualises them."""
+"""Metrics of a trajectory, and the bars per year that annualise them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FLAT = 1e-12  # returns that vary by no more than rounding do not vary
 
 @dataclass(frozen=True)
 class Metrics:
-    """What one evaluated window measured; fractions unless stated otherwise.
+    """Metrics of one evaluated window; fractions unless stated otherwise.
 
     Attributes:
         total_return: last equity over starting capital, less 1.
@@ -54,7 +54,7 @@ class Metrics:
 
 
 def bars_per_year(index: pd.DatetimeIndex, timeframe: Timeframe, asset_class: AssetClass) -> float:
-    """How many bars a year of 365 days has, for annualising.
+    """Bars in a year of 365 days, for annualising.
 
     Crypto trades around the clock: the year over the bar size, 8760 for hours. Equities: counted, as intervals between
     the first and the last bar over the time between them, so pass the whole series and not one fold.
@@ -125,7 +125,7 @@ def _profit_factor(profits: list[float]) -> float:
 
 @dataclass(frozen=True)
 class FoldResult:
-    """What the decision needs to know of one fold.
+    """Figures of one fold that the decision needs.
 
     Attributes:
         total_return: fraction.

@@ -1,4 +1,4 @@
-"""What trading costs, and how large it may be."""
+"""Trading rules: costs and limits on size."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_modelgate.errors import SettingsError
 
 @dataclass(frozen=True)
 class TradingRules:
-    """What trading costs and how large it may be.
+    """Costs of trading, and limits on its size.
 
     Attributes:
         fee: fraction of the traded notional, charged on every fill.

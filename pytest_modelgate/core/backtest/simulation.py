@@ -1,4 +1,4 @@
-"""Decisions over bars to a trajectory: equity curve, fills, trades."""
+"""From actions over bars to a trajectory: equity curve, fills, trades."""
 
 from __future__ import annotations
 
@@ -17,25 +17,27 @@ from pytest_modelgate.core.policy.mlp import ACTIONS, HOLD
 from pytest_modelgate.core.typing import Floats
 from pytest_modelgate.errors import CheckpointError, MarketDataError
 
-Decide = Callable[[int, Account], int]
+ChooseAction = Callable[[int, Account], int]
 _Curve = Sequence[float] | Floats
 
 
 class Chooser(Protocol):
-    """Decides for several accounts side by side."""
+    """Chooses the actions of several accounts side by side."""
 
     def recall(self, episode: int, row: int, account: Account) -> int | None:
         """The action at a bar that just closed, if it is known already."""
         ...
 
-    def decide(self, episodes: Sequence[int], rows: Sequence[int], accounts: Sequence[Account]) -> Sequence[int]:
-        """The action of each of some lanes, of which nothing is known."""
+    def choose_actions(
+        self, episodes: Sequence[int], rows: Sequence[int], accounts: Sequence[Account]
+    ) -> Sequence[int]:
+        """The action of each of some episodes, none of which is known."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """What happened to an account over one window of n bars.
+    """Course of an account over one window of n bars.
 
     Attributes:
         index: (n,) bar starts, UTC.
@@ -60,13 +62,15 @@ class Trajectory:
     refused: Mapping[str, int]
 
 
-def simulate(bars: Bars, decide: Decide, n_actions: int, rules: TradingRules, capital: float) -> Trajectory:
+def simulate(
+    bars: Bars, choose_action: ChooseAction, n_actions: int, rules: TradingRules, capital: float
+) -> Trajectory:
     """Trade one window: decide at a bar's close, fill at the next bar's open, end flat.
 
     Args:
         bars: the bars of the window only, n >= 1.
-        decide: row of the bar that just closed (0 to n - 2) and the account to an action of ``policy.ACTIONS``. It is
-            no longer asked once equity was 0 or less: the broker closes the position at the next open.
+        choose_action: row of the bar that just closed (0 to n - 2) and the account to an action of ``mlp.ACTIONS``.
+            It is no longer asked once equity was 0 or less: the broker closes the position at the next open.
         n_actions: 3 or 7.
         rules: costs and limits.
         capital: starting cash, USD.
@@ -80,7 +84,7 @@ def simulate(bars: Bars, decide: Decide, n_actions: int, rules: TradingRules, ca
     try:
         row, account = next(run)
         while True:
-            row, account = run.send(decide(row, account))
+            row, account = run.send(choose_action(row, account))
     except StopIteration as end:
         trajectory: Trajectory = end.value
         return trajectory
@@ -131,7 +135,7 @@ def simulate_episodes(
 ) -> list[Trajectory]:
     """Trade several windows side by side, each as ``simulate`` would.
 
-    Each lane goes on for as long as its next action is known; then all that wait are decided together.
+    Each goes on for as long as its next action is known; those of all that wait are then chosen together.
 
     Args:
         series: the bars of each window.
@@ -146,14 +150,14 @@ def simulate_episodes(
         waiting: dict[int, tuple[int, Account]] = {}
         for episode, action in actions.items():
             try:
-                at = next(runs[episode]) if action is None else runs[episode].send(action)
-                while (known := chooser.recall(episode, *at)) is not None:
-                    at = runs[episode].send(known)
-                waiting[episode] = at
+                state = next(runs[episode]) if action is None else runs[episode].send(action)
+                while (known := chooser.recall(episode, *state)) is not None:
+                    state = runs[episode].send(known)
+                waiting[episode] = state
             except StopIteration as end:
                 ended[episode] = end.value
         rows, accounts = [row for row, _ in waiting.values()], [account for _, account in waiting.values()]
-        actions = dict(zip(waiting, chooser.decide([*waiting], rows, accounts), strict=True)) if waiting else {}
+        actions = dict(zip(waiting, chooser.choose_actions([*waiting], rows, accounts), strict=True)) if waiting else {}
     return [ended[episode] for episode in range(len(runs))]
 
 
@@ -198,7 +202,7 @@ def _trade(
 def _trajectory(
     bars: Bars, account: Account, equity: _Curve, curves: tuple[_Curve, _Curve, _Curve], actions: Sequence[int]
 ) -> Trajectory:
-    """Of an account at the end; ``curves`` are cash, position value and quantity."""
+    """Trajectory of an account at the end; ``curves`` are cash, position value and quantity."""
     cash, values, quantity = (np.array(curve) for curve in curves)
     return Trajectory(
         bars.index,

@@ -1,7 +1,7 @@
-"""Decisions that rest on the account, found some bars ahead: guessed, asked all at once, used where the guess held.
+"""Actions that rest on the account, by speculation: guessed for some bars, asked at once, used where guesses held.
 
 What a policy sees of the account hangs on what it did, so strictly one bar must follow another. Asking it about one bar
-costs nearly as much as about twenty, though, and most of its actions can be guessed. A look ahead trades some bars with
+costs nearly as much as about twenty, though, and most of its actions can be guessed. Speculation trades some bars with
 guessed actions, which gives the account at each; the policy then answers for all of them. An answer counts only if the
 true account, when it gets there, shows the policy the same numbers to the last bit: guesses cost time, not results.
 """
@@ -22,19 +22,19 @@ from pytest_modelgate.errors import CheckpointError
 Answer = Callable[[NDArray[np.int64], NDArray[np.int64], Floats], list[int]]
 Seen = tuple[float, ...]
 
-_FIRST = 16  # bars of the first look ahead
+_FIRST = 16  # bars of the first speculation
 
 
 class Speculation:
-    """Decides for several lanes, each with an account of its own; implements ``simulation.Chooser``.
+    """Chooses the actions of several episodes, each with an account of its own; implements ``simulation.Chooser``.
 
     Args:
-        answer: lanes (n,), rows (n,) and account features (n, n_account) to what the policy decides there, n actions.
-        series: the bars of each lane.
-        guesses: of each lane the action at each bar, as far as one can tell; answers replace them.
+        answer: episodes (n,), rows (n,) and account features (n, n_account) to the policy's actions there (n).
+        series: the bars of each episode.
+        guesses: of each episode the probable action at each bar; answers replace them.
         n_actions: 3 or 7.
         n_account: account features that the policy reads.
-        most: bars to look ahead; 0 asks bar by bar.
+        most: bars to speculate on; 0 asks bar by bar.
     """
 
     def __init__(
@@ -64,41 +64,40 @@ class Speculation:
         self._held[episode] += 1
         return action
 
-    def decide(self, episodes: Sequence[int], rows: Sequence[int], accounts: Sequence[Account]) -> list[int]:
+    def choose_actions(self, episodes: Sequence[int], rows: Sequence[int], accounts: Sequence[Account]) -> list[int]:
         """Ask about these bars, and about some that follow.
 
         Raises:
             CheckpointError: there is no answer for one of these bars; what was guessed beyond them does not matter.
         """
-        ahead = [self._look_ahead(*asked) for asked in zip(episodes, rows, accounts, strict=True)]
-        counts = [len(seen) for seen in ahead]
-        where = np.concatenate([row + np.arange(count) for row, count in zip(rows, counts, strict=True)])
+        speculated = [self._speculate(*asked) for asked in zip(episodes, rows, accounts, strict=True)]
+        counts = [len(seen) for seen in speculated]
+        speculated_rows = np.concatenate([row + np.arange(count) for row, count in zip(rows, counts, strict=True)])
+        features = np.array([one for seen in speculated for one in seen])
         try:
-            answers = self._answer(
-                np.repeat(episodes, counts), where, np.array([one for seen in ahead for one in seen])
-            )
+            answers = self._answer(np.repeat(episodes, counts), speculated_rows, features)
         except CheckpointError:  # perhaps about a guess that does not come true
-            return self._answer(np.array(episodes), np.array(rows), np.array([seen[0] for seen in ahead]))
-        first, found = 0, []
-        for episode, row, seen in zip(episodes, rows, ahead, strict=True):
+            return self._answer(np.array(episodes), np.array(rows), np.array([seen[0] for seen in speculated]))
+        first, chosen = 0, []
+        for episode, row, seen in zip(episodes, rows, speculated, strict=True):
             actions = answers[first : first + len(seen)]
             self._known[episode] = {row + n: pair for n, pair in enumerate(zip(seen, actions, strict=True))}
             self._guesses[episode][row : row + len(seen)] = actions
-            found.append(actions[0])
+            chosen.append(actions[0])
             first += len(seen)
-        return found
+        return chosen
 
-    def _look_ahead(self, episode: int, row: int, account: Account) -> list[Seen]:
-        """What the policy would see from this bar on; twice as far as the last look ahead turned out right."""
+    def _speculate(self, episode: int, row: int, account: Account) -> list[Seen]:
+        """Account features from this bar on, by guessed actions; twice as many bars as guesses held last time."""
         opens, closes = self._series[episode].quotes
         guesses, trial = self._guesses[episode], account.fork()
-        found = [account_features(account)[: self._n_account]]
+        seen = [account_features(account)[: self._n_account]]
         last = min(row + min(self._most, 2 * self._held[episode]), len(closes) - 2)
         for now in range(row, last):
             trial.fill(trial.order(self._sizes[guesses[now]], closes[now]), opens[now + 1], now + 1)
             trial.mark(closes[now + 1])
             if trial.ruined:
                 break
-            found.append(account_features(trial)[: self._n_account])
+            seen.append(account_features(trial)[: self._n_account])
         self._held[episode] = 1
-        return found
+        return seen

@@ -14,7 +14,7 @@ _DAY_BARS = 96  # a day of 15-minute bars; the day counts no further back, so th
 
 
 def intraday(bars: LogBars) -> dict[str, Floats]:
-    """Where the present close stands in its day so far."""
+    """Position of the present close in its day so far."""
     row = np.arange(len(bars.time))
     into = np.minimum(row - _first_row_of_day(bars.time), _DAY_BARS - 1)
     first = row - into

@@ -1,4 +1,4 @@
-"""Bars to market features: what a feature set is. The reference set is in ``reference_features``."""
+"""Bars to market features: what a feature set is. The reference set is in ``reference``."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def rolling_min(values: Floats, window: int) -> Floats:
 
 
 def rows_since_max(values: Floats, window: int) -> Floats:
-    """How many rows ago the largest of the last ``window`` rows was, the latest one on ties."""
+    """Rows since the largest of the last ``window`` rows, the latest one on ties."""
     out = np.full(len(values), np.nan)
     if len(values) >= window:
         out[window - 1 :] = sliding_window_view(values, window)[:, ::-1].argmax(axis=1)

@@ -34,14 +34,14 @@ def compute_features(bars: Bars, feature_set: FeatureSet) -> FeatureSeries:
     Raises:
         CheckpointError: the feature set broke its promise: other columns or rows, or a value that is not finite.
     """
-    where = f"feature set {feature_set.name!r} on {bars.instrument.symbol} {bars.timeframe}"
+    location = f"feature set {feature_set.name!r} on {bars.instrument.symbol} {bars.timeframe}"
     remedy = "Correct the feature set's code, or name another with --gate-feature-set"
     frame = feature_set.compute(bars.frame)
     if tuple(frame.columns) != feature_set.columns or not frame.index.equals(bars.index):
-        raise CheckpointError(where, "returned other columns or rows than it declares", remedy)
+        raise CheckpointError(location, "returned other columns or rows than it declares", remedy)
     values = np.ascontiguousarray(frame.to_numpy(dtype=np.float64))
     if not np.isfinite(values[feature_set.warmup :]).all():
         row, column = (int(part) for part in np.argwhere(~np.isfinite(values[feature_set.warmup :]))[0])
         stamp = bars.index[feature_set.warmup + row]
-        raise CheckpointError(where, f"column {feature_set.columns[column]!r} is not finite at {stamp}", remedy)
+        raise CheckpointError(location, f"column {feature_set.columns[column]!r} is not finite at {stamp}", remedy)
     return FeatureSeries(bars, values, feature_set.warmup, feature_set.columns)

@@ -42,11 +42,11 @@ class FoldReplayer:
         candidate = self.candidate
         if policy is candidate.policy:
             return candidate.neutral_actions(self.rows)
-        return candidate.decide(policy, [candidate.series.matrix], self.rows)[0]
+        return candidate.choose_actions(policy, [candidate.series.matrix], self.rows)[0]
 
     def actions_on(self, matrices: Sequence[Floats]) -> list[Actions]:
         """Actions of the model itself, shown other features (bars, features) of the whole series."""
-        return self.candidate.decide(self.candidate.policy, matrices, self.rows)
+        return self.candidate.choose_actions(self.candidate.policy, matrices, self.rows)
 
     def trade(self, actions: Actions) -> tuple[Trajectory, ...]:
         """Trade every fold by actions decided for every bar of all folds."""

@@ -112,16 +112,16 @@ class Bars:
             MarketDataError: wrong columns, an index that is not increasing UTC, values that are not finite,
                 prices that are not positive or volumes that are negative.
         """
-        where = f"bars of {self.instrument.symbol} {self.timeframe}"
+        location = f"bars of {self.instrument.symbol} {self.timeframe}"
         remedy = "Record the cassette again with `modelgate record`, or ask the data provider about this bar"
         index = self.frame.index
         if tuple(self.frame.columns) != COLUMNS:
-            raise MarketDataError(where, f"columns are {list(self.frame.columns)}, expected {list(COLUMNS)}", remedy)
+            raise MarketDataError(location, f"columns are {list(self.frame.columns)}, expected {list(COLUMNS)}", remedy)
         if not isinstance(index, pd.DatetimeIndex) or str(index.tz) != "UTC" or index.unit != "ns":
-            raise MarketDataError(where, "the index is not UTC time in nanoseconds", remedy)
+            raise MarketDataError(location, "the index is not UTC time in nanoseconds", remedy)
         if not (index.is_monotonic_increasing and index.is_unique):
             late = np.flatnonzero(np.diff(index.asi8) <= 0)
-            raise MarketDataError(where, f"time does not increase after {index[int(late[0])]}", remedy)
+            raise MarketDataError(location, f"time does not increase after {index[int(late[0])]}", remedy)
         values = self.frame.to_numpy(dtype=np.float64)
         bad = ~np.isfinite(values)
         bad[:, :4] |= values[:, :4] <= 0
@@ -129,7 +129,7 @@ class Bars:
         if bad.any():
             row, column = (int(part) for part in np.argwhere(bad)[0])
             problem = f"{COLUMNS[column]} at {index[row]} is {values[row, column]!r}"
-            raise MarketDataError(where, f"{problem}, expected a finite positive number", remedy)
+            raise MarketDataError(location, f"{problem}, expected a finite positive number", remedy)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -151,11 +151,11 @@ class Bars:
         first, last = self.index.searchsorted([start, end])
         return slice(int(first), int(last))
 
-    def rows(self, where: slice) -> Bars:
+    def rows(self, positions: slice) -> Bars:
         """The bars of a row range; the same object for the same range."""
-        key = (where.start, where.stop)
+        key = (positions.start, positions.stop)
         if key not in self._parts:
-            self._parts[key] = Bars(self.instrument, self.timeframe, self.frame.iloc[where])
+            self._parts[key] = Bars(self.instrument, self.timeframe, self.frame.iloc[positions])
         return self._parts[key]
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Whether a series of bars can carry a verdict: gaps, silence, jumps and splits, with their figures."""
+"""Quality of a series of bars that a verdict is to rest on: gaps, silence, jumps and splits, with their figures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CRASH_TRADING = 5.0  # dollars traded on the day over what is usual; a split mo
 _USUAL_DAYS = 20
 
 # A stretch of a series: its name, which expected bars are missing there, and which bars are without a trade.
-_Place = tuple[str, NDArray[np.bool_], NDArray[np.bool_]]
+_Stretch = tuple[str, NDArray[np.bool_], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -63,55 +63,49 @@ def assess(bars: Bars, expected: pd.DatetimeIndex, windows: Sequence[Window], li
         windows: each is held against the limits by itself, so that a hole in one fold is not lost in a year.
     """
     values = bars.frame.to_numpy(dtype=np.float64)
-    # Alpaca's days start at midnight of some American city: they are known by their date.
-    daily = bars.timeframe is Timeframe.DAY_1
-    absent = ~expected.normalize().isin(bars.index.normalize()) if daily else ~expected.isin(bars.index)
-    silent = values[:, 4] == 0.0
-    outside = (np.maximum(values[:, 0], values[:, 3]) > values[:, 1]) | (
-        np.minimum(values[:, 0], values[:, 3]) < values[:, 2]
-    )
+    absent, silent = _absent(bars, expected), values[:, 4] == 0.0
+    body = values[:, [0, 3]]
+    inconsistent = int(np.count_nonzero((body.max(axis=1) > values[:, 1]) | (body.min(axis=1) < values[:, 2])))
     moves = values[1:, 3] / values[:-1, 3] - 1.0
     jumps = int(np.count_nonzero(np.abs(moves) > limits.warn_jump))
     largest = int(np.argmax(np.abs(np.log1p(moves)))) if len(moves) else -1
-    at = bars.index[largest + 1].isoformat() if len(moves) else ""
     splits = _splits(bars) if bars.instrument.asset_class is AssetClass.EQUITY else ()
-
-    places = [("the series", absent, silent)]
+    stretches: list[_Stretch] = [("the series", absent, silent)]
     for window in windows:
         first, last = expected.searchsorted([window.start, window.end])
-        places.append((window.name, absent[first:last], silent[bars.positions(window.start, window.end)]))
-    failures, warnings = _shares(places, limits)
-    told = [f"prices are not adjusted for what looks like a split of {split}" for split in splits]
-    (failures if len(splits) > limits.max_splits else warnings).extend(told)
-    if outside.any():
-        odd = int(np.count_nonzero(outside))
-        verbs = "bar opens or closes outside its" if odd == 1 else "bars open or close outside their"
-        warnings.append(f"{odd} {verbs} range from low to high")
-    if jumps:
-        warnings.append(
-            f"{jumps} bar{'s' if jumps > 1 else ''} moved more than {limits.warn_jump:.0%}, "
-            f"the furthest by {moves[largest]:+.1%} at {bars.index[largest + 1]:%Y-%m-%d %H:%M} UTC"
-        )
+        stretches.append((window.name, absent[first:last], silent[bars.positions(window.start, window.end)]))
+    failures, warnings = _shares(stretches, limits)
+    unadjusted = [f"prices are not adjusted for what looks like a split of {split}" for split in splits]
+    (failures if len(splits) > limits.max_splits else warnings).extend(unadjusted)
+    furthest = f"{moves[largest]:+.1%} at {bars.index[largest + 1]:%Y-%m-%d %H:%M} UTC" if jumps else ""
+    warnings += _oddities(inconsistent, jumps, furthest, limits)
     return Quality(
         expected=len(expected),
         missing=int(np.count_nonzero(absent)),
         longest_gap=_longest_run(absent),
         zero_volume=int(np.count_nonzero(silent)),
-        inconsistent=int(np.count_nonzero(outside)),
+        inconsistent=inconsistent,
         jumps=jumps,
         largest_move=float(moves[largest]) if len(moves) else 0.0,
-        largest_move_at=at,
+        largest_move_at=bars.index[largest + 1].isoformat() if len(moves) else "",
         splits=splits,
         failures=tuple(failures),
         warnings=tuple(warnings),
     )
 
 
-def _shares(places: Sequence[_Place], limits: MarketDataLimits) -> tuple[list[str], list[str]]:
-    """Failures and warnings of missing and of silent bars, place by place."""
+def _absent(bars: Bars, expected: pd.DatetimeIndex) -> NDArray[np.bool_]:
+    """Whether each expected bar is missing; days start at midnight of some American city: their date tells them."""
+    if bars.timeframe is Timeframe.DAY_1:
+        return ~expected.normalize().isin(bars.index.normalize())
+    return ~expected.isin(bars.index)
+
+
+def _shares(stretches: Sequence[_Stretch], limits: MarketDataLimits) -> tuple[list[str], list[str]]:
+    """Failures and warnings of missing and of silent bars, stretch by stretch."""
     failures: list[str] = []
     warnings: list[str] = []
-    for place, absent, silent in places:
+    for name, absent, silent in stretches:
         for what, marked, warn, most in (
             ("missing", absent, limits.warn_missing, limits.max_missing),
             ("without a trade", silent, limits.warn_zero_volume, limits.max_zero_volume),
@@ -119,9 +113,21 @@ def _shares(places: Sequence[_Place], limits: MarketDataLimits) -> tuple[list[st
             share = float(marked.mean()) if len(marked) else 0.0
             if share > warn:
                 limit = most if share > most else warn
-                found = f"{np.count_nonzero(marked)} of {len(marked)} bars of {place} are {what} ({share:.1%})"
-                (failures if share > most else warnings).append(f"{found}, more than {limit:.0%}")
+                sentence = f"{np.count_nonzero(marked)} of {len(marked)} bars of {name} are {what} ({share:.1%})"
+                (failures if share > most else warnings).append(f"{sentence}, more than {limit:.0%}")
     return failures, warnings
+
+
+def _oddities(inconsistent: int, jumps: int, furthest: str, limits: MarketDataLimits) -> list[str]:
+    """Warnings of bars outside their own range, and of jumps, the furthest of which is described."""
+    warnings = []
+    if inconsistent:
+        verbs = "bar opens or closes outside its" if inconsistent == 1 else "bars open or close outside their"
+        warnings.append(f"{inconsistent} {verbs} range from low to high")
+    if jumps:
+        plural = "s" if jumps > 1 else ""
+        warnings.append(f"{jumps} bar{plural} moved more than {limits.warn_jump:.0%}, the furthest by {furthest}")
+    return warnings
 
 
 def _longest_run(marked: NDArray[np.bool_]) -> int:
@@ -138,12 +144,12 @@ def _splits(bars: Bars) -> tuple[str, ...]:
     first = np.flatnonzero(np.diff(dates.asi8, prepend=-1))
     opens, closes = bars.frame["open"].to_numpy(), bars.frame["close"].to_numpy()
     dollars = np.add.reduceat(closes * bars.frame["volume"].to_numpy(), first) if len(first) else np.empty(0)
-    found = []
+    splits = []
     for day, row in enumerate(first[1:].tolist(), start=1):
         move = float(np.log(closes[row - 1] / opens[row]))
         ratio = min(_SPLITS, key=lambda split: abs(abs(move) - np.log(split)))
         usual = float(np.median(dollars[max(0, day - _USUAL_DAYS) : day]))
         if abs(abs(move) - np.log(ratio)) <= _SPLIT_TOLERANCE and dollars[day] <= _CRASH_TRADING * usual:
             parts = "3:2" if ratio == 1.5 else f"{ratio}:1"
-            found.append(f"{parts if move > 0 else ':'.join(reversed(parts.split(':')))} on {dates[row]:%Y-%m-%d}")
-    return tuple(found)
+            splits.append(f"{parts if move > 0 else ':'.join(reversed(parts.split(':')))} on {dates[row]:%Y-%m-%d}")
+    return tuple(splits)

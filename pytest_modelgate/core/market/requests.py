@@ -1,4 +1,4 @@
-"""Which market data to ask for, and which recordings together hold it."""
+"""Requests for market data, and the recordings that together hold one."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Span:
 
 
 def cover(request: MarketRequest, recorded: Iterable[Span]) -> tuple[Span, ...] | None:
-    """Which recordings together hold a request, oldest first; None when some of it was never recorded.
+    """Recordings that together hold a request, oldest first; None when some of it was never recorded.
 
     Neighbours share at least one moment, so that a past that was revised between two recordings shows. Of several that
     hold a moment the one that ends first is taken: what is recorded later never changes what an earlier request is
@@ -94,8 +94,8 @@ def cover(request: MarketRequest, recorded: Iterable[Span]) -> tuple[Span, ...] 
     spans = sorted(recorded)
     if not request.grows_only:
         whole = (span for span in spans if span.last == request.last and span.first <= request.first)
-        found = next(whole, None)
-        return (found,) if found else None
+        recording = next(whole, None)
+        return (recording,) if recording else None
     chosen: list[Span] = []
     cursor = request.last
     while not chosen or chosen[-1].first > request.first:

@@ -42,7 +42,7 @@ class SessionTimes:
 
 
 def source_timeframe(timeframe: Timeframe, asset_class: AssetClass) -> Timeframe:
-    """Which bars to ask Alpaca for.
+    """The bar size to ask Alpaca for.
 
     Alpaca's four hours lie on the UTC clock and would mix a stock's session with its pre-market; quarter hours are the
     longest bars that begin with the New York open. Crypto never closes, so its bars are taken as they are.

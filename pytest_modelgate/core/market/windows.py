@@ -1,4 +1,4 @@
-"""Which bars a check looks at: backtest window, walk-forward folds, the market data they need.
+"""Windows of bars that checks look at: backtest, walk-forward folds, and the market data they need.
 
 A window is a half-open range of bar STARTS, so neighbours share a border and no bar. All times are UTC; nothing here
 depends on a time zone with daylight saving.
@@ -48,7 +48,7 @@ class Window:
 
 
 class Sample(StrEnum):
-    """How a window lies to the data its model was trained on."""
+    """Position of a window relative to the data its model was trained on."""
 
     IN_SAMPLE = "in-sample"
     GAP = "gap"
@@ -102,7 +102,7 @@ def _split(as_of: pd.Timestamp, timeframe: Timeframe, days: int, names: tuple[st
 
 
 def sample_of(window: Window, training: TrainingWindow | None, index: pd.DatetimeIndex, embargo_bars: int) -> Sample:
-    """Whether a window can be evidence of what a model does on data it never saw.
+    """Position of a window: whether it shows what a model does on data it never saw.
 
     Out-of-sample takes an embargo between training and window: a first observation without one bar of training data
     (Lopez de Prado 2018, ch. 7).
@@ -123,7 +123,7 @@ def sample_of(window: Window, training: TrainingWindow | None, index: pd.Datetim
 
 
 def calendar_span(bars: int, timeframe: Timeframe, asset_class: AssetClass) -> pd.Timedelta:
-    """How long so many bars take: crypto around the clock, stocks in 252 sessions of 6.5 hours a year, on average."""
+    """Time that so many bars take: crypto around the clock, stocks in 252 sessions of 6.5 hours a year, on average."""
     if asset_class is AssetClass.CRYPTO:
         return bars * timeframe.delta
     sessions = math.ceil(bars / max(1, _SESSION // timeframe.delta))

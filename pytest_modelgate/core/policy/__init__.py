@@ -1,1 +1,1 @@
-"""Policies, what their actions are, and how they are found fast."""
+"""Policies: their actions by definition, and how these are computed fast."""

@@ -1,4 +1,4 @@
-"""What a policy's actions are by definition: float64 in a fixed order, hence a pure function of the numbers.
+"""Definition of a policy's actions: float64 in a fixed order, hence a pure function of the numbers.
 
 Float64 alone does not define an action: the sum behind a logit depends on the order in which a BLAS kernel adds, and
 ``tanh`` on the machine's mathematical library. Here every step is one addition, multiplication, division or rounding as
@@ -43,7 +43,7 @@ def reference_logits(policy: MlpPolicy, observation: Floats) -> Floats:
 def _products_summed(weight: Weights, values: Floats) -> Floats:
     """``weight @ values``: in each row the second half of the products is added to the first until one is left."""
     rows = min(len(weight), max(1, _BLOCK // len(values)))
-    found, products = np.empty(len(weight)), np.empty((rows, len(values)))
+    sums, products = np.empty(len(weight)), np.empty((rows, len(values)))
     for first in range(0, len(weight), rows):
         part = products[: len(weight) - first]
         part[:] = weight[first : first + rows]
@@ -53,8 +53,8 @@ def _products_summed(weight: Weights, values: Floats) -> Floats:
             half = (count + 1) // 2
             part[:, : count - half] += part[:, half:count]
             count = half
-        found[first : first + rows] = part[:, 0]
-    return found
+        sums[first : first + rows] = part[:, 0]
+    return sums
 
 
 def _squash(name: str, values: Floats) -> Floats:

@@ -1,13 +1,13 @@
-"""How far a fast evaluation of a policy can be from its definition, and which actions are certain all the same.
+"""Bounds on how far a fast evaluation of a policy is from its definition, and the actions that are certain with them.
 
-Both the fast evaluation (float32 or float64, any order of summation, fused or not) and the definition in ``reference``
-round at every step. Running bounds on the Euclidean norm of their difference are carried from layer to layer, for every
-bar. With u the unit roundoff, gamma(n) = n u / (1 - n u), and the subscripts f and r for the fast evaluation and the
-definition (Higham 2002, "Accuracy and Stability of Numerical Algorithms", 2nd ed., sections 3.1 and 3.5):
+Both the fast evaluation (float64, any order of summation, fused or not) and the definition in ``definition`` round at
+every step. Running bounds on the Euclidean norm of their difference are carried from layer to layer, for every bar.
+With u the unit roundoff and gamma(n) = n u / (1 - n u) (Higham 2002, "Accuracy and Stability of Numerical Algorithms",
+2nd ed., sections 3.1 and 3.5), and the subscripts f and r for the fast evaluation and the definition:
 
     inner products    |fl(w . h) - w . h| <= gamma(n) |w| . |h| <= gamma(n) ||w|| ||h||           in any order
-    a layer           ||z_f - z_r|| <= ||W||_2 d + (gamma_f + gamma_r) (||W||_F (||h_f|| + d) + ||b||)
-    an activation     ||h_f - h_r|| <= ||z_f - z_r|| + (e_f + e_r) (||h_f|| + d)
+    a layer           ||z_f - z_r|| <= ||W||_2 d + 2 gamma(n) (||W||_F (||h_f|| + d) + ||b||)
+    an activation     ||h_f - h_r|| <= ||z_f - z_r|| + 2 e (||h_f|| + d)
 
 where d is the difference before the step. tanh, relu and elu are Lipschitz with constant 1, and e is their relative
 error; it includes rounding z first, since |z f'(z)| <= |f(z)| for all three. For a logit, its own row takes the place
@@ -21,8 +21,7 @@ k is at most ||x|| ||w|| (Cauchy and Parseval). So for a unit
 
     |y_f - y| <= sqrt(2) (gamma(N + 18) sqrt(N) + gamma(W + 18) sqrt(W) + gamma(2F) + gamma(N + 20)) ||w|| ||x||
 
-Numbers too small for float32, or to be squared, or flushed to zero, are covered by ``_TINY``; beyond ``LARGEST``
-nothing is certain.
+Numbers too small to be squared, or flushed to zero, are covered by ``_TINY``; beyond ``_LARGEST`` nothing is certain.
 """
 
 from __future__ import annotations
@@ -38,80 +37,110 @@ from pytest_modelgate.core.policy.mlp import MlpPolicy
 from pytest_modelgate.core.typing import Actions, Floats, Weights
 from pytest_modelgate.errors import CheckpointError
 
-ROUNDOFF = {np.dtype(np.float32): 2.0**-24, np.dtype(np.float64): 2.0**-53}
-LARGEST = {np.dtype(np.float32): 2.0**120, np.dtype(np.float64): 2.0**960}
-_U = 2.0**-53
+_U = 2.0**-53  # unit roundoff of float64
+_LARGEST = 2.0**960
 _ACTIVATION = 16.0  # roundings: more than any library's tanh or expm1 is off, and one of the argument
 _TINY = 2.0**-40
 _SMALLEST = 2.0**-63  # its square is a normal number of float32
 _SLACK = 1.001  # what rounding in the bounds themselves, in norms, and products of two bounds can add
-_TERMS = 128  # in float32 that are added up at a time
 _TABLE = 18  # roundings of a table of sines, and of what is even and odd
 _MORE = 8  # roundings of a sum besides its terms: bias, account, weights and values converted
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layer:
-    """Norms of one layer, none of them too small.
+    """Norms of one layer, none of them too small; of the last layer one for each row, (n_actions,).
 
     Attributes:
-        inputs: terms of an inner product.
+        rounding: difference of what fast evaluation and definition round, relative to the other norms.
         spectral, frobenius: of the weights.
         bias: Euclidean norm.
     """
 
-    inputs: int
-    spectral: float
-    frobenius: float
-    bias: float
+    rounding: float
+    spectral: float | Floats
+    frobenius: float | Floats
+    bias: float | Floats
 
 
 @dataclass(frozen=True, eq=False)
 class Norms:
-    """What of a policy its bounds depend on.
+    """Weight norms that the error bounds need.
 
     Attributes:
-        layers: all but the last; ``spectral`` of the first is not needed.
-        head: Euclidean norms of the last layer's rows, and ``head_bias``, absolute biases, (n_actions,) each.
+        layers: at least one; ``spectral`` of the first is not needed.
         rivals: outputs that differ from all before them: of two that are alike the second never wins.
     """
 
     layers: Sequence[Layer]
-    head_inputs: int
-    head: Floats
-    head_bias: Floats
     rivals: NDArray[np.bool_]
 
 
-def norms_of(policy: MlpPolicy) -> Norms:
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """Bounds on what a layer is fed, at every bar.
+
+    Attributes:
+        difference: (bars, 1) Euclidean norm of the difference between fast evaluation and definition; not finite where
+            there is no bound.
+        size: (bars, 1) Euclidean norm of the values in either.
+    """
+
+    difference: Floats
+    size: Floats
+
+    def of_sums(self, layer: Layer) -> Floats:
+        """Bound on the difference of a layer's sums: (bars, 1), or of the last layer (bars, n_actions)."""
+        scale = (layer.frobenius + _TINY) * self.size + layer.bias
+        return np.where(scale < _LARGEST, layer.spectral * self.difference + layer.rounding * scale, np.inf)
+
+    def through(self, layer: Layer, norms: Floats) -> Bound:
+        """Bounds after a layer and its activation, whose values have these norms (bars, 1) in the fast evaluation."""
+        rounded = 2.0 * _ACTIVATION * _U * (norms + _TINY)
+        difference = _SLACK * (self.of_sums(layer) + rounded)
+        return Bound(difference, norms + difference + _TINY)
+
+
+def norms_of(policy: MlpPolicy, transform: int) -> Norms:
     """Measure a policy.
+
+    Args:
+        transform: points of the first layer's transform; 0 without one.
 
     Raises:
         CheckpointError: a weight or bias is not finite.
     """
-    layers = []
+    layers: list[Layer] = []
+    count = len(policy.weights)
     for number, (weight, bias) in enumerate(zip(policy.weights, policy.biases, strict=True), start=1):
-        rows = _row_norms(weight)
+        rows, biases = _row_norms(weight), np.abs(bias.astype(np.float64))
         with np.errstate(over="ignore", under="ignore"):
-            frobenius, biases = (_SLACK * float(np.linalg.norm(part)) for part in (rows, bias.astype(np.float64)))
-        if not math.isfinite(frobenius + biases):
+            frobenius, bias_norm = (_SLACK * float(np.linalg.norm(part)) for part in (rows, biases))
+        if not math.isfinite(frobenius + bias_norm):
             _refuse_non_finite(weight, bias, number)
-        spectral = _spectral(weight, frobenius) if 2 < number < len(policy.weights) else frobenius
-        layers.append(Layer(weight.shape[1], spectral, frobenius, biases))
-    last = np.column_stack([policy.weights[-1], policy.biases[-1]])
-    rivals = np.zeros(len(last), dtype=np.bool_)
-    rivals[np.unique(last, axis=0, return_index=True)[1]] = True
-    head_bias = np.abs(policy.biases[-1].astype(np.float64))
-    return Norms(layers[:-1], layers[-1].inputs, _SLACK * rows, head_bias, rivals)
+        rounding = 2.0 * _gamma(weight.shape[1] + _MORE) if number > 1 else first_layer_error(policy, transform)
+        if number == count:
+            layers.append(Layer(rounding, _SLACK * rows, _SLACK * rows, biases))
+        else:
+            spectral = _spectral(weight, frobenius) if number > 2 else frobenius
+            layers.append(Layer(rounding, spectral, frobenius, bias_norm))
+    return Norms(layers, _rivals(policy))
+
+
+def _rivals(policy: MlpPolicy) -> NDArray[np.bool_]:
+    rows = np.column_stack([policy.weights[-1], policy.biases[-1]])
+    rivals = np.zeros(len(rows), dtype=np.bool_)
+    rivals[np.unique(rows, axis=0, return_index=True)[1]] = True
+    return rivals
 
 
 def _row_norms(weight: Weights) -> Floats:
     """At least the Euclidean norms of rows; in the weights' precision, whose rounding and underflow are put back."""
-    terms, roundoff = weight.shape[1], ROUNDOFF[weight.dtype]
+    terms, roundoff = weight.shape[1], float(np.finfo(weight.dtype).eps) / 2.0
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         squares = np.einsum("ij,ij->i", weight, weight).astype(np.float64)
-    found: Floats = np.sqrt(squares * (1.0 + 2.0 * _gamma(terms + 1, roundoff))) + math.sqrt(terms) * _SMALLEST
-    return found
+    norms: Floats = np.sqrt(squares * (1.0 + 2.0 * _gamma(terms + 1, roundoff))) + math.sqrt(terms) * _SMALLEST
+    return norms
 
 
 def _refuse_non_finite(weight: Weights, bias: Weights, number: int) -> None:
@@ -150,56 +179,19 @@ def first_layer_error(policy: MlpPolicy, length: int) -> float:
     return plain + _SLACK * math.sqrt(2.0) * (spectra + _gamma(2 * policy.n_market) + _gamma(steps[0] + 2))
 
 
-def logit_errors(
-    norms: Norms,
-    relative: float,
-    seen: Floats,
-    sizes: Floats,
-    *,
-    kind: np.dtype[np.floating],
-    kept: np.dtype[np.floating],
-) -> Floats:
-    """Bounds on the difference of every logit: (bars, n_actions); inf where there is none.
+def logit_errors(norms: Norms, market_norms: Floats, hidden_norms: Floats) -> Floats:
+    """Bounds on the difference of every logit: (bars, n_actions); not finite where there is none.
 
     Args:
-        relative: as ``first_layer_error`` says.
-        seen: (bars,) norm of what the first layer saw.
-        sizes: (bars, hidden layers) norms of the values after each activation.
-        kind: precision of the layers after the first.
-        kept: precision that the first layer's sums were rounded to; without hidden layers float64.
+        market_norms: (bars,) Euclidean norm of what the first layer saw.
+        hidden_norms: (bars, hidden layers) Euclidean norms of the values after each activation.
     """
-    largest, rounded = LARGEST[kind], _ACTIVATION * (ROUNDOFF[kind] + _U)
+    *hidden, head = norms.layers
     with np.errstate(all="ignore"):
-        possible = np.ones(len(seen), dtype=np.bool_)
-        values, apart, share = seen + _TINY, np.zeros(len(seen)), relative
-        following = [*(layer.inputs for layer in norms.layers[1:]), norms.head_inputs]
-        for number, layer in enumerate(norms.layers):
-            scale = (layer.frobenius + _TINY) * values + layer.bias
-            apart = layer.spectral * apart + share * scale
-            if number == 0:
-                apart += _SLACK * ROUNDOFF[kept] * (sizes[:, 0] + _TINY)
-                possible &= scale < LARGEST[kept]
-            possible &= scale < largest
-            apart = _SLACK * (apart + rounded * (sizes[:, number] + _TINY))
-            values, share = sizes[:, number] + apart + _TINY, _layer_error(following[number], kind)
-        scale = (norms.head + _TINY) * values[:, None] + norms.head_bias
-        bounds = _SLACK * (norms.head * apart[:, None] + share * scale)
-        return np.where(possible[:, None] & (scale < largest), bounds, np.inf)
-
-
-def split(inputs: int, kind: np.dtype[np.floating]) -> tuple[int, int]:
-    """Into how many sums of how many terms an inner product is split.
-
-    What rounding can do grows with the longest way a term goes through additions, so in float32 short sums leave fewer
-    actions uncertain, at no cost.
-    """
-    count = 1 if kind == np.float64 else -(-inputs // _TERMS)
-    return count, -(-inputs // count)
-
-
-def _layer_error(inputs: int, kind: np.dtype[np.floating]) -> float:
-    """Of the layer after ``inputs`` values, relative to the norms; the fast evaluation's and the definition's."""
-    return _gamma(sum(split(inputs, kind)) + _MORE, ROUNDOFF[kind]) + _gamma(inputs + _MORE)
+        bound = Bound(np.zeros((len(market_norms), 1)), market_norms[:, None] + _TINY)
+        for number, layer in enumerate(hidden):
+            bound = bound.through(layer, hidden_norms[:, number, None])
+        return _SLACK * bound.of_sums(head)
 
 
 def certify(logits: Floats, errors: Floats, rivals: NDArray[np.bool_]) -> tuple[Actions, NDArray[np.bool_]]:

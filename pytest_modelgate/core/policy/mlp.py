@@ -1,14 +1,13 @@
-"""Policies: observations to actions, without torch."""
+"""Policies, from observations to actions, without torch: the protocol, and MLPs as checkpoints hold them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_modelgate.core.typing import Actions, Floats, Weights
 from pytest_modelgate.errors import CheckpointError
@@ -24,7 +23,7 @@ NEUTRAL_ACCOUNT = (0.0, 0.5, 0.0, 0.0, 0.70, 0.0)
 
 
 class Policy(Protocol):
-    """What the simulation needs of a model.
+    """A trained model as the simulation needs it.
 
     One observation is ``lookback`` rows of ``n_features`` values, oldest first; each row holds the market features
     followed by the account features, which are constant across the window.
@@ -65,9 +64,9 @@ class Policy(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class MlpPolicy:
-    """A multilayer perceptron over the flattened observation.
+    """An MLP over the flattened observation.
 
-    Its actions are those of ``reference.reference_logits``; ``inference`` finds them without evaluating that at every
+    Its actions are those of ``definition.reference_logits``; ``inference`` finds them without evaluating that at every
     bar.
 
     Attributes:
@@ -105,7 +104,7 @@ class MlpPolicy:
         return total
 
     def logits(self, market: Floats, account: Floats) -> Floats:
-        """See Policy.logits. What decides is ``inference.decide``; this is for looking at.
+        """See Policy.logits. Actions come from ``inference.choose_actions``; this is for looking at.
 
         Raises:
             CheckpointError: a logit is not finite.
@@ -158,18 +157,15 @@ def check_activation(name: str) -> None:
         raise CheckpointError("activation", problem, "Name it with --gate-activation")
 
 
-def activate(name: str, values: NDArray[Any]) -> NDArray[Any]:
-    """Apply an activation in the precision of the values, as fast as numpy does it.
+def activate(name: str, values: Floats) -> Floats:
+    """Apply an activation as fast as numpy does it.
 
     Raises:
         CheckpointError: it is not one of ACTIVATIONS.
     """
     check_activation(name)
-    found: NDArray[Any]
     if name == "tanh":
-        found = np.tanh(values)
-    elif name == "relu":
-        found = np.maximum(values, 0)
-    else:
-        found = np.where(values > 0, values, np.expm1(np.minimum(values, 0)))
-    return found
+        return np.tanh(values)
+    if name == "relu":
+        return np.maximum(values, 0.0)
+    return np.where(values > 0.0, values, np.expm1(np.minimum(values, 0.0)))

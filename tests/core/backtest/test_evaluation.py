@@ -19,7 +19,7 @@ from pytest_modelgate.core.backtest.simulation import simulate
 from pytest_modelgate.core.features.feature_set import FeatureSet
 from pytest_modelgate.core.features.series import FeatureSeries, compute_features
 from pytest_modelgate.core.market.windows import Window
-from pytest_modelgate.core.policy.inference import Device, PolicySession, decide_all
+from pytest_modelgate.core.policy.inference import Device, PolicySession, choose_actions_of_all
 from pytest_modelgate.core.policy.mlp import NEUTRAL_ACCOUNT, MlpPolicy, Policy
 from pytest_modelgate.core.typing import Actions, Floats
 from pytest_modelgate.errors import CheckpointError, MarketDataError
@@ -102,9 +102,9 @@ def test_what_several_windows_share_is_decided_once(monkeypatch: pytest.MonkeyPa
 
     def counted(policy: Policy, series: Sequence[Floats], account: Floats, device: Device | None) -> list[Actions]:
         asked.extend(len(market) for market in series)
-        return decide_all(policy, series, account, device)
+        return choose_actions_of_all(policy, series, account, device)
 
-    monkeypatch.setattr(candidates, "decide_all", counted)
+    monkeypatch.setattr(candidates, "choose_actions_of_all", counted)
     made = replace(candidate(3), judged=tuple(FOLDS))
     found = [evaluate(made, fold, "neutral", 10_000.0)[0].actions.tolist() for fold in FOLDS]
 
@@ -134,13 +134,13 @@ def test_windows_with_a_true_account_share_a_first_layer_that_has_room(
 
 def test_what_is_known_of_a_neutral_account_is_not_asked_for_as_a_guess(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    decide = PolicySession.decide
+    choose_actions = PolicySession.choose_actions
 
     def counted(self: PolicySession, rows: NDArray[np.int64], accounts: Floats) -> Actions:
         asked.append(len(rows))
-        return decide(self, rows, accounts)
+        return choose_actions(self, rows, accounts)
 
-    monkeypatch.setattr(PolicySession, "decide", counted)
+    monkeypatch.setattr(PolicySession, "choose_actions", counted)
     evaluate(candidate(3), WINDOW, "tracked", 10_000.0)
     unknown, known = sum(asked), candidate(3)
     evaluate(known, WINDOW, "neutral", 10_000.0)

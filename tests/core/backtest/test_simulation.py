@@ -240,12 +240,12 @@ def test_the_seven_actions_scale_the_order(action: int, percent: int) -> None:
 def test_decisions_fall_at_every_close_but_the_last_and_see_the_account_there() -> None:
     seen = []
 
-    def decide(row: int, account: Account) -> int:
+    def choose_action(row: int, account: Account) -> int:
         seen.append((row, account.equity, account.quantity > 0))
         return BUY if row == 0 else HOLD
 
     bars = make_bars([100.0] * 4, [100.0, 100.0, 110.0, 120.0])
-    path = simulate(bars, decide, 3, RULES, CAPITAL)
+    path = simulate(bars, choose_action, 3, RULES, CAPITAL)
     assert seen == [(0, path.equity[1], False), (1, path.equity[2], True), (2, path.equity[3], True)]
 
 
@@ -264,12 +264,16 @@ def test_a_ruined_account_is_closed_at_the_next_open_and_trades_no_more() -> Non
     rules = replace(RULES, position_size=2.0, cash_buffer=0.0, max_position=1.0)
     asked = []
 
-    def decide(row: int, _: Account) -> int:
+    def choose_action(row: int, _: Account) -> int:
         asked.append(row)
         return SELL
 
     path = simulate(
-        make_bars([100.0, 100.0, 300.0, 10.0, 10.0], [100.0, 300.0, 300.0, 10.0, 10.0]), decide, 3, rules, CAPITAL
+        make_bars([100.0, 100.0, 300.0, 10.0, 10.0], [100.0, 300.0, 300.0, 10.0, 10.0]),
+        choose_action,
+        3,
+        rules,
+        CAPITAL,
     )
     assert asked == [0]
     assert path.equity[2] < 0.0

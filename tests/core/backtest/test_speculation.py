@@ -1,4 +1,4 @@
-"""Looking ahead changes when a policy is asked, and nothing else."""
+"""Speculation changes when a policy is asked, and nothing else."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pytest_modelgate.errors import CheckpointError
 
 
 class Moody:
-    """Decides by lane, bar and, the moodier the more, by every digit of what it sees of the account."""
+    """Acts by episode, bar and, the moodier the more, by every digit of what it sees of the account."""
 
     def __init__(self, seed: int, n_actions: int, mood: float) -> None:
         self.seed, self.n_actions, self.mood = seed, n_actions, mood
@@ -39,10 +39,10 @@ class Moody:
         return [self.one(episode, row, tuple(seen)) for episode, row, seen in asked]
 
     def alone(self, case: Case, episode: int, bars: Bars, n_account: int) -> Trajectory:
-        def decide(row: int, account: Account) -> int:
+        def choose_action(row: int, account: Account) -> int:
             return self.one(episode, row, account_features(account)[:n_account])
 
-        return simulate(bars, decide, self.n_actions, case.rules, CAPITAL)
+        return simulate(bars, choose_action, self.n_actions, case.rules, CAPITAL)
 
 
 def market(rng: np.random.Generator, bars: int, volatility: float = 0.01) -> Bars:
@@ -58,7 +58,7 @@ def market(rng: np.random.Generator, bars: int, volatility: float = 0.01) -> Bar
     n_account=st.sampled_from([3, 6]),
     most=st.sampled_from([0, 1, 5, 64]),
 )
-def test_every_lane_trades_as_if_asked_bar_by_bar(
+def test_every_episode_trades_as_if_asked_bar_by_bar(
     *, case: Case, lengths: list[int], mood: float, n_account: int, most: int
 ) -> None:
     policy, rng = Moody(case.n, case.n_actions, mood), np.random.default_rng(case.n)
@@ -66,8 +66,8 @@ def test_every_lane_trades_as_if_asked_bar_by_bar(
     guesses = [rng.integers(0, case.n_actions, length).tolist() for length in lengths]
     speculation = Speculation(policy.answer, series, guesses, n_actions=case.n_actions, n_account=n_account, most=most)
 
-    found = simulate_episodes(series, speculation, case.n_actions, case.rules, CAPITAL)
-    for episode, (trajectory, bars) in enumerate(zip(found, series, strict=True)):
+    trajectories = simulate_episodes(series, speculation, case.n_actions, case.rules, CAPITAL)
+    for episode, (trajectory, bars) in enumerate(zip(trajectories, series, strict=True)):
         assert identical(trajectory, policy.alone(case, episode, bars, n_account))
 
 
@@ -103,8 +103,8 @@ def test_a_guess_that_cannot_be_answered_is_dropped() -> None:
     bars = make_bars([100.0] * 9, [100.0] * 9)
     speculation = Speculation(never_invested, [bars], [[buy] * 9], n_actions=3, n_account=6, most=64)
 
-    (found,) = simulate_episodes([bars], speculation, 3, RULES, CAPITAL)
-    assert found.actions.tolist() == [hold] * 8
+    (trajectory,) = simulate_episodes([bars], speculation, 3, RULES, CAPITAL)
+    assert trajectory.actions.tolist() == [hold] * 8
 
 
 def test_a_guess_that_would_ruin_the_account_is_dropped() -> None:
@@ -120,5 +120,5 @@ def test_a_guess_that_would_ruin_the_account_is_dropped() -> None:
         most=64,
     )
 
-    (found,) = simulate_episodes([bars], speculation, 3, all_in, CAPITAL)
-    assert found.actions.tolist() == [hold] * 4
+    (trajectory,) = simulate_episodes([bars], speculation, 3, all_in, CAPITAL)
+    assert trajectory.actions.tolist() == [hold] * 4

@@ -141,7 +141,7 @@ def stock(price_factor: float, share_factor: float, limits: MarketDataLimits = L
 
 
 @pytest.mark.parametrize(
-    ("factor", "told"),
+    ("factor", "split"),
     [
         (1 / 4, "4:1 on 2024-06-10"),
         (1 / 4 * 1.05, "4:1 on 2024-06-10"),
@@ -150,11 +150,11 @@ def stock(price_factor: float, share_factor: float, limits: MarketDataLimits = L
         (10.0, "1:10 on 2024-06-10"),
     ],
 )
-def test_a_split_that_prices_were_not_adjusted_for_fails(factor: float, told: str) -> None:
+def test_a_split_that_prices_were_not_adjusted_for_fails(factor: float, split: str) -> None:
     quality = stock(factor, 1 / factor)
 
-    assert quality.splits == (told,)
-    assert quality.failures == (f"prices are not adjusted for what looks like a split of {told}",)
+    assert quality.splits == (split,)
+    assert quality.failures == (f"prices are not adjusted for what looks like a split of {split}",)
 
 
 def test_a_profile_may_let_a_split_pass_with_a_warning() -> None:

@@ -63,24 +63,24 @@ def test_a_cover_is_found_exactly_when_every_moment_and_every_border_was_recorde
 
 @given(WINDOWS, SPANS)
 def test_neighbours_in_a_cover_overlap_and_none_is_idle(window: list[int], recorded: list[Span]) -> None:
-    found = cover(request(window[0], window[1]), recorded)
+    spans = cover(request(window[0], window[1]), recorded)
 
-    if found is not None:
-        assert found[0].first <= hour(window[0])
-        assert found[-1].last >= hour(window[1])
-        assert all(before.last >= after.first > before.first for before, after in pairwise(found))
+    if spans is not None:
+        assert spans[0].first <= hour(window[0])
+        assert spans[-1].last >= hour(window[1])
+        assert all(before.last >= after.first > before.first for before, after in pairwise(spans))
 
 
 @given(WINDOWS, SPANS, st.integers(0, 60), st.integers(1, 30))
 def test_what_is_recorded_later_does_not_change_an_answer(
     window: list[int], recorded: list[Span], first: int, beyond: int
 ) -> None:
-    found = cover(request(window[0], window[1]), recorded)
+    spans = cover(request(window[0], window[1]), recorded)
     latest = max((int((one.last - START) / pd.Timedelta(hours=1)) for one in recorded), default=0)
 
-    if found is not None:
+    if spans is not None:
         later = span(first, max(latest, first) + beyond)
-        assert cover(request(window[0], window[1]), [*recorded, later]) == found
+        assert cover(request(window[0], window[1]), [*recorded, later]) == spans
 
 
 def test_crypto_is_the_same_whatever_is_asked_for_stocks() -> None:

@@ -14,7 +14,7 @@ from pytest_modelgate.core.backtest import evaluation
 from pytest_modelgate.core.policy import inference
 
 TESTS = Path(__file__).parents[2]
-KERNELS = {"Haswell": "FMA3", "Prescott": "SSE3", "SkylakeX": "AVX512_SKX"}  # with what a processor must have
+KERNELS = {"Haswell": "FMA3", "Prescott": "SSE3", "SkylakeX": "AVX512_SKX"}  # with what a CPU must have
 
 
 def digests(kernel: str, threads: int) -> list[str]:
@@ -31,19 +31,19 @@ def digests(kernel: str, threads: int) -> list[str]:
     return run.stdout.split()
 
 
-@pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="the kernels are those of x86 processors")
+@pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="the kernels are those of x86 CPUs")
 def test_neither_kernels_nor_threads_change_a_decision() -> None:
     features = np._core._multiarray_umath.__cpu_features__  # type: ignore[attr-defined]  # published nowhere else
     possible = [name for name, needed in KERNELS.items() if features.get(needed)]
-    found = [digests(name, 1) for name in possible]
+    runs = [digests(name, 1) for name in possible]
 
-    assert len(found) > 1
-    assert len({raw for _, raw in found}) > 1, "the kernels computed alike, so nothing was shown"
-    assert {decided for decided, _ in (*found, digests(possible[0], 3))} == {engine_digest.digests()[0]}
+    assert len(runs) > 1
+    assert len({raw for _, raw in runs}) > 1, "the kernels computed alike, so nothing was shown"
+    assert {decided for decided, _ in (*runs, digests(possible[0], 3))} == {engine_digest.digests()[0]}
 
 
 @pytest.mark.parametrize(("rows", "ahead"), [(1, 0), (64, 5), (4096, 1000)])
-def test_neither_batches_nor_the_order_of_lanes_change_a_decision(
+def test_neither_batches_nor_the_order_of_folds_change_a_decision(
     rows: int, ahead: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected, _ = engine_digest.digests()
