@@ -117,12 +117,12 @@ def test_the_deflated_sharpe_ratio_is_that_of_skfolio(seed: int, trials: int) ->
 
 
 @pytest.mark.parametrize("trials", [1, 2, 8, 20, 1000, 10**6])
-def test_the_best_of_chance_is_that_of_skfolio(trials: int) -> None:
+def test_the_expected_maximum_is_that_of_skfolio(trials: int) -> None:
     expected = expected_max_sharpe_ratio(trials, 1 / math.sqrt(4319))
     assert expected_max_sharpe(trials, 4320) == pytest.approx(expected, rel=1e-9)
 
 
-def test_the_best_of_chance_is_what_the_best_of_many_draws_shows() -> None:
+def test_the_expected_maximum_is_what_the_best_of_many_draws_shows() -> None:
     best = np.random.default_rng(6).normal(size=(20_000, 20)).max(axis=1).mean()
     assert expected_max_sharpe(20, 101) * math.sqrt(100) == pytest.approx(best, abs=0.05)
 
