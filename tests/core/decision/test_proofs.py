@@ -20,7 +20,7 @@ from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.decision.backtest_sanity import Sanity
 from pytest_modelgate.core.decision.decision import Decision, decide
 from pytest_modelgate.core.decision.model_case import ModelCase
-from pytest_modelgate.core.decision.proofs import PROOFS, FoldAttribution, Proof, prove
+from pytest_modelgate.core.decision.proofs import PROOFS, FoldAttribution, Proof, compound, prove
 from pytest_modelgate.core.integrity.check import Check, NoiseDraw
 from pytest_modelgate.core.training.gating import Classification
 
@@ -232,6 +232,11 @@ def test_trades_are_counted_over_all_folds_and_in_every_one(counts: list[int], p
 def test_one_bar_later_must_still_earn(delayed: float, *, passed: bool) -> None:
     late = [replace(item, delayed_return=delayed) for item in GOOD]
     assert proofs_of(late, STRICT)["delay"].passed == passed
+
+
+@given(returns=st.lists(st.floats(-1.5, 2.0), min_size=2, max_size=8), data=st.data())
+def test_returns_compound_to_the_same_in_any_order(returns: list[float], data: st.DataObject) -> None:
+    assert compound(data.draw(st.permutations(returns))) == compound(returns)
 
 
 @thorough
