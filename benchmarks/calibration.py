@@ -94,7 +94,7 @@ SCENARIOS = (
 
 @dataclass(frozen=True)
 class Row:
-    """How often one rule says LIVE; ``low`` and ``high`` are Wilson's 95 % interval."""
+    """Frequency with which one rule says LIVE; ``low`` and ``high`` are Wilson's 95 % interval."""
 
     market: str
     skill: str
@@ -190,7 +190,7 @@ def _spells(rng: np.random.Generator, paths: int, bars: int, inside: float, outs
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """What the gate sees of one simulated model."""
+    """View of one simulated model, as the gate has it."""
 
     results: list[FoldResult]
     attributions: list[FoldAttribution]
@@ -238,7 +238,7 @@ def _exits(held: Floats) -> int:
 
 
 def _backtest(returns: Floats, held: Floats) -> Metrics:
-    """What the sanity check looks at; trades are spells in the market."""
+    """Metrics that the sanity check looks at; trades are spells in the market."""
     equity = np.concatenate([[1.0], np.cumprod(1.0 + returns)])
     peak = np.maximum.accumulate(equity)
     inside = held > 0

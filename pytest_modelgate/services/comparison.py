@@ -1,4 +1,4 @@
-"""What changed from one verdict to another, per model and figure."""
+"""Changes from one verdict to another, per model and figure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Change:
 
 @dataclass(frozen=True)
 class ModelChange:
-    """What became of one model.
+    """Changes of one model.
 
     Attributes:
         old, new: its decisions; empty where the model is not in that verdict.
@@ -56,7 +56,7 @@ class Comparison:
     """Two verdicts side by side.
 
     Attributes:
-        terms: what they were reached on, where that differs: name, old, new.
+        terms: facts they were reached on, those that differ: name, old, new.
         models: most severe first.
     """
 
@@ -67,7 +67,7 @@ class Comparison:
 
     @property
     def counts(self) -> dict[Direction, int]:
-        """How many models went which way; those none went are left out."""
+        """Number of models by direction; those that none went are left out."""
         counts = {way: sum(model.direction == way for model in self.models) for way in _ORDER}
         return {way: count for way, count in counts.items() if count}
 
@@ -89,7 +89,7 @@ def _terms(old: Verdict, new: Verdict) -> tuple[tuple[str, str, str], ...]:
 
 
 def _facts(verdict: Verdict) -> dict[str, str]:
-    """On what a verdict was reached; of digests the beginning."""
+    """Facts that a verdict was reached on; of digests the beginning."""
     market = {
         f"market data {series.symbol} {series.timeframe}": f"{series.last[:16]} {series.sha256[:8]}"
         for series in verdict.market_data

@@ -29,7 +29,7 @@ _RERUN = "Run the gate again with this version, on this archive"
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """On what terms models are promoted.
+    """Terms on which models are promoted.
 
     Attributes:
         minimum: the least decision that is promoted; LIVE or PAPER.
@@ -50,7 +50,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class Change:
-    """What a promotion or rollback does to a folder.
+    """Change that a promotion or rollback makes to a folder.
 
     Attributes:
         models: what is in force afterwards, by id.
@@ -248,7 +248,7 @@ def _promoted(verdict: Verdict, model: ModelPart, at: datetime, by: str) -> Prom
 def _plan(
     target: Target, verdict: Verdict, fresh: Mapping[str, Promoted], held_back: Mapping[str, str], terms: Terms
 ) -> Change:
-    """What a promotion makes of a folder.
+    """The change that a promotion would make to a folder.
 
     Raises:
         PromotionError: it would take models away that nobody said may go, or keep what nobody judged.

@@ -47,6 +47,6 @@ def read_verdict(path: Path) -> Verdict:
 
 
 def _first_flaw(error: ValidationError) -> str:
-    """Where, and what, without quoting the file's own text."""
+    """Field and kind of the first flaw, without quoting the file's own text."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     return plain(".".join(str(part) for part in first["loc"]), 80) or "not JSON"

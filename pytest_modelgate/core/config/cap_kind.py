@@ -1,4 +1,4 @@
-"""What can hold a model back."""
+"""Kinds of evidence that can hold a model back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class CapKind(StrEnum):
-    """What can hold a model back; the values are what waivers name."""
+    """Kind of evidence that can hold a model back; waivers name its value."""
 
     GATING = "gating"
     BACKTEST = "backtest"

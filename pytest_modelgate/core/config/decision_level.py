@@ -1,4 +1,4 @@
-"""What may be done with a model, least first."""
+"""Uses that a model may be put to, least first."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class DecisionLevel(IntEnum):
-    """What may be done with a model, least first."""
+    """Uses that a model may be put to, least first."""
 
     DROP = 0
     RETRAIN = 1

@@ -40,7 +40,7 @@ Count = Annotated[int, Within(1, 1_000_000)]
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What one class asks of the last validation metrics; a value exactly at a limit meets it."""
+    """Limits of one class for the last validation metrics; a value exactly at a limit meets it."""
 
     fitness_score: Number
     profit_factor: NonNegative
@@ -86,7 +86,7 @@ class WalkForwardLimits:
 
 @dataclass(frozen=True)
 class SpreadLimits:
-    """Where the spread of fold Sharpes turns moderate and high.
+    """Limits at which the spread of fold Sharpes turns moderate and high.
 
     Attributes:
         reading: ``chance`` compares with what chance alone gives: the limits are p-values, reached at or below.
@@ -100,7 +100,7 @@ class SpreadLimits:
 
 @dataclass(frozen=True)
 class MarketDataLimits:
-    """What a series of bars must be like; shares are fractions of its bars, or of those of any window.
+    """Limits for a series of bars; shares are fractions of its bars, or of those of any window.
 
     Attributes:
         warn_missing, max_missing: share of the expected bars that are not there; above the first warns, above the
@@ -119,7 +119,7 @@ class MarketDataLimits:
 
 @dataclass(frozen=True)
 class ProofLimits:
-    """What LIVE asks for beyond the table.
+    """Limits that LIVE asks for beyond the table.
 
     Attributes:
         max_p: share of time-shifted copies of the model that may earn as much; divided by the number of trials, the

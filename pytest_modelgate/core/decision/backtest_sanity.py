@@ -11,7 +11,7 @@ from pytest_modelgate.core.config.profiles import Profile
 
 @dataclass(frozen=True)
 class Sanity:
-    """How a backtest was judged; ``findings`` are half sentences, what fails comes first, empty when it passes."""
+    """Judgement of a backtest; ``findings`` are half sentences, those that fail it first, empty when it passes."""
 
     status: Literal["pass", "warn", "fail"]
     findings: tuple[str, ...]

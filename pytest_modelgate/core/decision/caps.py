@@ -16,7 +16,7 @@ from pytest_modelgate.core.training.gating import Classification
 
 @dataclass(frozen=True)
 class CapSource:
-    """Who made a cap; ``name`` is that of the integrity check or proof, empty for every other kind."""
+    """Maker of a cap; ``name`` is that of the integrity check or proof, empty for every other kind."""
 
     kind: CapKind
     name: str = ""

@@ -1,4 +1,4 @@
-"""What a return is worth: against holding the market, against chance, and where it was earned. It never blocks."""
+"""Context of a return: holding the market, chance, and the markets in which it was earned. It never blocks."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Regime:
 
 @dataclass(frozen=True)
 class Context:
-    """What the walk-forward return of a model is to be compared with; fractions unless stated otherwise.
+    """Figures to compare the walk-forward return of a model with; fractions unless stated otherwise.
 
     Attributes:
         buy_and_hold: return of the market over the same bars, fully invested and without costs.
@@ -96,7 +96,7 @@ def _by_volatility(attribution: BarAttribution) -> list[Regime]:
 
 
 def _by_trend(attribution: BarAttribution) -> list[Regime]:
-    """Whether the market rose or fell over the 120 bars before each bar."""
+    """The market rising or falling over the 120 bars before each bar."""
     logs = np.log1p(np.maximum(attribution.market, _RUIN))
     before = pd.Series(logs).rolling(_TREND_BARS, min_periods=1).sum().shift(1).fillna(0.0).to_numpy()
     return [_regime("rising", attribution, before > 0.0), _regime("falling", attribution, before <= 0.0)]

@@ -13,7 +13,7 @@ from pytest_modelgate.core.statistics.fold_spread import Spread
 
 @dataclass(frozen=True)
 class Decision:
-    """What was decided about one model.
+    """The decision about one model.
 
     Attributes:
         level: the least of ``table`` and every cap.

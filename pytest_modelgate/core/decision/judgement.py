@@ -79,12 +79,12 @@ class Judgement:
 
     @property
     def checks(self) -> tuple[Check, ...]:
-        """What the integrity checks found; empty without valid evidence."""
+        """Findings of the integrity checks; empty without valid evidence."""
         return self.integrity.checks if isinstance(self.integrity, IntegrityEvidence) else ()
 
     @property
     def noise(self) -> tuple[NoiseDraw, ...]:
-        """What the folds show under noise; empty without valid evidence."""
+        """Results of the folds under noise; empty without valid evidence."""
         return self.integrity.noise if isinstance(self.integrity, IntegrityEvidence) else ()
 
     @property
@@ -94,12 +94,12 @@ class Judgement:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why the model got its decision, the most decisive reason first; never empty."""
+        """Reasons of the decision, the most decisive first; never empty."""
         return self.decision.reasons if self.decision else (f"INCOMPLETE: {self.incomplete}",)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the reader should know, though no limit asks for it."""
+        """Facts that the reader should know, though no limit asks for them."""
         gating = self.plan.gating
         warnings = list(gating.warnings) if gating else []
         for evidence in self.measured[:1]:
@@ -156,7 +156,7 @@ def judge(
 
 
 def _undecided(plan: ModelPlan, profile: Profile, evidence: Mapping[str, Evidence | None]) -> Judgement:
-    """What is known before anything is decided, and why nothing can be."""
+    """Evidence before anything is decided, with the reason where nothing can be."""
     backtest, sanity = evidence.get(plan.backtest.name), None
     if isinstance(backtest, WindowEvidence) and plan.gating:
         sanity = judge_backtest(backtest.metrics, plan.gating.metrics["max_drawdown"], profile)
@@ -165,7 +165,7 @@ def _undecided(plan: ModelPlan, profile: Profile, evidence: Mapping[str, Evidenc
 
 
 def _incomplete(plan: ModelPlan, evidence: Mapping[str, Evidence | None]) -> str:
-    """Why no decision can be made; empty when one can."""
+    """Reason why no decision can be made; empty when one can."""
     if plan.gating is None:
         return "the training summary has no entry for this checkpoint"
     for name, item in evidence.items():

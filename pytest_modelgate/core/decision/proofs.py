@@ -30,7 +30,7 @@ TITLES = {
 
 @dataclass(frozen=True)
 class FoldAttribution:
-    """What the proofs need to know of one fold.
+    """Facts of one fold that the proofs need.
 
     Attributes:
         start: orders the folds (ISO 8601, UTC).

@@ -1,4 +1,4 @@
-"""How much hangs on details: costs, one bar of delay, a little noise. Shown; what blocks is among the proofs."""
+"""Robustness to details: costs, one bar of delay, a little noise. Shown only; what blocks is among the proofs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class CostPoint:
 
 @dataclass(frozen=True)
 class Disturbance:
-    """What one disturbance does.
+    """Effect of one disturbance.
 
     Attributes:
         name: ``costs x2``, ``one bar later``, ``noise on prices 1``...
@@ -48,7 +48,7 @@ class Disturbance:
 
 @dataclass(frozen=True)
 class Robustness:
-    """How a model bears disturbances.
+    """Effects of all disturbances on a model.
 
     Attributes:
         undisturbed: decision by the table and the caps that always apply, for comparison.

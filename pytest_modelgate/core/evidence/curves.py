@@ -1,4 +1,4 @@
-"""What a report draws of a model, computed from its evidence: growth, drawdown, prices and round trips."""
+"""Curves that a report draws of a model, computed from its evidence: growth, drawdown, prices, round trips."""
 
 from __future__ import annotations
 

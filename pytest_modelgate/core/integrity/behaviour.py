@@ -1,4 +1,4 @@
-"""What a model does: whether it decides at all, whether the books add up, whether the broker would play along."""
+"""Checks of what a model does: its activity, its books, and orders that the broker would not execute."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DAY_TRADES, _DAYS, _LEAST_EQUITY = 3, 5, 25_000.0  # FINRA rule 4210, as Alpaca
 def check_activity(
     trajectories: Sequence[Trajectory], attribution: BarAttribution, n_actions: int, limits: IntegrityLimits
 ) -> Check:
-    """Whether the model decides, or always does the same."""
+    """Check that the model decides, rather than always do the same."""
     actions = np.concatenate([trajectory.actions for trajectory in trajectories])
     shares = np.bincount(actions, minlength=n_actions) / max(1, len(actions))
     entropy = -math.fsum(share * math.log2(share) for share in shares.tolist() if share > 0.0)
@@ -104,7 +104,7 @@ def _round_trips(fills: Sequence[Fill]) -> list[tuple[int, int, float]]:
 
 
 def _trade_gaps(trajectory: Trajectory) -> Floats:
-    """How far the P&L of every trade is from the cash of its fills, USD; inf where the fills make other trades."""
+    """Distance of the P&L of every trade from the cash of its fills, USD; inf where the fills make other trades."""
     trips = _round_trips(trajectory.fills)
     booked = [(trade.entry_row, trade.exit_row) for trade in trajectory.trades]
     if [trip[:2] for trip in trips] != booked:
@@ -163,7 +163,7 @@ def _day_trade_violations(trajectory: Trajectory) -> int:
 
 
 def check_account(neutral: Trajectory, tracked: Trajectory | None) -> Check:
-    """How much hangs on whether the real account is fed, or the constants a live trader feeds.
+    """Compare actions on the real account with those on the constants that a live trader feeds.
 
     Args:
         neutral: of the backtest window.

@@ -1,4 +1,4 @@
-"""Whether features or actions know the future: change every bar after some bar, and nothing up to it may move."""
+"""Causality of features and actions: change every bar after some bar, and nothing up to it may move."""
 
 from __future__ import annotations
 

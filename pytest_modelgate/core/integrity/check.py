@@ -1,4 +1,4 @@
-"""What an examination of a model finds."""
+"""Findings of an examination of a model."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class Check:
 
     @property
     def title(self) -> str:
-        """What a passed check means, in a few words."""
+        """Meaning of a passed check, in a few words."""
         return CHECKS[self.name]
 
 
 @dataclass(frozen=True)
 class NoiseDraw:
-    """What the folds show under one draw of noise.
+    """Results of the folds under one draw of noise.
 
     Attributes:
         kind: what was disturbed.

@@ -1,4 +1,4 @@
-"""Whether the edge comes from what was learned: without the weights, or without the observations, it must be gone."""
+"""Check that the edge was learned: without the weights, or without the observations, it must be gone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SAME_POSITION = 0.01  # of equity
 
 
 def edge(attribution: BarAttribution) -> float:
-    """How far the timing is ahead of all others of the same positions, in standard deviations; 0 without any."""
+    """Distance of the timing from the mean of all its shifts, in standard deviations; 0 without any timing."""
     timing = shift_test(attribution)
     return (timing.own - timing.mean) / timing.deviation if timing.p_value < 1.0 else 0.0
 
@@ -58,7 +58,7 @@ def check_weights(replayer: FoldReplayer, actions: Actions, own: BarAttribution,
 
 
 def _constant_position(replayer: FoldReplayer, bars: int, own: BarAttribution, figures: dict[str, float]) -> str:
-    """Which constant policy the model amounts to, as a sentence, empty if none; shares of bars go to ``figures``."""
+    """Sentence on the constant policy that the model amounts to, empty if none; ``figures`` gets shares of bars."""
     policy, rules = replayer.candidate.policy, replayer.candidate.rules
     for words, action in constant_policies(policy.n_actions, rules.can_short):
         constant = replayer.attribution(replayer.trade(np.full(bars, action)))
@@ -70,7 +70,7 @@ def _constant_position(replayer: FoldReplayer, bars: int, own: BarAttribution, f
 
 
 def _kept_edge(replayer: FoldReplayer, actions: Actions, sha256: str, figures: dict[str, float]) -> str:
-    """What the edge survives in all draws, as a sentence, empty if nothing; the least edges go to ``figures``."""
+    """Sentence on what the edge survives in all draws, empty if nothing; ``figures`` gets the least edges."""
     policy, rng = replayer.candidate.policy, seeded(sha256, "weights")
     trials: list[tuple[str, str, Callable[[], Actions]]] = [
         ("permuted_observations", "shown its observations in another order", lambda: rng.permutation(actions))

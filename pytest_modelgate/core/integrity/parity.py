@@ -1,4 +1,4 @@
-"""Whether the gate computes what the trainer computed."""
+"""Parity of the gate with the trainer: the same outputs for the same inputs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _REMEDY = "Train and judge with the same feature set and activation, or write th
 
 @dataclass(frozen=True)
 class Parity:
-    """Whether the trainer's own outputs were reproduced; ``detail`` is half a sentence."""
+    """Reproduction of the trainer's own outputs; ``detail`` is half a sentence."""
 
     status: Literal["proven", "unproven"]
     detail: str

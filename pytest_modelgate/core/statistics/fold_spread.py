@@ -1,4 +1,4 @@
-"""Whether the folds of a walk-forward disagree more than chance alone explains."""
+"""Spread of the folds of a walk-forward, against that which chance alone explains."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LARGEST_SHARPE = 1e9  # no window measures more, and squares of it cannot overf
 
 @dataclass(frozen=True)
 class Spread:
-    """How far the Sharpe ratios of the folds lie apart. All but ``chance_std`` are NaN when ``column`` is undefined.
+    """Spread of the Sharpe ratios of the folds. All but ``chance_std`` are NaN when ``column`` is undefined.
 
     Attributes:
         column: of the walk-forward table, by the profile's reading.

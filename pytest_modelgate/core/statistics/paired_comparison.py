@@ -21,7 +21,7 @@ _RUIN = -1.0 + 1e-12  # nothing comes back from a ruin, and a logarithm has to b
 
 @dataclass(frozen=True)
 class Comparison:
-    """How a challenger did against the champion.
+    """Result of a challenger against the champion.
 
     Attributes:
         outcome: ``better`` or ``worse`` where the interval excludes zero, else ``equal``.

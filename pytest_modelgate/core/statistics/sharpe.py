@@ -1,4 +1,4 @@
-"""Is it skill? The statistics behind the proofs: plain functions of what was held and earned at every bar.
+"""Statistics of the Sharpe ratio: plain functions of the returns of every bar.
 
 Every sum is numpy's own, so neither BLAS nor the number of threads can change a figure.
 """

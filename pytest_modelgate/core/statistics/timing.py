@@ -16,7 +16,7 @@ _TIE = 1e-9  # of the largest gain possible: what the transform rounds must not 
 
 @dataclass(frozen=True)
 class Timing:
-    """How a model's timing compares with every other timing of the very same positions.
+    """A model's timing against every other timing of the very same positions.
 
     Attributes:
         p_value: probability of a gain at least this far above the shifts' mean, in their standard deviations, if the

@@ -1,1 +1,1 @@
-"""What a training run says about its models, and whether it is good enough."""
+"""Facts of a training run, and their classification."""

@@ -26,7 +26,7 @@ class Classification(StrEnum):
 
 
 class Flag(StrEnum):
-    """What is odd about a training run, in the order in which it is reported."""
+    """Oddities of a training run, in the order in which they are reported."""
 
     FITNESS_DECLINE = "FITNESS_DECLINE"
     UNSTABLE_TRAINING = "UNSTABLE_TRAINING"
@@ -56,7 +56,7 @@ class RecommendedCheckpoint:
 
 @dataclass(frozen=True)
 class Gating:
-    """How the training metrics were judged.
+    """Judgement of the training metrics.
 
     Attributes:
         classification: the worst of ``bands``.
@@ -65,7 +65,7 @@ class Gating:
         flags: in the order of ``Flag``.
         findings: one sentence per metric that is not APPROVED, the most severe first.
         recommended_checkpoint: None unless fitness declined.
-        warnings: what the reader should know, but no limit asks for.
+        warnings: facts that the reader should know, though no limit asks for them.
     """
 
     classification: Classification

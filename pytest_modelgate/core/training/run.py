@@ -1,4 +1,4 @@
-"""What an archive says about the training run that made it."""
+"""Facts of a training run and its models, as an archive declares them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ METRICS = ("fitness_score", "profit_factor", "consistency", "max_drawdown")
 
 @dataclass(frozen=True)
 class ParityProbe:
-    """What the trainer itself computed, so that the gate can prove it runs the same function.
+    """Outputs of the trainer itself, so that the gate can prove it runs the same function.
 
     Attributes:
         observations: (probes, obs_dim) inputs of the policy.

@@ -1,4 +1,4 @@
-"""What the terminal says before anything runs."""
+"""Header of the terminal, before anything runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must n
 
 
 def header(config: pytest.Config, run: GateRun) -> list[str]:
-    """What is in force, before anything runs."""
+    """Lines on what is in force."""
     gate, settings = run.gate, run.settings
     models = len(gate.plan.models)
     asked = (
@@ -38,7 +38,7 @@ def header(config: pytest.Config, run: GateRun) -> list[str]:
 
 
 def _known(run: GateRun) -> str:
-    """How much is there already, and how much is to be computed."""
+    """Counts of windows known and to be computed."""
     settings, total, known = run.settings, len(run.work), len(run.reusable)
     share = f"shard {settings.shard}, " if settings.shard else ""
     if settings.merge:

@@ -1,4 +1,4 @@
-"""What a test's report says of its figures, for JUnit's XML and whatever else reads properties: texts only."""
+"""Properties of a test's report, for JUnit's XML and whatever else reads them: texts only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:  # pulls in pandas, which a run without an archive must not pa
 
 
 def facts(fixtures: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What the fixtures that a test asked for tell of its model.
+    """Facts of a model that the fixtures of a test hold.
 
     Args:
         fixtures: their values, by name; those of other plugins and of users are left alone.

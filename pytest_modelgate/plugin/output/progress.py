@@ -1,4 +1,4 @@
-"""How far a long run is, and how long the rest will take. Only the terminal hears of it."""
+"""Progress of a long run, and the time that the rest will take. Only the terminal hears of it."""
 
 from __future__ import annotations
 

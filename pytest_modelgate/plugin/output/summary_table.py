@@ -1,4 +1,4 @@
-"""What the terminal says at the end: one line per model, then where report and verdict are."""
+"""Closing of the terminal: one line per model, then the places of report and verdict."""
 
 from __future__ import annotations
 

@@ -50,13 +50,13 @@ _MISSED = _SHORT | {"out_of_sample": "unseen data", "sharpe": "Sharpe", "costs":
 
 
 def most_severe_first(judgements: Sequence[Judgement]) -> list[Judgement]:
-    """What could not be judged, then from DROP to LIVE; by name among equals."""
+    """Models that could not be judged, then from DROP to LIVE; by name among equals."""
     order = list(MEANINGS)
     return sorted(judgements, key=lambda judgement: (order.index(judgement.label), judgement.plan.model.id))
 
 
 def tally(judgements: Sequence[Judgement]) -> str:
-    """How many models ended in what: ``1 DROP, 2 PAPER``."""
+    """Number of models by decision: ``1 DROP, 2 PAPER``."""
     counts = Counter(judgement.label for judgement in judgements)
     return ", ".join(f"{counts[label]} {label}" for label in MEANINGS if counts[label])
 
@@ -75,7 +75,7 @@ def number(value: float) -> str:
 
 
 def held_back_by(judgement: Judgement) -> tuple[str, ...]:
-    """What keeps the decision from being better, in a word or two each, the table apart; empty when nothing does."""
+    """Sources that keep the decision from being better, in a word or two each; the table is ``folds``."""
     decision = judgement.decision
     if decision is None:
         return ("no evidence",)
@@ -112,7 +112,7 @@ def spread_text(judgement: Judgement) -> str:
 
 
 def samples_text(judgement: Judgement) -> str:
-    """How backtest and folds lie to the training data; empty when nothing was evaluated."""
+    """Samples of backtest and folds, as they lie to the training data; empty when nothing was evaluated."""
     from pytest_modelgate.core.evidence.records import WindowEvidence
 
     folds = Counter(fold.sample for fold in judgement.folds if isinstance(fold, WindowEvidence))
@@ -146,12 +146,12 @@ def proofs_text(judgement: Judgement) -> str:
 
 
 def champion_text(judgement: Judgement) -> str:
-    """How it did against the model now deployed, in one line; empty without one."""
+    """Comparison with the model now deployed, in one line; empty without one."""
     return f"champion: {judgement.comparison.sentence}" if judgement.comparison else ""
 
 
 def checks_text(judgement: Judgement) -> str:
-    """How the integrity checks ended, in one line; empty for a model without any."""
+    """Results of the integrity checks, in one line; empty for a model without any."""
     if not judgement.checks:
         return ""
     passed = sum(check.status == "pass" for check in judgement.checks)
@@ -160,7 +160,7 @@ def checks_text(judgement: Judgement) -> str:
 
 
 def robustness_text(judgement: Judgement) -> str:
-    """How the model bears disturbances, in one line; empty for a model without folds."""
+    """Effects of disturbances, in one line; empty for a model without folds."""
     robustness = judgement.robustness
     if robustness is None:
         return ""
@@ -175,7 +175,7 @@ def robustness_text(judgement: Judgement) -> str:
 
 
 def context_text(judgement: Judgement) -> str:
-    """What the return is worth, in one line; empty for a model without folds."""
+    """Context of the return, in one line; empty for a model without folds."""
     context = judgement.context
     if context is None or judgement.decision is None:
         return ""
@@ -189,7 +189,7 @@ def context_text(judgement: Judgement) -> str:
 
 
 def record_text(context: Context) -> str:
-    """Whether the track record is long enough."""
+    """Length of the track record, against what would prove it."""
     if math.isnan(context.days_needed):
         return "no Sharpe ratio to prove"
     if context.days_needed == 0.0:

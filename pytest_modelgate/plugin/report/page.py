@@ -1,4 +1,4 @@
-"""What the report shows, put together for its template: cards, most severe first, then every figure of each model."""
+"""Content of the report, put together for its template: cards, most severe first, then every figure of each model."""
 
 from __future__ import annotations
 

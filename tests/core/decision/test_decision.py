@@ -147,6 +147,21 @@ def test_a_compounded_return_of_exactly_zero_made_no_money() -> None:
     assert any(reason.startswith("Over all folds together") for reason in decision.reasons)
 
 
+def test_a_compounded_return_of_exactly_zero_is_no_consistent_loss() -> None:
+    decision = decide_on(folds_of([511.0, *[-0.5] * 9]))  # 512 halved nine times
+    assert (decision.losing, decision.compounded_return, decision.table) == (9, 0.0, RETRAIN)
+
+
+def test_a_return_of_exactly_zero_without_the_best_fold_is_one_lucky_period() -> None:
+    decision = decide_on(folds_of([2.0, 1.0, -0.5, 0.0, 0.0]))
+    assert decision.compounded_without_best == 0.0
+    assert any(reason.startswith("Without its best fold") for reason in decision.reasons)
+
+
+def test_a_gain_too_small_for_the_rounding_of_a_float_is_a_gain() -> None:
+    assert decide_on(folds_of([1e-20] * 5)).level is LIVE
+
+
 def test_compounded_returns_are_reported_with_and_without_the_best_fold() -> None:
     decision = decide_on(folds_of([0.1, -0.2, 0.5, 0.0]))
     assert decision.compounded_return == pytest.approx(1.1 * 0.8 * 1.5 - 1)

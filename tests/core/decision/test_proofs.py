@@ -20,7 +20,7 @@ from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.decision.backtest_sanity import Sanity
 from pytest_modelgate.core.decision.decision import Decision, decide
 from pytest_modelgate.core.decision.model_case import ModelCase
-from pytest_modelgate.core.decision.proofs import PROOFS, FoldAttribution, Proof, prove
+from pytest_modelgate.core.decision.proofs import PROOFS, FoldAttribution, Proof, compound, prove
 from pytest_modelgate.core.integrity.check import Check, NoiseDraw
 from pytest_modelgate.core.training.gating import Classification
 
@@ -74,11 +74,13 @@ def test_strict_asks_for_one_bar_later_and_a_little_noise_too() -> None:
     assert list(proofs_of(GOOD, STRICT)) == [*PROOFS, "delay", "noise"]
 
 
-@pytest.mark.parametrize(("returns", "shown"), [([0.01, 0.02], True), ([0.01, -0.02], False), ([], False)])
-def test_strict_asks_for_a_profit_under_every_draw_of_noise(returns: list[float], *, shown: bool) -> None:
+@pytest.mark.parametrize(
+    ("returns", "passed"), [([0.01, 0.02], True), ([0.01, 0.0], False), ([0.01, -0.02], False), ([], False)]
+)
+def test_strict_asks_for_a_profit_under_every_draw_of_noise(returns: list[float], *, passed: bool) -> None:
     draws = [NoiseDraw("prices", 0.1, (FoldResult(value, 0.1, 10, 8760.0),)) for value in returns]
     (proof,) = (proof for proof in prove(GOOD, STRICT, 1, draws) if proof.name == "noise")
-    assert proof.passed == shown
+    assert proof.passed == passed
 
 
 @pytest.mark.parametrize("sample", ["in-sample", "gap", "unknown"])
@@ -101,6 +103,47 @@ def test_too_many_trials_for_so_few_bars_are_said_to_be() -> None:
     assert "cannot be shown" in proof.sentence
     assert "2000 bars cannot show less than 0.05%" in proof.sentence
     assert "cannot be shown" not in proofs_of(GOOD, trials=100)["timing"].sentence
+
+
+def with_limits(**limits: Any) -> Profile:
+    return replace(STRICT, proofs=replace(STRICT.proofs, **limits))
+
+
+@pytest.mark.parametrize(("nudge", "passed"), [(0.0, True), (-1.0, False)])
+def test_a_timing_exactly_at_its_limit_passes(nudge: float, *, passed: bool) -> None:
+    timing = proofs_of(GOOD)["timing"]
+    limit = max(timing.figure, timing.details["rank"])
+    profile = with_limits(max_p=math.nextafter(limit, limit + nudge))
+    assert proofs_of(GOOD, profile)["timing"].passed == passed
+
+
+@pytest.mark.parametrize(("nudge", "passed"), [(0.0, True), (1.0, False)])
+@pytest.mark.parametrize("name", ["min_psr", "min_dsr", "min_psr_without_best"])
+def test_a_sharpe_ratio_exactly_at_its_limits_passes(name: str, nudge: float, *, passed: bool) -> None:
+    folds = [fold(number, edge=0.1) for number in range(1, 6)]
+    proof = proofs_of(folds)["sharpe"]
+    figures = {
+        "min_psr": proof.figure,
+        "min_dsr": proof.details["deflated"],
+        "min_psr_without_best": proof.details["without_best"],
+    }
+    assert all(0.0 < figure < 1.0 for figure in figures.values())
+    limits = figures | {name: math.nextafter(figures[name], figures[name] + nudge)}
+    assert proofs_of(folds, with_limits(**limits))["sharpe"].passed == passed
+
+
+def test_a_deflated_ratio_that_is_too_low_is_told_of_a_single_model_too() -> None:
+    folds = [fold(number, edge=0.1) for number in range(1, 6)]
+    sentence = proofs_of(folds, with_limits(min_dsr=1.0))["sharpe"].sentence
+    assert "more than the luck of the best of 1 models" in sentence
+
+
+def test_a_deflated_ratio_of_a_single_model_that_is_high_enough_is_not_told() -> None:
+    assert "luck of the best" not in proofs_of(GOOD)["sharpe"].sentence
+
+
+def test_one_trial_shares_its_limit_with_nobody() -> None:
+    assert "shared among" not in proofs_of(GOOD)["timing"].sentence
 
 
 def test_a_model_outdone_by_its_own_shifts_shows_no_timing_however_far_ahead_of_their_mean() -> None:
@@ -169,7 +212,7 @@ def test_costs_are_multiplied_as_the_profile_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("counts", "profile", "shown"),
+    ("counts", "profile", "passed"),
     [
         ([6, 6, 6, 6, 6], MISSION, True),
         ([6, 6, 6, 6, 5], MISSION, False),
@@ -179,15 +222,21 @@ def test_costs_are_multiplied_as_the_profile_says() -> None:
         ([12, 12, 12, 12, 11], STRICT, False),
     ],
 )
-def test_trades_are_counted_over_all_folds_and_in_every_one(counts: list[int], profile: Profile, shown: bool) -> None:
+def test_trades_are_counted_over_all_folds_and_in_every_one(counts: list[int], profile: Profile, passed: bool) -> None:
     folds = [replace(item, closed_trades=count) for item, count in zip(GOOD, counts, strict=True)]
     proof = proofs_of(folds, profile)["trades"]
-    assert (proof.passed, proof.figure, proof.details["least"]) == (shown, sum(counts), min(counts))
+    assert (proof.passed, proof.figure, proof.details["least"]) == (passed, sum(counts), min(counts))
 
 
-def test_one_bar_later_must_still_earn() -> None:
-    late = [replace(item, delayed_return=-0.01) for item in GOOD]
-    assert (proofs_of(late, STRICT)["delay"].passed, proofs_of(GOOD, STRICT)["delay"].passed) == (False, True)
+@pytest.mark.parametrize(("delayed", "passed"), [(1e-9, True), (0.0, False), (-0.01, False)])
+def test_one_bar_later_must_still_earn(delayed: float, *, passed: bool) -> None:
+    late = [replace(item, delayed_return=delayed) for item in GOOD]
+    assert proofs_of(late, STRICT)["delay"].passed == passed
+
+
+@given(returns=st.lists(st.floats(-1.5, 2.0), min_size=2, max_size=8), data=st.data())
+def test_returns_compound_to_the_same_in_any_order(returns: list[float], data: st.DataObject) -> None:
+    assert compound(data.draw(st.permutations(returns))) == compound(returns)
 
 
 @thorough
@@ -228,7 +277,7 @@ def test_more_trials_never_prove_more(trials: int, more: int, profile: Profile) 
 flags = st.lists(st.booleans(), min_size=5, max_size=5)
 
 
-def shown(flags: Sequence[bool]) -> list[Proof]:
+def proofs_with(flags: Sequence[bool]) -> list[Proof]:
     return [
         Proof(name, flag, 0.5, 0.5, at_most=False, sentence="So it is.")
         for name, flag in zip(PROOFS, flags, strict=True)
@@ -239,13 +288,13 @@ def shown(flags: Sequence[bool]) -> list[Proof]:
 @given(before=flags, place=st.integers(0, 4))
 def test_one_proof_more_never_worsens_the_decision(before: list[bool], place: int) -> None:
     after = [flag or number == place for number, flag in enumerate(before)]
-    assert decide_with(shown(after)).level >= decide_with(shown(before)).level
+    assert decide_with(proofs_with(after)).level >= decide_with(proofs_with(before)).level
 
 
 @thorough
 @given(found=flags, order=st.permutations(range(5)))
-def test_live_means_that_every_proof_is_shown(found: list[bool], order: list[int]) -> None:
-    proofs = shown(found)
+def test_live_means_that_every_proof_is_passed(found: list[bool], order: list[int]) -> None:
+    proofs = proofs_with(found)
     decision = decide_with([proofs[place] for place in order])
     assert (decision.level is LIVE) == all(found)
     assert decision.table is LIVE
@@ -253,8 +302,8 @@ def test_live_means_that_every_proof_is_shown(found: list[bool], order: list[int
 
 
 @pytest.mark.parametrize("missing", PROOFS)
-def test_a_proof_that_was_not_measured_is_not_shown(missing: str) -> None:
-    decision = decide_with([proof for proof in shown([True] * 5) if proof.name != missing])
+def test_a_proof_that_was_not_measured_is_not_passed(missing: str) -> None:
+    decision = decide_with([proof for proof in proofs_with([True] * 5) if proof.name != missing])
     assert decision.level is PAPER
     assert "it was not measured" in decision.reasons[0]
 
@@ -263,7 +312,7 @@ def test_a_proof_that_was_not_measured_is_not_shown(missing: str) -> None:
 @given(found=flags, status=st.sampled_from(["pass", "warn", "fail"]))
 def test_a_failed_integrity_check_allows_retrain_at_most(found: list[bool], status: Any) -> None:
     check = Check("causality", status, "So it is.")
-    without, decision = decide_with(shown(found)), decide_with(shown(found), checks=[check])
+    without, decision = decide_with(proofs_with(found)), decide_with(proofs_with(found), checks=[check])
     if status == "fail":
         assert decision.level is DecisionLevel.RETRAIN
         assert decision.reasons[0] == "Integrity, nothing depends on the future: So it is; RETRAIN at most."

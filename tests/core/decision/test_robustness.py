@@ -92,13 +92,28 @@ def test_every_disturbance_leads_to_a_decision_of_its_own() -> None:
     assert [item.actions_changed for item in found.disturbances[3:]] == [0.1, 0.2, 0.3]
 
 
-def test_costs_change_the_sharpe_ratio_of_a_fold_too() -> None:
-    seen: list[list[float]] = []
+def results_seen() -> list[list[FoldResult]]:
+    """Results that are decided on: twice and three times the costs, one bar later, undisturbed."""
+    seen: list[list[FoldResult]] = []
 
     def note(results: Sequence[FoldResult]) -> DecisionLevel:
-        seen.append([result.sharpe for result in results])
+        seen.append(list(results))
         return LIVE
 
     disturb(FOLDS, RESULTS, DELAYED, (), note)
-    twice, thrice, _, undisturbed = (values[0] for values in seen)
-    assert thrice < twice < undisturbed == RESULTS[0].sharpe
+    return seen
+
+
+@pytest.mark.parametrize(("place", "multiple"), [(0, 2.0), (1, 3.0)])
+def test_costs_change_the_sharpe_ratio_of_a_fold_too(place: int, multiple: float) -> None:
+    attribution = FOLDS[0].attribution
+    expected = sharpe_ratio(attribution.gross - multiple * (attribution.fees + attribution.slippage))
+    assert results_seen()[place][0].sharpe == pytest.approx(expected)
+
+
+def test_a_delay_is_decided_on_as_measured() -> None:
+    assert results_seen()[2] == DELAYED
+
+
+def test_the_undisturbed_folds_are_decided_on_as_they_are() -> None:
+    assert results_seen()[3] == RESULTS

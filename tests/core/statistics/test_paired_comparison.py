@@ -108,7 +108,15 @@ def test_a_ruin_is_worse_not_an_error() -> None:
     assert compare([_attribution(_noise(2))], [_attribution(ruined)], SHA256).outcome == "worse"
 
 
-@pytest.mark.parametrize("other", [_attribution(_noise(2), seed=9), _attribution(_noise(2, bars=BARS - 1))])
+@pytest.mark.parametrize(
+    "other",
+    [
+        _attribution(_noise(2), seed=9),
+        _attribution(_noise(2, bars=BARS - 1)),
+        replace(_attribution(_noise(2)), overnight_return=np.full(BARS, 0.01)),
+    ],
+    ids=["other moves", "fewer bars", "other gaps"],
+)
 def test_other_bars_are_refused(other: BarAttribution) -> None:
     with pytest.raises(ValueError, match="traded other bars"):
         compare([_attribution(_noise(2))], [other], SHA256)

@@ -74,6 +74,13 @@ def test_a_model_that_never_trades_has_no_timing() -> None:
     assert shift_test(attribution([0.0] * 50, drawn(1, 50))).p_value == 1.0
 
 
+def test_a_shift_that_gains_the_same_is_not_behind() -> None:
+    """In a market that repeats itself every ten bars, one shift in ten is the model itself."""
+    bars = np.arange(400)
+    timing = shift_test(attribution(np.where(bars % 10 < 3, 0.1, 0.0), np.where(bars % 10 < 3, 0.013, -0.007)))
+    assert timing.rank == pytest.approx(0.1)
+
+
 def test_perfect_foresight_is_beaten_by_no_shift() -> None:
     move = drawn(2, 400)
     timing = shift_test(attribution(np.where(move > 0, 0.1, 0.0), move))
@@ -117,12 +124,12 @@ def test_the_deflated_sharpe_ratio_is_that_of_skfolio(seed: int, trials: int) ->
 
 
 @pytest.mark.parametrize("trials", [1, 2, 8, 20, 1000, 10**6])
-def test_the_best_of_chance_is_that_of_skfolio(trials: int) -> None:
+def test_the_expected_maximum_is_that_of_skfolio(trials: int) -> None:
     expected = expected_max_sharpe_ratio(trials, 1 / math.sqrt(4319))
     assert expected_max_sharpe(trials, 4320) == pytest.approx(expected, rel=1e-9)
 
 
-def test_the_best_of_chance_is_what_the_best_of_many_draws_shows() -> None:
+def test_the_expected_maximum_is_what_the_best_of_many_draws_shows() -> None:
     best = np.random.default_rng(6).normal(size=(20_000, 20)).max(axis=1).mean()
     assert expected_max_sharpe(20, 101) * math.sqrt(100) == pytest.approx(best, abs=0.05)
 
@@ -141,8 +148,9 @@ def test_a_track_record_of_the_least_length_is_just_proven() -> None:
     assert norm.cdf(z) == pytest.approx(0.95)
 
 
-def test_no_track_record_proves_a_loss() -> None:
-    assert min_track_record_length(sharpe_shape(drawn(7, 500, -0.01)), 0.95) == math.inf
+@pytest.mark.parametrize("returns", [drawn(7, 500, -0.01), np.tile([0.01, -0.01], 50)], ids=["loss", "nothing"])
+def test_no_track_record_proves_a_loss_or_nothing(returns: Floats) -> None:
+    assert min_track_record_length(sharpe_shape(returns), 0.95) == math.inf
 
 
 @pytest.mark.parametrize("returns", [[], [0.1], [0.1, 0.2], [0.0] * 50, [0.01] * 50])

@@ -130,7 +130,7 @@ def test_what_is_not_a_fraction_is_an_input_error(metric: str, value: float) -> 
         judge({metric: value})
 
 
-def test_findings_say_what_was_missed_and_the_worst_first() -> None:
+def test_findings_say_what_was_missed_the_most_severe_first() -> None:
     gating = judge({"fitness_score": 0.6, "max_drawdown": 0.2})
     assert gating.findings == (
         "max_drawdown is 0.2, REVIEW needs at most 0.15",
