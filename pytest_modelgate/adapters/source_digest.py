@@ -9,7 +9,7 @@ import inspect
 import pickle
 import secrets
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import cache, partial
 from importlib.machinery import ModuleSpec
 from importlib.metadata import PackageNotFoundError, version
@@ -47,6 +47,7 @@ EVIDENCE = (
     "core/policy",
     "core/statistics/bootstrap.py",
     "core/statistics/paired_comparison.py",
+    "core/statistics/timing.py",
     "core/training/run.py",
     "core/typing.py",
     "services/champions.py",
@@ -78,12 +79,11 @@ def package_version(root: Path = _PACKAGE) -> str:
     return f"{version('pytest-modelgate')}+{_digest(root, root.rglob('*.py'), [])}"
 
 
-@cache
 def feature_set_version(feature_set: FeatureSet) -> str:
     """Digest of a feature set: its declaration, what its computation is bound to, its file, and whatever that imports.
 
     Imports are followed through the project; of installed packages the version counts. Where they cannot be followed,
-    or nothing tells the code, nothing vouches for it, and every process gets a digest of its own.
+    or nothing tells the code, nothing vouches for it, and every call gets a digest of its own.
     """
     compute, bound = _unbind(feature_set.compute)
     defined = compute if inspect.isroutine(compute) else type(compute)
@@ -136,7 +136,7 @@ def _project_files(source: Path, module: str) -> dict[str, bytes]:
         files[name] = _text(path)
         if path.suffix != ".py":
             continue  # an extension: its bytes have to do
-        for imported in _imports(ast.parse(files[name]), _package_of(name, path)):
+        for imported in _imports(files[name], _package_of(name, path)):
             if imported in files or imported.partition(".")[0] in {_OURS, *sys.stdlib_module_names}:
                 continue
             origin = _origin(imported, home)
@@ -151,13 +151,15 @@ def _package_of(module: str, path: Path) -> str:
     return module if path.name == "__init__.py" else module.rpartition(".")[0]
 
 
-def _imports(tree: ast.AST, package: str) -> Iterator[str]:
+@cache
+def _imports(source: bytes, package: str) -> frozenset[str]:
     """Modules that a file may import, with the packages they are in; names imported from a module are among them.
 
     Raises:
         ImportError: it imports what its text does not tell.
     """
-    for node in ast.walk(tree):
+    modules: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -168,7 +170,8 @@ def _imports(tree: ast.AST, package: str) -> Iterator[str]:
             raise ImportError
         for name in names:
             parts = name.split(".")
-            yield from (".".join(parts[: count + 1]) for count in range(len(parts)))
+            modules |= {".".join(parts[: count + 1]) for count in range(len(parts))}
+    return frozenset(modules)
 
 
 def _origin(module: str, home: str) -> Path | str:

@@ -66,7 +66,7 @@ def _instructions() -> dict[str, Any]:
     return found
 
 
-def _load(path: Path, **_: object) -> LoadedCheckpoint:
+def load(path: Path, **_: object) -> LoadedCheckpoint:
     first = np.zeros((1, _FEATURES))
     first[0, REFERENCE.columns.index(path.read_text())] = 50.0
     weights = (first, np.array([[0.0], [1.0], [-1.0]]))
@@ -109,7 +109,7 @@ def _strike(mishap: str | None) -> None:
         raise AcceleratorError("CUDA error: unspecified launch failure\nCompile with `TORCH_USE_CUDA_DSA`")
 
 
-def _read_market(
+def read_market(
     request: MarketRequest,
     timeframe: Timeframe,
     windows: Sequence[Window],
@@ -157,7 +157,7 @@ def _build_evaluator(
     scratch: Path,
     **_: object,
 ) -> tuple[ModelLoader, Evaluator]:
-    readers: Any = {"read_checkpoint": _load, "read_market": _read_market}
+    readers: Any = {"read_checkpoint": load, "read_market": read_market}
     loader = ModelLoader(settings, archive, profile, feature_sets, scratch, **readers)
     return loader, CheapEvaluator(ModelEvaluator(loader, settings, profile, {}), scratch.name)
 

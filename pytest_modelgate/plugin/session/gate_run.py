@@ -240,7 +240,7 @@ def start_run(config: pytest.Config, settings: Settings) -> GateRun:
 
 
 def _refusal(gate: Gate, shared: Mapping[str, str]) -> str:
-    """Why this worker would judge something else than the controller announced; empty when it would not."""
+    """Reason why this worker would judge something else than the controller announced; empty when it would not."""
     if not gate.archive.is_identical(shared["archive"]):
         return "INCOMPLETE: the archive is not the one that the run began with; start again when nobody writes to it"
     if gate.agreement != shared["agreement"]:
