@@ -142,7 +142,8 @@ from . import smoothing
 from project.deep.windows import LENGTH
 
 def compute(bars, length=LENGTH):
-    import project.lazy
+    from project.lazy import later
+    from project.spaced.inner import NAME
     return smoothing.mean(bars, length)
 
 def bound_to(length):
@@ -152,8 +153,9 @@ class Stateful:
     def __init__(self, length): self.length = length
     def __call__(self, bars): return bars
 """,
-    "smoothing.py": "from .deep import windows\ndef mean(bars, length): return bars\n",
-    "lazy.py": "",
+    "smoothing.py": "import pytest\nfrom .deep import windows\ndef mean(bars, length): return bars\n",
+    "lazy.py": "raise RuntimeError  # a digest executes nothing\n",
+    "spaced/inner.py": "",
     "deep/__init__.py": "",
     "deep/windows.py": "LENGTH = 5\n",
     "unrelated.py": "",
@@ -182,11 +184,19 @@ def version_of(name: str, *bound: int) -> str:
     return feature_set_version(feature_set)
 
 
-@pytest.mark.parametrize("file", ["features.py", "smoothing.py", "lazy.py", "deep/windows.py", "deep/__init__.py"])
+@pytest.mark.parametrize("file", ["features.py", "smoothing.py", "lazy.py", "deep/windows.py", "spaced/inner.py"])
 def test_a_feature_set_depends_on_what_it_imports_from_its_project(project: Path, file: str) -> None:
     before = version_of("features:compute")
     with (project / file).open("a") as opened:
         opened.write("# another\n")
+
+    assert version_of("features:compute") != before
+
+
+@pytest.mark.usefixtures("project")
+def test_a_feature_set_depends_on_releases_of_installed_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = version_of("features:compute")
+    monkeypatch.setattr("pytest_modelgate.adapters.source_digest.version", lambda _: "9.9")
 
     assert version_of("features:compute") != before
 

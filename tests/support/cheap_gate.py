@@ -45,7 +45,7 @@ from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.planning.plan import ModelPlan, Work, WorkKind
 from pytest_modelgate.core.policy.mlp import MlpPolicy
-from pytest_modelgate.plugin.session import gate_run
+from pytest_modelgate.plugin.session import start
 from pytest_modelgate.services.evaluator import Evaluator, ModelEvaluator
 from pytest_modelgate.services.market_data import MarketSeries, check_series
 from pytest_modelgate.services.model_loader import ModelLoader
@@ -164,12 +164,12 @@ def _build_evaluator(
 
 def pytest_addoption() -> None:
     """Take over as soon as this is loaded as a plugin; the process is given to it for good."""
-    if vars(gate_run)["build_evaluator"] is _build_evaluator:
+    if vars(start)["build_evaluator"] is _build_evaluator:
         return  # an earlier run in this process did
     patch = pytest.MonkeyPatch()
     if not _instructions().get("drawn"):
         patch.setitem(sys.modules, "pytest_modelgate.plugin.report.page", UNDRAWN)
-    patch.setattr(gate_run, "build_evaluator", _build_evaluator)
+    patch.setattr(start, "build_evaluator", _build_evaluator)
 
 
 @pytest.hookimpl(trylast=True)
