@@ -9,7 +9,8 @@ import inspect
 import pickle
 import secrets
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import cache, partial
 from importlib.machinery import ModuleSpec
 from importlib.metadata import PackageNotFoundError, version
@@ -47,6 +48,7 @@ EVIDENCE = (
     "core/policy",
     "core/statistics/bootstrap.py",
     "core/statistics/paired_comparison.py",
+    "core/statistics/timing.py",
     "core/training/run.py",
     "core/typing.py",
     "services/champions.py",
@@ -56,7 +58,7 @@ EVIDENCE = (
 )
 _LIBRARIES = ("exchange-calendars", "numpy", "pandas")  # whose releases can change figures; torch's cannot
 _PACKAGE = Path(__file__).parents[1]
-_OURS = _PACKAGE.name
+_KNOWN = {_PACKAGE.name, *sys.stdlib_module_names}  # by versions of their own, or of Python
 _DYNAMIC = {"__import__", "eval", "exec", "import_module"}
 
 
@@ -78,12 +80,12 @@ def package_version(root: Path = _PACKAGE) -> str:
     return f"{version('pytest-modelgate')}+{_digest(root, root.rglob('*.py'), [])}"
 
 
-@cache
 def feature_set_version(feature_set: FeatureSet) -> str:
     """Digest of a feature set: its declaration, what its computation is bound to, its file, and whatever that imports.
 
     Imports are followed through the project; of installed packages the version counts. Where they cannot be followed,
-    or nothing tells the code, nothing vouches for it, and every process gets a digest of its own.
+    or nothing tells the code, nothing vouches for it, and every call gets a digest of its own. Files that the code
+    reads by itself are not looked at: whoever changes those names the feature set anew.
     """
     compute, bound = _unbind(feature_set.compute)
     defined = compute if inspect.isroutine(compute) else type(compute)
@@ -125,25 +127,32 @@ def _unbind(compute: Callable[..., object]) -> tuple[Callable[..., object], list
 def _project_files(source: Path, module: str) -> dict[str, bytes]:
     """Contents of a file and of all project files it imports by module name; versions of the packages it imports.
 
+    A package belongs to the project where it is not installed, or where the file itself is part of it.
+
     Raises:
         ImportError: imports cannot be followed.
     """
     files: dict[str, bytes] = {}
-    home = module.partition(".")[0]
-    todo = [(module, source)]
+    home, packages = module.partition(".")[0], {module} if source.name == "__init__.py" else set()
+    todo, seen = [(module, source)], {module}
     while todo:
         name, path = todo.pop()
         files[name] = _text(path)
         if path.suffix != ".py":
             continue  # an extension: its bytes have to do
-        for imported in _imports(ast.parse(files[name]), _package_of(name, path)):
-            if imported in files or imported.partition(".")[0] in {_OURS, *sys.stdlib_module_names}:
+        for imported in sorted(_imports(files[name], _package_of(name, path)) - seen):
+            seen.add(imported)
+            top, package = imported.partition(".")[0], imported.rpartition(".")[0]
+            if top in _KNOWN or (package and package not in packages):
+                continue  # the latter is a name in a module, or in an installed package
+            spec = importlib.util.find_spec(imported)
+            if spec and top != home and _is_installed(spec):
+                files[imported] = _release(top).encode()
                 continue
-            origin = _origin(imported, home)
-            if isinstance(origin, Path):
-                todo.append((imported, origin))
-            else:
-                files[imported] = origin.encode()
+            if spec and spec.submodule_search_locations is not None:
+                packages.add(imported)
+            if spec and spec.origin and spec.has_location:
+                todo.append((imported, Path(spec.origin)))
     return files
 
 
@@ -151,13 +160,15 @@ def _package_of(module: str, path: Path) -> str:
     return module if path.name == "__init__.py" else module.rpartition(".")[0]
 
 
-def _imports(tree: ast.AST, package: str) -> Iterator[str]:
-    """Modules that a file may import, with the packages they are in; names imported from a module are among them.
+@cache
+def _imports(source: bytes, package: str) -> frozenset[str]:
+    """Modules that a file may import, with the packages they are in; names imported from modules are among them.
 
     Raises:
         ImportError: it imports what its text does not tell.
     """
-    for node in ast.walk(tree):
+    modules: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -168,28 +179,17 @@ def _imports(tree: ast.AST, package: str) -> Iterator[str]:
             raise ImportError
         for name in names:
             parts = name.split(".")
-            yield from (".".join(parts[: count + 1]) for count in range(len(parts)))
+            modules |= {".".join(parts[: count + 1]) for count in range(len(parts))}
+    return frozenset(modules)
 
 
-def _origin(module: str, home: str) -> Path | str:
-    """The file of a project's module; the version of an installed package; empty for what is no module.
-
-    Args:
-        home: package of the feature set, which belongs to the project even where it is installed.
-    """
-    top = module.partition(".")[0]
-    if top != home and _is_installed(importlib.util.find_spec(top)):
-        try:
-            return version(top)
-        except PackageNotFoundError:  # distributed under another name
-            return ""
-    try:
-        spec = importlib.util.find_spec(module)
-    except ModuleNotFoundError:  # a name in a module, not a module
-        return ""
-    return Path(spec.origin) if spec and spec.origin and spec.has_location else ""
+def _release(package: str) -> str:
+    """The version of an installed package; empty where it is distributed under another name."""
+    with suppress(PackageNotFoundError):
+        return version(package)
+    return ""
 
 
-def _is_installed(spec: ModuleSpec | None) -> bool:
-    folders = [spec.origin or "", *(spec.submodule_search_locations or ())] if spec else []
+def _is_installed(spec: ModuleSpec) -> bool:
+    folders = [spec.origin or "", *(spec.submodule_search_locations or ())]
     return any({"dist-packages", "site-packages"} & set(Path(folder).parts) for folder in folders)

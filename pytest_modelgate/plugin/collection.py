@@ -36,7 +36,7 @@ _METRIC_IDS = {
 
 @dataclass(frozen=True)
 class Case:
-    """What one parametrized test is about: a model and, where a test is about one, a metric or a window."""
+    """Subject of one parametrized test: a model and, where a test is about one, a metric or a piece of evidence."""
 
     model: str
     metric: str = ""
@@ -107,7 +107,7 @@ def _days(plan: ModelPlan) -> int:
 
 
 class TestKind(Enum):
-    """What a test is about, as far as its id tells."""
+    """Subjects of tests, as far as their ids tell."""
 
     GATING = auto()  # the training metrics of a model
     EVIDENCE = auto()  # one piece of evidence
@@ -118,7 +118,7 @@ class TestKind(Enum):
 
 
 class TestId(NamedTuple):
-    """What the id of a test tells.
+    """Subject of a test, read from its id.
 
     Attributes:
         model: it is about; empty for tests of no model.
@@ -149,7 +149,7 @@ class TestIds:
                 self._contests[name] = WorkId(name, model.contest.name)
 
     def of(self, nodeid: str) -> TestId:
-        """What one test is about; of integrity tests, parity alone is shown by the backtest."""
+        """Subject of one test; of integrity tests, parity alone is shown by the backtest."""
         name, stage, parity = _bracket(nodeid), _file_stage(nodeid), nodeid.startswith(_PARITY)
         works = self._contests if stage == "champion" else self._traded
         if stage == "integrity" and not parity:
@@ -165,7 +165,7 @@ class TestIds:
 
 
 def _bracket(nodeid: str) -> str:
-    """The parameters of a test, as its id spells them; empty without any."""
+    """Parameters of a test, as its id spells them; empty without any."""
     return nodeid[:-1].rpartition("[")[2] if nodeid.endswith("]") else ""
 
 
@@ -176,7 +176,7 @@ def _file_stage(nodeid: str) -> str:
 
 
 def selected_work(nodeids: Iterable[str], plan: Plan) -> frozenset[WorkId]:
-    """The evidence that has a test of its own among these."""
+    """Evidence that has a test of its own among these."""
     tests = TestIds(plan)
     return frozenset(work for nodeid in nodeids if (work := tests.of(nodeid).work))
 
@@ -202,7 +202,7 @@ def keep_share(config: pytest.Config, items: list[pytest.Item], share: frozenset
 
 
 def case_of(item: pytest.Item) -> Case | None:
-    """What a test is about; None for a test of no model."""
+    """Case of a test; None for a test of no model."""
     callspec = getattr(item, "callspec", None)
     case: Case | None = callspec.params.get(CASE) if callspec else None
     return case

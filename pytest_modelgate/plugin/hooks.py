@@ -42,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     from pytest_modelgate.errors import GateError
     from pytest_modelgate.plugin.report.html import add_report
-    from pytest_modelgate.plugin.session.gate_run import start_run
+    from pytest_modelgate.plugin.session.start import start_run
 
     collection.use_suite(config)
     try:

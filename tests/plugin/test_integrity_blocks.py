@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support import model_factory
+from support.cheap_runs import WAV, CheapRun
 from support.plugin_helpers import GOOD, HELD_OUT, RunGate, model, pack
 
 NAMES = ["causality", "weights", "activity", "accounting", "feasibility", "account"]
@@ -63,19 +64,13 @@ def test_a_feature_that_knows_the_future_blocks_a_model_that_would_be_live(
     assert "test_causality[WAVUSD_1Hour] FAILED" in result.text
 
 
-def test_a_check_that_crashed_leaves_the_model_incomplete(
-    run_gate: RunGate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def crash(*_: object) -> None:
-        raise RuntimeError("no")
+def test_a_check_that_crashed_leaves_the_model_incomplete(cheap: Callable[..., CheapRun]) -> None:
+    run = cheap("-n0", "-k", WAV, mishap={f"{WAV}.integrity": "raise"})
 
-    monkeypatch.setattr(import_module("pytest_modelgate.core.integrity.examination"), "check_causality", crash)
-    result = run_gate(pack(tmp_path, GOOD), "--gate-decision=table")
-
-    assert result.run.ret == 1
-    assert result.decision("WAVUSD_1Hour") == "INCOMPLETE"
-    assert result.verdict["promotable"] == []
-    assert "integrity: the evaluation crashed with RuntimeError" in str(result.verdict["complete"])
+    assert run.ret == 1
+    assert run.decisions[WAV] == "INCOMPLETE"
+    assert run.verdict["promotable"] == []
+    assert "integrity: the evaluation crashed with RuntimeError" in str(run.verdict["complete"])
 
 
 def test_checks_that_were_never_asked_for_leave_the_verdict_incomplete(run_gate: RunGate, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.planning.plan import ModelPlan, Work, WorkKind
 from pytest_modelgate.core.policy.mlp import MlpPolicy
-from pytest_modelgate.plugin.session import gate_run
+from pytest_modelgate.plugin.session import start
 from pytest_modelgate.services.evaluator import Evaluator, ModelEvaluator
 from pytest_modelgate.services.market_data import MarketSeries, check_series
 from pytest_modelgate.services.model_loader import ModelLoader
@@ -66,7 +66,7 @@ def _instructions() -> dict[str, Any]:
     return found
 
 
-def _load(path: Path, **_: object) -> LoadedCheckpoint:
+def load(path: Path, **_: object) -> LoadedCheckpoint:
     first = np.zeros((1, _FEATURES))
     first[0, REFERENCE.columns.index(path.read_text())] = 50.0
     weights = (first, np.array([[0.0], [1.0], [-1.0]]))
@@ -109,7 +109,7 @@ def _strike(mishap: str | None) -> None:
         raise AcceleratorError("CUDA error: unspecified launch failure\nCompile with `TORCH_USE_CUDA_DSA`")
 
 
-def _read_market(
+def read_market(
     request: MarketRequest,
     timeframe: Timeframe,
     windows: Sequence[Window],
@@ -157,19 +157,19 @@ def _build_evaluator(
     scratch: Path,
     **_: object,
 ) -> tuple[ModelLoader, Evaluator]:
-    readers: Any = {"read_checkpoint": _load, "read_market": _read_market}
+    readers: Any = {"read_checkpoint": load, "read_market": read_market}
     loader = ModelLoader(settings, archive, profile, feature_sets, scratch, **readers)
     return loader, CheapEvaluator(ModelEvaluator(loader, settings, profile, {}), scratch.name)
 
 
 def pytest_addoption() -> None:
     """Take over as soon as this is loaded as a plugin; the process is given to it for good."""
-    if vars(gate_run)["build_evaluator"] is _build_evaluator:
+    if vars(start)["build_evaluator"] is _build_evaluator:
         return  # an earlier run in this process did
     patch = pytest.MonkeyPatch()
     if not _instructions().get("drawn"):
         patch.setitem(sys.modules, "pytest_modelgate.plugin.report.page", UNDRAWN)
-    patch.setattr(gate_run, "build_evaluator", _build_evaluator)
+    patch.setattr(start, "build_evaluator", _build_evaluator)
 
 
 @pytest.hookimpl(trylast=True)

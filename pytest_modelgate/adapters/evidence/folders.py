@@ -1,4 +1,4 @@
-"""The folders that runs keep their evidence in: marked while a run lasts, removed when there are too many."""
+"""Evidence folders of runs: marked while a run lasts, removed when there are too many."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evidence on disk: one file per model and window, written whole or not at all, and who is at work on which."""
+"""Evidence on disk: one file per piece of evidence, written whole or not at all, and claims on what is at work."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pytest_modelgate.adapters.files.atomic import write_atomically
 from pytest_modelgate.core.evidence.records import Evidence, WindowFailure
 from pytest_modelgate.errors import SettingsError
 
-SCHEMA = "modelgate.evidence/3"
+SCHEMA = "modelgate.evidence/4"
 LOCKS = "locks"
 
 
@@ -32,8 +32,8 @@ class EvidenceStore:
     """Evidence of one run; several processes, of this run and of others, may be at work in the same folder.
 
     Decisions of a run rest on the records in its own folder. A file is put in place by one rename, so a reader sees a
-    whole record or none. Whoever evaluates a window claims it first: the others of the run wait, and a claim that
-    outlives its process tells that the evaluation crashed.
+    whole record or none. Whoever evaluates a window claims it first: the others of the run wait, and a stale claim,
+    which outlives its process, tells that the evaluation crashed.
 
     Attributes:
         root: evidence of all runs that write to this place; what earlier ones found is used again.
@@ -48,14 +48,14 @@ class EvidenceStore:
 
     @property
     def folder(self) -> Path:
-        """Where the records of this run are."""
+        """Folder of this run's records."""
         return self.root / self.run_id
 
     def write(self, evidence: Evidence, key: str = "") -> None:
         """Put a record in place, atomically. It outlives its process; a loss of power costs the measuring of it.
 
         Args:
-            key: what the evidence depends on (``core.evidence_key``); empty where that could not be found out.
+            key: its content key (``core.evidence.content_key``); empty where that could not be found out.
 
         Raises:
             SettingsError: it cannot be written; a record that was there is as it was.
@@ -63,7 +63,7 @@ class EvidenceStore:
         body = _Body(key=key, evidence=evidence).model_dump_json()
         record = {"schema": SCHEMA, "sha256": hashlib.sha256(body.encode()).hexdigest(), "body": body}
         path = self.folder / _file_name(evidence.model, evidence.window)
-        with _told(self.root):
+        with _explained(self.root):
             write_atomically(path, (json.dumps(record) + "\n").encode(), durable=False)
 
     def fail(self, failure: WindowFailure, key: str = "") -> None:
@@ -86,7 +86,7 @@ class EvidenceStore:
         return body.evidence if isinstance(body, _Body) else body
 
     def reusable(self, model: str, window: str, key: str) -> Evidence | None:
-        """What other runs found out under the same key.
+        """Evidence of other runs under the same key.
 
         Returns:
             Valid evidence if any run has it. Else why one of them has none: it failed, or its record is damaged.
@@ -115,8 +115,7 @@ class EvidenceStore:
     def claim(self, model: str, window: str) -> Iterator[None]:
         """Evaluate a window, or run its test, as the only one in this run; waits for whoever is at it.
 
-        A claim within a claim of the same process is part of it. A claim that a process took to its grave goes on
-        record as a failure.
+        A claim within a claim of the same process is part of it. A stale claim goes on record as a failure.
 
         Raises:
             SettingsError: the claim cannot be written.
@@ -126,13 +125,13 @@ class EvidenceStore:
             yield
             return
         attempt, lock = self.folder / f"{name}.attempt", FileLock(self.folder / f"{name}.lock")
-        with _told(self.root):
+        with _explained(self.root):
             self.folder.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         try:
             if attempt.exists():
                 self.fail(_crash(model, window))
-            with _told(self.root):
+            with _explained(self.root):
                 attempt.touch()
             self._claimed.add(name)
             yield
@@ -153,14 +152,14 @@ class EvidenceStore:
 
     @contextmanager
     def computing(self, key: str) -> Iterator[None]:
-        """Compute what bears a key as the only one among all runs that write to this place."""
+        """Compute the evidence of a key as the only one among all runs that write to this place."""
         folder = self.root / LOCKS
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f"{key}.lock"):
             yield
 
     def _crashed(self, model: str, window: str) -> bool:
-        """Whether a claim is left of a process that is gone."""
+        """Whether there is a stale claim, left by a process that is gone."""
         name = f"{model}.{window}"
         attempt = self.folder / f"{name}.attempt"
         if name in self._claimed or not attempt.exists():
@@ -182,16 +181,16 @@ class EvidenceStore:
 
     @cached_property
     def _index(self) -> dict[str, list[Path]]:
-        found: dict[str, list[Path]] = {}
+        paths: dict[str, list[Path]] = {}
         for folder in self.others:
             for path in sorted(folder.rglob("*.json")):
                 if path.parent != self.folder:
-                    found.setdefault(path.name, []).append(path)
-        return found
+                    paths.setdefault(path.name, []).append(path)
+        return paths
 
 
 @contextmanager
-def _told(root: Path) -> Iterator[None]:
+def _explained(root: Path) -> Iterator[None]:
     """Say in a sentence why nothing can be written."""
     try:
         yield
@@ -216,7 +215,7 @@ def _read(path: Path, model: str, window: str) -> _Body | WindowFailure | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        pass  # told below, like every other damage
+        pass  # reported below, like every other damage
     problem = "the record is damaged or was altered"
     return WindowFailure(model, window, f"evidence {path.name}", problem, "Run the gate again to measure it anew")
 

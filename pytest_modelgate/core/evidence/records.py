@@ -1,4 +1,4 @@
-"""What one evaluated window proved, in plain types that survive a file."""
+"""Records of evidence in plain types that survive a file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pytest_modelgate.text import inert
 
 @dataclass(frozen=True)
 class CheckpointEvidence:
-    """Which bytes were judged and what they said of themselves.
+    """Checkpoint that was judged, and its own facts.
 
     Attributes:
         member: the archive's name for the checkpoint.
@@ -44,7 +44,7 @@ class CheckpointEvidence:
 
 @dataclass(frozen=True)
 class MarketEvidence:
-    """Which bars were used: ``first`` and ``last`` are bar starts (ISO 8601, UTC), ``sha256`` their fingerprint."""
+    """Bars that were used: ``first`` and ``last`` are bar starts (ISO 8601, UTC), ``sha256`` their fingerprint."""
 
     symbol: str
     timeframe: str
@@ -71,11 +71,11 @@ class BarFigures:
 
     @classmethod
     def of(cls, attribution: BarAttribution) -> BarFigures:
-        """Keep a track."""
+        """Figures of an attribution."""
         return cls(*(tuple(getattr(attribution, field.name).tolist()) for field in fields(cls)))
 
     def attribution(self) -> BarAttribution:
-        """The track that was kept, to the last bit."""
+        """The attribution, to the last bit."""
         return BarAttribution(
             *(np.array(getattr(self, field.name), dtype=np.float64) for field in fields(BarAttribution))
         )
@@ -83,7 +83,7 @@ class BarFigures:
 
 @dataclass(frozen=True)
 class WindowEvidence:
-    """One model over one window.
+    """Evidence of one model over one window.
 
     Attributes:
         model: model id.
@@ -91,8 +91,8 @@ class WindowEvidence:
         start, end: half-open range of bar starts (ISO 8601, UTC).
         sample: in-sample, gap, out-of-sample or unknown.
         equity: USD, the starting capital and then each bar's close.
-        bars: what was held and earned at every bar.
-        delayed: what the window shows had every order come one bar later.
+        bars: weights held and returns earned at every bar.
+        delayed: result had every order come one bar later.
         refused: orders the account refused, by reason.
         times: start of every bar, seconds since 1970 UTC.
         first_open: USD, open of the first bar; with ``bars`` it gives every price.
@@ -116,7 +116,7 @@ class WindowEvidence:
 
 @dataclass(frozen=True)
 class IntegrityEvidence:
-    """What the integrity checks found about one model, and how it bears noise; ``window`` is ``integrity``."""
+    """Results of the integrity checks of one model, and how it bears noise; ``window`` is ``integrity``."""
 
     model: str
     window: str
@@ -126,7 +126,7 @@ class IntegrityEvidence:
 
 @dataclass(frozen=True)
 class ChampionEvidence:
-    """How a model did against the one now deployed; ``window`` is ``champion``."""
+    """Comparison of a model with the one now deployed; ``window`` is ``champion``."""
 
     model: str
     window: str
@@ -136,7 +136,7 @@ class ChampionEvidence:
 _OURS = "This is a fault of the gate: report it with the archive and the options used"
 _MEMORY = "Run again what failed with --lf, with fewer workers (-n) or where there is more memory"
 _GPU = "Run again what failed with --lf; if it happens again, leave the GPU alone with --gate-device cpu"
-_MACHINE = {  # what the machine did, by the type of error that tells of it
+_MACHINE = {  # failures of the machine, by the type of error
     "MemoryError": ("there was not enough memory to evaluate it", _MEMORY),
     "OutOfMemoryError": ("the GPU had not enough memory to evaluate it", _MEMORY),
     "AcceleratorError": ("the GPU failed while it was evaluated", _GPU),
@@ -145,7 +145,7 @@ _MACHINE = {  # what the machine did, by the type of error that tells of it
 
 @dataclass(frozen=True)
 class WindowFailure:
-    """Why one window could not be evaluated; the model is INCOMPLETE."""
+    """Reason why evidence could not be gained; the model is INCOMPLETE."""
 
     model: str
     window: str

@@ -1,4 +1,4 @@
-"""Every test that was collected ends in a report, or the run does not end green. Runs in the process that reports."""
+"""Completeness: every collected test ends in a report, or the run does not end green. For the process that reports."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Completeness:
         self.crash_was_reported: Callable[[], None] = lambda: None
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """What this process itself is going to run."""
+        """Note what this process itself is going to run."""
         self._collected.update(dict.fromkeys(item.nodeid for item in session.items))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
-        """What workers are going to run."""
+        """Note what workers are going to run."""
         self._collected.update(dict.fromkeys(ids))
         self._run.select(self._collected)
 

@@ -2,42 +2,28 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
 import sys
-import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
 from filelock import BaseFileLock
 
-from pytest_modelgate.adapters.archive import open_archive
-from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.adapters.evidence.folders import open_folder
-from pytest_modelgate.adapters.evidence.store import EvidenceStore
-from pytest_modelgate.adapters.ledger import LedgerState
 from pytest_modelgate.adapters.verdict.schema import Verdict
 from pytest_modelgate.adapters.verdict.writer import make_verdict, write_verdict
 from pytest_modelgate.core.config.settings import Settings
-from pytest_modelgate.core.config.waivers import check_models
 from pytest_modelgate.core.decision.judgement import Judgement
 from pytest_modelgate.core.evidence.records import Evidence
-from pytest_modelgate.core.features.feature_set import FeatureSet
-from pytest_modelgate.core.features.reference import REFERENCE
-from pytest_modelgate.core.planning.plan import Plan, WorkId, make_plan
+from pytest_modelgate.core.planning.plan import WorkId
 from pytest_modelgate.core.planning.schedule import Unit
 from pytest_modelgate.errors import SettingsError
 from pytest_modelgate.plugin.collection import selected_work
 from pytest_modelgate.plugin.session.record_first import record_first
 from pytest_modelgate.plugin.xdist.units import Layout, lay_out, make_units
-from pytest_modelgate.services.champions import read_champions
-from pytest_modelgate.services.evaluator import build_evaluator
 from pytest_modelgate.services.gate import Gate
-from pytest_modelgate.services.model_loader import ModelLoader
-from pytest_modelgate.services.trials import enter_trials
 from pytest_modelgate.text import terminal_safe
 
 WORKER_KEY = "modelgate"
@@ -66,10 +52,10 @@ class GateRun:
     controller: bool
     run_id: str
     scratch: Path
-    started: datetime
     scheduled: bool = False
     refusal: str = ""
     report_path: Path | None = None
+    started: datetime = field(default_factory=lambda: datetime.now(UTC), init=False)
     judgements: tuple[Judgement, ...] = field(default=(), init=False)
     reusable: frozenset[WorkId] = field(default=frozenset(), init=False)
     selected: frozenset[WorkId] = field(default=frozenset(), init=False)
@@ -204,72 +190,3 @@ class GateRun:
             "platform": sys.platform,
             "device": self.settings.device,
         }
-
-
-def start_run(config: pytest.Config, settings: Settings) -> GateRun:
-    """Open the archive and lay out the run.
-
-    Raises:
-        ArchiveError: the archive cannot be used.
-        SettingsError: an option or the profile cannot be used.
-    """
-    shared: dict[str, str] | None = getattr(config, "workerinput", {}).get(WORKER_KEY)
-    profile = load_profile(settings.profile)
-    archive = open_archive(settings.archive)
-    try:
-        run_id = shared["run_id"] if shared else secrets.token_hex(8)
-        scratch = Path(shared["scratch"] if shared else tempfile.mkdtemp(prefix="modelgate-"))
-        store = EvidenceStore(settings.output / EVIDENCE, run_id, settings.evidence)
-        champions = read_champions(settings.champion) if settings.champion else None
-        plan = make_plan(archive.run, settings, profile, champions.digests if champions else {})
-        check_models(settings.waivers, {item.model.id for item in plan.models}, "--gate-waivers")
-        loader, evaluator = build_evaluator(
-            settings, archive, profile, lambda: feature_sets(config), scratch, champions=champions
-        )
-        ledger = None if config.option.collectonly else _ledger(settings, plan, loader, shared)
-        if ledger:
-            plan = plan.with_trials(ledger.trials)
-        gate = Gate(settings, archive, profile, plan, store, loader, evaluator, ledger, champions)
-        run = GateRun(gate, shared is None, run_id, scratch, datetime.now(UTC))
-        if shared:
-            run.scheduled, run.refusal = bool(shared["scheduled"]), _refusal(gate, shared)
-    except BaseException:
-        archive.close()
-        raise
-    return run
-
-
-def _refusal(gate: Gate, shared: Mapping[str, str]) -> str:
-    """Why this worker would judge something else than the controller announced; empty when it would not."""
-    if not gate.archive.is_identical(shared["archive"]):
-        return "INCOMPLETE: the archive is not the one that the run began with; start again when nobody writes to it"
-    if gate.agreement != shared["agreement"]:
-        return "INCOMPLETE: this worker has other options, another profile or another version than the run began with"
-    return ""
-
-
-def _ledger(
-    settings: Settings, plan: Plan, loader: ModelLoader, shared: Mapping[str, str] | None
-) -> LedgerState | None:
-    """State of the ledger after this run's models were entered; workers take it from the controller."""
-    if shared is None:
-        return enter_trials(settings.ledger, plan, loader) if settings.ledger else None
-    head = shared.get("ledger")
-    return LedgerState(int(shared["trials"]), head) if head else None
-
-
-def feature_sets(config: pytest.Config) -> Mapping[str, FeatureSet]:
-    """The reference set and what the project registers.
-
-    Raises:
-        SettingsError: two registrations claim one name.
-    """
-    known = {REFERENCE.name: REFERENCE}
-    for registered in config.hook.pytest_modelgate_feature_sets():
-        for name, feature_set in registered.items():
-            if name in known or name != feature_set.name:
-                problem = f"{name!r} is taken, or is not the name the feature set bears ({feature_set.name!r})"
-                remedy = "Give each feature set one name of its own"
-                raise SettingsError("hook pytest_modelgate_feature_sets", problem, remedy)
-            known[name] = feature_set
-    return known

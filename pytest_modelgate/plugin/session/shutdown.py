@@ -1,4 +1,4 @@
-"""Ends that nobody planned: a signal that asks the run to stop, and a disk that holds no more."""
+"""Unplanned ends: a signal that asks the run to stop, and a full disk."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Endings:
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Keep a report that cannot be written from hiding all that is told after it."""
+        """Keep a report that cannot be written from hiding all that is reported after it."""
         result = None
         try:
             result = yield

@@ -1,4 +1,4 @@
-"""The tests about one window: each is a claim on it, and an error that keeps one from its evidence goes on record."""
+"""Tests about one piece of evidence: each claims it, and an error that keeps one from its evidence goes on record."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _RETRIES: pytest.StashKey[bool] = pytest.StashKey()
 
 
 class WindowTests:
-    """Ties tests of windows to evidence, in whatever process runs them."""
+    """Ties tests to the evidence they are about, in whatever process runs them."""
 
     def __init__(self, run: GateRun) -> None:
         self._run = run
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Only what this run finds out about the windows of these tests counts."""
+        """Note which evidence has a test: of it only what this run finds out counts."""
         self._run.select(item.nodeid for item in session.items)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -63,7 +63,7 @@ class WindowTests:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """See whether the test got what it asked for."""
+        """Note whether the test got what it asked for."""
         report = yield
         if call.when == "setup" and _RETRIES in item.stash:
             item.stash[_SETUP_FAILED] = report.failed

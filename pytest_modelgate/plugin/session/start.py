@@ -1,0 +1,96 @@
+"""Start of a run in this process: the archive is opened, the plan made, the gate built."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from pytest_modelgate.adapters.archive import open_archive
+from pytest_modelgate.adapters.config_files.profiles import load_profile
+from pytest_modelgate.adapters.evidence.store import EvidenceStore
+from pytest_modelgate.adapters.ledger import LedgerState
+from pytest_modelgate.core.config.settings import Settings
+from pytest_modelgate.core.config.waivers import check_models
+from pytest_modelgate.core.features.feature_set import FeatureSet
+from pytest_modelgate.core.features.reference import REFERENCE
+from pytest_modelgate.core.planning.plan import Plan, make_plan
+from pytest_modelgate.errors import SettingsError
+from pytest_modelgate.plugin.session.gate_run import EVIDENCE, WORKER_KEY, GateRun
+from pytest_modelgate.services.champions import read_champions
+from pytest_modelgate.services.evaluator import build_evaluator
+from pytest_modelgate.services.gate import Gate
+from pytest_modelgate.services.model_loader import ModelLoader
+from pytest_modelgate.services.trials import enter_trials
+
+
+def start_run(config: pytest.Config, settings: Settings) -> GateRun:
+    """Open the archive and lay out the run.
+
+    Raises:
+        ArchiveError: the archive cannot be used.
+        SettingsError: an option or the profile cannot be used.
+    """
+    shared: dict[str, str] | None = getattr(config, "workerinput", {}).get(WORKER_KEY)
+    profile = load_profile(settings.profile)
+    archive = open_archive(settings.archive)
+    try:
+        run_id = shared["run_id"] if shared else secrets.token_hex(8)
+        scratch = Path(shared["scratch"] if shared else tempfile.mkdtemp(prefix="modelgate-"))
+        store = EvidenceStore(settings.output / EVIDENCE, run_id, settings.evidence)
+        champions = read_champions(settings.champion) if settings.champion else None
+        plan = make_plan(archive.run, settings, profile, champions.digests if champions else {})
+        check_models(settings.waivers, {item.model.id for item in plan.models}, "--gate-waivers")
+        loader, evaluator = build_evaluator(
+            settings, archive, profile, lambda: feature_sets(config), scratch, champions=champions
+        )
+        ledger = None if config.option.collectonly else _ledger(settings, plan, loader, shared)
+        if ledger:
+            plan = plan.with_trials(ledger.trials)
+        gate = Gate(settings, archive, profile, plan, store, loader, evaluator, ledger, champions)
+        run = GateRun(gate, shared is None, run_id, scratch)
+        if shared:
+            run.scheduled, run.refusal = bool(shared["scheduled"]), _refusal(gate, shared)
+    except BaseException:
+        archive.close()
+        raise
+    return run
+
+
+def _refusal(gate: Gate, shared: Mapping[str, str]) -> str:
+    """Reason why this worker would judge something else than the controller announced; empty when it would not."""
+    if not gate.archive.is_identical(shared["archive"]):
+        return "INCOMPLETE: the archive is not the one that the run began with; start again when nobody writes to it"
+    if gate.agreement != shared["agreement"]:
+        return "INCOMPLETE: this worker has other options, another profile or another version than the run began with"
+    return ""
+
+
+def _ledger(
+    settings: Settings, plan: Plan, loader: ModelLoader, shared: Mapping[str, str] | None
+) -> LedgerState | None:
+    """State of the ledger after this run's models were entered; workers take it from the controller."""
+    if shared is None:
+        return enter_trials(settings.ledger, plan, loader) if settings.ledger else None
+    head = shared.get("ledger")
+    return LedgerState(int(shared["trials"]), head) if head else None
+
+
+def feature_sets(config: pytest.Config) -> Mapping[str, FeatureSet]:
+    """The reference set and what the project registers.
+
+    Raises:
+        SettingsError: two registrations claim one name.
+    """
+    known = {REFERENCE.name: REFERENCE}
+    for registered in config.hook.pytest_modelgate_feature_sets():
+        for name, feature_set in registered.items():
+            if name in known or name != feature_set.name:
+                problem = f"{name!r} is taken, or is not the name the feature set bears ({feature_set.name!r})"
+                remedy = "Give each feature set one name of its own"
+                raise SettingsError("hook pytest_modelgate_feature_sets", problem, remedy)
+            known[name] = feature_set
+    return known

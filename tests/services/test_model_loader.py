@@ -1,0 +1,88 @@
+"""Models, bars and features are loaded once as long as they are shared, and one model is kept."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from support import cheap_gate, model_factory
+from support.plugin_helpers import AS_OF, pack
+
+from pytest_modelgate.adapters.archive import Archive, open_archive
+from pytest_modelgate.adapters.checkpoint import LoadedCheckpoint
+from pytest_modelgate.adapters.config_files.profiles import load_profile
+from pytest_modelgate.core.config.settings import Settings
+from pytest_modelgate.core.features.reference import REFERENCE
+from pytest_modelgate.core.planning.plan import ModelPlan, make_plan
+from pytest_modelgate.errors import CheckpointError
+from pytest_modelgate.services.market_data import MarketSeries
+from pytest_modelgate.services.model_loader import ModelLoader
+
+PROFILE = load_profile("2.4.5")
+
+
+@dataclass
+class Counting:
+    """Cheap models and made-up bars, and how often each was read."""
+
+    reads: Counter[str] = field(default_factory=Counter)
+
+    def checkpoint(self, path: Path, **details: Any) -> LoadedCheckpoint:
+        self.reads[details["where"].rpartition("/")[2]] += 1
+        return cheap_gate.load(path)
+
+    def market(self, request: Any, *details: Any) -> MarketSeries:
+        self.reads[request.instrument.symbol] += 1
+        return cheap_gate.read_market(request, *details)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[Archive]:
+    models = [cheap_gate.artifact(symbol, model_factory.APPROVED) for symbol in ("WAVUSD", "RNDUSD")]
+    opened = open_archive(pack(tmp_path, *models))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(archive=tmp_path / "a.zip", output=tmp_path, cassettes=tmp_path, as_of=pd.Timestamp(AS_OF))
+
+
+def loader_of(archive: Archive, settings: Settings, reads: Counting) -> ModelLoader:
+    readers: Any = {"read_checkpoint": reads.checkpoint, "read_market": reads.market}
+    return ModelLoader(settings, archive, PROFILE, lambda: {REFERENCE.name: REFERENCE}, settings.output, **readers)
+
+
+def plans(archive: Archive, settings: Settings) -> list[ModelPlan]:
+    return list(make_plan(archive.run, settings, PROFILE).models)
+
+
+def test_one_model_is_kept_and_all_bars(archive: Archive, settings: Settings) -> None:
+    reads = Counting()
+    loader, (first, second) = loader_of(archive, settings, reads), plans(archive, settings)
+
+    for plan in (first, first, second, first):
+        assert loader.prepared(plan).market.symbol == plan.model.instrument.symbol
+
+    assert reads.reads == {"RNDUSD_1Hour.pt": 2, "WAVUSD_1Hour.pt": 1, "RNDUSD": 1, "WAVUSD": 1}
+
+
+@pytest.mark.parametrize(("account", "tracked"), [("neutral", 0), ("tracked", 6)])
+def test_first_layers_are_shared_where_the_true_account_is_fed(
+    archive: Archive, settings: Settings, account: Any, tracked: int
+) -> None:
+    chosen = replace(settings, account=account)
+    candidate = loader_of(archive, chosen, Counting()).prepared(plans(archive, chosen)[0]).candidate
+
+    assert (len(candidate.judged), len(candidate.tracked)) == (6, tracked)
+
+
+def test_an_unknown_feature_set_is_refused(archive: Archive, settings: Settings) -> None:
+    loader = loader_of(archive, settings, Counting())
+
+    with pytest.raises(CheckpointError, match="feature set 'mine' is unknown, known are reference-v1"):
+        loader.feature_set("mine", "checkpoint a.pt")
