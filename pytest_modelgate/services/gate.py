@@ -314,7 +314,7 @@ class Gate:
         path, sha256 = self.archive.checkpoint_file(reference, self.scratch)
         loaded = load_checkpoint(
             path,
-            where=where,
+            location=where,
             activation=self.settings.activation,
             feature_set=self.settings.feature_set,
             declared=model.declared,

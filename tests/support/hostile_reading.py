@@ -134,7 +134,7 @@ def _archive(path: Path) -> None:
 def _checkpoint(path: Path) -> None:
     loaded = load_checkpoint(
         path,
-        where="checkpoint X.pt",
+        location="checkpoint X.pt",
         activation=None,
         feature_set=None,
         declared=Declared(),

@@ -27,14 +27,14 @@ class FolderSource:
 
     stamp = ""
 
-    def __init__(self, path: Path, where: str, limits: Limits) -> None:
+    def __init__(self, path: Path, location: str, limits: Limits) -> None:
         self._path = path
-        self._where = where
+        self._where = location
         try:
             found = dict(self._walk(limits.entries))
         except OSError as error:
-            raise ArchiveError(where, f"cannot be read: {error.strerror}", "Check its permissions") from None
-        check_names(found, where)
+            raise ArchiveError(location, f"cannot be read: {error.strerror}", "Check its permissions") from None
+        check_names(found, location)
         self.sizes: Mapping[str, int] = {
             name: size for name, size in sorted(found.items()) if not (name.endswith("/") or is_clutter(name))
         }
@@ -45,7 +45,7 @@ class FolderSource:
         Raises:
             ArchiveError: the file cannot be read, or is no longer what it was.
         """
-        where, size = f"{self._where}, member {plain(name)}", 0
+        location, size = f"{self._where}, member {plain(name)}", 0
         try:
             with os.fdopen(os.open(self._path / name, os.O_RDONLY | _NO_FOLLOW), "rb") as file:
                 while piece := file.read(_CHUNK):
@@ -54,9 +54,9 @@ class FolderSource:
                         break
                     yield piece
         except OSError as error:
-            raise ArchiveError(where, f"cannot be read: {error.strerror}", "Check its permissions") from None
+            raise ArchiveError(location, f"cannot be read: {error.strerror}", "Check its permissions") from None
         if size != self.sizes[name]:
-            raise ArchiveError(where, "changed while it was read", "Let the training run end, then start again")
+            raise ArchiveError(location, "changed while it was read", "Let the training run end, then start again")
 
     def sha256(self) -> str:
         """Digest over one line per file, sorted by name, as sha256sum prints them."""
@@ -92,6 +92,6 @@ class FolderSource:
                     elif stat.S_ISREG(facts.st_mode):
                         yield name, facts.st_size
                     else:
-                        where = f"{self._where}, member {plain(name)}"
+                        location = f"{self._where}, member {plain(name)}"
                         problem = "is a link or device, expected a file or folder"
-                        raise ArchiveError(where, problem, "Put the file itself in its place")
+                        raise ArchiveError(location, problem, "Put the file itself in its place")

@@ -22,7 +22,7 @@ from pytest_modelgate.errors import CheckpointError
 
 def load(path: Path, *, declared: Declared | None = None, **options: Any) -> LoadedCheckpoint:
     chosen = {"activation": None, "feature_set": None, "trainer_packages": ("alpaca_trading",), **options}
-    return load_checkpoint(path, where="checkpoint X.pt", declared=declared or Declared(), **chosen)
+    return load_checkpoint(path, location="checkpoint X.pt", declared=declared or Declared(), **chosen)
 
 
 def refused(path: Path, told: str, **options: Any) -> None:
