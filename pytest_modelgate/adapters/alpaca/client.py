@@ -52,7 +52,7 @@ def fetch_bars(
     request_policy: RequestPolicy | None = None,
     reply: Answer | None = None,
 ) -> Bars:
-    """All bars of a request, every page of them.
+    """Fetch all bars of a request, every page of them.
 
     Args:
         credentials: crypto is served without; for stocks None sends placeholders, which only a cassette accepts.
@@ -77,7 +77,7 @@ def fetch_bars(
 
 @contextmanager
 def _in_one_sentence(where: str, credentials: Credentials | None, timeout_s: float) -> Iterator[None]:
-    """Say of whatever alpaca-py and requests raise what it means, and what to do about it."""
+    """Translate whatever alpaca-py and requests raise into what it means and what to do about it."""
     from alpaca.common.exceptions import APIError
     from requests import exceptions as broken
 
@@ -103,7 +103,7 @@ def _in_one_sentence(where: str, credentials: Credentials | None, timeout_s: flo
 
 
 def _refused(where: str, error: Any, credentials: Credentials | None) -> GateError:  # noqa: ANN401 - alpaca's APIError
-    """What a status means, with the service's own words where they are words."""
+    """Error for a status of the service, with the service's own words where they are words."""
     code = error.status_code
     try:
         said = str(error.message)  # the body may be HTML, or JSON without a message
@@ -154,7 +154,7 @@ def _question(
 
 
 def _window(request: MarketRequest) -> dict[str, Any]:
-    """What crypto and stocks are asked for alike, in the words of alpaca-py's requests."""
+    """Arguments that alpaca-py's requests for crypto and for stocks share."""
     from alpaca.common.enums import Sort
     from alpaca.data.timeframe import TimeFrame, TimeFrameUnit
 
@@ -183,7 +183,7 @@ def _one_of(words: type[_Word], word: str, what: str) -> _Word:
 
 
 def _prepare(client: Any, adapter: BaseAdapter, *, trusting: bool) -> None:  # noqa: ANN401 - either of two clients
-    """Set up what the client offers no public way to.
+    """Set up the client's session, for which it offers no public way.
 
     Args:
         trusting: whether the environment's proxies count.
@@ -202,7 +202,7 @@ def _prepare(client: Any, adapter: BaseAdapter, *, trusting: bool) -> None:  # n
 
 
 def _as_it_is(request: Any) -> Any:  # noqa: ANN401 - a prepared request of requests
-    """Authentication is in the headers already: an entry in .netrc must not replace it."""
+    """The request itself: its headers bear the keys already, and an entry in .netrc must not replace them."""
     return request
 
 

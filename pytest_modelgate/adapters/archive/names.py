@@ -26,7 +26,7 @@ _ZIP_AGAIN = "Zip the training run again with an ordinary tool, or use pytest_mo
 
 @dataclass(frozen=True)
 class Roles:
-    """The members that count.
+    """Members that play a part, by their part.
 
     Attributes:
         summary: the training summary.
@@ -94,7 +94,7 @@ def _fold(name: str) -> str:
 
 
 def is_clutter(name: str) -> bool:
-    """Whether macOS put it there for itself."""
+    """Whether a member is one that macOS put there for itself."""
     parts = name.split("/")
     return parts[0] == "__MACOSX" or parts[-1] == ".DS_Store" or parts[-1].startswith("._")
 
@@ -110,8 +110,8 @@ def find_roles(names: Iterable[str], location: str) -> Roles:
     if len(summaries) != 1:
         named = [match.string for match in summaries]
         alike = named or [name for name in files if "training_summary" in name.lower()]
-        found = " and ".join(shown(name) for name in alike[:3]) or "none"
-        problem = f"found {found}, expected exactly one training_summary_YYYYMMDD_HHMMSS.json"
+        listed = " and ".join(shown(name) for name in alike[:3]) or "none"
+        problem = f"found {listed}, expected exactly one training_summary_YYYYMMDD_HHMMSS.json"
         raise ArchiveError(location, problem, "Keep one, at the archive's root or in its one top folder")
     models = [match for name in files if (match := _MODEL.fullmatch(name))]
     tops = sorted({match["top"] for match in (*summaries, *models) if match["top"]})
@@ -163,7 +163,7 @@ def archive_stamp(name: str) -> str | None:
 
 
 def parse_stamp(stamp: str, location: str) -> pd.Timestamp:
-    """``YYYYMMDD_HHMMSS`` as UTC.
+    """Moment (UTC) that ``YYYYMMDD_HHMMSS`` stands for.
 
     Raises:
         ArchiveError: there is no such moment between 1980 and 2107, the years a zip can tell.

@@ -38,7 +38,7 @@ class Archive:
 
     def __init__(self, source: Source, run: TrainingRun, location: str, limits: Limits) -> None:
         self.run = run
-        self._source, self._where, self._limits = source, location, limits
+        self._source, self._location, self._limits = source, location, limits
         self._digest = cache(source.sha256)
         self._member_digest = cache(self._hash_member)
 
@@ -55,7 +55,7 @@ class Archive:
         return self._digest()
 
     def identity(self) -> str:
-        """What tells another process of the same machine that it opened the same archive."""
+        """Text by which another process of the same machine knows that it opened the same archive."""
         return f"{self._source.stamp} {self.sha256()}"
 
     def is_identical(self, identity: str) -> bool:
@@ -102,11 +102,11 @@ class Archive:
         temporary = folder / f".{secrets.token_hex(8)}.tmp"
         try:
             with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600), "wb") as file:
-                for piece in _capped(self._source, member, self._limits.model_bytes, self._where):
+                for piece in _capped(self._source, member, self._limits.model_bytes, self._location):
                     digest.update(piece)
                     file.write(piece)
             if not self._source.is_unchanged():
-                location = f"{self._where}, member {plain(member)}"
+                location = f"{self._location}, member {plain(member)}"
                 raise ArchiveError(location, "changed while it was read", "Let the training run end, then start again")
             temporary.replace(folder / f"{digest.hexdigest()}.pt")
         except BaseException:
@@ -120,7 +120,7 @@ class Archive:
 
     def _hash_member(self, member: str) -> str:
         digest = hashlib.sha256()
-        for piece in _capped(self._source, member, self._limits.model_bytes, self._where):
+        for piece in _capped(self._source, member, self._limits.model_bytes, self._location):
             digest.update(piece)
         return digest.hexdigest()
 
@@ -154,15 +154,15 @@ def open_archive(path: Path, limits: Limits = DEFAULT_LIMITS) -> Archive:
 
 def _by_model(entries: tuple[Entry, ...], roles: Roles, location: str) -> dict[_Key, Entry]:
     """Entries by symbol and timeframe; a bare symbol means the one checkpoint of that symbol."""
-    found: dict[_Key, Entry] = {}
+    by_model: dict[_Key, Entry] = {}
     for entry in entries:
         timeframe = entry.timeframe or _only_timeframe(entry, roles, location)
-        if (entry.instrument, timeframe) in found:
-            other = found[entry.instrument, timeframe].key
+        if (entry.instrument, timeframe) in by_model:
+            other = by_model[entry.instrument, timeframe].key
             problem = f"{shown(other)} and {shown(entry.key)} both describe {entry.instrument.symbol}_{timeframe}"
             raise ArchiveError(location, problem, "Keep one of the two")
-        found[entry.instrument, timeframe] = entry
-    return found
+        by_model[entry.instrument, timeframe] = entry
+    return by_model
 
 
 def _only_timeframe(entry: Entry, roles: Roles, location: str) -> Timeframe:

@@ -49,7 +49,7 @@ def read_json(raw: bytes, location: str, limits: Limits, may_diverge: Callable[[
 
 
 def path_text(path: Path) -> str:
-    """``UNIUSD_1Hour, max_drawdown[3]``."""
+    """Path of keys and indexes as text: ``UNIUSD_1Hour, max_drawdown[3]``."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f"{', ' if text else ''}{plain(part, 60)}"
@@ -57,12 +57,12 @@ def path_text(path: Path) -> str:
 
 
 def _unique(pairs: list[tuple[str, Any]], location: str) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         keys = sorted(key for key, _ in pairs)
         twice = next(key for key, following in pairwise(keys) if key == following)
         raise ArchiveError(location, f"holds the key {shown(twice)} twice in one object", "Keep one of the two")
-    return found
+    return members
 
 
 def _check(

@@ -38,7 +38,7 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Entry:
-    """What a summary says of one model.
+    """Entry of one model in a summary.
 
     Attributes:
         key: its name in the summary.
@@ -131,7 +131,7 @@ def _validated(kind: type[_PART], fields: object, location: str) -> _PART:
 def _told(error: ErrorDetails, kind: type[Facts]) -> tuple[str, str]:
     """A problem and its remedy, in the gate's words instead of the schema library's."""
     context, name = error.get("ctx", {}), error["type"]
-    found = f"is {shown(error['input'])}"
+    given = f"is {shown(error['input'])}"
     if name == OWN_ERROR:
         return context["problem"], context["remedy"]
     if name == "missing":
@@ -146,9 +146,9 @@ def _told(error: ErrorDetails, kind: type[Facts]) -> tuple[str, str]:
         expected = (
             f"at least {least}" if name == "too_short" and error["loc"][0] != "parity_probe" else f"{least or most}"
         )
-        return f"{found}, expected {expected} value{'' if least == 1 else 's'}", _REMEDY
+        return f"{given}, expected {expected} value{'' if least == 1 else 's'}", _REMEDY
     if name in ("greater_than", "greater_than_equal"):
         bound = f"more than {context['gt']}" if name == "greater_than" else f"at least {context['ge']}"
-        return f"{found}, expected {bound}", _REMEDY
+        return f"{given}, expected {bound}", _REMEDY
     expected = context["expected"] if name == "literal_error" else _KINDS.get(name, "what the schema describes")
-    return f"{found}, expected {expected}", _REMEDY
+    return f"{given}, expected {expected}", _REMEDY

@@ -1,4 +1,4 @@
-"""The way back: a training script's models to an archive that the reader accepts."""
+"""Writing an archive: a training script's models, in a form that the reader accepts."""
 
 from __future__ import annotations
 

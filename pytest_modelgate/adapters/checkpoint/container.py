@@ -26,7 +26,7 @@ _RECORD = re.compile(
 
 @dataclass(frozen=True)
 class Container:
-    """Where the records of a checkpoint lie.
+    """Checkpoint file in memory, with the spans of its records.
 
     Attributes:
         records: by name, such as ``data/0``; nothing in them has been read.
@@ -84,8 +84,8 @@ def _checked(members: list[tuple[str, Span]], location: str) -> dict[str, Span]:
         raise CheckpointError(location, "holds records under several roots, or one twice", REMEDY)
     strange = sorted(record for record in records if not _RECORD.fullmatch(record))
     if strange or "data.pkl" not in records:
-        found = ascii(strange[0][:60]) if strange else "no data.pkl"
-        raise CheckpointError(location, f"holds {found}, expected the records that torch.save writes", REMEDY)
+        held = ascii(strange[0][:60]) if strange else "no data.pkl"
+        raise CheckpointError(location, f"holds {held}, expected the records that torch.save writes", REMEDY)
     if any(span.deflated or span.packed != span.size for span in records.values()):
         raise CheckpointError(location, "holds compressed records, expected stored ones", REMEDY)
     if records["data.pkl"].size > _MAX_PICKLE:

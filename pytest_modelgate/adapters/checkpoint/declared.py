@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself: plain values, checked against what its generation must say."""
+"""Facts that a checkpoint declares: plain values, checked against what its generation must say."""
 
 from __future__ import annotations
 
@@ -118,12 +118,12 @@ def _choose(name: str, option: str, values: Sequence[object], location: str) -> 
 
 
 def _activation_name(value: object) -> object:
-    """``nn.Tanh`` and ``Tanh`` mean ``tanh``; what is no text is left for ``_choose`` to refuse."""
+    """Name of an activation in one spelling, ``tanh`` for ``nn.Tanh``; ``_choose`` refuses what is no text."""
     return value.rpartition(".")[2].lower() if isinstance(value, str) else value
 
 
 def text_or_none(value: object) -> str | None:
-    """Short printable text; anything else says nothing."""
+    """Text if it is short and printable; None for anything else."""
     return value if isinstance(value, str) and re.fullmatch(r"[ -~]{1,80}", value) else None
 
 
@@ -140,7 +140,7 @@ def _check_actions(meanings: object, n_actions: int, location: str) -> None:
 
 
 def _action(meaning: object) -> str:
-    """``BUY 25%``, ``Buy_25`` and ``BUY_25_PCT`` all mean ``BUY_25``."""
+    """Name of an action in one spelling: ``BUY_25`` for ``BUY 25%``, ``Buy_25`` and ``BUY_25_PCT``."""
     words = re.findall(r"[A-Z]+|\d+", meaning.upper()) if isinstance(meaning, str) else []
     return "_".join(word for word in words if word not in ("PCT", "PERCENT"))
 

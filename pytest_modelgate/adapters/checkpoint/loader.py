@@ -19,7 +19,7 @@ from pytest_modelgate.errors import CheckpointError
 
 @dataclass(frozen=True)
 class CheckpointFacts:
-    """What a checkpoint says of itself.
+    """Facts that a checkpoint declares.
 
     Attributes:
         min_trader_version: shown to the reader, not compared with anything.

@@ -1,4 +1,4 @@
-"""A policy's parameters to layers: recovered from their shapes, refused where they would be guessed."""
+"""Layers of a policy: recovered from the shapes of its parameters, refused where they would be guessed."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def recover_layers(
     expected = [f"{name}.{part}" for name in names for part in ("weight", "bias")]
     if not names or sorted(expected) != sorted(actor):
         odd = sorted(set(expected) ^ set(actor))
-        found = f"{odd[0][:80]!a} has no counterpart" if odd else "no layer was found"
-        raise CheckpointError(f"{location}, policy_state_dict", f"{found}, expected pairs of weight and bias", _TRAIN)
+        flaw = f"{odd[0][:80]!a} has no counterpart" if odd else "no layer was found"
+        raise CheckpointError(f"{location}, policy_state_dict", f"{flaw}, expected pairs of weight and bias", _TRAIN)
     weights, biases, width = [], [], inputs
     for name in names:
         weight = _array(actor[f"{name}.weight"], f"{location}, {plain(name, 80)}.weight", 2, container)

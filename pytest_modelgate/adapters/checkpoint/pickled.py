@@ -1,4 +1,4 @@
-"""What a checkpoint's pickle may say: an allow-list, walked without running anything."""
+"""Allow-list of what a checkpoint's pickle may say, walked without running anything."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def trainer_classes(pickled: bytes, location: str, packages: tuple[str, ...]) ->
     Raises:
         CheckpointError: the pickle asks for anything that a checkpoint does not need.
     """
-    found = set()
+    classes = set()
     try:
         for opcode, argument, _ in pickletools.genops(pickled):
             if opcode.name not in _OPCODES or (opcode.name == "PROTO" and argument != _PROTOCOL):
@@ -63,15 +63,15 @@ def trainer_classes(pickled: bytes, location: str, packages: tuple[str, ...]) ->
                     problem = f"its pickle asks for {name[:80]!a}, expected tensors, plain values and classes of "
                     remedy = "Store plain values only; for a trainer of another name pass --gate-trainer-package"
                     raise CheckpointError(location, problem + " or ".join(packages), remedy)
-                found.add(name)
+                classes.add(name)
     except (ValueError, EOFError, LookupError):
         raise CheckpointError(location, "its pickle is damaged", REMEDY) from None
-    return tuple(sorted(found))
+    return tuple(sorted(classes))
 
 
 @dataclass(slots=True, eq=False, repr=False)  # either would walk whatever the file nests
 class StandIn:
-    """Takes the place of an instance of a trainer's class: keeps its state, runs nothing of it.
+    """Stand-in for an instance of a trainer's class: keeps its state, runs nothing of it.
 
     Attributes:
         state: plain and frozen dataclasses pickle a dict, slotted ones ``(None, dict)``, frozen slotted ones a list.

@@ -45,7 +45,7 @@ class Target:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Be the only one to change the folder while a block runs, and first finish what was cut off.
+        """Lock the folder against other promotions while a block runs, and first finish what was cut off.
 
         Raises:
             PromotionError: the folder cannot be written, or another promotion is under way.
@@ -67,7 +67,7 @@ class Target:
         return self._choose(self.folder)
 
     def record(self) -> Record | None:
-        """What is in force; None when nothing was promoted yet.
+        """Record of the set in force; None when nothing was promoted yet.
 
         Raises:
             PromotionError: ``promotion.json`` is not as modelgate wrote it.
@@ -140,7 +140,7 @@ class Target:
         return record
 
     def _put_in_force(self, record: Record, sources: Mapping[str, Path]) -> None:
-        """Copy the files of a new set and put it in force; after an error nothing is left of it unless it is in force."""
+        """Copy the files of a new set and switch to it; after an error a set that is not in force is removed."""
         folder = self._sets / record.set
         try:
             folder.mkdir()
@@ -157,7 +157,7 @@ class Target:
             raise
 
     def kept_aside(self) -> tuple[Path, ...]:
-        """Where files are kept that lay in the folder without having been promoted."""
+        """Folders with what lay in the folder without having been promoted."""
         return tuple(kept_aside(self.folder))
 
     def _check_names(self) -> None:
