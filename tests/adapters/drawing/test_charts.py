@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from support import report_factory as factory
 
-from pytest_modelgate.adapters.drawing.charts import COLOURS, Pictures, pictures
+from pytest_modelgate.adapters.drawing.canvas import COLOURS
+from pytest_modelgate.adapters.drawing.charts import Pictures, pictures
 from pytest_modelgate.core.decision.robustness import MULTIPLES, CostPoint
 from pytest_modelgate.core.evidence.curves import Growth, Prices, Span, growth, prices
 
