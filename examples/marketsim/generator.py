@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from marketsim.grid import STEPS_PER_HOUR, crypto_grid, stock_grid
+from marketsim.grid import STEPS_PER_HOUR, Grid, crypto_grid, stock_grid
 
 Floats = NDArray[np.float64]
 
@@ -106,8 +106,16 @@ def generate(spec: SeriesSpec) -> pd.DataFrame:
 
     log_after = math.log(spec.price) + np.cumsum(opening + moves)
     before, after = np.exp(log_after - moves), np.exp(log_after)
+    frame = _bars(before, after, grid)
+    surprise = np.abs(np.log(frame["close"].to_numpy() / frame["open"].to_numpy())) / hourly
+    notional = spec.turnover * grid.crowd * (0.4 + 0.6 * surprise) * np.exp(0.5 * crowd)
+    return _with_volume(frame.round(spec.decimals), notional, spec)
+
+
+def _bars(before: Floats, after: Floats, grid: Grid) -> pd.DataFrame:
+    """Open, high, low and close of each bar, from the prices before and after each of its steps."""
     last = np.append(grid.first[1:], len(grid.bar)) - 1
-    frame = pd.DataFrame(
+    return pd.DataFrame(
         {
             "open": before[grid.first],
             "high": np.maximum.reduceat(np.maximum(before, after), grid.first),
@@ -115,10 +123,7 @@ def generate(spec: SeriesSpec) -> pd.DataFrame:
             "close": after[last],
         },
         index=grid.index,
-    ).round(spec.decimals)
-    surprise = np.abs(np.log(after[last] / before[grid.first])) / hourly
-    notional = spec.turnover * grid.crowd * (0.4 + 0.6 * surprise) * np.exp(0.5 * crowd)
-    return _with_volume(frame, notional, spec)
+    )
 
 
 def _with_volume(frame: pd.DataFrame, notional: Floats, spec: SeriesSpec) -> pd.DataFrame:

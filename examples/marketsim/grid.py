@@ -1,4 +1,4 @@
-"""When a generated market trades: five-minute steps, the hourly bars they add up to, and how busy each is."""
+"""Trading hours of a generated market: five-minute steps, the hourly bars they add up to, and how busy each is."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Grid:
 
 
 def crypto_grid(start: pd.Timestamp, end: pd.Timestamp) -> Grid:
-    """Around the clock; busiest at 16:00 UTC, when London and New York are both at their desks."""
+    """Steps around the clock; busiest at 16:00 UTC, when London and New York are both at their desks."""
     steps = pd.date_range(start, end, freq=_STEP, inclusive="left", unit="ns")
     wave = np.cos((steps.hour.to_numpy() - 16) * (2 * math.pi / 24))
     every = np.ones(len(steps), dtype=bool)

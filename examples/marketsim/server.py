@@ -70,7 +70,7 @@ class MarketServer:
         self._faults.append(Answer(status, raw, {**_JSON, **(headers or {})}, cut, delay_s))
 
     def answer(self, target: str, headers: Message) -> Answer:
-        """What one GET request is answered with."""
+        """Answer to one GET request."""
         self.requests.append(target)
         self.headers.append(headers)
         if self._faults:
@@ -154,4 +154,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body[: len(body) // 2] if answer.cut else body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the signature of http.server
-        """Stay silent; MarketServer.requests tells what was asked."""
+        """Stay silent; ``MarketServer.requests`` holds what was asked."""

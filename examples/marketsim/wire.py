@@ -50,7 +50,7 @@ class _Series:
 
 
 class Market:
-    """Everything the server knows.
+    """Series that the server knows.
 
     Args:
         series: per SeriesKey a frame with UTC index (bar starts, increasing) and columns open, high, low, close,
@@ -80,11 +80,11 @@ class Market:
                 raise BadRequestError(f"invalid {name}: {query[name]}")
         size = min(_limit(query.get("limit")), self._page_size[asset_class])
         unit = _unit(query.get("timeframe", ""))
-        found = list(islice(self._after(asset_class, query), size + 1))
+        rows = list(islice(self._after(asset_class, query), size + 1))
         bars: dict[str, list[Bar]] = {}
-        for symbol, _, bar in found[:size]:
+        for symbol, _, bar in rows[:size]:
             bars.setdefault(symbol, []).append(bar)
-        token = _encode_token(*found[size - 1][:2], unit) if len(found) > size else None
+        token = _encode_token(*rows[size - 1][:2], unit) if len(rows) > size else None
         return {"bars": bars, "next_page_token": token}
 
     def _after(self, asset_class: str, query: Mapping[str, str]) -> Iterator[tuple[str, int, Bar]]:

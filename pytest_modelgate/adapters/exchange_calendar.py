@@ -1,4 +1,4 @@
-"""When the stock market is open. The only file that imports exchange_calendars."""
+"""Opening hours of the stock market. The only file that imports exchange_calendars."""
 
 from __future__ import annotations
 

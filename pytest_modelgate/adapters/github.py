@@ -1,4 +1,4 @@
-"""What GitHub reads: Markdown and workflow commands, in which a stranger's text stays text."""
+"""Markdown and workflow commands for GitHub, in which a stranger's text stays text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which models were ever tried on which stretch of the market: a file that only grows, each line sealing the rest."""
+"""Ledger of all models ever tried on a stretch of the market: a file that only grows, each line sealing the rest."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class LedgerState:
-    """What a ledger says: distinct models tried on the stretch asked for, and the seal of its last line."""
+    """State of a ledger: distinct models tried on the stretch asked for, and the seal of its last line."""
 
     trials: int
     head: str
@@ -100,7 +100,7 @@ def _seal(trial: Trial, previous: str) -> tuple[str, str]:
 
 
 def _read(text: str, path: Path) -> tuple[list[Trial], str]:
-    found, head = [], _START
+    trials, head = [], _START
     for number, line in enumerate(text.splitlines(keepends=True), start=1):
         try:
             entry: dict[str, Any] = json.loads(line)
@@ -110,9 +110,9 @@ def _read(text: str, path: Path) -> tuple[list[Trial], str]:
                 raise _broken(path, number, "the entry was altered, or entries before it were altered or taken out")
         except (ValueError, KeyError, TypeError):
             raise _broken(path, number, "the line is damaged") from None
-        found.append(trial)
+        trials.append(trial)
         head = seal
-    return found, head
+    return trials, head
 
 
 def _broken(path: Path, line: int, problem: str) -> SettingsError:

@@ -31,20 +31,20 @@ def _compare(options: argparse.Namespace) -> int:
     from pytest_modelgate.adapters.verdict.reader import read_verdict
     from pytest_modelgate.services.comparison import compare_verdicts
 
-    found = compare_verdicts(read_verdict(options.old), read_verdict(options.new))
-    print("\n".join(as_markdown(found) if options.markdown else as_text(found)))
+    comparison = compare_verdicts(read_verdict(options.old), read_verdict(options.new))
+    print("\n".join(as_markdown(comparison) if options.markdown else as_text(comparison)))
     return 0
 
 
-def as_text(found: Comparison) -> list[str]:
+def as_text(comparison: Comparison) -> list[str]:
     """Lines of at most 100 columns, ASCII."""
-    lines = [_side("old", found.old), _side("new", found.new)]
-    for name, old, new in found.terms:
+    lines = [_side("old", comparison.old), _side("new", comparison.new)]
+    for name, old, new in comparison.terms:
         lines.append(terminal_safe(f"  {name[:24]:<24}  {_cut(old)} -> {_cut(new)}")[:_WIDTH])
-    if found.terms:
+    if comparison.terms:
         lines.append("These terms differ, so figures may have changed without the models.")
-    lines += [_tally(found), ""]
-    for model in found.models:
+    lines += [_tally(comparison), ""]
+    for model in comparison.models:
         lines.append(f"{_way(model):<5} {terminal_safe(model.model)}  {_words(model, '->')}")
         lines += [f"{'':6}{line}" for line in textwrap.wrap(terminal_safe(model.reason), _WIDTH - 6)]
         for change in model.changes:
@@ -53,24 +53,24 @@ def as_text(found: Comparison) -> list[str]:
     return lines
 
 
-def as_markdown(found: Comparison) -> list[str]:
+def as_markdown(comparison: Comparison) -> list[str]:
     """Lines of Markdown, with every text of the verdicts escaped."""
     from pytest_modelgate.adapters.github import code, markdown, table
 
-    lines = [f"## {_tally(found)}", ""]
-    for name, verdict in (("old", found.old), ("new", found.new)):
+    lines = [f"## {_tally(comparison)}", ""]
+    for name, verdict in (("old", comparison.old), ("new", comparison.new)):
         lines.append(f"- {name}: {code(terminal_safe(verdict.archive.name))}, verdict {code(verdict.digest[:16])}")
     lines.append("")
-    if found.terms:
+    if comparison.terms:
         lines += ["These terms differ, so figures may have changed without the models:", ""]
-        rows = [[markdown(name), code(terminal_safe(old)), code(terminal_safe(new))] for name, old, new in found.terms]
-        lines += [*table(("term", "old", "new"), rows), ""]
+        terms = [[markdown(name), *(code(terminal_safe(value)) for value in pair)] for name, *pair in comparison.terms]
+        lines += [*table(("term", "old", "new"), terms), ""]
     rows = [
         [_way(item), markdown(terminal_safe(item.model)), _words(item, "->"), markdown(terminal_safe(item.reason))]
-        for item in found.models
+        for item in comparison.models
     ]
     lines += [*table(("", "model", "decision", "why"), rows), ""]
-    for model in found.models:
+    for model in comparison.models:
         if model.changes:
             changes = [[item.metric, item.old, item.new, _WORDS[item.better]] for item in model.changes]
             lines += [
@@ -88,11 +88,11 @@ def _side(name: str, verdict: Verdict) -> str:
     return f"{name}: {archive}, verdict {verdict.digest[:16]}, {state}"
 
 
-def _tally(found: Comparison) -> str:
-    told = {"down": "down", "gone": "gone", "new": "new", "up": "up", "same": "with the same decision"}
-    count = len(found.models)
+def _tally(comparison: Comparison) -> str:
+    phrases = {"down": "down", "gone": "gone", "new": "new", "up": "up", "same": "with the same decision"}
+    count = len(comparison.models)
     return f"{count} model{'s' if count != 1 else ''}: " + (
-        ", ".join(f"{many} {told[way]}" for way, many in found.counts.items()) or "none"
+        ", ".join(f"{many} {phrases[way]}" for way, many in comparison.counts.items()) or "none"
     )
 
 

@@ -107,7 +107,7 @@ def _show(change: Change, options: argparse.Namespace, done: str) -> None:
 
 
 def _who() -> str:
-    """The CI's actor and run, or the user of this machine."""
+    """Name of who promotes: the CI's actor and run, or the user of this machine."""
     environment = os.environ
     if environment.get("GITHUB_ACTIONS") == "true":
         run = "/".join(environment.get(f"GITHUB_{part}", "?") for part in ("SERVER_URL", "REPOSITORY"))

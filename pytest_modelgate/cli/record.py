@@ -98,7 +98,7 @@ def _record(options: argparse.Namespace) -> int:
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    """Settings of a gate run with these options: what it would judge decides what is recorded."""
+    """Settings of the gate run that these options describe: what it would judge is what is recorded."""
     asked = {option.setting: getattr(options, option.setting) for option in RECORDING}
     parsed = {
         "cassettes": Path(options.cassettes),
@@ -135,7 +135,7 @@ def _quality(
 
 
 class _Progress:
-    """A bar over the days of market data still to come, where standard error is a terminal; lines go above it."""
+    """Progress bar over the days of market data still to come, if standard error is a terminal; lines go above it."""
 
     def __init__(self) -> None:
         self._bar: Any = None
@@ -150,7 +150,7 @@ class _Progress:
             yield
 
     def page(self, first_bar: str, last_bar: str) -> None:
-        """Move on by what a page holds."""
+        """Move on by the days that a page holds."""
         try:
             span = datetime.fromisoformat(last_bar) - datetime.fromisoformat(first_bar)
         except ValueError:
@@ -158,15 +158,15 @@ class _Progress:
         self._bar.update(span / _DAY)
 
     def print(self, line: str) -> None:
-        """A line of the result."""
+        """Print a line of the result."""
         self._bar.write(line, file=sys.stdout)
 
     def tell(self, line: str) -> None:
-        """Something that happened on the way."""
+        """Tell of something that happened on the way, on standard error."""
         self._bar.write(f"modelgate: {line}", file=sys.stderr)
 
     def tell_quality(self, series: str, quality: Quality) -> None:
-        """Everything that keeps a series from a verdict, then what a reader should know."""
+        """Tell of everything that keeps a series from a verdict, then of what a reader should know."""
         for word, findings in (("unfit", quality.failures), ("warning", quality.warnings)):
             for finding in findings:
                 self.tell(f"{word}: {series}: {finding}")

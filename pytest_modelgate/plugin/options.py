@@ -114,7 +114,7 @@ def read_settings(config: pytest.Config, archive: Path) -> Settings:
 
 
 def _waivers(config: pytest.Config, file: str | None) -> dict[str, Any]:
-    """What is waived, as of today; a worker takes the day from the controller."""
+    """Settings about what is waived, as of today; a worker takes the day from the controller."""
     if not file:
         return {}
     from pytest_modelgate.adapters.config_files.waivers import read_waivers
@@ -151,7 +151,7 @@ def placement_limits(config: pytest.Config) -> tuple[int | None, int | None]:
 
 
 def device_choice(config: pytest.Config) -> str:
-    """Where policies run: ``auto``, ``cpu`` or ``cuda``."""
+    """Device on which policies run: ``auto``, ``cpu`` or ``cuda``."""
     return str(_value(config, option_of("device")))
 
 
@@ -176,12 +176,12 @@ def _value(config: pytest.Config, option: Option) -> Value:
 
 
 def _project(config: pytest.Config) -> Path:
-    """Where the project's files lie: beside its configuration; without one, here."""
+    """Folder of the project's files: that of its configuration; without one, the current one."""
     return config.inipath.parent if config.inipath else config.invocation_params.dir
 
 
 def _folder(config: pytest.Config, setting: str, base: Path) -> Path:
-    """Folders on the command line are relative to where pytest was called, in the ini file to the root folder."""
+    """Folder of a setting: on the command line relative to where pytest was called, else to the root folder."""
     option = option_of(setting)
     given, text = config.getoption(option.key), config.getini(option.key)
     if given is not None:
@@ -190,7 +190,7 @@ def _folder(config: pytest.Config, setting: str, base: Path) -> Path:
 
 
 def _file(config: pytest.Config, key: str) -> Path | None:
-    """Files on the command line are relative to where pytest was called, in the ini file to the root folder."""
+    """File of a setting, relative to the same folders."""
     given, text = config.getoption(key), config.getini(key)
     if given is not None:
         return config.invocation_params.dir / str(given)
@@ -198,7 +198,7 @@ def _file(config: pytest.Config, key: str) -> Path | None:
 
 
 def _profile(config: pytest.Config, value: str) -> str:
-    """A profile file is found like any other path; a name stays a name."""
+    """Name of a built-in profile, or the path of a file, relative to the same folders as any other."""
     if not value.endswith(".toml"):
         return value
     base = config.invocation_params.dir if config.getoption("gate_profile") else config.rootpath

@@ -48,7 +48,7 @@ class Champion:
         assert self.file
         loaded = load_checkpoint(
             self.file,
-            where=f"deployed checkpoint {self.file.name}",
+            location=f"deployed checkpoint {self.file.name}",
             activation=self.activation,
             feature_set=self.feature_set,
             declared=Declared(),

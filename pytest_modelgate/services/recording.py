@@ -28,7 +28,7 @@ _SECONDS_PER_PAGE = 0.2  # what an answer takes, beside waiting for its turn
 
 
 class Outcome(StrEnum):
-    """What became of a request."""
+    """Outcome of recording a request."""
 
     KEPT = "kept"
     EXTENDED = "extended"
@@ -57,7 +57,7 @@ class Recorder:
     page: Callable[[str, str], None] = lambda _, __: None
 
     def missing(self, request: MarketRequest) -> MarketRequest | None:
-        """What has to be fetched for a request: all of it, the part after the last recording, or nothing (None).
+        """Part of a request that has to be fetched: all of it, what follows the last recording, or nothing (None).
 
         Raises:
             MarketDataError: the manifest is unusable.
@@ -81,7 +81,7 @@ class Recorder:
         return request
 
     def record(self, request: MarketRequest) -> tuple[Outcome, Bars]:
-        """See to it that a request can be replayed; its bars, all sessions.
+        """Record what is missing of a request; return its bars as they replay, all sessions.
 
         Raises:
             SettingsError: stocks are asked for without keys, or the keys are unusable.
@@ -104,7 +104,7 @@ class Recorder:
             return outcome, replay_bars(request, self.folder)
 
     def _fetch(self, request: MarketRequest) -> tuple[str, Bars]:
-        """A request's recording and its bars, verified by a replay; nothing is written."""
+        """Fetch a request: its recording and its bars, verified by a replay; nothing is written."""
         credentials = alpaca.read_credentials(self.environ)
         if credentials is None and request.instrument.asset_class is AssetClass.EQUITY:
             problem = f"no keys are set, and Alpaca serves {request.instrument.symbol} to known keys only"
@@ -163,14 +163,14 @@ def record_each(
 
 
 def estimate(recorder: Recorder, requests: Sequence[MarketRequest]) -> tuple[list[MarketRequest], float]:
-    """What is missing of some requests, and about how many seconds it will take to fetch."""
-    missing = [found for request in requests if (found := recorder.missing(request))]
+    """Parts of some requests that are missing, and about how many seconds it will take to fetch them."""
+    missing = [rest for request in requests if (rest := recorder.missing(request))]
     pages = sum(request.estimated_pages for request in missing)
     return missing, pages * (60.0 / recorder.requests_per_minute + _SECONDS_PER_PAGE)
 
 
 def _facts(request: MarketRequest, bars: Bars) -> dict[str, str | int]:
-    """What the manifest says of a cassette beside its digest."""
+    """Entry of a cassette in the manifest, without its digest."""
     return {
         "asked_first": request.first.isoformat(),
         "asked_last": request.last.isoformat(),

@@ -99,9 +99,9 @@ def test_the_bars_expected_are_those_that_lie_in_sessions(timeframe: Timeframe, 
     bars = Bars(stock, timeframe, random_walk("2024-01-01", count).set_index(index))
     sessions = years_of_sessions()
 
-    found = expected_starts(timeframe, sessions, sessions, index[0], index[-1] + timeframe.delta)
+    starts = expected_starts(timeframe, sessions, sessions, index[0], index[-1] + timeframe.delta)
 
-    assert found.equals(within_sessions(bars, sessions).index)
+    assert starts.equals(within_sessions(bars, sessions).index)
 
 
 def test_days_start_at_midnight_in_new_york_on_either_side_of_daylight_saving() -> None:

@@ -113,15 +113,15 @@ def test_adjusted_prices_are_recorded_anew_for_a_later_moment(tmp_path: Path) ->
 def test_a_past_that_was_revised_is_recorded_anew(tmp_path: Path, gone: bool) -> None:
     last = EARLIER.index[-1]
     revised = FRAME.drop(last) if gone else FRAME.assign(close=FRAME["close"].where(FRAME.index != last, 1.0))
-    told: list[str] = []
+    lines: list[str] = []
     with serve({series_key("BTCUSD"): FRAME}) as server:
         recorder(tmp_path, server).record(request_for("BTCUSD", EARLIER))
     with serve({series_key("BTCUSD"): revised}) as server:
-        outcome, bars = recorder(tmp_path, server, tell=told.append).record(request_for("BTCUSD", FRAME))
+        outcome, bars = recorder(tmp_path, server, tell=lines.append).record(request_for("BTCUSD", FRAME))
 
     assert outcome is Outcome.RECORDED
     assert bars.frame.equals(revised)
-    assert "Alpaca has revised the past" in told[0]
+    assert "Alpaca has revised the past" in lines[0]
 
 
 def test_an_earlier_start_is_recorded_whole(tmp_path: Path) -> None:
@@ -152,9 +152,9 @@ def test_modes_mean_what_vcrpy_means(tmp_path: Path, mode: str, recorded_before:
         if recorded_before != "nothing":
             recorder(tmp_path, server).record(request if recorded_before == "all" else request_for("BTCUSD", EARLIER))
 
-        found, bars = recorder(tmp_path, server, mode=mode).record(request)
+        became, bars = recorder(tmp_path, server, mode=mode).record(request)
 
-    assert found is outcome
+    assert became is outcome
     assert bars.frame.equals(FRAME)
 
 

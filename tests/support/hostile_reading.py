@@ -104,20 +104,20 @@ def _watched(read: Any, folder: Path) -> str:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # of others' code, whose words are not for the gate's users
             read()
-        told = "read"
+        outcome = "read"
     except GateError as error:
-        told = str(error)
-        assert told.isascii(), ascii(told)
-        assert told.isprintable(), ascii(told)
-        assert len(told) < 1200, told
-        assert "weights_only" not in told
-        assert "Traceback" not in told
+        outcome = str(error)
+        assert outcome.isascii(), ascii(outcome)
+        assert outcome.isprintable(), ascii(outcome)
+        assert len(outcome) < 1200, outcome
+        assert "weights_only" not in outcome
+        assert "Traceback" not in outcome
     finally:
         faulthandler.cancel_dump_traceback_later()
         WATCH.folder = None
     seen, WATCH.seen = WATCH.seen, []
     assert not seen, seen
-    return told
+    return outcome
 
 
 def _archive(path: Path) -> None:
@@ -134,7 +134,7 @@ def _archive(path: Path) -> None:
 def _checkpoint(path: Path) -> None:
     loaded = load_checkpoint(
         path,
-        where="checkpoint X.pt",
+        location="checkpoint X.pt",
         activation=None,
         feature_set=None,
         declared=Declared(),

@@ -60,12 +60,12 @@ class Zip:
         out += self.before_directory
         start, count = len(out), len(self.members)
         out += directory
-        told = {"disk": 0, "first": 0, "here": count, "count": count, "length": len(directory), "start": start}
+        fields = {"disk": 0, "first": 0, "here": count, "count": count, "length": len(directory), "start": start}
         if self.zip_64:
-            wide = {**told, "at": len(out), "disks": 1, **self.end_64}
+            wide = {**fields, "at": len(out), "disks": 1, **self.end_64}
             out += struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, *_cut(_numbers(wide), "2L4Q"))
             out += struct.pack("<4sLQL", b"PK\6\7", 0, wide["at"] & (2**64 - 1), wide["disks"] & FULL_32)
-        narrow = _numbers({**told, **self.end})
+        narrow = _numbers({**fields, **self.end})
         out += struct.pack("<4s4H2LH", b"PK\5\6", *_cut(narrow, "4H2L"), len(self.comment)) + self.comment
         return bytes(out + self.tail)
 
@@ -94,26 +94,26 @@ def _facts(member: Member, offset: int) -> dict[str, Any]:
     }
 
 
-def _local(told: dict[str, Any]) -> bytes:
-    numbers = _cut([told[name] for name in ("crc", "packed", "size")], "3L")
-    lengths = _cut([len(told["name"]), len(told["extra"])], "2H")
-    head = struct.pack("<4s5H", b"PK\3\4", 20, *_cut([told["flags"], told["method"]], "2H"), 0, 33)
-    return head + struct.pack("<3L2H", *numbers, *lengths) + bytes(told["name"]) + bytes(told["extra"])
+def _local(fields: dict[str, Any]) -> bytes:
+    numbers = _cut([fields[name] for name in ("crc", "packed", "size")], "3L")
+    lengths = _cut([len(fields["name"]), len(fields["extra"])], "2H")
+    head = struct.pack("<4s5H", b"PK\3\4", 20, *_cut([fields["flags"], fields["method"]], "2H"), 0, 33)
+    return head + struct.pack("<3L2H", *numbers, *lengths) + bytes(fields["name"]) + bytes(fields["extra"])
 
 
-def _central(told: dict[str, Any]) -> bytes:
-    flags, method = _cut([told["flags"], told["method"]], "2H")
-    numbers = _cut([told[name] for name in ("crc", "packed", "size")], "3L")
-    lengths = _cut([len(told["name"]), len(told["extra"])], "2H")
-    tail = _cut([told["attributes"], told["offset"]], "2L")
+def _central(fields: dict[str, Any]) -> bytes:
+    flags, method = _cut([fields["flags"], fields["method"]], "2H")
+    numbers = _cut([fields[name] for name in ("crc", "packed", "size")], "3L")
+    lengths = _cut([len(fields["name"]), len(fields["extra"])], "2H")
+    tail = _cut([fields["attributes"], fields["offset"]], "2L")
     packed = struct.pack(
         "<4s6H3L5H2L", b"PK\1\2", 3 << 8 | 20, 20, flags, method, 0, 33, *numbers, *lengths, 0, 0, 0, *tail
     )
-    return packed + bytes(told["name"]) + bytes(told["extra"])
+    return packed + bytes(fields["name"]) + bytes(fields["extra"])
 
 
-def _numbers(told: dict[str, int]) -> list[int]:
-    return [told[name] & (2**64 - 1) for name in ("disk", "first", "here", "count", "length", "start")]
+def _numbers(fields: dict[str, int]) -> list[int]:
+    return [fields[name] & (2**64 - 1) for name in ("disk", "first", "here", "count", "length", "start")]
 
 
 def _cut(values: list[int], layout: str) -> list[int]:
@@ -175,10 +175,10 @@ def _descriptor(draw: st.DrawFn, made: Zip) -> Zip:
     crc, size = zlib.crc32(member.content), len(member.content)
     packed = len(deflated(member.content)) if member.method == DEFLATED else size
     body = struct.pack(draw(st.sampled_from(["<3L", "<LQQ"])), crc, packed, size)
-    told = draw(st.sampled_from([b"PK\7\x08" + body, body, body[:-1] + b"\1", b""]))
+    descriptor = draw(st.sampled_from([b"PK\7\x08" + body, body, body[:-1] + b"\1", b""]))
     blank = {"crc": 0, "packed": 0, "size": 0} if draw(st.booleans()) else {}
     members = list(made.members)
-    members[at] = replace(member, flags=member.flags | 8, descriptor=told, local=blank)
+    members[at] = replace(member, flags=member.flags | 8, descriptor=descriptor, local=blank)
     return replace(made, members=tuple(members))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import Enum
 from functools import partial
 from operator import itemgetter
@@ -51,34 +52,39 @@ def fetch_bars(
     request_policy: RequestPolicy | None = None,
     reply: Answer | None = None,
 ) -> Bars:
-    """All bars of a request, every page of them.
+    """Fetch all bars of a request, every page of them.
 
     Args:
         credentials: crypto is served without; for stocks None sends placeholders, which only a cassette accepts.
         data_url: another host that speaks Alpaca's wire; None is Alpaca's own.
-        travel: how to ask; by default once, and as fast as answers come.
+        request_policy: how to ask; by default once, and as fast as answers come.
         reply: answers instead of the network, as a recording does.
 
     Raises:
         MarketDataError: the service refused, did not answer, or answered with something else than the bars asked for.
         SettingsError: the keys are wrong, or feed, adjustment or data_url are not what Alpaca's client takes.
     """
-    from alpaca.common.exceptions import APIError
-    from requests import exceptions as broken
-
-    from pytest_modelgate.adapters.alpaca.transport import (
-        RecordedAdapter,
-        RepeatedPageError,
-        RequestPolicy,
-        RetryingAdapter,
-    )
+    from pytest_modelgate.adapters.alpaca.transport import RecordedAdapter, RequestPolicy, RetryingAdapter
 
     where = f"market data of {request}"
     request_policy = request_policy or RequestPolicy()
     adapter = RecordedAdapter(reply) if reply else RetryingAdapter(request_policy)
     ask = _question(request, credentials, data_url, adapter, trusting=request_policy.limiter is not None)
+    with _in_one_sentence(where, credentials, request_policy.timeout_s):
+        rows = ask().get(request.instrument.alpaca_symbol, [])
+    return _to_bars(request, rows, where)
+
+
+@contextmanager
+def _in_one_sentence(where: str, credentials: Credentials | None, timeout_s: float) -> Iterator[None]:
+    """Translate whatever alpaca-py and requests raise into what it means and what to do about it."""
+    from alpaca.common.exceptions import APIError
+    from requests import exceptions as broken
+
+    from pytest_modelgate.adapters.alpaca.transport import RepeatedPageError
+
     try:
-        answer = ask()
+        yield
     except APIError as error:
         raise _refused(where, error, credentials) from None
     except RepeatedPageError:
@@ -88,17 +94,16 @@ def fetch_bars(
         problem = "is not an address the client can use, expected for example https://data.alpaca.markets"
         raise SettingsError(DATA_URL, problem, "Correct it, or leave it unset") from None
     except broken.Timeout:
-        raise MarketDataError(where, f"Alpaca did not answer within {request_policy.timeout_s:g} s", _LATER) from None
+        raise MarketDataError(where, f"Alpaca did not answer within {timeout_s:g} s", _LATER) from None
     except (broken.ConnectionError, broken.ChunkedEncodingError, broken.ContentDecodingError):
         raise MarketDataError(where, "the connection to Alpaca could not be made or broke off", _LATER) from None
     # The client trusts JSON to be what it expects: anything may come of one that is not.
     except (broken.RequestException, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise MarketDataError(where, "the answer is not Alpaca's JSON of bars", _LATER) from None
-    return _to_bars(request, answer.get(request.instrument.alpaca_symbol, []), where)
 
 
 def _refused(where: str, error: Any, credentials: Credentials | None) -> GateError:  # noqa: ANN401 - alpaca's APIError
-    """What a status means, with the service's own words where they are words."""
+    """Error for a status of the service, with the service's own words where they are words."""
     code = error.status_code
     try:
         said = str(error.message)  # the body may be HTML, or JSON without a message
@@ -129,26 +134,11 @@ def _question(
     with warnings.catch_warnings():
         # alpaca-py imports a deprecated part of websockets; under -W error that would end the gate.
         warnings.simplefilter("ignore", DeprecationWarning)
-        from alpaca.common.enums import Sort
         from alpaca.data.enums import Adjustment, DataFeed
         from alpaca.data.historical import CryptoHistoricalDataClient, StockHistoricalDataClient
         from alpaca.data.requests import CryptoBarsRequest, StockBarsRequest
-        from alpaca.data.timeframe import TimeFrame, TimeFrameUnit
 
-    # TimeFrame(1, TimeFrame.Hour) would silently ask for "11Hour" (alpaca-py issue 664).
-    amount, unit = {
-        Timeframe.MIN_15: (15, TimeFrameUnit.Minute),
-        Timeframe.HOUR_1: (1, TimeFrameUnit.Hour),
-        Timeframe.HOUR_4: (4, TimeFrameUnit.Hour),
-        Timeframe.DAY_1: (1, TimeFrameUnit.Day),
-    }[request.timeframe]
-    window: dict[str, Any] = {
-        "symbol_or_symbols": request.instrument.alpaca_symbol,
-        "timeframe": TimeFrame(amount, unit),
-        "start": request.first.to_pydatetime(),
-        "end": request.last.to_pydatetime(),
-        "sort": Sort.ASC,
-    }
+    window = _window(request)
     options: dict[str, Any] = {"raw_data": True, "url_override": data_url.rstrip("/") if data_url else None}
     if request.instrument.asset_class is AssetClass.CRYPTO:
         pair = (credentials.key, credentials.secret) if credentials else (None, None)
@@ -163,6 +153,27 @@ def _question(
     return partial(stocks.get_stock_bars, StockBarsRequest(**window, feed=feed, adjustment=adjustment))
 
 
+def _window(request: MarketRequest) -> dict[str, Any]:
+    """Arguments that alpaca-py's requests for crypto and for stocks share."""
+    from alpaca.common.enums import Sort
+    from alpaca.data.timeframe import TimeFrame, TimeFrameUnit
+
+    # TimeFrame(1, TimeFrame.Hour) would silently ask for "11Hour" (alpaca-py issue 664).
+    amount, unit = {
+        Timeframe.MIN_15: (15, TimeFrameUnit.Minute),
+        Timeframe.HOUR_1: (1, TimeFrameUnit.Hour),
+        Timeframe.HOUR_4: (4, TimeFrameUnit.Hour),
+        Timeframe.DAY_1: (1, TimeFrameUnit.Day),
+    }[request.timeframe]
+    return {
+        "symbol_or_symbols": request.instrument.alpaca_symbol,
+        "timeframe": TimeFrame(amount, unit),
+        "start": request.first.to_pydatetime(),
+        "end": request.last.to_pydatetime(),
+        "sort": Sort.ASC,
+    }
+
+
 def _one_of(words: type[_Word], word: str, what: str) -> _Word:
     try:
         return words(word)
@@ -172,7 +183,7 @@ def _one_of(words: type[_Word], word: str, what: str) -> _Word:
 
 
 def _prepare(client: Any, adapter: BaseAdapter, *, trusting: bool) -> None:  # noqa: ANN401 - either of two clients
-    """Set up what the client offers no public way to.
+    """Set up the client's session, for which it offers no public way.
 
     Args:
         trusting: whether the environment's proxies count.
@@ -191,7 +202,7 @@ def _prepare(client: Any, adapter: BaseAdapter, *, trusting: bool) -> None:  # n
 
 
 def _as_it_is(request: Any) -> Any:  # noqa: ANN401 - a prepared request of requests
-    """Authentication is in the headers already: an entry in .netrc must not replace it."""
+    """The request itself: its headers bear the keys already, and an entry in .netrc must not replace them."""
     return request
 
 

@@ -27,7 +27,7 @@ _KEYS_REMEDY = "Write APCA_API_KEY_ID=... and APCA_API_SECRET_KEY=..., the same 
 
 
 class _Hidden(str):
-    """Text that travels as any other, but that nobody reads in a traceback's locals."""
+    """Text that is used as any other, but that nobody reads in a traceback's locals."""
 
     __slots__ = ()
 
@@ -43,7 +43,7 @@ class Credentials:
     secret: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        """Hide what is handed on to clients, too, whose headers stand in many a local variable."""
+        """Hide the texts that clients are given, too: their headers stand in many a local variable."""
         object.__setattr__(self, "key", _Hidden(self.key))
         object.__setattr__(self, "secret", _Hidden(self.secret))
 
@@ -75,8 +75,8 @@ def _read_keys_file(path: Path) -> Credentials:
     except (OSError, UnicodeDecodeError) as error:
         problem = f"cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}"
         raise SettingsError(where, problem, "Check the path and its permissions") from None
-    told = ((number, line.strip()) for number, line in enumerate(text.splitlines(), start=1))
-    lines = [(number, line) for number, line in told if line and not line.startswith("#")]
+    numbered = ((number, line.strip()) for number, line in enumerate(text.splitlines(), start=1))
+    lines = [(number, line) for number, line in numbered if line and not line.startswith("#")]
     if not lines:
         raise SettingsError(where, "holds nothing, expected a key and a secret", _KEYS_REMEDY)
     if lines[0][1].startswith(("{", "[")):
@@ -93,7 +93,7 @@ def _read_keys_file(path: Path) -> Credentials:
 
 @dataclass(frozen=True)
 class _Value:
-    """What a file says, and in which line; 0 where lines mean nothing."""
+    """Value in a file with its line; 0 where lines mean nothing."""
 
     text: object = field(repr=False)
     line: int
@@ -131,16 +131,16 @@ def _pick(values: dict[str, _Value], names: tuple[str, ...], where: str) -> str:
     Raises:
         SettingsError: it has none of them, or what it says cannot be a key.
     """
-    found = next((values[name] for name in names if name in values), None)
-    if found is None:
+    value = next((values[name] for name in names if name in values), None)
+    if value is None:
         raise SettingsError(where, f"has no {names[0]}, nor another name for it that is known", _KEYS_REMEDY)
-    if not _usable(found.text):
-        place = f"line {found.line}: " if found.line else ""
+    if not _usable(value.text):
+        place = f"line {value.line}: " if value.line else ""
         problem = (
             f"{place}the value of {names[0]} is empty, no text, or has white space or other signs than ASCII in it"
         )
         raise SettingsError(where, problem, "Copy it anew from Alpaca's page")
-    return str(found.text)
+    return str(value.text)
 
 
 def _named(line: str) -> bool:

@@ -1,4 +1,4 @@
-"""How requests travel to Alpaca: paced, not forever, again where that helps, and never in a circle."""
+"""Requests to Alpaca: limited in their rate, with a timeout, tried again where that helps, and never in a circle."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class RepeatedPageError(Exception):
 
 @dataclass(frozen=True)
 class RateLimiter:
-    """Turns for requests, taken by every process that records into the same folder.
+    """Rate limit of requests, shared by every process that records into the same folder: each waits for its turn.
 
     Attributes:
         folder: where the next free turn is noted.
@@ -70,11 +70,11 @@ class RateLimiter:
 
 @dataclass(frozen=True)
 class RequestPolicy:
-    """How to ask.
+    """Timeout, rate and retries of the requests for one series.
 
     Attributes:
         timeout_s: seconds to wait for the service to answer, per try.
-        pace: whose turn it is; None when nothing has to wait.
+        limiter: gives turns; None when nothing has to wait.
         tries: how often a page is asked for before it is given up.
         tell: is told of every wait, in a sentence.
         page: is told the starts of the first and the last bar of every page (ISO 8601), for progress.
@@ -88,7 +88,7 @@ class RequestPolicy:
 
 
 class RecordedAdapter(BaseAdapter):
-    """Lets a recording answer: no connection, no waiting, no second try."""
+    """Adapter of requests that answers from a recording: no connection, no waiting, no second try."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__()
@@ -105,15 +105,15 @@ class RecordedAdapter(BaseAdapter):
         return response
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Nothing: there is no connection."""
 
 
 class RetryingAdapter(HTTPAdapter):
-    """Sends one fetch's requests as ``RequestPolicy`` says; a new one for every fetch."""
+    """Adapter of requests that sends those of one series by its ``RequestPolicy``; a new one for every series."""
 
-    def __init__(self, request_policy: RequestPolicy) -> None:
+    def __init__(self, policy: RequestPolicy) -> None:
         super().__init__()
-        self._request_policy = request_policy
+        self._policy = policy
         self._asked: set[str | None] = set()
 
     def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:  # noqa: ANN401
@@ -126,11 +126,11 @@ class RetryingAdapter(HTTPAdapter):
         if request.url in self._asked:
             raise RepeatedPageError
         self._asked.add(request.url)
-        options["timeout"] = self._request_policy.timeout_s
-        for number in range(self._request_policy.tries):
-            wait_s, last_try = 2.0**number, number + 1 == self._request_policy.tries
-            if self._request_policy.limiter:
-                self._request_policy.limiter.wait()
+        options["timeout"] = self._policy.timeout_s
+        for number in range(self._policy.tries):
+            wait_s, last_try = 2.0**number, number + 1 == self._policy.tries
+            if self._policy.limiter:
+                self._policy.limiter.wait()
             try:
                 response = super().send(request, *args, **options)
                 ends = _ends(response)  # a body that breaks off shows here
@@ -140,8 +140,8 @@ class RetryingAdapter(HTTPAdapter):
                 self._rest(f"the connection failed ({type(error).__name__})", wait_s)
                 continue
             if response.status_code == 200 and ends is not None:
-                if self._request_policy.page:
-                    self._request_policy.page(*ends)
+                if self._policy.page:
+                    self._policy.page(*ends)
             elif response.status_code in {200, *PASSING} and not last_try:
                 how = f"with status {response.status_code}" if response.status_code != 200 else "in part only"
                 self._rest(f"Alpaca answered {how}", _wait_s(response.headers, wait_s))
@@ -150,9 +150,9 @@ class RetryingAdapter(HTTPAdapter):
         raise AssertionError("there is at least one try")
 
     def _rest(self, why: str, seconds: float) -> None:
-        self._request_policy.tell(f"{why}; trying again in {seconds:.0f} s")
-        if self._request_policy.limiter:
-            self._request_policy.limiter.hold(seconds)
+        self._policy.tell(f"{why}; trying again in {seconds:.0f} s")
+        if self._policy.limiter:
+            self._policy.limiter.hold(seconds)
         else:
             time.sleep(seconds)
 
@@ -169,7 +169,7 @@ def _ends(response: requests.Response) -> tuple[str, str] | None:
 
 
 def _wait_s(headers: Mapping[str, str], otherwise: float) -> float:
-    """How long a service that limits the rate of requests wants us to wait, within reason."""
+    """Seconds that a service which limits the rate of requests wants us to wait, within reason."""
     for name, since in (("Retry-After", 0.0), ("X-Ratelimit-Reset", time.time())):
         try:
             seconds = float(headers[name]) - since

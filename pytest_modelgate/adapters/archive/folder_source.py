@@ -27,16 +27,16 @@ class FolderSource:
 
     stamp = ""
 
-    def __init__(self, path: Path, where: str, limits: Limits) -> None:
+    def __init__(self, path: Path, location: str, limits: Limits) -> None:
         self._path = path
-        self._where = where
+        self._location = location
         try:
-            found = dict(self._walk(limits.entries))
+            sizes = dict(self._walk(limits.entries))
         except OSError as error:
-            raise ArchiveError(where, f"cannot be read: {error.strerror}", "Check its permissions") from None
-        check_names(found, where)
+            raise ArchiveError(location, f"cannot be read: {error.strerror}", "Check its permissions") from None
+        check_names(sizes, location)
         self.sizes: Mapping[str, int] = {
-            name: size for name, size in sorted(found.items()) if not (name.endswith("/") or is_clutter(name))
+            name: size for name, size in sorted(sizes.items()) if not (name.endswith("/") or is_clutter(name))
         }
 
     def chunks(self, name: str) -> Iterator[bytes]:
@@ -45,7 +45,7 @@ class FolderSource:
         Raises:
             ArchiveError: the file cannot be read, or is no longer what it was.
         """
-        where, size = f"{self._where}, member {plain(name)}", 0
+        location, size = f"{self._location}, member {plain(name)}", 0
         try:
             with os.fdopen(os.open(self._path / name, os.O_RDONLY | _NO_FOLLOW), "rb") as file:
                 while piece := file.read(_CHUNK):
@@ -54,9 +54,9 @@ class FolderSource:
                         break
                     yield piece
         except OSError as error:
-            raise ArchiveError(where, f"cannot be read: {error.strerror}", "Check its permissions") from None
+            raise ArchiveError(location, f"cannot be read: {error.strerror}", "Check its permissions") from None
         if size != self.sizes[name]:
-            raise ArchiveError(where, "changed while it was read", "Let the training run end, then start again")
+            raise ArchiveError(location, "changed while it was read", "Let the training run end, then start again")
 
     def sha256(self) -> str:
         """Digest over one line per file, sorted by name, as sha256sum prints them."""
@@ -69,11 +69,11 @@ class FolderSource:
         return digest.hexdigest()
 
     def is_unchanged(self) -> bool:
-        """Each file is looked at while it is read; see ``chunks``."""
+        """Always true: each file is looked at while it is read; see ``chunks``."""
         return True
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Nothing: no file is held open."""
 
     def _walk(self, limit: int) -> Iterator[tuple[str, int]]:
         pending, count = [(self._path, "")], 0
@@ -84,7 +84,7 @@ class FolderSource:
                     count += 1
                     if count > limit:
                         problem = f"holds more than {limit} files and folders"
-                        raise ArchiveError(self._where, problem, "Name the folder of one training run")
+                        raise ArchiveError(self._location, problem, "Name the folder of one training run")
                     name, facts = prefix + entry.name, entry.stat(follow_symlinks=False)
                     if stat.S_ISDIR(facts.st_mode):
                         pending.append((folder / entry.name, f"{name}/"))
@@ -92,6 +92,6 @@ class FolderSource:
                     elif stat.S_ISREG(facts.st_mode):
                         yield name, facts.st_size
                     else:
-                        where = f"{self._where}, member {plain(name)}"
+                        location = f"{self._location}, member {plain(name)}"
                         problem = "is a link or device, expected a file or folder"
-                        raise ArchiveError(where, problem, "Put the file itself in its place")
+                        raise ArchiveError(location, problem, "Put the file itself in its place")

@@ -1,4 +1,4 @@
-"""How much an archive may ask of the machine that reads it."""
+"""Limits to what an archive may ask of the machine that reads it."""
 
 from __future__ import annotations
 

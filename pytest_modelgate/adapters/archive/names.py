@@ -26,7 +26,7 @@ _ZIP_AGAIN = "Zip the training run again with an ordinary tool, or use pytest_mo
 
 @dataclass(frozen=True)
 class Roles:
-    """The members that count.
+    """Members that play a part, by their part.
 
     Attributes:
         summary: the training summary.
@@ -39,12 +39,12 @@ class Roles:
     checkpoints: Mapping[tuple[Instrument, Timeframe], str]
 
 
-def check_names(names: Iterable[str], where: str) -> None:
+def check_names(names: Iterable[str], location: str) -> None:
     """Refuse names that another program could take for another file, or for a place outside the archive.
 
     Args:
         names: of all members; a folder's ends with a slash.
-        where: the archive, for messages.
+        location: the archive, for messages.
 
     Raises:
         ArchiveError: an absolute, climbing, reserved or malformed name, or two names for one file.
@@ -53,11 +53,11 @@ def check_names(names: Iterable[str], where: str) -> None:
     files: set[str] = set()
     for name in names:
         if flaw := _flaw(name):
-            raise ArchiveError(f"{where}, member {plain(name)}", f"its name {flaw}", _ZIP_AGAIN)
+            raise ArchiveError(f"{location}, member {plain(name)}", f"its name {flaw}", _ZIP_AGAIN)
         key = _fold(name.removesuffix("/"))
         if key in seen:
             problem = f"{shown(seen[key])} and {shown(name)} are the same file on some systems"
-            raise ArchiveError(where, problem, "Keep one of the two")
+            raise ArchiveError(location, problem, "Keep one of the two")
         seen[key] = name
         if not name.endswith("/"):
             files.add(key)
@@ -66,7 +66,7 @@ def check_names(names: Iterable[str], where: str) -> None:
         for length in range(1, len(parts)):
             if (parent := "/".join(parts[:length])) in files:
                 problem = f"{shown(seen[parent])} is a file, but {shown(name)} lies in a folder of that name"
-                raise ArchiveError(where, problem, _ZIP_AGAIN)
+                raise ArchiveError(location, problem, _ZIP_AGAIN)
 
 
 def _flaw(name: str) -> str:
@@ -94,12 +94,12 @@ def _fold(name: str) -> str:
 
 
 def is_clutter(name: str) -> bool:
-    """Whether macOS put it there for itself."""
+    """Whether a member is one that macOS put there for itself."""
     parts = name.split("/")
     return parts[0] == "__MACOSX" or parts[-1] == ".DS_Store" or parts[-1].startswith("._")
 
 
-def find_roles(names: Iterable[str], where: str) -> Roles:
+def find_roles(names: Iterable[str], location: str) -> Roles:
     """Find the summary and the checkpoints, at the root or under one top folder.
 
     Raises:
@@ -110,17 +110,17 @@ def find_roles(names: Iterable[str], where: str) -> Roles:
     if len(summaries) != 1:
         named = [match.string for match in summaries]
         alike = named or [name for name in files if "training_summary" in name.lower()]
-        found = " and ".join(shown(name) for name in alike[:3]) or "none"
-        problem = f"found {found}, expected exactly one training_summary_YYYYMMDD_HHMMSS.json"
-        raise ArchiveError(where, problem, "Keep one, at the archive's root or in its one top folder")
+        listed = " and ".join(shown(name) for name in alike[:3]) or "none"
+        problem = f"found {listed}, expected exactly one training_summary_YYYYMMDD_HHMMSS.json"
+        raise ArchiveError(location, problem, "Keep one, at the archive's root or in its one top folder")
     models = [match for name in files if (match := _MODEL.fullmatch(name))]
     tops = sorted({match["top"] for match in (*summaries, *models) if match["top"]})
     if len(tops) > 1:
         problem = f"summary and checkpoints lie under several top folders, {' and '.join(map(shown, tops[:3]))}"
-        raise ArchiveError(where, problem, "Put one training run into one archive")
+        raise ArchiveError(location, problem, "Put one training run into one archive")
     checkpoints: dict[tuple[Instrument, Timeframe], str] = {}
     for match in models:
-        member = f"{where}, member {plain(match.string)}"
+        member = f"{location}, member {plain(match.string)}"
         instrument, timeframe = parse_key(match["id"], member)
         if timeframe is None or not match.string.endswith(f"{MODELS_FOLDER}/{match['id']}.pt"):
             problem = f"is called {shown(match.string)}, expected {MODELS_FOLDER}/SYMBOL_TIMEFRAME.pt"
@@ -132,11 +132,11 @@ def find_roles(names: Iterable[str], where: str) -> Roles:
     return Roles(summaries[0].string, summaries[0]["stamp"], checkpoints)
 
 
-def parse_key(key: str, where: str) -> tuple[Instrument, Timeframe | None]:
+def parse_key(key: str, location: str) -> tuple[Instrument, Timeframe | None]:
     """Read ``SYMBOL_TIMEFRAME``, or ``SYMBOL`` alone.
 
     Args:
-        where: archive and member, for messages.
+        location: archive and member, for messages.
 
     Raises:
         ArchiveError: the symbol or the timeframe is not spelled as Alpaca does.
@@ -147,12 +147,12 @@ def parse_key(key: str, where: str) -> tuple[Instrument, Timeframe | None]:
     try:
         instrument = Instrument.parse(symbol)
     except ArchiveError as error:
-        raise ArchiveError(f"{where}, {plain(error.where)}", error.problem, error.remedy) from None
+        raise ArchiveError(f"{location}, {plain(error.where)}", error.problem, error.remedy) from None
     if not separator:
         return instrument, None
     if timeframe not in list(Timeframe):
         problem = f"is {shown(timeframe)}, expected one of {', '.join(Timeframe)}"
-        raise ArchiveError(f"{where}, timeframe of {symbol}", problem, "Name models like UNIUSD_1Hour")
+        raise ArchiveError(f"{location}, timeframe of {symbol}", problem, "Name models like UNIUSD_1Hour")
     return instrument, Timeframe(timeframe)
 
 
@@ -162,8 +162,8 @@ def archive_stamp(name: str) -> str | None:
     return match["stamp"] if match else None
 
 
-def parse_stamp(stamp: str, where: str) -> pd.Timestamp:
-    """``YYYYMMDD_HHMMSS`` as UTC.
+def parse_stamp(stamp: str, location: str) -> pd.Timestamp:
+    """Moment (UTC) that ``YYYYMMDD_HHMMSS`` stands for.
 
     Raises:
         ArchiveError: there is no such moment between 1980 and 2107, the years a zip can tell.
@@ -174,5 +174,5 @@ def parse_stamp(stamp: str, where: str) -> pd.Timestamp:
         moment = None
     if moment is None or not 1980 <= moment.year <= 2107:
         problem = f"its time stamp is {stamp}, expected a date and time as YYYYMMDD_HHMMSS in UTC"
-        raise ArchiveError(where, problem, "Rename it to when training ended")
+        raise ArchiveError(location, problem, "Rename it to when training ended")
     return moment

@@ -36,9 +36,9 @@ class Archive:
         run: what it says; checkpoints are named there, and read with ``checkpoint_file``.
     """
 
-    def __init__(self, source: Source, run: TrainingRun, where: str, limits: Limits) -> None:
+    def __init__(self, source: Source, run: TrainingRun, location: str, limits: Limits) -> None:
         self.run = run
-        self._source, self._where, self._limits = source, where, limits
+        self._source, self._location, self._limits = source, location, limits
         self._digest = cache(source.sha256)
         self._member_digest = cache(self._hash_member)
 
@@ -55,7 +55,7 @@ class Archive:
         return self._digest()
 
     def identity(self) -> str:
-        """What tells another process of the same machine that it opened the same archive."""
+        """Text by which another process of the same machine knows that it opened the same archive."""
         return f"{self._source.stamp} {self.sha256()}"
 
     def is_identical(self, identity: str) -> bool:
@@ -102,12 +102,12 @@ class Archive:
         temporary = folder / f".{secrets.token_hex(8)}.tmp"
         try:
             with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600), "wb") as file:
-                for piece in _capped(self._source, member, self._limits.model_bytes, self._where):
+                for piece in _capped(self._source, member, self._limits.model_bytes, self._location):
                     digest.update(piece)
                     file.write(piece)
             if not self._source.is_unchanged():
-                where = f"{self._where}, member {plain(member)}"
-                raise ArchiveError(where, "changed while it was read", "Let the training run end, then start again")
+                location = f"{self._location}, member {plain(member)}"
+                raise ArchiveError(location, "changed while it was read", "Let the training run end, then start again")
             temporary.replace(folder / f"{digest.hexdigest()}.pt")
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -120,7 +120,7 @@ class Archive:
 
     def _hash_member(self, member: str) -> str:
         digest = hashlib.sha256()
-        for piece in _capped(self._source, member, self._limits.model_bytes, self._where):
+        for piece in _capped(self._source, member, self._limits.model_bytes, self._location):
             digest.update(piece)
         return digest.hexdigest()
 
@@ -131,47 +131,48 @@ def open_archive(path: Path, limits: Limits = DEFAULT_LIMITS) -> Archive:
     Raises:
         ArchiveError: it cannot be used as a whole; nothing in it is judged.
     """
-    where = f"archive {plain(path.name)}"
+    location = f"archive {plain(path.name)}"
     if not path.exists():
         raise ArchiveError(f"archive {path}", "does not exist, expected a zip or a folder", "Check the path")
-    source: Source = FolderSource(path, where, limits) if path.is_dir() else ZipSource(path, where, limits)
+    source: Source = FolderSource(path, location, limits) if path.is_dir() else ZipSource(path, location, limits)
     try:
-        roles = find_roles(source.sizes, where)
-        summary = f"{where}, member {plain(roles.summary)}"
-        raw = b"".join(_capped(source, roles.summary, limits.summary_bytes, where))
+        roles = find_roles(source.sizes, location)
+        summary = f"{location}, member {plain(roles.summary)}"
+        raw = b"".join(_capped(source, roles.summary, limits.summary_bytes, location))
         entries = _by_model(parse_summary(raw, summary, limits), roles, summary)
         keys = sorted({*entries, *roles.checkpoints}, key=lambda key: (key[0].symbol, key[1]))
         if not keys:
             problem = "holds no model, neither in its summary nor under models/rl_symbols"
-            raise ArchiveError(where, problem, "Pack the training run again")
+            raise ArchiveError(location, problem, "Pack the training run again")
         models = tuple(_model(key, entries, roles, source) for key in keys)
         stamp = archive_stamp(path.name) or roles.summary_stamp
-        return Archive(source, TrainingRun(path.name, parse_stamp(stamp, where), models), where, limits)
+        return Archive(source, TrainingRun(path.name, parse_stamp(stamp, location), models), location, limits)
     except BaseException:
         source.close()
         raise
 
 
-def _by_model(entries: tuple[Entry, ...], roles: Roles, where: str) -> dict[_Key, Entry]:
+def _by_model(entries: tuple[Entry, ...], roles: Roles, location: str) -> dict[_Key, Entry]:
     """Entries by symbol and timeframe; a bare symbol means the one checkpoint of that symbol."""
-    found: dict[_Key, Entry] = {}
+    by_model: dict[_Key, Entry] = {}
     for entry in entries:
-        timeframe = entry.timeframe or _only_timeframe(entry, roles, where)
-        if (entry.instrument, timeframe) in found:
-            other = found[entry.instrument, timeframe].key
+        timeframe = entry.timeframe or _only_timeframe(entry, roles, location)
+        if (entry.instrument, timeframe) in by_model:
+            other = by_model[entry.instrument, timeframe].key
             problem = f"{shown(other)} and {shown(entry.key)} both describe {entry.instrument.symbol}_{timeframe}"
-            raise ArchiveError(where, problem, "Keep one of the two")
-        found[entry.instrument, timeframe] = entry
-    return found
+            raise ArchiveError(location, problem, "Keep one of the two")
+        by_model[entry.instrument, timeframe] = entry
+    return by_model
 
 
-def _only_timeframe(entry: Entry, roles: Roles, where: str) -> Timeframe:
+def _only_timeframe(entry: Entry, roles: Roles, location: str) -> Timeframe:
     symbol = entry.instrument.symbol
     choices = sorted(timeframe for instrument, timeframe in roles.checkpoints if instrument == entry.instrument)
     if len(choices) != 1:
         listed = ", ".join(f"{symbol}_{timeframe}.pt" for timeframe in choices) or "no checkpoint"
         problem = f"names no timeframe, and the archive holds {listed} of that symbol"
-        raise ArchiveError(f"{where}, {plain(entry.key)}", problem, f"Call it SYMBOL_TIMEFRAME, such as {symbol}_1Hour")
+        remedy = f"Call it SYMBOL_TIMEFRAME, such as {symbol}_1Hour"
+        raise ArchiveError(f"{location}, {plain(entry.key)}", problem, remedy)
     return choices[0]
 
 
@@ -187,9 +188,9 @@ def _model(key: _Key, entries: dict[_Key, Entry], roles: Roles, source: Source) 
     )
 
 
-def _capped(source: Source, name: str, most: int, where: str) -> Iterator[bytes]:
+def _capped(source: Source, name: str, most: int, location: str) -> Iterator[bytes]:
     """A member's content, if that stays within what is allowed; no source gives more of it than it announces."""
     if source.sizes[name] > most:
         problem = f"holds {source.sizes[name]} bytes, expected at most {most}"
-        raise ArchiveError(f"{where}, member {plain(name)}", problem, "Leave out what the gate does not need")
+        raise ArchiveError(f"{location}, member {plain(name)}", problem, "Leave out what the gate does not need")
     yield from source.chunks(name)

@@ -16,12 +16,12 @@ Path = tuple[str | int, ...]
 _REMEDY = "Write the summary with json.dump, or use pytest_modelgate.write_archive"
 
 
-def read_json(raw: bytes, where: str, limits: Limits, may_diverge: Callable[[Path], bool]) -> dict[str, Any]:
+def read_json(raw: bytes, location: str, limits: Limits, may_diverge: Callable[[Path], bool]) -> dict[str, Any]:
     """Parse a file whose outermost value is an object.
 
     Args:
         raw: UTF-8, with or without a byte order mark.
-        where: archive and member, for messages.
+        location: archive and member, for messages.
         may_diverge: whether the number at a path of keys and indexes may be NaN or infinite.
 
     Raises:
@@ -30,54 +30,54 @@ def read_json(raw: bytes, where: str, limits: Limits, may_diverge: Callable[[Pat
     containers = raw.count(b"[") + raw.count(b"{")
     if containers > limits.json_containers:
         problem = f"holds {containers} lists and objects, expected at most {limits.json_containers}"
-        raise ArchiveError(where, problem, "Leave out what the schema does not ask for")
+        raise ArchiveError(location, problem, "Leave out what the schema does not ask for")
     try:
-        document = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=lambda pairs: _unique(pairs, where))
+        document = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=lambda pairs: _unique(pairs, location))
     except UnicodeDecodeError as error:
-        raise ArchiveError(where, f"is not UTF-8 at byte {error.start}", _REMEDY) from None
+        raise ArchiveError(location, f"is not UTF-8 at byte {error.start}", _REMEDY) from None
     except json.JSONDecodeError as error:
         problem = f"is not JSON at line {error.lineno}, column {error.colno}: {error.msg}"
-        raise ArchiveError(where, problem, _REMEDY) from None
+        raise ArchiveError(location, problem, _REMEDY) from None
     except RecursionError:
-        raise _too_deep(where, limits) from None
+        raise _too_deep(location, limits) from None
     except ValueError:  # an integer of thousands of digits
-        raise ArchiveError(where, "holds a number that is out of range", _REMEDY) from None
+        raise ArchiveError(location, "holds a number that is out of range", _REMEDY) from None
     if not isinstance(document, dict):
-        raise ArchiveError(where, f"is {shown(document)}, expected an object", _REMEDY)
-    _check(document, (), where, limits, may_diverge)
+        raise ArchiveError(location, f"is {shown(document)}, expected an object", _REMEDY)
+    _check(document, (), location, limits, may_diverge)
     return document
 
 
 def path_text(path: Path) -> str:
-    """``UNIUSD_1Hour, max_drawdown[3]``."""
+    """Path of keys and indexes as text: ``UNIUSD_1Hour, max_drawdown[3]``."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f"{', ' if text else ''}{plain(part, 60)}"
     return text
 
 
-def _unique(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+def _unique(pairs: list[tuple[str, Any]], location: str) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
         keys = sorted(key for key, _ in pairs)
         twice = next(key for key, following in pairwise(keys) if key == following)
-        raise ArchiveError(where, f"holds the key {shown(twice)} twice in one object", "Keep one of the two")
-    return found
+        raise ArchiveError(location, f"holds the key {shown(twice)} twice in one object", "Keep one of the two")
+    return members
 
 
 def _check(
-    value: dict[str, Any] | list[Any], path: Path, where: str, limits: Limits, ok: Callable[[Path], bool]
+    value: dict[str, Any] | list[Any], path: Path, location: str, limits: Limits, ok: Callable[[Path], bool]
 ) -> None:
     if len(path) >= limits.json_depth:
-        raise _too_deep(where, limits)
+        raise _too_deep(location, limits)
     for key, child in value.items() if isinstance(value, dict) else enumerate(value):
         if isinstance(child, dict | list):
-            _check(child, (*path, key), where, limits, ok)
+            _check(child, (*path, key), location, limits, ok)
         elif isinstance(child, float) and not math.isfinite(child) and not ok((*path, key)):
             problem = f"is {child}, expected a finite number; only the values of metrics may be NaN or infinite"
-            raise ArchiveError(f"{where}, {path_text((*path, key))}", problem, "Correct what the trainer writes")
+            raise ArchiveError(f"{location}, {path_text((*path, key))}", problem, "Correct what the trainer writes")
 
 
-def _too_deep(where: str, limits: Limits) -> ArchiveError:
+def _too_deep(location: str, limits: Limits) -> ArchiveError:
     problem = f"nests lists and objects deeper than {limits.json_depth}"
-    return ArchiveError(where, problem, "Leave out what the schema does not ask for")
+    return ArchiveError(location, problem, "Leave out what the schema does not ask for")

@@ -38,7 +38,7 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Entry:
-    """What a summary says of one model.
+    """Entry of one model in a summary.
 
     Attributes:
         key: its name in the summary.
@@ -59,35 +59,35 @@ def summary_json_schema() -> str:
     return json.dumps(head | adapter.json_schema(), indent=2) + "\n"
 
 
-def parse_summary(raw: bytes, where: str, limits: Limits) -> tuple[Entry, ...]:
+def parse_summary(raw: bytes, location: str, limits: Limits) -> tuple[Entry, ...]:
     """Read a summary in the full or the bare form.
 
     Args:
         raw: the file.
-        where: archive and member, for messages.
+        location: archive and member, for messages.
         limits: how deep and how wide it may be; its size in bytes is the caller's business.
 
     Raises:
         ArchiveError: naming the first model and field that do not fit.
     """
-    document = read_json(raw, where, limits, _is_metric)
+    document = read_json(raw, location, limits, _is_metric)
     if "schema" not in document:
-        return tuple(_entry(key, fields, BareEntry, Facts(), where) for key, fields in document.items())
+        return tuple(_entry(key, fields, BareEntry, Facts(), location) for key, fields in document.items())
     models = document.get("models")
     if not isinstance(models, dict):
         problem = f"is {shown(models)}, expected an object of models" if "models" in document else "is missing"
-        raise ArchiveError(f"{where}, models", problem, _REMEDY)
-    run = _validated(FullSummary, document | {"models": {}}, where)
-    return tuple(_entry(key, fields, ModelEntry, run, where) for key, fields in models.items())
+        raise ArchiveError(f"{location}, models", problem, _REMEDY)
+    run = _validated(FullSummary, document | {"models": {}}, location)
+    return tuple(_entry(key, fields, ModelEntry, run, location) for key, fields in models.items())
 
 
 def _is_metric(path: Path) -> bool:
     return len(path) in (3, 4) and path[-2] in METRICS and (len(path) == 3 or path[0] == "models")
 
 
-def _entry(key: str, fields: object, kind: type[ModelEntry], run: Facts, where: str) -> Entry:
-    instrument, timeframe = parse_key(key, f"{where}, {plain(key)}")
-    entry = _validated(kind, fields, f"{where}, {plain(key)}")
+def _entry(key: str, fields: object, kind: type[ModelEntry], run: Facts, location: str) -> Entry:
+    instrument, timeframe = parse_key(key, f"{location}, {plain(key)}")
+    entry = _validated(kind, fields, f"{location}, {plain(key)}")
     history = {metric: tuple(getattr(entry, metric)) for metric in METRICS}
     return Entry(key, instrument, timeframe, history, _declared(entry, run))
 
@@ -115,23 +115,23 @@ def _rows(rows: list[list[float]]) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(row) for row in rows)
 
 
-def _validated(kind: type[_PART], fields: object, where: str) -> _PART:
+def _validated(kind: type[_PART], fields: object, location: str) -> _PART:
     if isinstance(fields, dict) and len(fields) > _MOST_FIELDS:
         problem = f"has {len(fields)} fields, expected at most {_MOST_FIELDS}"
-        raise ArchiveError(where, problem, _REMEDY)
+        raise ArchiveError(location, problem, _REMEDY)
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         path = path_text(first["loc"])
         problem, remedy = _told(first, kind)
-        raise ArchiveError(f"{where}, {path}" if path else where, problem, remedy) from None
+        raise ArchiveError(f"{location}, {path}" if path else location, problem, remedy) from None
 
 
 def _told(error: ErrorDetails, kind: type[Facts]) -> tuple[str, str]:
     """A problem and its remedy, in the gate's words instead of the schema library's."""
     context, name = error.get("ctx", {}), error["type"]
-    found = f"is {shown(error['input'])}"
+    given = f"is {shown(error['input'])}"
     if name == OWN_ERROR:
         return context["problem"], context["remedy"]
     if name == "missing":
@@ -146,9 +146,9 @@ def _told(error: ErrorDetails, kind: type[Facts]) -> tuple[str, str]:
         expected = (
             f"at least {least}" if name == "too_short" and error["loc"][0] != "parity_probe" else f"{least or most}"
         )
-        return f"{found}, expected {expected} value{'' if least == 1 else 's'}", _REMEDY
+        return f"{given}, expected {expected} value{'' if least == 1 else 's'}", _REMEDY
     if name in ("greater_than", "greater_than_equal"):
         bound = f"more than {context['gt']}" if name == "greater_than" else f"at least {context['ge']}"
-        return f"{found}, expected {bound}", _REMEDY
+        return f"{given}, expected {bound}", _REMEDY
     expected = context["expected"] if name == "literal_error" else _KINDS.get(name, "what the schema describes")
-    return f"{found}, expected {expected}", _REMEDY
+    return f"{given}, expected {expected}", _REMEDY

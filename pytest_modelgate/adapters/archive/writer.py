@@ -1,4 +1,4 @@
-"""The way back: a training script's models to an archive that the reader accepts."""
+"""Writing an archive: a training script's models, in a form that the reader accepts."""
 
 from __future__ import annotations
 
@@ -77,11 +77,11 @@ def write_archive(
     Raises:
         ArchiveError: the gate would refuse what is to be written; nothing is written then.
     """
-    where = f"archive {path}"
+    location = f"archive {path}"
     if trained_at.tzinfo is None:
-        raise ArchiveError(f"{where}, trained_at", "has no time zone", "Pass a datetime in UTC")
+        raise ArchiveError(f"{location}, trained_at", "has no time zone", "Pass a datetime in UTC")
     stamp = trained_at.astimezone(UTC)
-    entries, checkpoints = _collect(models, where)
+    entries, checkpoints = _collect(models, location)
     facts = {
         "trainer_version": trainer_version,
         "reward_scale": reward_scale,
@@ -94,25 +94,25 @@ def write_archive(
     said = {name: value for name, value in facts.items() if value is not None}
     text = json.dumps({"schema": SCHEMA, **said, "models": entries}, indent=1) + "\n"
     name = f"training_summary_{stamp:%Y%m%d_%H%M%S}.json"
-    parse_summary(text.encode(), f"{where}, member {name}", DEFAULT_LIMITS)
+    parse_summary(text.encode(), f"{location}, member {name}", DEFAULT_LIMITS)
     target = path / f"Alpaca_trading_trained_{stamp:%Y%m%d_%H%M%S}.zip" if path.is_dir() else path
     write_atomically(target, _zip({name: text.encode(), **checkpoints}, stamp))
     return target
 
 
-def _collect(models: Iterable[ModelArtifact], where: str) -> tuple[dict[str, Any], dict[str, bytes]]:
+def _collect(models: Iterable[ModelArtifact], location: str) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Summary entries and checkpoint members by name, sorted."""
     entries: dict[str, Any] = {}
     checkpoints: dict[str, bytes] = {}
     for model in sorted(models, key=lambda model: (model.symbol, model.timeframe)):
         key = f"{model.symbol}_{model.timeframe}"
-        parse_key(key, where)
+        parse_key(key, location)
         if key in entries:
-            raise ArchiveError(f"{where}, {plain(key)}", "is given twice", "Pass each symbol and timeframe once")
+            raise ArchiveError(f"{location}, {plain(key)}", "is given twice", "Pass each symbol and timeframe once")
         content = model.checkpoint.read_bytes() if isinstance(model.checkpoint, Path) else model.checkpoint
         if len(content) > DEFAULT_LIMITS.model_bytes:
             problem = f"its checkpoint holds {len(content)} bytes, expected at most {DEFAULT_LIMITS.model_bytes}"
-            raise ArchiveError(f"{where}, {plain(key)}", problem, "Leave out the optimizer's state")
+            raise ArchiveError(f"{location}, {plain(key)}", problem, "Leave out the optimizer's state")
         entries[key] = {metric: [float(value) for value in values] for metric, values in model.history.items()}
         if model.training_window:
             entries[key]["training_window"] = _window(model.training_window)
@@ -120,7 +120,7 @@ def _collect(models: Iterable[ModelArtifact], where: str) -> tuple[dict[str, Any
             entries[key]["parity_probe"] = asdict(model.parity_probe)
         checkpoints[f"{MODELS_FOLDER}/{key}.pt"] = content
     if not entries:
-        raise ArchiveError(where, "would hold no model", "Pass at least one ModelArtifact")
+        raise ArchiveError(location, "would hold no model", "Pass at least one ModelArtifact")
     return entries, checkpoints
 
 

@@ -26,16 +26,16 @@ class ZipSource:
         stamp: device, number, size and time of the file when it was opened: they change when somebody writes to it.
     """
 
-    def __init__(self, path: Path, where: str, limits: Limits) -> None:
+    def __init__(self, path: Path, location: str, limits: Limits) -> None:
         if not path.is_file():  # opening a pipe would wait for somebody to write into it
             raise ArchiveError(
-                where, "is neither a file nor a folder", "Name the zip, or the folder it was extracted to"
+                location, "is neither a file nor a folder", "Name the zip, or the folder it was extracted to"
             )
         try:
             self._file = path.open("rb")
         except OSError as error:
-            raise ArchiveError(where, f"cannot be opened: {error.strerror}", "Check its permissions") from None
-        self._where = where
+            raise ArchiveError(location, f"cannot be opened: {error.strerror}", "Check its permissions") from None
+        self._location = location
         self.stamp = self._stamp()
         try:
             self._spans = self._members(limits)
@@ -80,13 +80,13 @@ class ZipSource:
         self._file.close()
 
     def _members(self, limits: Limits) -> dict[str, Span]:
-        """Where the files lie, by names that mean the same everywhere."""
+        """Spans of the files, by names that mean the same everywhere."""
         try:
             members = read_layout(self._file, limits.entries, limits.directory_bytes)
         except LayoutError as error:
-            where = f"{self._where}, member {plain(error.member)}" if error.member else self._where
-            raise ArchiveError(where, error.problem, _REMEDY) from None
-        check_names((name for name, _ in members), self._where)
+            location = f"{self._location}, member {plain(error.member)}" if error.member else self._location
+            raise ArchiveError(location, error.problem, _REMEDY) from None
+        check_names((name for name, _ in members), self._location)
         return {name: span for name, span in members if not name.endswith("/")}
 
     def _stamp(self) -> str:
@@ -121,4 +121,4 @@ class ZipSource:
             raise EOFError
 
     def _damaged(self, name: str, problem: str) -> ArchiveError:
-        return ArchiveError(f"{self._where}, member {plain(name)}", problem, "Copy or download the archive again")
+        return ArchiveError(f"{self._location}, member {plain(name)}", problem, "Copy or download the archive again")

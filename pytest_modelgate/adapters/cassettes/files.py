@@ -43,7 +43,7 @@ class Entry:
 
 
 def path_of(request: MarketRequest) -> str:
-    """Where a request is recorded, relative to the cassettes' folder: ``crypto/BTC-USD/1Hour/2024-12-27T2000.json.gz``.
+    """Path of a request's recording in the cassettes' folder: ``crypto/BTC-USD/1Hour/2024-12-27T2000.json.gz``.
 
     The name bears the start of the last bar (UTC), to the minute, so that two as-of moments of one day do not meet, and
     for stocks feed and adjustment: ``us_equity/AAPL/1Hour/2024-12-27T2000.sip.all.json.gz``.
@@ -61,7 +61,7 @@ def entries_of(folder: Path, request: MarketRequest) -> list[Entry]:
     Raises:
         MarketDataError: the manifest is there, but unusable.
     """
-    found = []
+    entries = []
     for name, facts in manifest(folder).items():
         if name.rpartition("/")[0] != _series(request):
             continue
@@ -73,8 +73,8 @@ def entries_of(folder: Path, request: MarketRequest) -> list[Entry]:
         except (KeyError, TypeError, ValueError):
             continue
         if span and all(str(moment.tz) == "UTC" for moment in (first, last, last_bar)):
-            found.append(Entry(name, span, last_bar, str(facts.get("sha256"))))
-    return found
+            entries.append(Entry(name, span, last_bar, str(facts.get("sha256"))))
+    return entries
 
 
 def read_cassette(folder: Path, name: str, record_command: str = RECORD) -> str:
@@ -97,9 +97,9 @@ def read_cassette(folder: Path, name: str, record_command: str = RECORD) -> str:
         raise MarketDataError(where, f"cannot be read: {error.strerror}", "Check its permissions") from None
     facts = manifest(folder).get(name, {})
     known = str(facts.get("sha256", "")) if isinstance(facts, dict) else ""
-    found = hashlib.sha256(content).hexdigest()
-    if known != found:
-        problem = f"was altered: its sha256 is {found[:12]}..., the manifest says {known[:12]}..."
+    digest = hashlib.sha256(content).hexdigest()
+    if known != digest:
+        problem = f"was altered: its sha256 is {digest[:12]}..., the manifest says {known[:12]}..."
         raise MarketDataError(where, problem, remedy)
     try:
         return gzip.decompress(content).decode("utf-8")
@@ -140,7 +140,7 @@ def write_cassette(folder: Path, name: str, text: str, facts: Mapping[str, Any])
 
 
 def manifest(folder: Path) -> dict[str, Any]:
-    """What the manifest says of each cassette, by name; nothing where nothing was recorded yet.
+    """Facts of the manifest about each cassette, by name; empty where nothing was recorded yet.
 
     Raises:
         MarketDataError: it cannot be read, or is not one of ours.
@@ -160,7 +160,7 @@ def manifest(folder: Path) -> dict[str, Any]:
 
 
 def work_folder(folder: Path) -> Path:
-    """Where recording keeps its locks, out of sight of version control; made as needed.
+    """Folder for the locks of recording, out of sight of version control; made as needed.
 
     Raises:
         OSError: it cannot be made.
@@ -174,7 +174,7 @@ def work_folder(folder: Path) -> Path:
 
 
 def series_lock_name(request: MarketRequest) -> str:
-    """What the lock of a series is called: one writer at a time for all of its windows."""
+    """Name of a series' lock: one writer at a time for all of its windows."""
     return f"{_series(request)}/{request.feed}.{request.adjustment}.lock".replace("/", "_")
 
 

@@ -1,6 +1,6 @@
 """Conversations with Alpaca, recorded into a text and strictly replayed from it. The only file that imports vcr.
 
-A text holds one request with all its pages, as JSON: where it lies is the affair of ``cassette_files``.
+A text holds one request with all its pages, as JSON: where it lies is the affair of ``cassettes.files``.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Player:
             raise MarketDataError(self._where, "is not a recording of vcrpy", self._remedy) from None
 
     def check_all_played(self) -> None:
-        """Every recorded page must have been asked for.
+        """Check that every recorded page was asked for.
 
         Raises:
             MarketDataError: one was not.
@@ -87,7 +87,7 @@ def play(text: str, where: str, remedy: str) -> Iterator[Player]:
     """Answer from a recording; sockets are closed meanwhile, and every recorded page must be asked for.
 
     Args:
-        text: what ``listen`` recorded.
+        text: of a ``Recording``.
         where: names the cassette in error messages.
         remedy: what to do about a cassette that does not serve.
 
@@ -101,7 +101,7 @@ def play(text: str, where: str, remedy: str) -> Iterator[Player]:
 
 
 class Recording:
-    """What ``listen`` hears; ``text`` is there once its block has ended without an error."""
+    """One conversation; its ``text`` is there once the block of ``record`` has ended without an error."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -109,7 +109,7 @@ class Recording:
 
 @contextmanager
 def record(where: str, secrets: tuple[str, ...] = ()) -> Iterator[Recording]:
-    """Record HTTP requests into memory, scrubbed: pages of bars in Alpaca's own words, and nothing else.
+    """Record the HTTP requests of a block into memory, scrubbed: pages of bars in Alpaca's own words, nothing else.
 
     Args:
         where: names the cassette in error messages.
@@ -120,17 +120,17 @@ def record(where: str, secrets: tuple[str, ...] = ()) -> Iterator[Recording]:
     """
     from vcr.record_mode import RecordMode
 
-    tape, recording = _InMemoryPersister(None), Recording()
-    context = _recorder(tape).use_cassette(where, record_mode=RecordMode.ALL, record_on_exception=False)
+    persister, recording = _InMemoryPersister(None), Recording()
+    context = _recorder(persister).use_cassette(where, record_mode=RecordMode.ALL, record_on_exception=False)
     with _one_at_a_time, _silence(), context:
         yield recording
-    if tape.text is None:
+    if persister.text is None:
         raise MarketDataError(where, "nothing was asked of Alpaca, so nothing was recorded", "Report this")
     telling = [secret for secret in secrets if len(secret) >= _SHORTEST_KEY]
-    if any(spelling in tape.text for secret in telling for spelling in _spellings(secret)):
+    if any(spelling in persister.text for secret in telling for spelling in _spellings(secret)):
         problem = "would have held one of your keys, so it was not written"
         raise MarketDataError(where, problem, "Revoke the key if it was sent to another host than Alpaca's")
-    recording.text = tape.text
+    recording.text = persister.text
 
 
 @contextmanager
@@ -146,7 +146,11 @@ def _silence() -> Iterator[None]:
 
 
 class _InMemoryPersister:
-    """Keeps vcrpy's hands off the disk: it loads from, and saves to, memory."""
+    """Persister of vcrpy that loads from memory and saves to it, instead of the disk.
+
+    Attributes:
+        text: the cassette; None until one is saved.
+    """
 
     def __init__(self, text: str | None) -> None:
         self.text = text
@@ -166,7 +170,7 @@ class _InMemoryPersister:
 
 
 class _CompactJson:
-    """Vcrpy's JSON without white space, in a fixed order."""
+    """Serializer of vcrpy: canonical JSON."""
 
     @staticmethod
     def serialize(cassette: Mapping[str, Any]) -> str:
@@ -177,7 +181,7 @@ class _CompactJson:
         return json.loads(text)
 
 
-def _recorder(tape: _InMemoryPersister) -> Any:  # noqa: ANN401 - vcrpy publishes no types
+def _recorder(persister: _InMemoryPersister) -> Any:  # noqa: ANN401 - vcrpy publishes no types
     import vcr
 
     recorder = vcr.VCR(
@@ -188,13 +192,13 @@ def _recorder(tape: _InMemoryPersister) -> Any:  # noqa: ANN401 - vcrpy publishe
         decode_compressed_response=True,
     )
     recorder.register_serializer("compact", _CompactJson)
-    recorder.register_persister(tape)
+    recorder.register_persister(persister)
     recorder.register_matcher("question", _same_question)
     return recorder
 
 
 def _scrub_request(request: Any) -> Any:  # noqa: ANN401 - vcrpy publishes no types
-    """No header and no body is kept, and of the address what ``_spell`` leaves."""
+    """The request without headers and body, its address as ``_spell`` leaves it."""
     request.uri = _spell(request.uri)
     request.headers = {}
     request.body = None
@@ -202,7 +206,7 @@ def _scrub_request(request: Any) -> Any:  # noqa: ANN401 - vcrpy publishes no ty
 
 
 def _same_question(asked: Any, recorded: Any) -> bool:  # noqa: ANN401 - vcrpy publishes no types
-    """Addresses are in one spelling, so that comparing them as text compares all of their parts.
+    """Whether method and address are equal; in one spelling, so that comparing text compares all parts of an address.
 
     vcrpy compares every page with every other: a matcher for each part takes several times as long over the fifty pages
     of a year.
@@ -211,7 +215,7 @@ def _same_question(asked: Any, recorded: Any) -> bool:  # noqa: ANN401 - vcrpy p
 
 
 def _spell(uri: str) -> str:
-    """Alpaca's host whatever host was asked, and of the parameters Alpaca's own.
+    """An address with Alpaca's host, whatever host was asked, and of its parameters Alpaca's own.
 
     They are sorted: their order is the client's affair and may change with its version.
     """
@@ -221,7 +225,7 @@ def _spell(uri: str) -> str:
 
 
 def _scrub_response(response: dict[str, Any]) -> dict[str, Any] | None:
-    """Only a page of bars is recorded: of its headers the content type, of its body the fields Alpaca documents."""
+    """A page of bars with the content type for headers and the fields that Alpaca documents; None for all else."""
     body = _page(response["body"]["string"]) if response["status"]["code"] == 200 else None
     if body is None:
         return None
@@ -243,7 +247,7 @@ def _page(body: bytes) -> bytes | None:
 
 
 def _spellings(secret: str) -> set[str]:
-    """How a text may stand in a cassette: in an address, or as JSON within the JSON of the file."""
+    """Spellings of a text in a cassette: in an address, or as JSON within the JSON of the file."""
     inner = json.dumps(secret)[1:-1]
     plain = {secret, quote(secret, safe=""), quote_plus(secret), inner, json.dumps(secret, ensure_ascii=False)[1:-1]}
     return plain | {json.dumps(spelling)[1:-1] for spelling in plain}

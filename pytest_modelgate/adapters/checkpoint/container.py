@@ -26,13 +26,13 @@ _RECORD = re.compile(
 
 @dataclass(frozen=True)
 class Container:
-    """Where the records of a checkpoint lie.
+    """Checkpoint file in memory, with the spans of its records.
 
     Attributes:
         records: by name, such as ``data/0``; nothing in them has been read.
     """
 
-    where: str
+    location: str
     records: Mapping[str, Span]
     _mapped: mmap.mmap
 
@@ -44,14 +44,15 @@ class Container:
         """
         span = self.records.get(name)
         if span is None:
-            raise CheckpointError(self.where, f"names a record {name[:30]!a} that is missing", REMEDY)
+            raise CheckpointError(self.location, f"names a record {name[:30]!a} that is missing", REMEDY)
         content = memoryview(self._mapped)[span.start : span.start + span.size]
         if zlib.crc32(content) != span.crc:
-            raise CheckpointError(self.where, f"is a damaged zip: the checksum of its record {name} is wrong", REMEDY)
+            problem = f"is a damaged zip: the checksum of its record {name} is wrong"
+            raise CheckpointError(self.location, problem, REMEDY)
         return content
 
 
-def read_container(path: Path, where: str) -> tuple[Container, bytes]:
+def read_container(path: Path, location: str) -> tuple[Container, bytes]:
     """Check what a checkpoint consists of; the tensors' records are left alone.
 
     Returns:
@@ -62,30 +63,31 @@ def read_container(path: Path, where: str) -> tuple[Container, bytes]:
     """
     with path.open("rb") as file:
         if file.read(2) != b"PK":
-            raise CheckpointError(where, "is not a zip, as torch.save has written since torch 1.6", REMEDY)
+            raise CheckpointError(location, "is not a zip, as torch.save has written since torch 1.6", REMEDY)
         try:
             members = read_layout(file, _MAX_RECORDS, _MAX_DIRECTORY)
         except LayoutError as error:
             problem = f"is a damaged zip: {f'record {error.member[:60]!a} ' if error.member else ''}{error.problem}"
-            raise CheckpointError(where, problem, REMEDY) from None
-        container = Container(where, _checked(members, where), mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            raise CheckpointError(location, problem, REMEDY) from None
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        container = Container(location, _checked(members, location), mapped)
     if "byteorder" in container.records and bytes(container.map_record("byteorder")) != b"little":
-        raise CheckpointError(where, "its numbers are not little-endian", "Save it on an ordinary machine")
+        raise CheckpointError(location, "its numbers are not little-endian", "Save it on an ordinary machine")
     return container, bytes(container.map_record("data.pkl"))
 
 
-def _checked(members: list[tuple[str, Span]], where: str) -> dict[str, Span]:
+def _checked(members: list[tuple[str, Span]], location: str) -> dict[str, Span]:
     names = [name for name, _ in members]
     roots = {name.partition("/")[0] for name in names}
     records = {name.partition("/")[2]: span for name, span in members}
     if len(roots) != 1 or len({name.casefold() for name in names}) != len(names):
-        raise CheckpointError(where, "holds records under several roots, or one twice", REMEDY)
+        raise CheckpointError(location, "holds records under several roots, or one twice", REMEDY)
     strange = sorted(record for record in records if not _RECORD.fullmatch(record))
     if strange or "data.pkl" not in records:
-        found = ascii(strange[0][:60]) if strange else "no data.pkl"
-        raise CheckpointError(where, f"holds {found}, expected the records that torch.save writes", REMEDY)
+        held = ascii(strange[0][:60]) if strange else "no data.pkl"
+        raise CheckpointError(location, f"holds {held}, expected the records that torch.save writes", REMEDY)
     if any(span.deflated or span.packed != span.size for span in records.values()):
-        raise CheckpointError(where, "holds compressed records, expected stored ones", REMEDY)
+        raise CheckpointError(location, "holds compressed records, expected stored ones", REMEDY)
     if records["data.pkl"].size > _MAX_PICKLE:
-        raise CheckpointError(where, f"its pickle is larger than {_MAX_PICKLE} bytes", REMEDY)
+        raise CheckpointError(location, f"its pickle is larger than {_MAX_PICKLE} bytes", REMEDY)
     return records

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pytest_modelgate.adapters.checkpoint.container import REMEDY, read_container
-from pytest_modelgate.adapters.checkpoint.declared import (
-    activation_name,
-    check_activation,
-    choose,
-    config_fields,
-    read_shape,
-    text_or_none,
-)
+from pytest_modelgate.adapters.checkpoint.declared import read_function, read_shape, text_or_none
 from pytest_modelgate.adapters.checkpoint.network import recover_layers
 from pytest_modelgate.adapters.checkpoint.pickled import trainer_classes
 from pytest_modelgate.adapters.checkpoint.values import PickleError, read_values
@@ -26,7 +19,7 @@ from pytest_modelgate.errors import CheckpointError
 
 @dataclass(frozen=True)
 class CheckpointFacts:
-    """What a checkpoint says of itself.
+    """Facts that a checkpoint declares.
 
     Attributes:
         min_trader_version: shown to the reader, not compared with anything.
@@ -58,7 +51,7 @@ class LoadedCheckpoint:
 def load_checkpoint(
     path: Path,
     *,
-    where: str,
+    location: str,
     activation: str | None,
     feature_set: str | None,
     declared: Declared,
@@ -68,7 +61,7 @@ def load_checkpoint(
 
     Args:
         path: a private copy that nobody else can change.
-        where: the checkpoint, for messages.
+        location: the checkpoint, for messages.
         activation, feature_set: what the user says; None leaves it to checkpoint and summary.
         declared: what the training summary says.
         trainer_packages: whose classes get inert stand-ins; any other class is refused.
@@ -76,59 +69,35 @@ def load_checkpoint(
     Raises:
         CheckpointError: anything about it that could make the gate judge another function than was trained.
     """
-    container, pickled = read_container(path, where)
-    contents = _contents(pickled, where, trainer_packages)
-    shape = read_shape(contents, where)
-    config = config_fields(contents.get("config"))
-    activation = choose(
-        "activation",
-        {
-            "--gate-activation": activation_name(activation),
-            "the checkpoint": activation_name(config.get("activation", contents.get("activation"))),
-            "the training summary": activation_name(declared.activation),
-        },
-        "--gate-activation",
-        where,
+    container, pickled = read_container(path, location)
+    contents = _contents(pickled, location, trainer_packages)
+    shape = read_shape(contents, location)
+    activation, feature_set = read_function(
+        contents, declared, location, activation=activation, feature_set=feature_set
     )
-    check_activation(activation, where)
-    feature_set = choose(
-        "feature set",
-        {
-            "--gate-feature-set": feature_set,
-            "the checkpoint": config.get("feature_set", contents.get("feature_set")),
-            "the training summary": declared.feature_set,
-        },
-        "--gate-feature-set",
-        where,
-    )
-    inputs = shape.n_features * shape.window
-    state = contents.get("policy_state_dict")
-    weights, biases = recover_layers(state, inputs, shape.n_actions, container, where)
+    state, inputs = contents.get("policy_state_dict"), shape.n_features * shape.window
+    weights, biases = recover_layers(state, inputs, shape.n_actions, container, location)
     n_market = shape.n_features - shape.n_account
     policy = MlpPolicy(weights, biases, activation, n_market, shape.n_account, shape.window)
     facts = CheckpointFacts(
-        model_version=shape.model_version,
+        **asdict(shape),
         min_trader_version=text_or_none(contents.get("min_trader_version")),
-        n_features=shape.n_features,
-        window=shape.window,
-        n_actions=shape.n_actions,
         hidden=tuple(len(weight) for weight in weights[:-1]),
         activation=activation,
         feature_set=feature_set,
-        n_account=shape.n_account,
     )
     return LoadedCheckpoint(policy, facts)
 
 
-def _contents(pickled: bytes, where: str, trainer_packages: tuple[str, ...]) -> Mapping[str, object]:
+def _contents(pickled: bytes, location: str, trainer_packages: tuple[str, ...]) -> Mapping[str, object]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the standard library, whose words are not for our users
-            classes = trainer_classes(pickled, where, trainer_packages)
+            classes = trainer_classes(pickled, location, trainer_packages)
             contents = read_values(pickled, classes)
     except PickleError:
-        raise CheckpointError(where, "cannot be read as a checkpoint of tensors and plain values", REMEDY) from None
+        raise CheckpointError(location, "cannot be read as a checkpoint of tensors and plain values", REMEDY) from None
     if not isinstance(contents, dict):
         problem = f"holds a {type(contents).__name__}, expected a dict with policy_state_dict"
-        raise CheckpointError(where, problem, REMEDY)
+        raise CheckpointError(location, problem, REMEDY)
     return contents

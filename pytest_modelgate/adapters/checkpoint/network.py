@@ -1,4 +1,4 @@
-"""A policy's parameters to layers: recovered from their shapes, refused where they would be guessed."""
+"""Layers of a policy: recovered from the shapes of its parameters, refused where they would be guessed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TRAIN = "Store the policy as linear layers with one activation between them, as
 
 
 def recover_layers(
-    state: object, inputs: int, outputs: int, container: Container, where: str
+    state: object, inputs: int, outputs: int, container: Container, location: str
 ) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
     """Weights (out, in) and biases (out,) of the actor, in the order in which they apply; float32 or float64.
 
@@ -36,40 +36,40 @@ def recover_layers(
     Raises:
         CheckpointError: a parameter is missing, left over, of another shape, or not finite.
     """
-    actor = _actor(state, where)
+    actor = _actor(state, location)
     names = [name.removesuffix(".weight") for name in actor if name.endswith(".weight")]
     expected = [f"{name}.{part}" for name in names for part in ("weight", "bias")]
     if not names or sorted(expected) != sorted(actor):
         odd = sorted(set(expected) ^ set(actor))
-        found = f"{odd[0][:80]!a} has no counterpart" if odd else "no layer was found"
-        raise CheckpointError(f"{where}, policy_state_dict", f"{found}, expected pairs of weight and bias", _TRAIN)
+        flaw = f"{odd[0][:80]!a} has no counterpart" if odd else "no layer was found"
+        raise CheckpointError(f"{location}, policy_state_dict", f"{flaw}, expected pairs of weight and bias", _TRAIN)
     weights, biases, width = [], [], inputs
     for name in names:
-        weight = _array(actor[f"{name}.weight"], f"{where}, {plain(name, 80)}.weight", 2, container)
-        bias = _array(actor[f"{name}.bias"], f"{where}, {plain(name, 80)}.bias", 1, container)
+        weight = _array(actor[f"{name}.weight"], f"{location}, {plain(name, 80)}.weight", 2, container)
+        bias = _array(actor[f"{name}.bias"], f"{location}, {plain(name, 80)}.bias", 1, container)
         if weight.shape[1] != width or bias.shape[0] != weight.shape[0]:
             shapes = f"weight {_shape(weight)} and bias {_shape(bias)}"
             problem = f"has {shapes}, expected {width} inputs and as many biases as outputs"
-            raise CheckpointError(f"{where}, layer {plain(name, 80)}", problem, _TRAIN)
+            raise CheckpointError(f"{location}, layer {plain(name, 80)}", problem, _TRAIN)
         weights.append(weight)
         biases.append(bias)
         width = weight.shape[0]
     if width != outputs:
         problem = f"the last layer has {width} outputs, expected {outputs}, one per action"
-        raise CheckpointError(f"{where}, policy_state_dict", problem, _TRAIN)
+        raise CheckpointError(f"{location}, policy_state_dict", problem, _TRAIN)
     return weights, biases
 
 
-def _actor(state: object, where: str) -> Mapping[str, Any]:
+def _actor(state: object, location: str) -> Mapping[str, Any]:
     if not isinstance(state, dict) or not state or not all(isinstance(name, str) for name in state):
-        raise CheckpointError(f"{where}, policy_state_dict", "is not a dict of named tensors", _TRAIN)
+        raise CheckpointError(f"{location}, policy_state_dict", "is not a dict of named tensors", _TRAIN)
     plain: dict[str, Any] = {}
     for name, tensor in state.items():
         short = name
         while short.startswith(_WRAPPERS):
             short = short.partition(".")[2]
         if short in plain:
-            raise CheckpointError(f"{where}, policy_state_dict", f"holds {short[:80]!a} twice", _TRAIN)
+            raise CheckpointError(f"{location}, policy_state_dict", f"holds {short[:80]!a} twice", _TRAIN)
         plain[short] = tensor
     return {name: tensor for name, tensor in plain.items() if not _is_critics(name)}
 
@@ -78,30 +78,30 @@ def _is_critics(name: str) -> bool:
     return any("value" in part or "critic" in part or part == "vf" for part in name.lower().split("."))
 
 
-def _array(tensor: object, where: str, dimensions: int, container: Container) -> NDArray[Any]:
+def _array(tensor: object, location: str, dimensions: int, container: Container) -> NDArray[Any]:
     """A tensor's numbers, mapped from the file; what is narrower than float32 is copied and widened."""
     if not isinstance(tensor, StoredTensor):
-        raise CheckpointError(where, "is not a dense tensor", _TRAIN)
+        raise CheckpointError(location, "is not a dense tensor", _TRAIN)
     if len(tensor.shape) != dimensions or 0 in tensor.shape:
-        raise CheckpointError(where, f"has shape {list(tensor.shape)}, expected {dimensions} dimensions", _TRAIN)
+        raise CheckpointError(location, f"has shape {list(tensor.shape)}, expected {dimensions} dimensions", _TRAIN)
     storage, count = tensor.storage, math.prod(tensor.shape)
     dense = tuple(math.prod(tensor.shape[axis + 1 :]) for axis in range(dimensions))
     strides = zip(tensor.shape, tensor.strides, dense, strict=False)
     contiguous = len(tensor.strides) == dimensions and all(size == 1 or own == step for size, own, step in strides)
     if not contiguous or tensor.offset + count > storage.count:
-        raise CheckpointError(where, "claims more values than the file holds", _TRAIN)
+        raise CheckpointError(location, "claims more values than the file holds", _TRAIN)
     if storage.kind not in _FLOATS:
-        raise CheckpointError(where, f"holds {storage.kind}, expected floating-point numbers", _TRAIN)
+        raise CheckpointError(location, f"holds {storage.kind}, expected floating-point numbers", _TRAIN)
     record = container.map_record(f"data/{storage.key}")
     if len(record) != storage.count * storage.itemsize:
-        raise CheckpointError(where, "claims more values than the file holds", _TRAIN)
+        raise CheckpointError(location, "claims more values than the file holds", _TRAIN)
     stored: NDArray[Any] = np.frombuffer(record, _FLOATS[storage.kind], count, tensor.offset * storage.itemsize)
     if storage.kind == "bfloat16":  # the upper half of a float32
         stored = (stored.astype("<u4") << 16).view("<f4")
     elif storage.kind == "float16":
         stored = stored.astype("<f4")
     if not math.isfinite(stored.min()) or not math.isfinite(stored.max()):
-        raise CheckpointError(where, "holds a number that is not finite: training diverged", "Train the model again")
+        raise CheckpointError(location, "holds a number that is not finite: training diverged", "Train the model again")
     return stored.reshape(tensor.shape)
 
 

@@ -1,4 +1,4 @@
-"""What a checkpoint's pickle may say: an allow-list, walked without running anything."""
+"""Allow-list of what a checkpoint's pickle may say, walked without running anything."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _GLOBALS = frozenset(
 )
 
 
-def trainer_classes(pickled: bytes, where: str, packages: tuple[str, ...]) -> tuple[str, ...]:
+def trainer_classes(pickled: bytes, location: str, packages: tuple[str, ...]) -> tuple[str, ...]:
     """Dotted names of the trainer's own classes in a pickle, sorted; each will be replaced by an inert stand-in.
 
     Args:
@@ -49,12 +49,12 @@ def trainer_classes(pickled: bytes, where: str, packages: tuple[str, ...]) -> tu
     Raises:
         CheckpointError: the pickle asks for anything that a checkpoint does not need.
     """
-    found = set()
+    classes = set()
     try:
         for opcode, argument, _ in pickletools.genops(pickled):
             if opcode.name not in _OPCODES or (opcode.name == "PROTO" and argument != _PROTOCOL):
                 problem = f"its pickle uses {opcode.name}, which torch.save does not write by default"
-                raise CheckpointError(where, problem, REMEDY)
+                raise CheckpointError(location, problem, REMEDY)
             if opcode.name == "GLOBAL":
                 name = str(argument).replace(" ", ".")
                 if name in _GLOBALS:
@@ -62,16 +62,16 @@ def trainer_classes(pickled: bytes, where: str, packages: tuple[str, ...]) -> tu
                 if not (name.partition(".")[0] in packages and all(map(str.isidentifier, name.split(".")))):
                     problem = f"its pickle asks for {name[:80]!a}, expected tensors, plain values and classes of "
                     remedy = "Store plain values only; for a trainer of another name pass --gate-trainer-package"
-                    raise CheckpointError(where, problem + " or ".join(packages), remedy)
-                found.add(name)
+                    raise CheckpointError(location, problem + " or ".join(packages), remedy)
+                classes.add(name)
     except (ValueError, EOFError, LookupError):
-        raise CheckpointError(where, "its pickle is damaged", REMEDY) from None
-    return tuple(sorted(found))
+        raise CheckpointError(location, "its pickle is damaged", REMEDY) from None
+    return tuple(sorted(classes))
 
 
 @dataclass(slots=True, eq=False, repr=False)  # either would walk whatever the file nests
 class StandIn:
-    """Takes the place of an instance of a trainer's class: keeps its state, runs nothing of it.
+    """Stand-in for an instance of a trainer's class: keeps its state, runs nothing of it.
 
     Attributes:
         state: plain and frozen dataclasses pickle a dict, slotted ones ``(None, dict)``, frozen slotted ones a list.

@@ -1,4 +1,4 @@
-"""What a checkpoint's pickle describes, built from its instructions without running one of them.
+"""Values that a checkpoint's pickle describes, built from its instructions without running one of them.
 
 Neither ``pickle`` nor ``torch.load`` is asked: both act on what a file says, torch does not check what SAFETY needs
 checked, and importing it costs every process more than judging a small model does. A tensor becomes a note of where its
@@ -44,7 +44,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """Which numbers of a storage are a tensor; offset and strides count numbers. Nothing of it has been checked."""
+    """Tensor in a storage; offset and strides count numbers. Nothing of it has been checked."""
 
     storage: Storage
     offset: int
@@ -70,8 +70,8 @@ def read_values(pickled: bytes, classes: tuple[str, ...]) -> object:
     try:
         for opcode, argument, _ in pickletools.genops(pickled):
             if opcode.name == "STOP":
-                (found,) = reader.stack
-                return found
+                (value,) = reader.stack
+                return value
             reader.step(opcode.name, argument)
     except PickleError:
         raise
@@ -81,7 +81,7 @@ def read_values(pickled: bytes, classes: tuple[str, ...]) -> object:
 
 
 class _Reader:
-    """A stack and a memo, as the pickle machine has them."""
+    """Pickle machine: a stack and a memo."""
 
     def __init__(self, classes: tuple[str, ...]) -> None:
         self._classes = dict.fromkeys(classes, _stand_in)
@@ -130,8 +130,7 @@ class _Reader:
         self.stack.append(_Global(argument.replace(" ", ".")))
 
     def storage(self, _: object) -> None:
-        (found,) = self._pop(1)
-        word, kind, key, _device, count = found
+        ((word, kind, key, _device, count),) = self._pop(1)
         if word != "storage" or not isinstance(kind, _Global) or not isinstance(key, str) or type(count) is not int:
             raise PickleError("a storage of another form")
         known, itemsize = STORAGES[kind.name.removeprefix("torch.").removesuffix("Storage")]
@@ -158,7 +157,7 @@ class _Reader:
             raise PickleError("a state of something that has none")  # a module's state dict carries _metadata
 
     def skip(self, _: object) -> None:
-        """The protocol's number."""
+        """Skip the protocol's number, which was checked."""
 
     def _pop(self, count: int) -> list[Any]:
         values = self.stack[len(self.stack) - count :]
@@ -218,7 +217,7 @@ def _size(numbers: object) -> tuple[int, ...]:
 
 
 def _tensor(storage: object, offset: object, shape: object, strides: object, _grad: object, hooks: object) -> object:
-    """``torch._utils._rebuild_tensor_v2``; a seventh argument would conjugate or negate the numbers."""
+    """Tensor of ``torch._utils._rebuild_tensor_v2``; a seventh argument would conjugate or negate the numbers."""
     if not isinstance(storage, Storage) or type(offset) is not int or offset < 0 or hooks != {}:
         raise PickleError("a tensor of another form")
     return StoredTensor(storage, offset, _size(shape), _size(strides))

@@ -1,4 +1,4 @@
-"""Where a zip's members lie, if there is only one way to read it.
+"""Layout of a zip: where its members lie, if there is only one way to read it.
 
 Zip readers differ: some trust the central directory, some the local headers, some take the first of two equal names,
 some skip what lies before, between or behind. So ``zipfile`` reads the directory, and this file demands that every
@@ -154,8 +154,8 @@ def _read_wide_end(file: BinaryIO, at: int, narrow: End) -> End64:
         and narrow.length in (wide.length, _FULL_32)
         and narrow.start in (wide.start, _FULL_32)
     )
-    found = (locator.disk, locator.offset, locator.disks) == (0, at, 1)
-    if wide.magic != b"PK\6\6" or wide.rest != END_64.size - 12 or not found or not fits:
+    located = (locator.disk, locator.offset, locator.disks) == (0, at, 1)
+    if wide.magic != b"PK\6\6" or wide.rest != END_64.size - 12 or not located or not fits:
         raise LayoutError("its two end records disagree")
     return wide
 

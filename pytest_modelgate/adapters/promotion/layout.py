@@ -1,4 +1,4 @@
-"""How the names in a trader's folder are switched from one set of models to another.
+"""Layouts of a trader's folder: how its names are switched from one set of models to another.
 
 A set is a folder of its own under ``.modelgate/sets`` and never changes. Where symbolic links are to be had, every
 name is a link through ``.modelgate/current``, and replacing that one link switches them all. Elsewhere - Windows, some
@@ -26,7 +26,7 @@ _CURRENT, _JOURNAL, _TEMPORARY = "current", "journal.json", ".modelgate-"
 
 
 def choose_layout(folder: Path) -> Links | Copies:
-    """The layout a folder has, or the better one it can have."""
+    """Choose the layout a folder has, or the better one it can have."""
     if (folder / HOME / _CURRENT).is_symlink():
         return Links(folder)
     if (folder / NAME).exists() or sys.platform == "win32":  # a link to a folder cannot be replaced in one step there
@@ -41,9 +41,9 @@ def choose_layout(folder: Path) -> Links | Copies:
 
 
 def checkpoints_in(folder: Path) -> tuple[Path, ...]:
-    """Whatever a trader could take for a checkpoint, sorted."""
-    found = folder.iterdir() if folder.is_dir() else ()
-    return tuple(sorted(path for path in found if path.suffix.casefold() == ".pt" and not path.name.startswith(".")))
+    """Paths that a trader could take for checkpoints, sorted."""
+    entries = folder.iterdir() if folder.is_dir() else ()
+    return tuple(sorted(path for path in entries if path.suffix.casefold() == ".pt" and not path.name.startswith(".")))
 
 
 def sha256_of(path: Path) -> str:
@@ -64,7 +64,7 @@ def sync_folder(path: Path) -> None:
 
 
 class Links:
-    """Every name leads through one link."""
+    """Layout in which every name leads through one link."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._current = folder, folder / HOME / _CURRENT
@@ -94,14 +94,14 @@ class Links:
 
     def _adopt(self, foreign: Collection[Path]) -> None:
         """Turn plain files into links to the same bytes, so that one step can take them out of force."""
-        found = f"{FOUND}{secrets.token_hex(8)}"
-        target = self._folder / HOME / SETS / found
+        set_name = f"{FOUND}{secrets.token_hex(8)}"
+        target = self._folder / HOME / SETS / set_name
         target.mkdir()
         for path in (*checkpoints_in(self._folder), self._folder / NAME):
             if path.exists():
                 shutil.copyfile(path, target / path.name)
         sync_folder(target)
-        self._point(found)
+        self._point(set_name)
         for path in foreign:
             self._link(path.name)
 
@@ -130,7 +130,7 @@ class Links:
 
 
 class Copies:
-    """``promotion.json`` says what is in force; the names are copies that follow it."""
+    """Layout without links: ``promotion.json`` says what is in force, and the names are copies that follow it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._sets, self._journal = folder, folder / HOME / SETS, folder / HOME / _JOURNAL
@@ -176,11 +176,11 @@ class Copies:
         self.settle()
 
     def _keep_aside(self, foreign: Collection[Path]) -> str:
-        found = f"{FOUND}{secrets.token_hex(8)}"
-        (self._sets / found).mkdir()
+        set_name = f"{FOUND}{secrets.token_hex(8)}"
+        (self._sets / set_name).mkdir()
         for path in foreign:
-            shutil.copyfile(path, self._sets / found / path.name)
-        return found
+            shutil.copyfile(path, self._sets / set_name / path.name)
+        return set_name
 
     def _place(self, name: str, source: Path) -> None:
         temporary = self._folder / f"{_TEMPORARY}{secrets.token_hex(8)}"

@@ -1,4 +1,4 @@
-"""``promotion.json``: which models are in force, from which verdict, since when and by whom."""
+"""Record of a promotion, ``promotion.json``: models in force, from which verdict, since when and by whom."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _Part(BaseModel):
 
 
 class Source(_Part):
-    """Where a model comes from.
+    """Origin of a model.
 
     Attributes:
         archive, archive_sha256: name and digest of the archive it was judged in.
@@ -68,7 +68,7 @@ class Promoted(_Part):
 
 
 class Record(_Part):
-    """What is in force.
+    """Set of models in force.
 
     Attributes:
         set: name of the set of models.

@@ -45,7 +45,7 @@ class Target:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Be the only one to change the folder while a block runs, and first finish what was cut off.
+        """Lock the folder against other promotions while a block runs, and first finish what was cut off.
 
         Raises:
             PromotionError: the folder cannot be written, or another promotion is under way.
@@ -67,7 +67,7 @@ class Target:
         return self._choose(self.folder)
 
     def record(self) -> Record | None:
-        """What is in force; None when nothing was promoted yet.
+        """Record of the set in force; None when nothing was promoted yet.
 
         Raises:
             PromotionError: ``promotion.json`` is not as modelgate wrote it.
@@ -132,33 +132,40 @@ class Target:
             OSError: the folder cannot be written; likewise.
         """
         set_name = f"{''.join(letter for letter in at[:19] if letter.isdigit())}-{secrets.token_hex(4)}"
-        folder = self._sets / set_name
-        placed = [model.model_copy(update={"file": self._file(set_name, model.id)}) for model in models]
+        placed = tuple(model.model_copy(update={"file": self._file(set_name, model.id)}) for model in models)
         kept = previous if previous and (self._sets / previous).is_dir() else None
-        draft = Record(set=set_name, previous=kept, rolled_back=rolled_back, at=at, by=by, models=tuple(placed))
-        record = draft.sealed()
+        record = Record(set=set_name, previous=kept, rolled_back=rolled_back, at=at, by=by, models=placed).sealed()
+        self._put_in_force(record, sources)
+        self._clean(record)
+        return record
+
+    def _put_in_force(self, record: Record, sources: Mapping[str, Path]) -> None:
+        """Copy the files of a new set and switch to it; after an error a set that is not in force is removed."""
+        folder = self._sets / record.set
         try:
             folder.mkdir()
-            for model in placed:
+            for model in record.models:
                 _copy(sources[model.id], self.folder / model.file, model.sha256)
             _write(folder / NAME, record.to_bytes())
             sync_folder(folder)
             sync_folder(self._sets)
-            for path in checkpoints_in(self.folder):
-                if not path.is_file():
-                    problem = "is not a file, but bears the name of a checkpoint"
-                    raise PromotionError(str(path), problem, "Move it out of the folder")
-            self._layout.switch(set_name, record.names)
+            self._check_names()
+            self._layout.switch(record.set, record.names)
         except BaseException:
             if self.record() != record:
                 shutil.rmtree(folder, ignore_errors=True)
             raise
-        self._clean(record)
-        return record
 
     def kept_aside(self) -> tuple[Path, ...]:
-        """Where files are kept that lay in the folder without having been promoted."""
+        """Folders with what lay in the folder without having been promoted."""
         return tuple(kept_aside(self.folder))
+
+    def _check_names(self) -> None:
+        """Refuse a folder or device that bears a checkpoint's name: it cannot be replaced."""
+        for path in checkpoints_in(self.folder):
+            if not path.is_file():
+                problem = "is not a file, but bears the name of a checkpoint"
+                raise PromotionError(str(path), problem, "Move it out of the folder")
 
     def _clean(self, record: Record) -> None:
         """Remove sets that no rollback can lead to."""

@@ -74,7 +74,7 @@ def test_a_symbol_without_bars_is_an_error_that_names_it(market: MarketServer) -
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "told"),
+    ("status", "body", "sentence"),
     [
         (400, {"message": "invalid symbol"}, "malformed .status 400: 'invalid symbol'.*Check the symbol"),
         (401, {"message": "unauthorized."}, "does not know these keys .status 401.*ALPACA_KEYS_FILE"),
@@ -89,11 +89,11 @@ def test_a_symbol_without_bars_is_an_error_that_names_it(market: MarketServer) -
     ],
 )
 def test_a_refusal_is_one_sentence_with_symbol_window_and_remedy(
-    market: MarketServer, status: int, body: str, told: str
+    market: MarketServer, status: int, body: str, sentence: str
 ) -> None:
     market.fail_next(status, body)
 
-    with pytest.raises(GateError, match=told) as caught:
+    with pytest.raises(GateError, match=sentence) as caught:
         fetch_bars(request_for("AAPL", FRAME), credentials=KEYS, data_url=market.url)
 
     assert caught.value.where == (

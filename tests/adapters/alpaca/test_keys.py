@@ -48,7 +48,7 @@ def test_no_keys_at_all_are_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "sentence"),
     [
         ("", "holds nothing, expected a key and a secret"),
         ("# only words\n\n", "holds nothing"),
@@ -69,14 +69,14 @@ def test_no_keys_at_all_are_none() -> None:
         ("PK1\nhush\u00e4hush", "line 2: the value of APCA_API_SECRET_KEY"),
     ],
 )
-def test_a_useless_keys_file_is_told_by_its_line_without_showing_it(tmp_path: Path, text: str, told: str) -> None:
+def test_a_useless_keys_file_is_told_by_its_line_without_showing_it(tmp_path: Path, text: str, sentence: str) -> None:
     path = tmp_path / "keys.txt"
     path.write_text(text, encoding="utf-8")
 
     with pytest.raises(SettingsError, match=r"keys\.txt") as caught:
         read_credentials({"ALPACA_KEYS_FILE": str(path)})
 
-    assert told in str(caught.value)
+    assert sentence in str(caught.value)
     assert "hush" not in str(caught.value)
     assert (
         "APCA_API_KEY_ID=..." in str(caught.value)

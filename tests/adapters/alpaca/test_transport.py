@@ -55,11 +55,11 @@ def fetch(market: MarketServer, request_policy: RequestPolicy) -> Bars:
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 def test_a_trouble_that_passes_costs_only_time(market: MarketServer, clock: Clock, status: int) -> None:
     market.fail_next(status, "later")
-    told: list[str] = []
+    waits: list[str] = []
 
-    assert fetch(market, RequestPolicy(tries=3, tell=told.append)).frame.equals(FRAME)
+    assert fetch(market, RequestPolicy(tries=3, tell=waits.append)).frame.equals(FRAME)
     assert clock.slept == [1.0]
-    assert told == [f"Alpaca answered with status {status}; trying again in 1 s"]
+    assert waits == [f"Alpaca answered with status {status}; trying again in 1 s"]
     assert len(market.requests) == PAGES + 1
 
 

@@ -49,11 +49,11 @@ def read(path: Path) -> TrainingRun:
         return archive.run
 
 
-def refused(path: Path, *told: str, limits: Limits | None = None) -> None:
+def refused(path: Path, *parts: str, limits: Limits | None = None) -> None:
     with pytest.raises(ArchiveError) as caught:
         open_archive(path, limits or Limits()).close()
     message = str(caught.value)
-    assert all(text in message for text in told), message
+    assert all(text in message for text in parts), message
     assert message.isprintable()
     assert message.isascii()
 
@@ -149,10 +149,10 @@ def test_of_several_processes_one_copies_and_the_others_wait(tmp_path: Path) -> 
     start = [sys.executable, "-c", _COPY, str(path), str(tmp_path)]
 
     running = [subprocess.Popen(start, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    told = {process.communicate(timeout=60)[0] for process in running}
+    copies = {process.communicate(timeout=60)[0] for process in running}
 
     assert [process.returncode for process in running] == [0, 0]
-    assert len(told) == 1
+    assert len(copies) == 1
     assert (tmp_path / "reading").read_text() == "once\n"
 
 
@@ -211,7 +211,7 @@ def test_a_zip_of_a_streaming_writer_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("summary", "told"),
+    ("summary", "parts"),
     [
         ({"UNIUSD": {**METRIC_VALUES, "consistency": [80, 90]}}, ["UNIUSD, consistency", "80", "fraction"]),
         ({"UNIUSD": {**METRIC_VALUES, "max_drawdown": [-0.1, 0.1]}}, ["UNIUSD, max_drawdown", "-0.1"]),
@@ -238,8 +238,8 @@ def test_a_zip_of_a_streaming_writer_is_read(tmp_path: Path) -> None:
         (b"\xff\xfe", ["UTF-8"]),
     ],
 )
-def test_a_summary_that_does_not_fit_is_told_by_model_and_field(tmp_path: Path, summary: Any, told: list[str]) -> None:
-    refused(pack(tmp_path, {SUMMARY: summary, MODEL: b"x"}), *told)
+def test_a_summary_that_does_not_fit_is_told_by_model_and_field(tmp_path: Path, summary: Any, parts: list[str]) -> None:
+    refused(pack(tmp_path, {SUMMARY: summary, MODEL: b"x"}), *parts)
 
 
 def test_a_symbol_with_two_timeframes_needs_full_names(tmp_path: Path) -> None:
@@ -394,7 +394,7 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "sentence"),
     [
         ({"symbol": "uni/usd"}, "uni/usd"),
         ({"timeframe": "2Hour"}, "2Hour"),
@@ -402,10 +402,10 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
         ({"history": {"fitness_score": [1.0]}}, "profit_factor"),
     ],
 )
-def test_what_the_gate_would_refuse_is_not_written(tmp_path: Path, change: dict[str, Any], told: str) -> None:
+def test_what_the_gate_would_refuse_is_not_written(tmp_path: Path, change: dict[str, Any], sentence: str) -> None:
     fields = {"symbol": "UNIUSD", "timeframe": "1Hour", "checkpoint": b"x", "history": METRIC_VALUES, **change}
 
-    with pytest.raises(ArchiveError, match=told):
+    with pytest.raises(ArchiveError, match=sentence):
         write_archive(tmp_path, [ModelArtifact(**fields)], trained_at=datetime(2024, 12, 27, tzinfo=UTC))
 
     assert list(tmp_path.iterdir()) == []

@@ -91,9 +91,9 @@ for name, (read, build, _) in CORPUS.items():
 @pytest.mark.skipif(sys.platform != "linux", reason="a limit to memory takes Linux")
 @pytest.mark.parametrize("name", CORPUS)
 def test_what_once_broke_or_cost_too_much_does_not_any_more(readings: dict[str, str], name: str) -> None:
-    _, _, told = CORPUS[name]
+    _, _, sentence = CORPUS[name]
 
-    assert told in readings[name]
+    assert sentence in readings[name]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")

@@ -42,8 +42,8 @@ def replay(text: str, request: MarketRequest = REQUEST) -> Bars:
 
 
 def interactions(text: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(text)["interactions"]
-    return found
+    interactions: list[dict[str, Any]] = json.loads(text)["interactions"]
+    return interactions
 
 
 def test_a_recording_replays_without_server_and_keys() -> None:

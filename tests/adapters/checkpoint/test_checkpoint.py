@@ -22,11 +22,11 @@ from pytest_modelgate.errors import CheckpointError
 
 def load(path: Path, *, declared: Declared | None = None, **options: Any) -> LoadedCheckpoint:
     chosen = {"activation": None, "feature_set": None, "trainer_packages": ("alpaca_trading",), **options}
-    return load_checkpoint(path, where="checkpoint X.pt", declared=declared or Declared(), **chosen)
+    return load_checkpoint(path, location="checkpoint X.pt", declared=declared or Declared(), **chosen)
 
 
-def refused(path: Path, told: str, **options: Any) -> None:
-    with pytest.raises(CheckpointError, match=told) as caught:
+def refused(path: Path, sentence: str, **options: Any) -> None:
+    with pytest.raises(CheckpointError, match=sentence) as caught:
         load(path, **options)
     assert "weights_only" not in str(caught.value)
 
@@ -176,7 +176,7 @@ def test_weights_of_the_critic_may_be_anything(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "tensor", "told"),
+    ("name", "tensor", "sentence"),
     [
         ("norm.weight", torch.ones(8), "no counterpart"),
         ("log_std", torch.ones(3), "no counterpart"),
@@ -189,11 +189,11 @@ def test_weights_of_the_critic_may_be_anything(tmp_path: Path) -> None:
         ("policy_head.weight", torch.ones(4, 4), "as many biases|4 outputs"),
     ],
 )
-def test_a_parameter_that_does_not_fit_is_named(tmp_path: Path, name: str, tensor: torch.Tensor, told: str) -> None:
+def test_a_parameter_that_does_not_fit_is_named(tmp_path: Path, name: str, tensor: torch.Tensor, sentence: str) -> None:
     made = contents()
     made["policy_state_dict"][name] = tensor
 
-    refused(saved(tmp_path, made), told)
+    refused(saved(tmp_path, made), sentence)
 
 
 def test_a_second_actor_is_refused(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_a_second_actor_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "sentence"),
     [
         ({"model_version": "3.0.0"}, r"model_version: is '3\.0\.0', known are 2\.3\.x"),
         ({"model_version": 2.3}, "model_version: is 2.3, known are"),
@@ -225,8 +225,8 @@ def test_a_second_actor_is_refused(tmp_path: Path) -> None:
         ({"policy_state_dict": {}}, "policy_state_dict: is not a dict"),
     ],
 )
-def test_what_contradicts_its_generation_is_refused(tmp_path: Path, changes: dict[str, Any], told: str) -> None:
-    refused(saved(tmp_path, contents(**changes)), told)
+def test_what_contradicts_its_generation_is_refused(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
+    refused(saved(tmp_path, contents(**changes)), sentence)
 
 
 @pytest.mark.parametrize(
@@ -264,15 +264,15 @@ def test_the_summary_may_declare_what_the_checkpoint_does_not(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("option", "told"),
+    ("option", "sentence"),
     [
         ({"activation": "relu"}, "--gate-activation says 'relu', the checkpoint says 'tanh'"),
         ({"feature_set": "mine"}, "--gate-feature-set says 'mine', the checkpoint says 'reference-v1'"),
         ({"declared": Declared(activation="relu")}, "the checkpoint says 'tanh', the training summary says 'relu'"),
     ],
 )
-def test_two_who_disagree_are_both_named(tmp_path: Path, option: dict[str, Any], told: str) -> None:
-    refused(saved(tmp_path, contents()), told, **option)
+def test_two_who_disagree_are_both_named(tmp_path: Path, option: dict[str, Any], sentence: str) -> None:
+    refused(saved(tmp_path, contents()), sentence, **option)
 
 
 def test_an_activation_the_gate_cannot_compute_is_refused(tmp_path: Path) -> None:

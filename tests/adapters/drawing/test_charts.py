@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from support import report_factory as factory
 
-from pytest_modelgate.adapters.drawing.charts import COLOURS, Pictures, pictures
+from pytest_modelgate.adapters.drawing.canvas import COLOURS
+from pytest_modelgate.adapters.drawing.charts import Pictures, pictures
 from pytest_modelgate.core.decision.robustness import MULTIPLES, CostPoint
 from pytest_modelgate.core.evidence.curves import Growth, Prices, Span, growth, prices
 
@@ -24,8 +25,8 @@ LIMITS = dict.fromkeys(factory.HISTORY, (0.7, 0.5))
 
 @pytest.fixture(scope="module")
 def draw() -> Iterator[Pictures]:
-    with pictures() as found:
-        yield found
+    with pictures() as artist:
+        yield artist
 
 
 def folds() -> Growth:
@@ -82,9 +83,9 @@ def test_a_year_of_minutes_stays_small(draw: Pictures) -> None:
     bars = 200_000
     model = np.cumsum(np.random.default_rng(1).normal(0.0, 0.001, bars + 1))
     span = Span(0, 60 * bars, "in-sample")
-    found = Growth(60 * np.arange(bars + 1), model, -model, np.abs(model), (span,))
+    minutes = Growth(60 * np.arange(bars + 1), model, -model, np.abs(model), (span,))
 
-    assert len(draw.growth(found, "long", "Long.")) < 40_000
+    assert len(draw.growth(minutes, "long", "Long.")) < 40_000
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e308, -1e308, 0.0])

@@ -37,7 +37,7 @@ def read(folder: Path, made: Zip) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("made", "told"),
+    ("made", "sentence"),
     [
         pytest.param(both(flags=0x1), "is encrypted", id="encrypted"),
         pytest.param(both(flags=0x40), "is encrypted", id="strongly encrypted"),
@@ -95,15 +95,15 @@ def read(folder: Path, made: Zip) -> bytes:
         ),
     ],
 )
-def test_a_zip_with_two_readings_is_refused_for_its_reason(tmp_path: Path, made: Zip, told: str) -> None:
-    with pytest.raises(ArchiveError, match=told):
+def test_a_zip_with_two_readings_is_refused_for_its_reason(tmp_path: Path, made: Zip, sentence: str) -> None:
+    with pytest.raises(ArchiveError, match=sentence):
         read(tmp_path, made)
 
     assert not list(tmp_path.glob("scratch/*.pt")) + list(tmp_path.glob("scratch/*.tmp"))
 
 
 @pytest.mark.parametrize(
-    ("made", "told"),
+    ("made", "sentence"),
     [
         pytest.param(
             one(content=bytes(9_000_000), method=DEFLATED, local={"size": 9}, central={"size": 9}),
@@ -115,9 +115,9 @@ def test_a_zip_with_two_readings_is_refused_for_its_reason(tmp_path: Path, made:
     ],
 )
 def test_content_that_is_not_what_both_headers_say_is_refused_when_it_is_read(
-    tmp_path: Path, made: Zip, told: str
+    tmp_path: Path, made: Zip, sentence: str
 ) -> None:
-    with pytest.raises(ArchiveError, match=told):
+    with pytest.raises(ArchiveError, match=sentence):
         read(tmp_path, made)
 
     assert not list(tmp_path.glob("scratch/*.pt")) + list(tmp_path.glob("scratch/*.tmp"))

@@ -36,12 +36,12 @@ def _states(tmp_path: Path, layout: str, scenario: str) -> list[dict[str, Any]]:
 def test_names_that_are_links_show_the_old_set_or_the_new_one(tmp_path: Path, scenario: str) -> None:
     states = _states(tmp_path, "links", scenario)
 
-    found = [state["names"] for state in states]
-    switched = found.index(NEW)
-    assert found == [OLD] * switched + [NEW] * (len(found) - switched)
+    names = [state["names"] for state in states]
+    switched = names.index(NEW)
+    assert names == [OLD] * switched + [NEW] * (len(names) - switched)
     assert switched > 20
-    unjudged_before = [None] * switched if scenario == "by hand" else found[:switched]
-    assert [state["record"] for state in states] == unjudged_before + found[switched:]
+    unjudged_before = [None] * switched if scenario == "by hand" else names[:switched]
+    assert [state["record"] for state in states] == unjudged_before + names[switched:]
     assert all(state["in the end"] == NEW for state in states)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from support import report_factory as factory
 
-from pytest_modelgate.adapters.drawing import charts as pictures
+from pytest_modelgate.adapters.drawing import canvas as pictures
 from pytest_modelgate.adapters.verdict.writer import make_verdict
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.decision.judgement import Judgement
