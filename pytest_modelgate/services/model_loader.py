@@ -141,7 +141,7 @@ class ModelLoader:
         path, sha256 = self._archive.checkpoint_file(reference, self._scratch)
         loaded = self._read_checkpoint(
             path,
-            where=where,
+            location=where,
             activation=settings.activation,
             feature_set=settings.feature_set,
             declared=model.declared,
