@@ -27,20 +27,16 @@ from pytest_modelgate import (
     NEUTRAL_ACCOUNT,
     REFERENCE,
     Bars,
-    Instrument,
-    MarketRequest,
     ModelArtifact,
     ParityProbe,
-    Timeframe,
     TradingRules,
     TrainingWindow,
     load_profile,
-    market_window,
+    recorded_bars,
     rules_for,
     walk_forward_windows,
     write_archive,
 )
-from pytest_modelgate.services.market_data import as_judged, replay_bars
 
 Floats = NDArray[np.float32]
 
@@ -372,11 +368,8 @@ def main() -> None:
         recipe = recipes.get(symbol, Recipe(symbol))
         if options.updates:
             recipe = replace(recipe, updates=options.updates)
-        instrument = Instrument.parse(symbol)
-        first, last = market_window(as_of, Timeframe.HOUR_1, instrument.asset_class, HELD_OUT_DAYS)
-        request = MarketRequest(instrument, Timeframe.HOUR_1, first, last, "sip", "all")
-        bars = as_judged(replay_bars(request, options.cassettes), request, Timeframe.HOUR_1, "regular")
-        rules = rules_for(profile, instrument.asset_class)
+        bars = recorded_bars(symbol, "1Hour", as_of=as_of, cassettes=options.cassettes, days=HELD_OUT_DAYS)
+        rules = rules_for(profile, bars.instrument.asset_class)
         artifact = make_artifact(recipe, bars, rules, hyper, as_of)
         final = ", ".join(f"{metric} {values[-1]:.2f}" for metric, values in artifact.history.items())
         print(f"{symbol}: {final}", flush=True)

@@ -43,6 +43,7 @@ from .errors import (
     PromotionError,
     SettingsError,
 )
+from .services.market_data import recorded_bars
 from .services.recording import Recorder
 
 __all__ = [
@@ -99,6 +100,7 @@ __all__ = [
     "WindowFailure",
     "load_profile",
     "market_window",
+    "recorded_bars",
     "rules_for",
     "walk_forward_windows",
     "write_archive",

@@ -117,7 +117,9 @@ def _needed(settings: Settings) -> tuple[Settings, dict[MarketRequest, set[Timef
     as_of = when(run, settings)
     timeframes: dict[MarketRequest, set[Timeframe]] = {}
     for model in run.models:
-        timeframes.setdefault(market_request(model, settings, as_of), set()).add(model.timeframe)
+        timeframes.setdefault(market_request(model.instrument, model.timeframe, settings, as_of), set()).add(
+            model.timeframe
+        )
     return replace(settings, as_of=as_of), timeframes
 
 

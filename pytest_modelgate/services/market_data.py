@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,14 @@ from pytest_modelgate.adapters.cassettes import vcr as cassettes
 from pytest_modelgate.adapters.exchange_calendar import regular_sessions
 from pytest_modelgate.core.config.profiles import MarketDataLimits
 from pytest_modelgate.core.config.settings import Sessions, Settings
-from pytest_modelgate.core.market.bars import AssetClass, Bars, Timeframe
+from pytest_modelgate.core.market.bars import AssetClass, Bars, Instrument, Timeframe
 from pytest_modelgate.core.market.quality import Quality, assess
 from pytest_modelgate.core.market.requests import MarketRequest, Span, cover
 from pytest_modelgate.core.market.sessions import SessionTimes, expected_starts, resample, within_sessions
 from pytest_modelgate.core.market.windows import Window
-from pytest_modelgate.errors import MarketDataError
+from pytest_modelgate.core.planning.plan import market_request
+from pytest_modelgate.errors import MarketDataError, SettingsError
+from pytest_modelgate.text import shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +32,51 @@ class MarketSeries:
 
     bars: Bars
     quality: Quality
+
+
+def recorded_bars(
+    symbol: str,
+    timeframe: str,
+    *,
+    as_of: datetime,
+    cassettes: Path = Settings.cassettes,
+    days: int = Settings.walk_forward_days,
+    sessions: Sessions = Settings.sessions,
+    feed: str = Settings.feed,
+    adjustment: str = Settings.adjustment,
+) -> Bars:
+    """The bars that the gate would judge a model on, for whoever trains one: a year, or what longer checks need.
+
+    They are not held against a profile's demands on market data.
+
+    Args:
+        symbol: as archives spell it, such as ``UNIUSD``.
+        timeframe: such as ``1Hour``.
+        as_of: aware; the last bar is the last one closed before it.
+        cassettes: folder of recorded market data.
+        days: calendar days that the longest check looks back.
+        sessions, feed, adjustment: which bars of stocks.
+
+    Raises:
+        ArchiveError: the symbol is no symbol.
+        SettingsError: another of these is unusable.
+        MarketDataError: a cassette is missing, altered or unusable.
+    """
+    if as_of.tzinfo is None:
+        raise SettingsError("as_of", "has no UTC offset", "Pass an aware datetime, such as datetime.now(UTC)")
+    if timeframe not in {*Timeframe}:
+        raise SettingsError("timeframe", f"is {shown(timeframe)}, expected one of {', '.join(Timeframe)}", "Name one")
+    settings = Settings(
+        archive=Path(),
+        cassettes=Path(cassettes),
+        walk_forward_days=days,
+        sessions=sessions,
+        feed=feed,
+        adjustment=adjustment,
+    )
+    moment = pd.Timestamp(as_of).tz_convert("UTC")
+    request = market_request(Instrument.parse(symbol), Timeframe(timeframe), settings, moment)
+    return as_judged(replay_bars(request, settings.cassettes), request, Timeframe(timeframe), sessions)
 
 
 def load_series(

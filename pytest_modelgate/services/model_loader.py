@@ -95,7 +95,7 @@ class ModelLoader:
 
     def request(self, model: TrainedModel) -> MarketRequest:
         """The market data that a model's bars are made of."""
-        return market_request(model, self._settings, self._as_of)
+        return market_request(model.instrument, model.timeframe, self._settings, self._as_of)
 
     def bars(self, plan: ModelPlan) -> Bars:
         """The bars a model is judged on.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "pytest_modelgate"
-FLAT = {"errors", "text"}  # floors that are one module
+FLAT = {"digest", "errors", "text"}  # floors that are one module
 NEIGHBOURS = ({"cli", "plugin"},)  # drawn one under the other, but neither builds on the other
 OUTSIDE = {"schemas"}  # a command of its own, which writes the published schemas
 

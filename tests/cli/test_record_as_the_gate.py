@@ -92,4 +92,6 @@ def load(pytester: pytest.Pytester, path: Path, options: list[str]) -> None:
     (model,), as_of = run.models, when(run, settings)
     windows = windows_of(model.timeframe, settings, as_of)
     limits = load_profile(settings.profile).market_data
-    load_series(market_request(model, settings, as_of), model.timeframe, windows, limits, settings)
+    load_series(
+        market_request(model.instrument, model.timeframe, settings, as_of), model.timeframe, windows, limits, settings
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
@@ -15,10 +16,11 @@ from support.market_factory import random_walk, recorder, request_for, series_ke
 from pytest_modelgate.adapters.cassettes.files import path_of, read_cassette, write_cassette
 from pytest_modelgate.core.config.profiles import MarketDataLimits
 from pytest_modelgate.core.config.settings import Sessions, Settings
-from pytest_modelgate.core.market.bars import Timeframe
+from pytest_modelgate.core.market.bars import Instrument, Timeframe
 from pytest_modelgate.core.market.requests import MarketRequest
-from pytest_modelgate.errors import MarketDataError
-from pytest_modelgate.services.market_data import MarketSeries, load_series, replay_bars
+from pytest_modelgate.core.planning.plan import market_request
+from pytest_modelgate.errors import MarketDataError, SettingsError
+from pytest_modelgate.services.market_data import MarketSeries, load_series, recorded_bars, replay_bars
 
 FRAME = random_walk("2024-07-01", 24 * 7)  # a week with an early close on the 3rd and a holiday on the 4th
 LIMITS = MarketDataLimits(
@@ -159,3 +161,27 @@ def test_two_cassettes_that_disagree_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(MarketDataError, match=r"disagree about the bar of 2024-07-05 03:00 UTC.*--record-mode all"):
         load(tmp_path, request_for("BTCUSD", FRAME))
+
+
+@pytest.mark.parametrize("sessions", ["regular", "extended"])
+def test_trainers_get_the_bars_that_the_gate_judges_on(tmp_path: Path, sessions: Sessions) -> None:
+    as_of = pd.Timestamp("2024-12-27T21:18:19Z")
+    settings = Settings(archive=Path("X.zip"), cassettes=tmp_path, sessions=sessions)
+    request = market_request(Instrument.parse("AAPL"), Timeframe.HOUR_4, settings, as_of)
+    days = (request.last - request.first).days + 1
+    record(tmp_path, request, random_walk(str(request.first.date()), 24 * days))
+
+    bars = recorded_bars("AAPL", "4Hour", as_of=as_of, cassettes=tmp_path, sessions=sessions)
+
+    assert bars.sha256 == load(tmp_path, request, Timeframe.HOUR_4, sessions).bars.sha256
+
+
+@pytest.mark.parametrize(
+    ("timeframe", "as_of", "said"),
+    [("1hour", pd.Timestamp("2024-12-27T21:18:19Z"), "expected one of"), ("1Hour", datetime(2024, 12, 27), "UTC")],  # noqa: DTZ001
+)
+def test_bars_for_trainers_are_asked_for_without_doubt(
+    timeframe: str, as_of: datetime, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingsError, match=said):
+        recorded_bars("AAPL", timeframe, as_of=as_of, cassettes=tmp_path)

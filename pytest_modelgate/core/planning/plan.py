@@ -13,7 +13,7 @@ import pandas as pd
 
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.config.settings import Settings, Shard
-from pytest_modelgate.core.market.bars import Timeframe
+from pytest_modelgate.core.market.bars import Instrument, Timeframe
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.market.sessions import source_timeframe
 from pytest_modelgate.core.market.windows import Window, backtest_window, market_window, walk_forward_windows
@@ -193,19 +193,22 @@ def windows_of(timeframe: Timeframe, settings: Settings, as_of: pd.Timestamp) ->
     return backtest_window(as_of, timeframe, settings.backtest_days), *folds
 
 
-def market_request(model: TrainedModel, settings: Settings, as_of: pd.Timestamp) -> MarketRequest:
-    """The market data a model's bars are made of; see ``market.sessions.source_timeframe``."""
+def market_request(
+    instrument: Instrument, timeframe: Timeframe, settings: Settings, as_of: pd.Timestamp
+) -> MarketRequest:
+    """The market data that bars of a timeframe are made of; see ``market.sessions.source_timeframe``."""
     days = max(settings.backtest_days, settings.walk_forward_days)
-    asset_class = model.instrument.asset_class
-    source = source_timeframe(model.timeframe, asset_class)
-    first, last = market_window(as_of, model.timeframe, asset_class, days)
-    last += model.timeframe.delta - source.delta
-    return MarketRequest(model.instrument, source, first, last, settings.feed, settings.adjustment)
+    source = source_timeframe(timeframe, instrument.asset_class)
+    first, last = market_window(as_of, timeframe, instrument.asset_class, days)
+    last += timeframe.delta - source.delta
+    return MarketRequest(instrument, source, first, last, settings.feed, settings.adjustment)
 
 
 def market_requests(run: TrainingRun, settings: Settings, as_of: pd.Timestamp) -> tuple[MarketRequest, ...]:
     """The market data of a whole archive, each series once, in the order of its models."""
-    return tuple(dict.fromkeys(market_request(model, settings, as_of) for model in run.models))
+    return tuple(
+        dict.fromkeys(market_request(model.instrument, model.timeframe, settings, as_of) for model in run.models)
+    )
 
 
 def make_plan(

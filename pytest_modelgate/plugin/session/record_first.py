@@ -43,7 +43,8 @@ def _record(gate: Gate, say: Callable[[str], None]) -> None:
     plan, settings = gate.plan, gate.settings
     if settings.record_mode == "none" or settings.merge:
         return
-    wanted = [market_request(model.model, settings, plan.as_of) for model in plan.models if model.work]
+    models = [model.model for model in plan.models if model.work]
+    wanted = [market_request(model.instrument, model.timeframe, settings, plan.as_of) for model in models]
     requests = list(dict.fromkeys(wanted))
     recorder = Recorder(settings.cassettes, mode=settings.record_mode, tell=say)
     missing, seconds = estimate(recorder, requests)
