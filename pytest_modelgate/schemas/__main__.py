@@ -13,6 +13,11 @@ SCHEMAS = {
 }
 
 
-if __name__ == "__main__":
+def write() -> None:
+    """Write every schema beside this file."""
     for name, text in SCHEMAS.items():
         (Path(__file__).parent / name).write_text(text(), encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    write()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import Annotated, Any, Literal, NoReturn, Self
+from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self
 
 import pandas as pd
 from pydantic import (
@@ -67,7 +67,7 @@ ModelKey = Annotated[str, Field(pattern=rf"^[A-Z0-9.]+(_({'|'.join(Timeframe)}))
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class WindowPart(_Part):
@@ -144,7 +144,7 @@ class ModelEntry(Facts):
 class BareEntry(ModelEntry):
     """One model as trainers without this schema write it: further fields are ignored."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Any]
 
 
@@ -158,4 +158,4 @@ class FullSummary(Facts):
 class BareSummary(RootModel[dict[ModelKey, BareEntry]]):
     """Models alone, by SYMBOL_TIMEFRAME, or by SYMBOL where the archive holds one timeframe of it."""
 
-    model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
+    model_config: ClassVar[ConfigDict] = ConfigDict(json_schema_extra={"additionalProperties": False})

@@ -36,7 +36,7 @@ class ZipSource:
         except OSError as error:
             raise ArchiveError(location, f"cannot be opened: {error.strerror}", "Check its permissions") from None
         self._location = location
-        self.stamp = self._stamp()
+        self.stamp: str = self._stamp()
         try:
             self._spans = self._members(limits)
         except BaseException:

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
@@ -22,7 +23,7 @@ LOCKS = "locks"
 
 
 class _Body(BaseModel):
-    model_config = ConfigDict(ser_json_inf_nan="strings", extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(ser_json_inf_nan="strings", extra="forbid")
     key: str
     evidence: Evidence
 

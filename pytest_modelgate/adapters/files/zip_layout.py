@@ -72,7 +72,8 @@ class LayoutError(Exception):
 
     def __init__(self, problem: str, member: str = "") -> None:
         super().__init__(problem)
-        self.problem, self.member = problem, member
+        self.problem: str = problem
+        self.member: str = member
 
 
 def read_layout(file: BinaryIO, most_entries: int, most_bytes: int) -> list[tuple[str, Span]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -18,7 +18,7 @@ _SetName = Field(pattern="^[0-9A-Za-z-]{1,64}$")
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True)
 
 
 class Source(_Part):
@@ -78,7 +78,9 @@ class Record(_Part):
         digest: sha256 of the canonical JSON of all the rest.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, serialize_by_alias=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        extra="forbid", frozen=True, validate_by_name=True, serialize_by_alias=True
+    )
     schema_name: Literal["modelgate.promotion/1"] = Field(alias="schema", default="modelgate.promotion/1")
     set: str = _SetName
     previous: str | None = Field(pattern="^[0-9A-Za-z-]{1,64}$")

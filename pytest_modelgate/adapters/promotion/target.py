@@ -40,7 +40,8 @@ class Target:
     """
 
     def __init__(self, folder: Path, layout: Callable[[Path], Links | Copies] = choose_layout) -> None:
-        self.folder, self._choose = folder, layout
+        self.folder: Path = folder
+        self._choose = layout
         self._sets = folder / HOME / SETS
 
     @contextmanager

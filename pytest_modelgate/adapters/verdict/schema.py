@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -29,13 +29,15 @@ Figure = Annotated[float | Literal["inf", "-inf"] | None, BeforeValidator(_figur
 class Part(BaseModel):
     """Something a verdict says; nothing else may stand in it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True)
 
 
 class _ReturnPart(Part):
     """A part with a return, which Python reserves the name of."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True, validate_by_name=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        extra="forbid", frozen=True, serialize_by_alias=True, validate_by_name=True
+    )
     total_return: Figure = Field(alias="return")
 
 
@@ -279,7 +281,9 @@ class WaiverPart(Part):
 class Verdict(Part):
     """What a run decided about an archive, and on what evidence."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, serialize_by_alias=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        extra="forbid", frozen=True, validate_by_name=True, serialize_by_alias=True
+    )
     schema_name: Literal["modelgate.verdict/1"] = Field(alias="schema")
     archive: ArchivePart
     settings: dict[str, str | int | float | list[str] | None]
