@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import astuple
 from importlib.resources import files
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -162,13 +163,44 @@ def test_the_bands_of_the_walk_forward_must_be_in_order(key: str, value: str) ->
 
 @pytest.mark.parametrize(
     ("reading", "moderate", "high"),
-    [("chance", 0.005, 0.05), ("chance", 0.05, 0), ("chance", 1, 0.005), ("annualised", 2, 1), ("annualised", 0, 1)],
+    [
+        ("chance", 0.005, 0.05),
+        ("chance", 0.05, 0.05),
+        ("chance", 0.05, 0),
+        ("chance", 1, 0.005),
+        ("annualised", 2, 1),
+        ("annualised", 0, 1),
+    ],
 )
 def test_the_spread_limits_must_be_in_the_order_of_their_reading(reading: str, moderate: float, high: float) -> None:
     text = COMPLETE.replace('reading = "chance"', f'reading = "{reading}"')
     text = text.replace("moderate = 0.05", f"moderate = {moderate}").replace("high = 0.005", f"high = {high}")
     with pytest.raises(SettingsError, match="key spread: is out of order"):
         parse(text)
+
+
+def test_an_annualised_spread_may_be_moderate_at_one_value_alone() -> None:
+    text = COMPLETE.replace('reading = "chance"', 'reading = "annualised"')
+    text = text.replace("moderate = 0.05", "moderate = 2").replace("high = 0.005", "high = 2")
+    assert parse(text).spread.moderate == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "of"),
+    [
+        ("review.fitness_score", "approved.fitness_score"),
+        ("review.profit_factor", "approved.profit_factor"),
+        ("review.consistency", "approved.consistency"),
+        ("review.max_drawdown", "approved.max_drawdown"),
+        ("walk_forward.marginal_percent", "walk_forward.good_percent"),
+        ("walk_forward.min_folds_paper", "walk_forward.min_folds_live"),
+        ("market_data.warn_missing", "market_data.max_missing"),
+        ("market_data.warn_zero_volume", "market_data.max_zero_volume"),
+    ],
+)
+def test_two_limits_may_be_the_same(key: str, of: str) -> None:
+    value = attrgetter(of)(parse(COMPLETE))
+    assert attrgetter(key)(parse(edited(key, repr(value)))) == value
 
 
 @pytest.mark.parametrize(

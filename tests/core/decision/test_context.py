@@ -85,6 +85,21 @@ def test_regimes_are_told_apart_by_what_was_known_before() -> None:
     assert abs(found["falling"].total_return) < 0.005
 
 
+def regimes_of(market: Floats) -> dict[str, float]:
+    """Share of the bars by regime."""
+    none = np.zeros(len(market))
+    made = BarAttribution(none, none, none, none, market, none, none)
+    return {regime.name: regime.share for regime in put_in_context(made, 25.0, 0.95).regimes}
+
+
+def test_a_market_that_compounds_to_a_loss_falls_though_its_returns_add_up_to_a_gain() -> None:
+    assert regimes_of(np.tile([0.11, -0.1], 600))["falling"] > 0.9
+
+
+def test_a_market_that_has_not_moved_does_not_rise() -> None:
+    assert regimes_of(np.zeros(200))["rising"] == 0.0
+
+
 def test_a_crash_belongs_to_the_market_before_it() -> None:
     none = np.zeros(600)
     move = 0.001 + np.random.default_rng(4).normal(0.0, np.where(np.arange(600) <= 300, 0.0002, 0.0005))

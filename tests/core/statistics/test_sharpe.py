@@ -74,6 +74,11 @@ def test_a_model_that_never_trades_has_no_timing() -> None:
     assert shift_test(attribution([0.0] * 50, drawn(1, 50))).p_value == 1.0
 
 
+def test_a_single_bar_has_no_other_shifts() -> None:
+    timing = shift_test(attribution([0.1], [0.01]))
+    assert (timing.p_value, timing.rank, math.isnan(timing.percentile)) == (1.0, 1.0, True)
+
+
 def test_a_shift_that_gains_the_same_is_not_behind() -> None:
     """In a market that repeats itself every ten bars, one shift in ten is the model itself."""
     bars = np.arange(400)
