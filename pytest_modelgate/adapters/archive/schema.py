@@ -84,7 +84,7 @@ class WindowPart(_Part):
 
 
 class ProbePart(_Part):
-    """Figures that the trainer itself computed: the policy's inputs and outputs, and features of a few bars."""
+    """What the trainer itself computed: the policy's inputs and outputs, and features of a few bars."""
 
     observations: Annotated[list[Row], Field(min_length=1), FailFast()]
     logits: Annotated[list[Row], Field(min_length=1), FailFast()]
@@ -108,7 +108,7 @@ class ProbePart(_Part):
 
 
 class Facts(_Part):
-    """Facts that a trainer may declare, for the whole run or for one model; null says nothing."""
+    """What a trainer may declare, for the whole run or for one model; null says nothing."""
 
     trainer_version: Text | None = None
     reward_scale: Annotated[float, Field(gt=0)] | None = None

@@ -22,7 +22,7 @@ class _Part(BaseModel):
 
 
 class Source(_Part):
-    """Origin of a model.
+    """Where a model comes from.
 
     Attributes:
         archive, archive_sha256: name and digest of the archive it was judged in.
@@ -68,7 +68,7 @@ class Promoted(_Part):
 
 
 class Record(_Part):
-    """Set of models in force.
+    """What is in force.
 
     Attributes:
         set: name of the set of models.
