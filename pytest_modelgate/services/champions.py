@@ -16,6 +16,7 @@ from pytest_modelgate.core.evidence.records import WindowEvidence
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.policy.mlp import Policy
 from pytest_modelgate.core.training.run import Declared
+from pytest_modelgate.digest import json_sha256
 from pytest_modelgate.errors import CheckpointError, GateError, SettingsError
 
 _OPTION = "--gate-champion"
@@ -30,6 +31,7 @@ class Champion:
         file: the checkpoint; None where only a verdict and its evidence are known.
         feature_set, activation: as it was judged.
         evidence: of the run that judged it; None where the file is known.
+        verdict: digest of that run's verdict, which names its capital and account mode; None where the file is known.
     """
 
     model: str
@@ -37,7 +39,13 @@ class Champion:
     file: Path | None
     feature_set: str | None
     activation: str | None
-    evidence: EvidenceStore | None
+    evidence: EvidenceStore | None = None
+    verdict: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """Digest of all that a comparison with it depends on."""
+        return json_sha256([self.sha256, self.feature_set, self.activation, self.verdict])
 
     def load(self, settings: Settings) -> tuple[Policy, str]:
         """Its policy and the name of its feature set.
@@ -91,8 +99,8 @@ class Champions:
 
     @property
     def digests(self) -> dict[str, str]:
-        """Sha256 of each checkpoint, by model."""
-        return {model: champion.sha256 for model, champion in self.by_model.items()}
+        """Digest of each deployed model, by its id."""
+        return {model: champion.digest for model, champion in self.by_model.items()}
 
 
 def read_champions(path: Path) -> Champions:
@@ -117,7 +125,7 @@ def _of_folder(path: Path) -> Champions:
         raise SettingsError(f"{_OPTION} {path}", problem, "Name a folder that modelgate promote wrote, or a verdict")
     whole = target.of_set(record.set)
     by_model = {
-        model.id: Champion(model.id, model.sha256, target.path_of(model), model.feature_set, model.activation, None)
+        model.id: Champion(model.id, model.sha256, target.path_of(model), model.feature_set, model.activation)
         for model in (whole.models if whole else ())
     }
     return Champions(by_model, record.digest)
@@ -127,7 +135,7 @@ def _of_verdict(path: Path) -> Champions:
     verdict = read_verdict(path)
     store = EvidenceStore(path.parent / "evidence", verdict.run.get("id", ""))
     by_model = {
-        model.id: Champion(model.id, model.checkpoint.sha256, None, None, None, store)
+        model.id: Champion(model.id, model.checkpoint.sha256, None, None, None, store, verdict.digest)
         for model in verdict.models
         if model.checkpoint and model.checkpoint.sha256 and model.folds
     }

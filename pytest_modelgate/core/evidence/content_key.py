@@ -63,7 +63,7 @@ def content_key(model: str, work: Work, feature_sets: Mapping[str, str], champio
     Args:
         model: its ``model_key``.
         feature_sets: digest of the code of every feature set that does not come with the package, by name.
-        champion: sha256 of the checkpoint that the model is compared with; counts for that comparison only.
+        champion: digest of the deployed model that it is compared with; counts for that comparison only.
     """
     rival = [champion] if work.kind is WorkKind.CHAMPION else []
     return json_sha256([model, *_written(work), dict(feature_sets), *rival])

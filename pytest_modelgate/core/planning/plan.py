@@ -74,7 +74,7 @@ class ModelPlan:
         gating: None when the training summary has no entry for its checkpoint.
         backtest: the sanity window.
         folds: the walk-forward windows, oldest first.
-        champion: sha256 of the checkpoint now deployed, which it is compared with; None where there is none.
+        champion: digest of the deployed model that it is compared with; None where there is none.
     """
 
     model: TrainedModel
@@ -220,7 +220,7 @@ def make_plan(
     """Plan of a run.
 
     Args:
-        champions: sha256 of the checkpoints now deployed, by model.
+        champions: digests of the models now deployed, by id.
 
     Raises:
         SettingsError: nothing says as of when to judge, or a declared reward scale is not the profile's.
