@@ -64,6 +64,7 @@ def test_a_value_at_its_limit_passes(at_the_limit: dict[str, float]) -> None:
         ({"total_return": 0.0}, "it made no money: total return 0.00%"),
         ({"profit_factor": math.nextafter(1.0, 0.0)}, "profit factor 1.00, expected at least 1"),
         ({"closed_trades": 4}, "4 closed trades are fewer than 5"),
+        ({"closed_trades": 1}, "1 closed trades are fewer than 5"),
         (
             {"max_drawdown": math.nextafter(0.10, 1.0)},
             "max drawdown 10.00% is above 50% of the 20.00% seen in training",

@@ -96,6 +96,21 @@ def test_a_market_that_compounds_to_a_loss_falls_though_its_returns_add_up_to_a_
     assert regimes_of(np.tile([0.11, -0.1], 600))["falling"] > 0.9
 
 
+def test_a_trend_lasts_for_120_bars() -> None:
+    market = np.zeros(600)
+    market[100] = 0.5
+    assert regimes_of(market)["rising"] == pytest.approx(120 / 600)
+
+
+@pytest.mark.parametrize(("bar", "wild"), [(60, False), (61, True), (84, True), (85, False)])
+def test_a_jump_is_wild_for_a_day_of_bars(bar: int, *, wild: bool) -> None:
+    market, returns, none = np.zeros(144), np.zeros(144), np.zeros(144)
+    market[60], returns[bar] = 0.5, 0.01
+    made = BarAttribution(returns, none, none, none, market, none, none)
+    found = {regime.name: regime.total_return for regime in put_in_context(made, 25.0, 0.95).regimes}
+    assert (found["wild"] > 0.0) == wild
+
+
 def test_a_market_that_has_not_moved_does_not_rise() -> None:
     assert regimes_of(np.zeros(200))["rising"] == 0.0
 

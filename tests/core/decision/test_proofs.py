@@ -146,15 +146,26 @@ def test_one_trial_shares_its_limit_with_nobody() -> None:
     assert "shared among" not in proofs_of(GOOD)["timing"].sentence
 
 
-def test_a_model_outdone_by_its_own_shifts_shows_no_timing_however_far_ahead_of_their_mean() -> None:
-    # A market that repeats itself: each shift by a period gains the same.
+def periodic() -> FoldAttribution:
+    """A model in a market that repeats itself: each shift by a period gains the same."""
     bars = np.arange(400)
     held, move = np.where(bars % 10 < 5, 0.1, 0.0), np.where(bars % 10 < 5, 0.01, -0.01)
     none = np.zeros(400)
-    one = FoldAttribution(
-        "1", "out-of-sample", 40, 0.1, BarAttribution(held * move, none, held, none, move, none, none)
-    )
-    proof = proofs_of([one])["timing"]
+    attribution = BarAttribution(held * move, none, held, none, move, none, none)
+    return FoldAttribution("1", "out-of-sample", 40, 0.1, attribution)
+
+
+@pytest.mark.parametrize(("nudge", "passed"), [(0.0, True), (-1.0, False)])
+def test_a_rank_exactly_at_its_limit_passes(nudge: float, *, passed: bool) -> None:
+    timing = proofs_of([periodic()])["timing"]
+    rank = timing.details["rank"]
+    assert timing.figure < rank
+    profile = with_limits(max_p=math.nextafter(rank, rank + nudge))
+    assert proofs_of([periodic()], profile)["timing"].passed == passed
+
+
+def test_a_model_outdone_by_its_own_shifts_shows_no_timing_however_far_ahead_of_their_mean() -> None:
+    proof = proofs_of([periodic()])["timing"]
     assert proof.details["rank"] == pytest.approx(0.1)
     assert not proof.passed
 
