@@ -87,7 +87,7 @@ def fetch_bars(
 
 
 def _explained(error: Exception, where: str, credentials: Credentials | None, timeout_s: float) -> GateError:
-    """The gate's error for one of alpaca-py or requests; raised here, the service's words would show among its locals."""
+    """The gate's error for one of the client's; raised here, it would show the service's words among the locals."""
     from alpaca.common.exceptions import APIError
     from requests import exceptions as broken
 
