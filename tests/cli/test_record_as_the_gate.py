@@ -1,9 +1,11 @@
 """``modelgate record`` holds bars against the windows and sessions on which the gate will judge."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -15,7 +17,7 @@ from pytest_modelgate.adapters.archive import open_archive
 from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.cli.main import main
 from pytest_modelgate.cli.record import add_record
-from pytest_modelgate.core.config.options import RECORDING
+from pytest_modelgate.core.config.options import RECORDING, option_of
 from pytest_modelgate.core.planning.plan import market_request, when, windows_of
 from pytest_modelgate.errors import MarketDataError
 from pytest_modelgate.plugin.options import read_settings
@@ -28,7 +30,23 @@ NIGHTLY = FRAME.assign(volume=FRAME["volume"].where(FRAME.index.to_series().dt.h
 HOLE = FRAME.drop(FRAME.index[(FRAME.index >= "2024-02-16") & (FRAME.index < "2024-02-20")])
 
 
-Record = Callable[[Path, str, pd.DataFrame, list[str]], list[str]]
+class Asked:
+    """A configuration of pytest in which some options were given; stands in a folder without an ini file."""
+
+    inipath = None
+
+    def __init__(self, folder: Path, given: Mapping[str, Any]) -> None:
+        self.rootpath, self._given = folder, given
+        self.invocation_params = SimpleNamespace(dir=folder)
+
+    def getoption(self, key: str) -> Any:
+        return self._given.get(key)
+
+    def getini(self, key: str) -> Any:
+        return [] if key in {"gate_trainer_package", "gate_evidence"} else None
+
+
+Record = Callable[[Path, str, pd.DataFrame, dict[str, Any]], list[str]]
 
 
 @pytest.fixture
@@ -38,10 +56,11 @@ def record(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     monkeypatch.setenv("APCA_API_KEY_ID", "PKTESTKEY")
     monkeypatch.setenv("APCA_API_SECRET_KEY", "s3cr3t-s3cr3t")
 
-    def run(archive: Path, symbol: str, frame: pd.DataFrame, options: list[str]) -> list[str]:
+    def run(archive: Path, symbol: str, frame: pd.DataFrame, options: dict[str, Any]) -> list[str]:
         with serve({series_key(symbol): frame}, crypto_page_size=10_000) as server:
             monkeypatch.setenv("APCA_API_DATA_URL", server.url)
-            main(["record", str(archive), *(f"--{option}" for option in options)])
+            given = [f"{option_of(setting).short_name}={value}" for setting, value in options.items()]
+            main(["record", str(archive), f"--cassettes={archive.parent / 'cassettes'}", *given])
         prefix = f"modelgate: unfit: {symbol} 1Hour: "
         lines = capsys.readouterr().err.splitlines()
         return [line.removeprefix(prefix) for line in lines if line.startswith(prefix)]
@@ -63,30 +82,31 @@ def test_what_record_and_gate_share_has_the_same_default() -> None:
 @pytest.mark.parametrize(
     ("market", "options", "named"),
     [
-        (("BTCUSD", HOLE), ["folds=3", "walk-forward-days=30", "backtest-days=5"], "fold2of3"),
-        (("BTCUSD", HOLE), ["folds=1", "walk-forward-days=15"], "fold1of1"),
-        (("AAPL", NIGHTLY), ["sessions=extended", "walk-forward-days=30"], "fold5of5"),
+        (("BTCUSD", HOLE), {"folds": 3, "walk_forward_days": 30, "backtest_days": 5}, "fold2of3"),
+        (("BTCUSD", HOLE), {"folds": 1, "walk_forward_days": 15}, "fold1of1"),
+        (("AAPL", NIGHTLY), {"sessions": "extended", "walk_forward_days": 30}, "fold5of5"),
     ],
     ids=["folds", "days", "sessions"],
 )
 def test_bars_are_unfit_for_record_in_the_words_of_the_gate(
-    pytester: pytest.Pytester, record: Record, market: tuple[str, pd.DataFrame], options: list[str], named: str
+    tmp_path: Path, record: Record, market: tuple[str, pd.DataFrame], options: dict[str, Any], named: str
 ) -> None:
     symbol, frame = market
     model = ModelArtifact(symbol, "1Hour", b"x", HISTORY)
-    archive = write_archive(pytester.path, [model], trained_at=datetime(2024, 3, 1, tzinfo=UTC))
+    archive = write_archive(tmp_path, [model], trained_at=datetime(2024, 3, 1, tzinfo=UTC))
     unfit = record(archive, symbol, frame, options)
 
     with pytest.raises(MarketDataError) as refused:
-        load(pytester, archive, [f"--gate-{option}" for option in options])
+        load(tmp_path, archive, options)
 
     assert "; ".join(unfit) == refused.value.problem
     assert f" of {named} are " in refused.value.problem
 
 
-def load(pytester: pytest.Pytester, path: Path, options: list[str]) -> None:
+def load(folder: Path, path: Path, options: dict[str, Any]) -> None:
     """Load the series of an archive's one model as the gate does."""
-    settings = read_settings(pytester.parseconfig(*options), path)
+    config: Any = Asked(folder, {f"gate_{setting}": value for setting, value in options.items()})
+    settings = read_settings(config, path)
     with open_archive(path) as archive:
         run = archive.run
     (model,), as_of = run.models, when(run, settings)

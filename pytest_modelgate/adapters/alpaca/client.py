@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from functools import partial
 from operator import itemgetter
@@ -41,6 +40,7 @@ _SUBSCRIPTION = (
     "does not serve this to your subscription",
     "Ask for --feed iex, or for an --as-of that is at least 15 minutes ago",
 )
+_OF_OTHER_JSON = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 _LATER = "Check the network and record again later; nothing was recorded"
 
 
@@ -64,42 +64,48 @@ def fetch_bars(
         MarketDataError: the service refused, did not answer, or answered with something else than the bars asked for.
         SettingsError: the keys are wrong, or feed, adjustment or data_url are not what Alpaca's client takes.
     """
-    from pytest_modelgate.adapters.alpaca.transport import RecordedAdapter, RequestPolicy, RetryingAdapter
+    from alpaca.common.exceptions import APIError
+    from requests import RequestException
+
+    from pytest_modelgate.adapters.alpaca.transport import (
+        RecordedAdapter,
+        RepeatedPageError,
+        RequestPolicy,
+        RetryingAdapter,
+    )
 
     where = f"market data of {request}"
     request_policy = request_policy or RequestPolicy()
     adapter = RecordedAdapter(reply) if reply else RetryingAdapter(request_policy)
     ask = _question(request, credentials, data_url, adapter, trusting=request_policy.limiter is not None)
-    with _in_one_sentence(where, credentials, request_policy.timeout_s):
+    try:
         rows = ask().get(request.instrument.alpaca_symbol, [])
+    # The client trusts JSON to be what it expects: anything may come of one that is not.
+    except (APIError, RequestException, RepeatedPageError, *_OF_OTHER_JSON) as error:
+        raise _explained(error, where, credentials, request_policy.timeout_s) from None
     return _to_bars(request, rows, where)
 
 
-@contextmanager
-def _in_one_sentence(where: str, credentials: Credentials | None, timeout_s: float) -> Iterator[None]:
-    """Translate whatever alpaca-py and requests raise into what it means and what to do about it."""
+def _explained(error: Exception, where: str, credentials: Credentials | None, timeout_s: float) -> GateError:
+    """The gate's error for one of the client's; raised here, it would show the service's words among the locals."""
     from alpaca.common.exceptions import APIError
     from requests import exceptions as broken
 
     from pytest_modelgate.adapters.alpaca.transport import RepeatedPageError
 
-    try:
-        yield
-    except APIError as error:
-        raise _refused(where, error, credentials) from None
-    except RepeatedPageError:
+    if isinstance(error, APIError):
+        return _refused(where, error, credentials)
+    if isinstance(error, RepeatedPageError):
         problem = "Alpaca's pages go round in a circle: a page token came back"
-        raise MarketDataError(where, problem, "Record it again later, and report it to Alpaca if it stays") from None
-    except (broken.InvalidSchema, broken.InvalidURL, broken.MissingSchema):
+        return MarketDataError(where, problem, "Record it again later, and report it to Alpaca if it stays")
+    if isinstance(error, broken.InvalidSchema | broken.InvalidURL | broken.MissingSchema):
         problem = "is not an address the client can use, expected for example https://data.alpaca.markets"
-        raise SettingsError(DATA_URL, problem, "Correct it, or leave it unset") from None
-    except broken.Timeout:
-        raise MarketDataError(where, f"Alpaca did not answer within {timeout_s:g} s", _LATER) from None
-    except (broken.ConnectionError, broken.ChunkedEncodingError, broken.ContentDecodingError):
-        raise MarketDataError(where, "the connection to Alpaca could not be made or broke off", _LATER) from None
-    # The client trusts JSON to be what it expects: anything may come of one that is not.
-    except (broken.RequestException, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise MarketDataError(where, "the answer is not Alpaca's JSON of bars", _LATER) from None
+        return SettingsError(DATA_URL, problem, "Correct it, or leave it unset")
+    if isinstance(error, broken.Timeout):
+        return MarketDataError(where, f"Alpaca did not answer within {timeout_s:g} s", _LATER)
+    if isinstance(error, broken.ConnectionError | broken.ChunkedEncodingError | broken.ContentDecodingError):
+        return MarketDataError(where, "the connection to Alpaca could not be made or broke off", _LATER)
+    return MarketDataError(where, "the answer is not Alpaca's JSON of bars", _LATER)
 
 
 def _refused(where: str, error: Any, credentials: Credentials | None) -> GateError:  # noqa: ANN401 - alpaca's APIError

@@ -13,16 +13,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
-from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
 
+from pytest_modelgate.adapters.cassettes.scrubbing import scrub_request, scrub_response, spell_address, spellings_of
 from pytest_modelgate.digest import canonical_json
 from pytest_modelgate.errors import MarketDataError
 
-HOST = "data.alpaca.markets"
-_PARAMETERS = frozenset(
-    ("symbols", "timeframe", "start", "end", "limit", "page_token", "sort", "adjustment", "asof", "feed", "currency")
-)
-_BAR = frozenset("tohlcv") | {"n", "vw"}
 _SHORTEST_KEY = 8  # Alpaca's have 20 letters and more; what is shorter stands in any text by chance
 # vcrpy patches the HTTP libraries of the whole process: two threads at once would play each other's cassettes.
 _one_at_a_time = threading.RLock()
@@ -61,7 +56,7 @@ class Player:
         from vcr.errors import UnhandledHTTPRequestError
         from vcr.request import Request
 
-        asked = _spell(uri)
+        asked = spell_address(uri)
         try:
             response = self._cassette.play_response(Request(method, asked, None, {}))
         except UnhandledHTTPRequestError:
@@ -127,7 +122,7 @@ def record(where: str, secrets: tuple[str, ...] = ()) -> Iterator[Recording]:
     if persister.text is None:
         raise MarketDataError(where, "nothing was asked of Alpaca, so nothing was recorded", "Report this")
     telling = [secret for secret in secrets if len(secret) >= _SHORTEST_KEY]
-    if any(spelling in persister.text for secret in telling for spelling in _spellings(secret)):
+    if any(spelling in persister.text for secret in telling for spelling in spellings_of(secret)):
         problem = "would have held one of your keys, so it was not written"
         raise MarketDataError(where, problem, "Revoke the key if it was sent to another host than Alpaca's")
     recording.text = persister.text
@@ -187,22 +182,14 @@ def _recorder(persister: _InMemoryPersister) -> Any:  # noqa: ANN401 - vcrpy pub
     recorder = vcr.VCR(
         serializer="compact",
         match_on=("question",),
-        before_record_request=_scrub_request,
-        before_record_response=_scrub_response,
+        before_record_request=scrub_request,
+        before_record_response=scrub_response,
         decode_compressed_response=True,
     )
     recorder.register_serializer("compact", _CompactJson)
     recorder.register_persister(persister)
     recorder.register_matcher("question", _same_question)
     return recorder
-
-
-def _scrub_request(request: Any) -> Any:  # noqa: ANN401 - vcrpy publishes no types
-    """The request without headers and body, its address as ``_spell`` leaves it."""
-    request.uri = _spell(request.uri)
-    request.headers = {}
-    request.body = None
-    return request
 
 
 def _same_question(asked: Any, recorded: Any) -> bool:  # noqa: ANN401 - vcrpy publishes no types
@@ -212,45 +199,6 @@ def _same_question(asked: Any, recorded: Any) -> bool:  # noqa: ANN401 - vcrpy p
     of a year.
     """
     return bool(asked.uri == recorded.uri and asked.method == recorded.method)
-
-
-def _spell(uri: str) -> str:
-    """An address with Alpaca's host, whatever host was asked, and of its parameters Alpaca's own.
-
-    They are sorted: their order is the client's affair and may change with its version.
-    """
-    parts = urlsplit(uri)
-    known = sorted(pair for pair in parts.query.split("&") if pair.partition("=")[0] in _PARAMETERS)
-    return urlunsplit(("https", HOST, parts.path, "&".join(known), ""))
-
-
-def _scrub_response(response: dict[str, Any]) -> dict[str, Any] | None:
-    """A page of bars with the content type for headers and the fields that Alpaca documents; None for all else."""
-    body = _page(response["body"]["string"]) if response["status"]["code"] == 200 else None
-    if body is None:
-        return None
-    kept = {name: value for name, value in response["headers"].items() if name.lower() == "content-type"}
-    return {"status": {"code": 200, "message": "OK"}, "headers": kept, "body": {"string": body}}
-
-
-def _page(body: bytes) -> bytes | None:
-    """The page of bars in a response's body; None where it holds something else, such as one that broke off."""
-    try:
-        page = json.loads(body)
-        bars = {
-            symbol: [{name: value for name, value in row.items() if name in _BAR} for row in rows]
-            for symbol, rows in page["bars"].items()
-        }
-        return canonical_json({"bars": bars, "next_page_token": page.get("next_page_token")}).encode()
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return None
-
-
-def _spellings(secret: str) -> set[str]:
-    """Spellings of a text in a cassette: in an address, or as JSON within the JSON of the file."""
-    inner = json.dumps(secret)[1:-1]
-    plain = {secret, quote(secret, safe=""), quote_plus(secret), inner, json.dumps(secret, ensure_ascii=False)[1:-1]}
-    return plain | {json.dumps(spelling)[1:-1] for spelling in plain}
 
 
 @contextmanager
