@@ -36,6 +36,7 @@ EVIDENCE = (
     "adapters/checkpoint",
     "adapters/exchange_calendar.py",
     "adapters/files/zip_layout.py",
+    "adapters/files/zip_records.py",
     "adapters/gpu/torch_device.py",
     "core/backtest",
     "core/config/profiles.py",

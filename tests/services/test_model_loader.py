@@ -31,7 +31,7 @@ class Counting:
     reads: Counter[str] = field(default_factory=Counter)
 
     def checkpoint(self, path: Path, **details: Any) -> LoadedCheckpoint:
-        self.reads[details["where"].rpartition("/")[2]] += 1
+        self.reads[details["location"].rpartition("/")[2]] += 1
         return cheap_gate.load(path)
 
     def market(self, request: Any, *details: Any) -> MarketSeries:
