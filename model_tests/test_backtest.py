@@ -9,10 +9,10 @@ pytestmark = pytest.mark.backtest
 
 def test_sanity(backtest: WindowEvidence, sanity: Sanity, waivers: dict[str, Waiver]) -> None:
     """A sane backtest passes, a doubtful or waived one is tolerated and caps the decision, an insane one blocks."""
-    found = f"return {backtest.metrics.total_return:+.2%}; {'; '.join(sanity.findings)}"
+    finding = f"return {backtest.metrics.total_return:+.2%}; {'; '.join(sanity.findings)}"
     if sanity.status != "pass" and "backtest" in waivers:
-        pytest.xfail(f"{found}; {waivers['backtest']}")
+        pytest.xfail(f"{finding}; {waivers['backtest']}")
     if sanity.status == "warn":
-        pytest.xfail(found)
+        pytest.xfail(finding)
     if sanity.status != "pass":
-        pytest.fail(found, pytrace=False)
+        pytest.fail(finding, pytrace=False)

@@ -18,8 +18,8 @@ def test_threshold(gating: Gating, metric: str) -> None:
 
 def test_classification(gating: Gating, waivers: dict[str, Waiver]) -> None:
     """The worst metric decides the class of the model."""
-    found = "; ".join([*gating.findings, *gating.flags])
+    reasons = "; ".join([*gating.findings, *gating.flags])
     if gating.classification is Classification.REVIEW:
-        pytest.xfail(f"REVIEW: {found}" + (f"; {waivers['gating']}" if "gating" in waivers else ""))
+        pytest.xfail(f"REVIEW: {reasons}" + (f"; {waivers['gating']}" if "gating" in waivers else ""))
     if gating.classification is not Classification.APPROVED:
-        pytest.fail(f"{gating.classification}: {found}", pytrace=False)
+        pytest.fail(f"{gating.classification}: {reasons}", pytrace=False)

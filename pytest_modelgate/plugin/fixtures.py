@@ -100,9 +100,9 @@ def integrity(gate: Gate, model_plan: ModelPlan) -> dict[str, Check]:
     """What the integrity checks found, by name."""
     from pytest_modelgate.core.evidence.records import IntegrityEvidence
 
-    found = _found(gate, model_plan, model_plan.integrity.name)
+    gained = _gained(gate, model_plan, model_plan.integrity.name)
     assert isinstance(found, IntegrityEvidence)
-    return {check.name: check for check in found.checks}
+    return {check.name: check for check in gained.checks}
 
 
 @pytest.fixture
@@ -110,9 +110,9 @@ def champion(gate: Gate, model_plan: ModelPlan) -> Comparison:
     """How the model did against the one now deployed."""
     from pytest_modelgate.core.evidence.records import ChampionEvidence
 
-    found = _found(gate, model_plan, model_plan.contest.name)
+    gained = _gained(gate, model_plan, model_plan.contest.name)
     assert isinstance(found, ChampionEvidence)
-    return found.comparison
+    return gained.comparison
 
 
 @pytest.fixture
@@ -156,17 +156,17 @@ def bars(gate: Gate, trained_model: TrainedModel) -> Bars:
 def _evidence(gate: Gate, plan: ModelPlan, window: str) -> WindowEvidence:
     from pytest_modelgate.core.evidence.records import WindowEvidence
 
-    found = _found(gate, plan, window)
+    gained = _gained(gate, plan, window)
     assert isinstance(found, WindowEvidence)
-    return found
+    return gained
 
 
-def _found(gate: Gate, plan: ModelPlan, window: str) -> WindowEvidence | IntegrityEvidence | ChampionEvidence:
+def _gained(gate: Gate, plan: ModelPlan, window: str) -> WindowEvidence | IntegrityEvidence | ChampionEvidence:
     from pytest_modelgate.core.evidence.records import WindowFailure
 
     if plan.dropped and plan.gating:
         pytest.skip(f"not evaluated, gating dropped the model: {'; '.join(plan.gating.findings)}")
-    found = gate.evidence(plan.model.id, window)
+    gained = gate.evidence(plan.model.id, window)
     if isinstance(found, WindowFailure):
-        pytest.fail(f"INCOMPLETE: {found}", pytrace=False)
-    return found
+        pytest.fail(f"INCOMPLETE: {gained}", pytrace=False)
+    return gained

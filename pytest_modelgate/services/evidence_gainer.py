@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from pytest_modelgate.adapters.evidence.store import EvidenceStore
-from pytest_modelgate.adapters.source_digest import evidence_version, feature_set_version
+from pytest_modelgate.adapters.feature_set_digest import UnfollowedCodeError, feature_set_version
+from pytest_modelgate.adapters.source_digest import evidence_version
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.evidence.content_key import content_key, model_key
 from pytest_modelgate.core.evidence.records import Evidence, WindowFailure
+from pytest_modelgate.core.features.feature_set import FeatureSet
 from pytest_modelgate.core.features.reference import REFERENCE
 from pytest_modelgate.core.planning.plan import ModelPlan, Plan, Work
 from pytest_modelgate.errors import SettingsError
 from pytest_modelgate.services.evaluator import Evaluator
 from pytest_modelgate.services.model_loader import ModelLoader
+from pytest_modelgate.text import plain
 
 KeyOf = Callable[[ModelPlan, Work], str]
 
 
 class ContentKeys:
-    """Content keys of evidence; what all evidence of a model depends on is digested once."""
+    """Content keys of evidence; what all evidence of a model depends on is digested once.
+
+    Attributes:
+        unfollowed: sentences about feature sets whose code cannot be followed: nobody else's evidence has their keys.
+    """
 
     def __init__(self, settings: Settings, profile: Profile, loader: ModelLoader) -> None:
         self._settings, self._profile, self._loader = settings, profile, loader
         self._models: dict[str, str] = {}
+        self.unfollowed: list[str] = []
 
     def of(self, plan: ModelPlan, work: Work) -> str:
         """The key of one piece of evidence.
@@ -33,9 +43,22 @@ class ContentKeys:
         Raises:
             GateError: the checkpoint or the bars cannot be read.
         """
-        registered = {name: item for name, item in self._loader.feature_sets().items() if item is not REFERENCE}
-        versions = {name: feature_set_version(item) for name, item in registered.items()}
-        return content_key(self._model_key(plan), work, versions, plan.champion)
+        return content_key(self._model_key(plan), work, self._feature_sets, plan.champion)
+
+    @cached_property
+    def _feature_sets(self) -> dict[str, str]:
+        """Versions of the registered sets, found once: one that remembers what it computed changes by that."""
+        return {
+            name: self._version(item) for name, item in self._loader.feature_sets().items() if item is not REFERENCE
+        }
+
+    def _version(self, feature_set: FeatureSet) -> str:
+        try:
+            return feature_set_version(feature_set)
+        except UnfollowedCodeError as error:
+            reason = plain(str(error)).removesuffix(".")
+            self.unfollowed.append(f"the code of feature set {plain(feature_set.name)} cannot be followed ({reason})")
+            return secrets.token_hex(32)
 
     def _model_key(self, plan: ModelPlan) -> str:
         name = plan.model.id
@@ -60,6 +83,7 @@ class EvidenceGainer:
         store: evidence of this run, and of others.
         key_of: gives the content key of a piece of evidence, as ``ContentKeys.of``.
         merge: nothing is evaluated: evidence of other runs has to do.
+        unfollowed: sentences about code that cannot be followed, as ``ContentKeys.unfollowed``.
     """
 
     plan: Plan
@@ -67,6 +91,7 @@ class EvidenceGainer:
     evaluator: Evaluator
     key_of: KeyOf
     merge: bool = False
+    unfollowed: Sequence[str] = ()
 
     def evidence(self, model: str, name: str) -> Evidence:
         """This run's record of a piece of evidence, or gained now and recorded before anything is asserted.
@@ -116,12 +141,15 @@ class EvidenceGainer:
         if left is not None and not isinstance(left, WindowFailure):
             return left
         if self.merge:
-            return left or _missing(plan, work)
+            return left or _missing(plan, work, self.unfollowed)
         return self.evaluator.evaluate(plan, work)
 
 
-def _missing(plan: ModelPlan, work: Work) -> WindowFailure:
+def _missing(plan: ModelPlan, work: Work, unfollowed: Sequence[str]) -> WindowFailure:
     where = f"{plan.model.id} {work.name}"
     problem = "there is no evidence of it for this archive, these options and this version of the gate"
     remedy = "Run the shards again, and name the evidence of each of them with --gate-evidence"
+    if unfollowed:
+        problem += f": {'; '.join(unfollowed)}, so no run can use what another found"
+        remedy = "Register functions of modules that import what they need by name, or run the whole gate at once"
     return WindowFailure(plan.model.id, work.name, where, problem, remedy)

@@ -50,7 +50,7 @@ class Gate:
     @cached_property
     def _gainer(self) -> EvidenceGainer:
         keys = ContentKeys(self.settings, self.profile, self.loader)
-        return EvidenceGainer(self.plan, self.store, self.evaluator, keys.of, self.settings.merge)
+        return EvidenceGainer(self.plan, self.store, self.evaluator, keys.of, self.settings.merge, keys.unfollowed)
 
     @property
     def agreement(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -62,14 +63,18 @@ def recorded_bars(
         SettingsError: another of these is unusable.
         MarketDataError: a cassette is missing, altered or unusable.
     """
-    if as_of.tzinfo is None:
-        raise SettingsError("as_of", "has no UTC offset", "Pass an aware datetime, such as datetime.now(UTC)")
-    if timeframe not in {*Timeframe}:
-        raise SettingsError("timeframe", f"is {shown(timeframe)}, expected one of {', '.join(Timeframe)}", "Name one")
+    for name, value, allowed in (("timeframe", timeframe, [*Timeframe]), ("sessions", sessions, get_args(Sessions))):
+        if value not in allowed:
+            raise SettingsError(name, f"is {shown(value)}, expected one of {', '.join(allowed)}", "Name one of them")
+    if not isinstance(as_of, datetime) or as_of.tzinfo is None:
+        raise SettingsError("as_of", f"is {shown(str(as_of))}, expected a datetime with a UTC offset", "Pass one")
+    if days < 1:
+        raise SettingsError("days", f"is {days}, expected at least 1", "Pass the days of the longest check")
     settings = Settings(
         archive=Path(),
         cassettes=Path(cassettes),
         walk_forward_days=days,
+        folds=1,
         sessions=sessions,
         feed=feed,
         adjustment=adjustment,

@@ -1,19 +1,16 @@
 """The versions of the code: what evidence depends on changes them, and nothing else does."""
 
 import ast
-import importlib
 import shutil
-import sys
 from collections.abc import Iterator
-from functools import cache, partial
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from pytest_modelgate.adapters import source_digest
-from pytest_modelgate.adapters.source_digest import EVIDENCE, evidence_version, feature_set_version, package_version
-from pytest_modelgate.core.features.feature_set import FeatureSet
+from pytest_modelgate.adapters.source_digest import EVIDENCE, evidence_version, package_version
 
 PACKAGE = Path(source_digest.__file__).parents[1]
 NEEDLESS = {  # imported by what measures, and why evidence does not depend on it
@@ -132,108 +129,3 @@ def test_another_release_of_a_library_counts(monkeypatch: pytest.MonkeyPatch, li
     )
 
     assert evidence_version.__wrapped__() != before
-
-
-PROJECT = {
-    "__init__.py": "",
-    "features.py": """
-from functools import partial
-import numpy as np
-from . import smoothing
-from project.deep.windows import LENGTH
-
-def compute(bars, length=LENGTH):
-    from project.lazy import later
-    from project.spaced.inner import NAME
-    return smoothing.mean(bars, length)
-
-def bound_to(length):
-    return lambda bars: smoothing.mean(bars, length)
-
-class Stateful:
-    def __init__(self, length): self.length = length
-    def __call__(self, bars): return bars
-""",
-    "smoothing.py": "import pytest\nfrom .deep import windows\ndef mean(bars, length): return bars\n",
-    "lazy.py": "raise RuntimeError  # a digest executes nothing\n",
-    "spaced/inner.py": "",
-    "deep/__init__.py": "",
-    "deep/windows.py": "LENGTH = 5\n",
-    "unrelated.py": "",
-    "dynamic.py": "import importlib\ndef compute(bars): return importlib.import_module('project.lazy')\n",
-}
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A project with features of its own, ready to be imported."""
-    folder = tmp_path / "project"
-    for name, text in PROJECT.items():
-        (folder / name).parent.mkdir(exist_ok=True, parents=True)
-        (folder / name).write_text(text)
-    monkeypatch.syspath_prepend(tmp_path)
-    yield folder
-    for name in [name for name in sys.modules if name.partition(".")[0] == "project"]:
-        del sys.modules[name]
-
-
-def version_of(name: str, *bound: int) -> str:
-    """Version of a feature set that a function of the project computes, or one that it makes."""
-    module, _, function = name.partition(":")
-    compute = getattr(importlib.import_module(f"project.{module}"), function)
-    feature_set = FeatureSet("mine-1", ("a",), 5, compute(*bound) if bound else compute)
-    return feature_set_version(feature_set)
-
-
-@pytest.mark.parametrize("file", ["features.py", "smoothing.py", "lazy.py", "deep/windows.py", "spaced/inner.py"])
-def test_a_feature_set_depends_on_what_it_imports_from_its_project(project: Path, file: str) -> None:
-    before = version_of("features:compute")
-    with (project / file).open("a") as opened:
-        opened.write("# another\n")
-
-    assert version_of("features:compute") != before
-
-
-@pytest.mark.usefixtures("project")
-def test_a_feature_set_depends_on_releases_of_installed_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = version_of("features:compute")
-    monkeypatch.setattr("pytest_modelgate.adapters.source_digest.version", lambda _: "9.9")
-
-    assert version_of("features:compute") != before
-
-
-def test_a_feature_set_depends_on_nothing_else(project: Path) -> None:
-    before = version_of("features:compute")
-    (project / "unrelated.py").write_text("# another\n")
-
-    assert version_of("features:compute") == before
-
-
-@pytest.mark.usefixtures("project")
-@pytest.mark.parametrize("name", ["features:bound_to", "features:Stateful"])
-def test_a_feature_set_depends_on_values_it_is_bound_to(name: str) -> None:
-    assert version_of(name, 5) == version_of(name, 5)
-    assert version_of(name, 5) != version_of(name, 6)
-
-
-@pytest.mark.usefixtures("project")
-def test_a_partial_depends_on_its_arguments() -> None:
-    compute = importlib.import_module("project.features").compute
-    sets = [FeatureSet("mine-1", ("a",), 5, partial(compute, length=length)) for length in (5, 6)]
-
-    assert len({feature_set_version(feature_set) for feature_set in sets}) == 2
-
-
-@pytest.mark.usefixtures("project")
-def test_what_cannot_be_followed_is_never_the_same_twice() -> None:
-    assert version_of("dynamic:compute") != version_of("dynamic:compute")
-
-
-def test_code_without_a_file_is_never_the_same_twice() -> None:
-    space: dict[str, object] = {}
-    exec("def compute(bars): return bars", space)
-    compute = space["compute"]
-    assert callable(compute)
-    feature_set = FeatureSet("mine-1", ("a",), 5, compute)
-
-    assert feature_set_version(feature_set) != feature_set_version(feature_set)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -11,11 +12,12 @@ from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.adapters.evidence.store import EvidenceStore
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.evidence.records import Evidence, IntegrityEvidence, WindowFailure
+from pytest_modelgate.core.features.feature_set import FeatureSet
 from pytest_modelgate.core.market.bars import Instrument, Timeframe
 from pytest_modelgate.core.planning.plan import ModelPlan, Work, make_plan
 from pytest_modelgate.core.training.run import CheckpointRef, TrainedModel, TrainingRun
 from pytest_modelgate.errors import CheckpointError
-from pytest_modelgate.services.evidence_gainer import EvidenceGainer
+from pytest_modelgate.services.evidence_gainer import ContentKeys, EvidenceGainer
 
 METRICS = {"fitness_score": (0.8,), "profit_factor": (2.0,), "consistency": (0.9,), "max_drawdown": (0.05,)}
 MODEL = TrainedModel(Instrument.parse("UNIUSD"), Timeframe.HOUR_1, METRICS, CheckpointRef("models/u.pt", 9))
@@ -134,6 +136,68 @@ def test_a_merge_evaluates_nothing_and_says_what_is_missing(make: Make) -> None:
     assert isinstance(failure, WindowFailure)
     assert failure.problem.startswith("there is no evidence of it for this archive")
     assert evaluator.asked == []
+
+
+def test_a_merge_says_whose_code_cannot_be_followed(make: Make) -> None:
+    gainer = replace(make(FakeEvaluator(), merge=True), unfollowed=["the code of feature set mine cannot be followed"])
+
+    failure = gainer.evidence(*ID)
+
+    assert isinstance(failure, WindowFailure)
+    assert "the code of feature set mine cannot be followed" in failure.problem
+
+
+@dataclass
+class FakeLoader:
+    """Knows some feature sets, and nothing of a model."""
+
+    sets: dict[str, FeatureSet]
+
+    def feature_sets(self) -> dict[str, FeatureSet]:
+        return self.sets
+
+
+class Memoising:
+    """Computes features, and remembers that it did."""
+
+    def __call__(self, bars: pd.DataFrame) -> pd.DataFrame:
+        self.last = bars
+        return bars
+
+
+@pytest.fixture
+def keys(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., pd.DataFrame]], ContentKeys]:
+    """Content keys with one feature set of that computation; models are all alike."""
+    monkeypatch.setattr(ContentKeys, "_model_key", lambda *_: "model")
+
+    def of(compute: Callable[..., pd.DataFrame]) -> ContentKeys:
+        loader: Any = FakeLoader({"mine": FeatureSet("mine", ("a",), 5, compute)})
+        return ContentKeys(SETTINGS, load_profile("2.4.5"), loader)
+
+    return of
+
+
+def test_a_feature_set_that_remembers_keeps_its_key(
+    keys: Callable[[Callable[..., pd.DataFrame]], ContentKeys],
+) -> None:
+    compute = Memoising()
+    made, (plan,) = keys(compute), PLAN.models
+    before = made.of(plan, plan.integrity)
+    compute(pd.DataFrame())
+
+    assert made.of(plan, plan.integrity) == before
+
+
+def test_what_cannot_be_followed_has_keys_of_its_own_and_says_so(
+    keys: Callable[[Callable[..., pd.DataFrame]], ContentKeys],
+) -> None:
+    space: dict[str, Any] = {"__name__": "nowhere"}
+    exec("def compute(bars): return bars", space)
+    (plan,) = PLAN.models
+    first, second = keys(space["compute"]), keys(space["compute"])
+
+    assert first.of(plan, plan.integrity) != second.of(plan, plan.integrity)
+    assert first.unfollowed[0].startswith("the code of feature set mine cannot be followed (")
 
 
 def test_a_merge_says_why_another_run_failed(make: Make) -> None:

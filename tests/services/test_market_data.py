@@ -5,8 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -27,6 +27,7 @@ LIMITS = MarketDataLimits(
     warn_missing=0.02, max_missing=0.20, warn_zero_volume=0.05, max_zero_volume=0.20, warn_jump=0.25, max_splits=0
 )
 PRICES = ["open", "high", "low", "close"]
+AS_OF = pd.Timestamp("2024-12-27T21:18:19Z")
 COMMAND = "modelgate record X.zip --feed iex"
 
 
@@ -165,23 +166,27 @@ def test_two_cassettes_that_disagree_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sessions", ["regular", "extended"])
 def test_trainers_get_the_bars_that_the_gate_judges_on(tmp_path: Path, sessions: Sessions) -> None:
-    as_of = pd.Timestamp("2024-12-27T21:18:19Z")
     settings = Settings(archive=Path("X.zip"), cassettes=tmp_path, sessions=sessions)
-    request = market_request(Instrument.parse("AAPL"), Timeframe.HOUR_4, settings, as_of)
+    request = market_request(Instrument.parse("AAPL"), Timeframe.HOUR_4, settings, AS_OF)
     days = (request.last - request.first).days + 1
     record(tmp_path, request, random_walk(str(request.first.date()), 24 * days))
 
-    bars = recorded_bars("AAPL", "4Hour", as_of=as_of, cassettes=tmp_path, sessions=sessions)
+    bars = recorded_bars("AAPL", "4Hour", as_of=AS_OF, cassettes=tmp_path, sessions=sessions)
 
     assert bars.sha256 == load(tmp_path, request, Timeframe.HOUR_4, sessions).bars.sha256
 
 
 @pytest.mark.parametrize(
-    ("timeframe", "as_of", "said"),
-    [("1hour", pd.Timestamp("2024-12-27T21:18:19Z"), "expected one of"), ("1Hour", datetime(2024, 12, 27), "UTC")],  # noqa: DTZ001
+    ("asked", "said"),
+    [
+        ({"timeframe": "1hour"}, "timeframe: is '1hour', expected one of"),
+        ({"as_of": AS_OF.tz_localize(None)}, "as_of: .*expected a datetime with a UTC offset"),
+        ({"as_of": "2024-12-27"}, "as_of: .*expected a datetime with a UTC offset"),
+        ({"sessions": "Extended"}, "sessions: is 'Extended', expected one of regular, extended"),
+        ({"days": 0}, "days: is 0, expected at least 1"),
+    ],
+    ids=str,
 )
-def test_bars_for_trainers_are_asked_for_without_doubt(
-    timeframe: str, as_of: datetime, said: str, tmp_path: Path
-) -> None:
+def test_bars_for_trainers_are_asked_for_without_doubt(asked: dict[str, Any], said: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=said):
-        recorded_bars("AAPL", timeframe, as_of=as_of, cassettes=tmp_path)
+        recorded_bars(**{"symbol": "AAPL", "timeframe": "1Hour", "as_of": AS_OF, "cassettes": tmp_path, **asked})
