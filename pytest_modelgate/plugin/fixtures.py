@@ -101,7 +101,7 @@ def integrity(gate: Gate, model_plan: ModelPlan) -> dict[str, Check]:
     from pytest_modelgate.core.evidence.records import IntegrityEvidence
 
     gained = _gained(gate, model_plan, model_plan.integrity.name)
-    assert isinstance(found, IntegrityEvidence)
+    assert isinstance(gained, IntegrityEvidence)
     return {check.name: check for check in gained.checks}
 
 
@@ -111,7 +111,7 @@ def champion(gate: Gate, model_plan: ModelPlan) -> Comparison:
     from pytest_modelgate.core.evidence.records import ChampionEvidence
 
     gained = _gained(gate, model_plan, model_plan.contest.name)
-    assert isinstance(found, ChampionEvidence)
+    assert isinstance(gained, ChampionEvidence)
     return gained.comparison
 
 
@@ -157,7 +157,7 @@ def _evidence(gate: Gate, plan: ModelPlan, window: str) -> WindowEvidence:
     from pytest_modelgate.core.evidence.records import WindowEvidence
 
     gained = _gained(gate, plan, window)
-    assert isinstance(found, WindowEvidence)
+    assert isinstance(gained, WindowEvidence)
     return gained
 
 
@@ -167,6 +167,6 @@ def _gained(gate: Gate, plan: ModelPlan, window: str) -> WindowEvidence | Integr
     if plan.dropped and plan.gating:
         pytest.skip(f"not evaluated, gating dropped the model: {'; '.join(plan.gating.findings)}")
     gained = gate.evidence(plan.model.id, window)
-    if isinstance(found, WindowFailure):
+    if isinstance(gained, WindowFailure):
         pytest.fail(f"INCOMPLETE: {gained}", pytrace=False)
     return gained
