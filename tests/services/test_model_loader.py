@@ -1,5 +1,7 @@
 """Models, bars and features are loaded once as long as they are shared, and one model is kept."""
 
+import gc
+import weakref
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -86,3 +88,13 @@ def test_an_unknown_feature_set_is_refused(archive: Archive, settings: Settings)
 
     with pytest.raises(CheckpointError, match="feature set 'mine' is unknown, known are reference-v1"):
         loader.feature_set("mine", "checkpoint a.pt")
+
+
+def test_a_closed_loader_keeps_nothing_mapped(archive: Archive, settings: Settings) -> None:
+    loader, (first, *_) = loader_of(archive, settings, Counting()), plans(archive, settings)
+    candidate = weakref.ref(loader.prepared(first).candidate)
+
+    loader.close()
+    gc.collect()
+
+    assert candidate() is None

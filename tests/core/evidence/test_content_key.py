@@ -12,7 +12,7 @@ from support.market_factory import hourly_bars, random_walk, request_for
 from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.config.settings import Settings
-from pytest_modelgate.core.evidence.content_key import content_key, model_key
+from pytest_modelgate.core.evidence.content_key import agreement, content_key, model_key
 from pytest_modelgate.core.market.bars import Bars, Instrument, Timeframe
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.market.windows import TrainingWindow
@@ -122,3 +122,11 @@ def test_what_can_change_evidence_changes_the_key(change: dict[str, Any]) -> Non
 )
 def test_what_cannot_change_evidence_leaves_the_key_alone(change: dict[str, Any]) -> None:
     assert key(**change) == key()
+
+
+def test_workers_agree_on_what_is_deployed() -> None:
+    plan = make_plan(TrainingRun("a.zip", pd.Timestamp("2024-12-27", tz="UTC"), (MODEL,)), SETTINGS, PROFILE)
+    rival = replace(plan, models=(replace(plan.models[0], champion="ab"),))
+    other = replace(plan, models=(replace(plan.models[0], champion="cd"),))
+
+    assert agreement(rival, SETTINGS, PROFILE, "1") != agreement(other, SETTINGS, PROFILE, "1")
