@@ -129,17 +129,3 @@ def test_an_archive_without_any_date_asks_for_one(run_gate: RunGate, tmp_path: P
     zipped(tmp_path, members).rename(undated)
 
     assert run_gate(undated).run.ret == 4
-
-
-def test_a_configuration_that_pytest_overlooks_is_not_ignored_silently(
-    tmp_path: Path, market_folder: Path, pytester: pytest.Pytester
-) -> None:
-    pytester.makeini("[pytest]\ngate_require = live\n")
-    archive = pack(tmp_path, GOOD)
-    elsewhere = f"--gate-cassettes={market_folder}"
-
-    apart = pytester.runpytest_subprocess("--model-archive", archive, elsewhere)
-    joined = pytester.runpytest_subprocess(f"--model-archive={archive}", elsewhere)
-
-    assert (apart.ret, joined.ret) == (4, 1)
-    apart.stderr.fnmatch_lines(["*overlooked *tox.ini. Write --model-archive=PATH, with an equals sign."])
