@@ -113,6 +113,14 @@ def test_an_option_that_cannot_be_used(run_gate: RunGate, tmp_path: Path, option
     assert_refused(run_gate(pack(tmp_path, GOOD), option), told)
 
 
+@pytest.mark.parametrize("option", ["--gate-profile", "--gate-waivers"])
+def test_a_file_that_nests_too_deep(run_gate: RunGate, tmp_path: Path, option: str) -> None:
+    deep = tmp_path / "deep.toml"
+    deep.write_text(f"a = {'[' * 400}{']' * 400}")
+
+    assert_refused(run_gate(pack(tmp_path, GOOD), f"{option}={deep}"), "deep.toml: nests tables and lists deeper than")
+
+
 def test_an_ini_key_that_cannot_be_read(run_gate: RunGate, tmp_path: Path, pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\ngate_folds = many\n")
 
