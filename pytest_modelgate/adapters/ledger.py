@@ -108,7 +108,7 @@ def _read(text: str, path: Path) -> tuple[list[Trial], str]:
             sealed, seal = _seal(trial, head)
             if sealed != line or not trial.shares_market_with(trial):
                 raise _broken(path, number, "the entry was altered, or entries before it were altered or taken out")
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise _broken(path, number, "the line is damaged") from None
         trials.append(trial)
         head = seal

@@ -54,9 +54,25 @@ def suite_folder(config: pytest.Config) -> Path:
 
 
 def use_suite(config: pytest.Config) -> None:
-    """Collect the suite when no test was named; alike in xdist's workers, which parse the same command line."""
+    """Collect the suite when no test was named, and find in it what ids of ours name, wherever it lies.
+
+    Alike in xdist's workers, which parse the same command line.
+    """
+    suite = suite_folder(config)
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
-        config.args[:] = [str(suite_folder(config))]
+        config.args[:] = [str(suite)]
+        return
+    config.args[:] = [_in_suite(argument, suite, config.invocation_params.dir) for argument in config.args]
+
+
+def _in_suite(argument: str, suite: Path, here: Path) -> str:
+    """An argument with ``model_tests/...`` for its path, with the path at which that lies."""
+    path, colons, names = argument.partition("::")
+    parts = Path(path).parts
+    if SUITE not in parts or (here / path).exists():
+        return argument
+    inside = parts[len(parts) - parts[::-1].index(SUITE) :]
+    return f"{suite.joinpath(*inside)}{colons}{names}"
 
 
 def make_module(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:

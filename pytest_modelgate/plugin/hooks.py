@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_modelgate.plugin import collection, hookspecs
-from pytest_modelgate.plugin.options import add_options, archive_path, check_configuration_was_read, read_settings
+from pytest_modelgate.plugin.options import add_options, archive_path, read_settings
 from pytest_modelgate.plugin.output.progress import Progress
 from pytest_modelgate.plugin.session.completeness import Completeness
 from pytest_modelgate.plugin.session.window_tests import WindowTests
@@ -33,6 +33,20 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser) -> None:
+    """Take no configuration, suite or ``conftest.py`` from where an option points."""
+    if early_config.known_args_namespace.model_archive is None:
+        return
+    from pytest_modelgate.errors import GateError
+    from pytest_modelgate.plugin.configuration import keep_configuration
+
+    try:
+        keep_configuration(early_config, parser)
+    except GateError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Open the archive before anything is collected: what is unusable ends here, with exit status 4."""
     for marker, meaning in collection.MARKERS.items():
@@ -46,7 +60,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
     collection.use_suite(config)
     try:
-        check_configuration_was_read(config)
         check_distribution(config)
         if not hasattr(config, "workerinput"):
             check_device(config)

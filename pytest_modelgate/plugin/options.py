@@ -19,15 +19,6 @@ from pytest_modelgate.core.config.settings import Settings, parse_as_of, parse_s
 from pytest_modelgate.errors import SettingsError
 
 _UNSET: Any = None
-_CONFIGURATIONS = {  # in pytest's order of precedence, with what makes each of them one
-    "pytest.toml": "",
-    ".pytest.toml": "",
-    "pytest.ini": "",
-    ".pytest.ini": "",
-    "pyproject.toml": "[tool.pytest",
-    "tox.ini": "[pytest]",
-    "setup.cfg": "[tool:pytest]",
-}
 _WORKERS_PER_GPU = Option("workers_per_gpu", "most workers on one GPU (default: from free memory)", int, metavar="N")
 _GPU_MEMORY = Option("gpu_memory", f"GPU memory of one worker (default: {DEFAULT_BUDGET})", int, metavar="MB")
 
@@ -62,28 +53,6 @@ def archive_path(config: pytest.Config) -> Path | None:
     """The archive to judge; None leaves the plugin inert."""
     value = config.getoption("model_archive")
     return None if value is None else config.invocation_params.dir / value
-
-
-def check_configuration_was_read(config: pytest.Config) -> None:
-    """Refuse a run whose ini keys pytest overlooked.
-
-    pytest looks for its configuration before it knows our options, and then takes ``--model-archive X.zip`` for a test
-    path: with an archive outside the project it would look there, and silently leave out what the project demands.
-
-    Raises:
-        SettingsError: a configuration file here, or above, is not the one pytest read.
-    """
-    if config.getoption("inifilename"):
-        return  # the user named one with -c
-    here = config.invocation_params.dir
-    for folder in (here, *here.parents):
-        for name, mark in _CONFIGURATIONS.items():
-            path = folder / name
-            if path.is_file() and mark in path.read_text(encoding="utf-8", errors="replace"):
-                if config.inipath is not None and config.inipath.is_relative_to(folder):
-                    return
-                problem = f"pytest took the archive for a test path and overlooked {path}"
-                raise SettingsError("--model-archive", problem, "Write --model-archive=PATH, with an equals sign")
 
 
 def read_settings(config: pytest.Config, archive: Path) -> Settings:

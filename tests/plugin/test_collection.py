@@ -1,10 +1,12 @@
 """What the id of a test tells about its subject."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from support.cheap_runs import WAV, CheapRun
 
 from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.core.config.settings import Settings
@@ -54,3 +56,12 @@ def test_without_a_champion_there_is_nothing_to_compare() -> None:
     alone = replace(PLAN, models=(replace(PLAN.models[0], champion=None),))
 
     assert Ids(alone).of("model_tests/test_champion.py::test_champion[UNIUSD_1Hour]").work is None
+
+
+@pytest.mark.parametrize("folder", ["model_tests", "./model_tests", "{here}/model_tests"])
+def test_an_id_that_the_gate_printed_names_its_test(
+    cheap: Callable[..., CheapRun], tmp_path: Path, folder: str
+) -> None:
+    run = cheap(f"{folder.format(here=tmp_path)}/test_gating.py::test_classification[{WAV}]")
+
+    assert run.outcomes == {f"model_tests/test_gating.py::test_classification[{WAV}]": "PASSED"}

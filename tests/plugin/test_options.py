@@ -3,42 +3,22 @@
 import re
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from support.option_registry import Registry, registered
 
 from pytest_modelgate.core.config.options import OPTIONS, RECORDING, Option
 from pytest_modelgate.core.config.settings import Settings
-from pytest_modelgate.plugin.options import add_options, read_settings
+from pytest_modelgate.plugin.options import read_settings
 
 ARCHIVE = Path("X.zip")
 README = Path(__file__).parents[2] / "README.md"
 UNDEFINED = {"none", "off", "from free memory", "what the checkpoint declares", "the archive's time stamp"}
 
 
-class Registry:
-    """What the plugin registers, in place of pytest's parser."""
-
-    def __init__(self) -> None:
-        self.helps: dict[str, str] = {}
-        self.keys: dict[str, Any] = {}
-
-    def getgroup(self, *_: str) -> "Registry":
-        return self
-
-    def addoption(self, name: str, **attributes: Any) -> None:
-        self.helps[name] = attributes["help"]
-
-    def addini(self, key: str, _help: str, *, default: Any, **_: Any) -> None:
-        self.keys[key] = default
-
-
 @pytest.fixture
 def registry() -> Registry:
-    parser: Any = Registry()
-    add_options(parser)
-    found: Registry = parser
-    return found
+    return registered()
 
 
 def test_what_nobody_sets_has_the_default_of_the_settings(pytester: pytest.Pytester) -> None:

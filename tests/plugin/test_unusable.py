@@ -113,6 +113,14 @@ def test_an_option_that_cannot_be_used(run_gate: RunGate, tmp_path: Path, option
     assert_refused(run_gate(pack(tmp_path, GOOD), option), told)
 
 
+@pytest.mark.parametrize("option", ["--gate-profile", "--gate-waivers"])
+def test_a_file_that_nests_too_deep(run_gate: RunGate, tmp_path: Path, option: str) -> None:
+    deep = tmp_path / "deep.toml"
+    deep.write_text(f"a = {'[' * 400}{']' * 400}")
+
+    assert_refused(run_gate(pack(tmp_path, GOOD), f"{option}={deep}"), "deep.toml: nests tables and lists deeper than")
+
+
 def test_an_ini_key_that_cannot_be_read(run_gate: RunGate, tmp_path: Path, pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\ngate_folds = many\n")
 
@@ -129,17 +137,3 @@ def test_an_archive_without_any_date_asks_for_one(run_gate: RunGate, tmp_path: P
     zipped(tmp_path, members).rename(undated)
 
     assert run_gate(undated).run.ret == 4
-
-
-def test_a_configuration_that_pytest_overlooks_is_not_ignored_silently(
-    tmp_path: Path, market_folder: Path, pytester: pytest.Pytester
-) -> None:
-    pytester.makeini("[pytest]\ngate_require = live\n")
-    archive = pack(tmp_path, GOOD)
-    elsewhere = f"--gate-cassettes={market_folder}"
-
-    apart = pytester.runpytest_subprocess("--model-archive", archive, elsewhere)
-    joined = pytester.runpytest_subprocess(f"--model-archive={archive}", elsewhere)
-
-    assert (apart.ret, joined.ret) == (4, 1)
-    apart.stderr.fnmatch_lines(["*overlooked *tox.ini. Write --model-archive=PATH, with an equals sign."])

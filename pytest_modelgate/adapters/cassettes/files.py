@@ -8,12 +8,14 @@ import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from pytest_modelgate.adapters.files.atomic import write_atomically
+from pytest_modelgate.adapters.files.nesting import nests_deeper
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.market.bars import AssetClass
 from pytest_modelgate.core.market.requests import MarketRequest, Span
@@ -23,6 +25,8 @@ MANIFEST = "manifest.json"
 RECORD = Settings.record_command
 _SCHEMA = "modelgate.cassettes/1"
 _WORK = ".recording"
+_MOST_TEXT = 256 << 20  # bytes; a bar takes up to 136 of them, so a year of 1-minute bars takes 72 million
+_MOST_MANIFEST, _MOST_LEVELS = 16 << 20, 8  # bytes, of which a cassette takes 300; objects within each other
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ def read_cassette(folder: Path, name: str, record_command: str = RECORD) -> str:
     where = f"cassette {folder / name}"
     remedy = f"Restore it from version control, or record it again: {record_command}"
     try:
-        content = (folder / name).read_bytes()
+        content = _at_most(folder / name, _MOST_TEXT)
     except FileNotFoundError:
         raise MarketDataError(where, f"is missing, though {MANIFEST} lists it", remedy) from None
     except OSError as error:
@@ -102,7 +106,11 @@ def read_cassette(folder: Path, name: str, record_command: str = RECORD) -> str:
         problem = f"was altered: its sha256 is {digest[:12]}..., the manifest says {known[:12]}..."
         raise MarketDataError(where, problem, remedy)
     try:
-        return gzip.decompress(content).decode("utf-8")
+        with gzip.open(BytesIO(content)) as packed:
+            text = packed.read(_MOST_TEXT + 1)
+        if len(text) > _MOST_TEXT:
+            raise MarketDataError(where, f"unpacks to more than {_MOST_TEXT >> 20} MiB", remedy)
+        return text.decode("utf-8")
     except (OSError, EOFError, zlib.error, UnicodeDecodeError):
         raise MarketDataError(where, "is not gzipped text", remedy) from None
 
@@ -110,7 +118,8 @@ def read_cassette(folder: Path, name: str, record_command: str = RECORD) -> str:
 def is_intact(folder: Path, entry: Entry) -> bool:
     """Whether a cassette's bytes are there and are those the manifest vouches for."""
     try:
-        return hashlib.sha256((folder / entry.name).read_bytes()).hexdigest() == entry.sha256
+        with (folder / entry.name).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == entry.sha256
     except OSError:
         return False
 
@@ -122,11 +131,16 @@ def write_cassette(folder: Path, name: str, text: str, facts: Mapping[str, Any])
     takes it for missing.
 
     Raises:
-        MarketDataError: the manifest there is unusable, or the folder cannot be written; the cassette is as it was.
+        MarketDataError: the text is too long to be read back, the manifest there is unusable, or the folder cannot be
+            written; the cassette is as it was.
     """
     from filelock import FileLock
 
-    content = gzip.compress(text.encode(), mtime=0)
+    raw = text.encode()
+    if len(raw) > _MOST_TEXT:
+        problem = f"would unpack to more than {_MOST_TEXT >> 20} MiB"
+        raise MarketDataError(f"cassette {folder / name}", problem, "Ask for fewer days")
+    content = gzip.compress(raw, mtime=0)
     try:
         with FileLock(work_folder(folder) / "manifest.lock"):
             entries = manifest(folder)
@@ -147,8 +161,10 @@ def manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / MANIFEST
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        cassettes = document["cassettes"] if document["schema"] == _SCHEMA else None
+        raw = _at_most(path, _MOST_MANIFEST)
+        document = json.loads(raw.decode("utf-8")) if len(raw) <= _MOST_MANIFEST else {}
+        ours = document["schema"] == _SCHEMA and not nests_deeper(document, _MOST_LEVELS)
+        cassettes = document["cassettes"] if ours else None
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -157,6 +173,12 @@ def manifest(folder: Path) -> dict[str, Any]:
         problem = f"is not a manifest of schema {_SCHEMA}"
         raise MarketDataError(f"manifest {path}", problem, "Restore it from version control")
     return cassettes
+
+
+def _at_most(path: Path, size: int) -> bytes:
+    """A file, or of a larger one a byte more than may be."""
+    with path.open("rb") as file:
+        return file.read(size + 1)
 
 
 def work_folder(folder: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
+from pytest_modelgate.adapters.config_files.toml import read_toml
 from pytest_modelgate.core.config.profiles import Profile, parse_profile
 from pytest_modelgate.errors import SettingsError
 
@@ -26,12 +27,8 @@ def load_profile(name_or_path: str) -> Profile:
     """
     if not name_or_path.lower().endswith(".toml"):
         return parse_profile(_builtin_text(name_or_path), name_or_path, _builtin_text)
-    try:
-        text = Path(name_or_path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        problem = f"cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}"
-        remedy = f"Check the path, or name a built-in profile: {', '.join(builtin_profiles())}"
-        raise SettingsError(f"profile {name_or_path}", problem, remedy) from error
+    remedy = f"Check the path, or name a built-in profile: {', '.join(builtin_profiles())}"
+    text = read_toml(Path(name_or_path), f"profile {name_or_path}", (remedy, "Correct the file")).text
     profile = parse_profile(text, name_or_path, _builtin_text)
     if profile.name in builtin_profiles():
         problem = f"{profile.name!r} is the name of a built-in profile"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_modelgate.plugin.collection import STAGES
+from pytest_modelgate.text import terminal_safe
 
 if TYPE_CHECKING:  # these pull in pandas and jinja, which a run without a report must not pay for
     from pytest_modelgate.core.decision.judgement import Judgement
@@ -33,6 +35,7 @@ class _HtmlReport:
         self._data: Any = None  # pytest-html's ReportData, which has no public type
         self._places: dict[str, tuple[str, int]] = {}
         self._drawn: tuple[Sequence[Judgement], str] = ((), "")
+        self._flaw = ""
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_report_title(self, report: Any) -> None:  # noqa: ANN401 - pytest-html publishes no type
@@ -72,9 +75,7 @@ class _HtmlReport:
     def pytest_html_results_summary(self, prefix: list[str]) -> None:
         """Open with cards and figures, and bring the tests of each model together, in the order of the checks."""
         if self._drawn[0] is not self._run.judgements:  # a report that is written after every test is drawn once
-            from pytest_modelgate.plugin.report.page import render
-
-            self._drawn = self._run.judgements, render(self._config, self._run)
+            self._drawn = self._run.judgements, self._render()
         prefix.append(self._drawn[1])
         tests = self._data.data["tests"]
         last = ("\x7f", len(STAGES))  # tests of no model come after those of models
@@ -82,3 +83,40 @@ class _HtmlReport:
         rows = {nodeid: tests[nodeid] for nodeid in ordered}
         tests.clear()
         tests.update(rows)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_sessionfinish(self) -> Generator[None, object, object]:
+        """Let a page that pytest-html cannot put together cost nothing but the page."""
+        try:
+            return (yield)
+        except OSError:
+            raise  # told as what cannot be written
+        except Exception as error:
+            frames = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)]
+            if not any(name.partition(".")[0] == "pytest_html" for name in frames):
+                raise
+            self._flaw, self._run.report_path = _told("was not written", error), None
+            return None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say what the page lacks."""
+        if self._flaw:
+            terminalreporter.line(f"warning: {self._flaw}", yellow=True)
+
+    def _render(self) -> str:
+        """The gate's part of the page; where it cannot be drawn, a sentence that says so."""
+        from markupsafe import escape
+
+        try:
+            from pytest_modelgate.plugin.report.page import render
+
+            return render(self._config, self._run)
+        except Exception as error:  # noqa: BLE001 - whatever breaks the page must not cost the rest
+            self._flaw = _told("lacks the models' cards and pictures", error)
+            return f"<p>{escape(self._flaw)}</p>"
+
+
+def _told(lack: str, error: Exception) -> str:
+    cause = terminal_safe(f"{type(error).__name__}: {error}"[:200])
+    return f"the HTML report {lack} ({cause}). Table, summary and verdict are whole; report this."

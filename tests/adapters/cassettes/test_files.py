@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ FACTS = {
     "feed": "us",
     "adjustment": "raw",
 }
+DEEP = f'{{"schema": "modelgate.cassettes/1", "cassettes": {{"a": {"[" * 900}{"]" * 900}}}}}'
 
 
 def write(folder: Path, text: str = "words", **facts: Any) -> Path:
@@ -116,24 +118,58 @@ def test_a_file_that_is_gone_is_missing(tmp_path: Path) -> None:
         read_cassette(tmp_path, path_of(CRYPTO))
 
 
+def vouch_for(folder: Path, content: bytes) -> None:
+    """Put other bytes in a cassette's place, and their digest into the manifest."""
+    write(folder).write_bytes(content)
+    manifest = folder / "manifest.json"
+    document = json.loads(manifest.read_text())
+    document["cassettes"][path_of(CRYPTO)]["sha256"] = hashlib.sha256(content).hexdigest()
+    manifest.write_text(json.dumps(document))
+
+
 @pytest.mark.parametrize(
     "content", [b"plain", gzip.compress(b"\xff\xfe", mtime=0), gzip.compress(b"words", mtime=0)[:-4]]
 )
 def test_bytes_that_are_not_gzipped_text_are_one_clear_error(tmp_path: Path, content: bytes) -> None:
-    path = write(tmp_path)
-    path.write_bytes(content)
-    manifest = tmp_path / "manifest.json"
-    document = json.loads(manifest.read_text())
-    document["cassettes"][path_of(CRYPTO)]["sha256"] = hashlib.sha256(content).hexdigest()
-    manifest.write_text(json.dumps(document))
+    vouch_for(tmp_path, content)
 
     with pytest.raises(MarketDataError, match="is not gzipped text"):
         read_cassette(tmp_path, path_of(CRYPTO))
 
 
+def test_a_small_file_that_unpacks_to_3_gb_is_refused_before_that(tmp_path: Path) -> None:
+    vouch_for(tmp_path, gzip.compress(bytes(1 << 20), mtime=0) * 3_000)
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(
+            MarketDataError, match=r"2024-03-30T0300\.json\.gz: unpacks to more than 256 MiB\. Restore it"
+        ):
+            read_cassette(tmp_path, path_of(CRYPTO))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 600 << 20
+
+
+def test_what_could_not_be_read_back_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(MarketDataError, match=r"would unpack to more than 256 MiB\. Ask for fewer days"):
+        write(tmp_path, " " * ((256 << 20) + 1))
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_year_of_bars_by_the_minute_is_read(tmp_path: Path) -> None:
+    bar = r"{\"c\":107016.123456789,\"h\":107016.123456789,\"l\":107016.123456789,\"n\":1000,\"o\":107016.123456789,"
+    text = (bar + r"\"t\":\"2024-12-27T20:00:00Z\",\"v\":12.123456789,\"vw\":107016.1234567891},") * (366 * 24 * 60)
+    write(tmp_path, text)
+
+    assert len(read_cassette(tmp_path, path_of(CRYPTO))) == len(text)
+
+
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", '{"schema": "other/1", "cassettes": {}}', '{"schema": "modelgate.cassettes/1"}', "[" * 100_000],
+    ["", "[]", '{"schema": "other/1", "cassettes": {}}', '{"schema": "modelgate.cassettes/1"}', "[" * 100_000, DEEP],
 )
 def test_a_broken_manifest_is_refused_and_not_overwritten(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_text(text)

@@ -2,13 +2,14 @@
 
 import json
 import re
+import sys
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from support.plugin_helpers import DROPPED, GOOD, RunGate, pack
+from support.plugin_helpers import DROPPED, GOOD, GateResult, RunGate, pack
 
 
 class _Blob(HTMLParser):
@@ -65,6 +66,59 @@ def test_a_report_asked_for_elsewhere_is_written_there(run_gate: RunGate, tmp_pa
 
     assert "WAVUSD_1Hour" in page.read_text(encoding="utf-8")
     assert not (result.output / "report.html").exists()
+
+
+def whole_but_for_the_page(run_gate: RunGate, archive: Path, whole: GateResult) -> GateResult:
+    """A run whose page is broken; all else is as it is with one."""
+    result = run_gate(archive, drawn=True)
+
+    assert (result.run.ret, result.verdict["digest"]) == (whole.run.ret, whole.verdict["digest"])
+    assert "Traceback" not in result.text
+    assert "INTERNALERROR" not in result.text
+    result.run.stdout.fnmatch_lines(["*WAVUSD_1Hour*PAPER*", "verdict: *"])
+    assert "WAVUSD_1Hour" in (result.output / "summary.md").read_text(encoding="utf-8")
+    return result
+
+
+@pytest.mark.parametrize("missing", ["pytest_modelgate.adapters.drawing.charts", "pytest_modelgate.plugin.report.page"])
+def test_a_page_that_cannot_be_drawn_costs_the_page_alone(
+    run_gate: RunGate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    archive = pack(tmp_path, GOOD)
+    whole = run_gate(archive)
+    monkeypatch.setitem(sys.modules, missing, None)
+
+    result = whole_but_for_the_page(run_gate, archive, whole)
+
+    told = "the HTML report lacks the models' cards and pictures (ModuleNotFoundError: "
+    assert result.text.count(f"warning: {told}") == 1
+    assert told in unescape((result.output / "report.html").read_text(encoding="utf-8"))
+
+
+def test_a_page_that_pytest_html_cannot_write_costs_the_page_alone(
+    run_gate: RunGate, tmp_path: Path, pytester: pytest.Pytester
+) -> None:
+    archive = pack(tmp_path, GOOD)
+    whole = run_gate(archive)
+    (whole.output / "report.html").unlink()
+    pytester.makeconftest("def pytest_html_results_summary(prefix):\n    raise ValueError('a broken plugin')\n")
+
+    result = whole_but_for_the_page(run_gate, archive, whole)
+
+    assert "warning: the HTML report was not written (ValueError: a broken plugin). Table, summary" in result.text
+    assert not (result.output / "report.html").exists()
+    assert "report:  " not in result.text
+
+
+def test_an_error_of_another_plugin_is_not_taken_for_the_pages(
+    run_gate: RunGate, tmp_path: Path, pytester: pytest.Pytester
+) -> None:
+    pytester.makeconftest("def pytest_sessionfinish():\n    raise ValueError('a broken plugin')\n")
+
+    result = run_gate(pack(tmp_path, GOOD))
+
+    assert "the HTML report" not in result.text
+    assert "ValueError: a broken plugin" in result.text
 
 
 @pytest.mark.parametrize("plugin", ["html", "xdist"])
