@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -135,22 +135,29 @@ def record_trials(path: Path, trials: Sequence[Trial]) -> LedgerState:
     return LedgerState(count_trials(chain.trials, trials), chain.head, registered)
 
 
-def register(path: Path, registration: Registration) -> Registration:
-    """Enter an archive at a moment; one that is there already keeps the moment it has.
+def register(path: Path, archive: str, checkpoints: Iterable[str], clock: Callable[[], datetime]) -> Registration:
+    """Enter an archive as known from now on; one that is there already keeps the moment it has.
+
+    Args:
+        path: the ledger; made when it does not exist.
+        archive, checkpoints: sha256 of each.
+        clock: gives the present moment, with a zone; read once nobody else can enter anything.
 
     Returns:
         The registration in force.
 
     Raises:
-        SettingsError: as ``record_trials``, or the moment lies before one in the ledger.
+        SettingsError: as ``record_trials``, or the ledger holds a later moment.
     """
     with _open(path) as chain:
+        now = clock()
         for known in chain.registrations:
-            if known.archive == registration.archive:
+            if known.archive == archive:
                 return known
-            if datetime.fromisoformat(known.registered) > datetime.fromisoformat(registration.registered):
-                problem = f"the clock says {registration.registered}, {path} holds {known.registered} already"
+            if datetime.fromisoformat(known.registered) > now:
+                problem = f"the clock says {now.isoformat()}, {path} holds {known.registered} already"
                 raise SettingsError("modelgate register", problem, "Set the clock: an earlier moment proves too much")
+        registration = Registration(archive, tuple(sorted(set(checkpoints))), now.isoformat())
         chain.append(registration)
     return registration
 

@@ -23,7 +23,7 @@ def _register(options: argparse.Namespace) -> int:
     """Register, or raise; 0 when it is there, since now or before."""
     from pytest_modelgate.services.trials import register_archive
 
-    entry = register_archive(options.archive, options.ledger, datetime.now(UTC))
+    entry = register_archive(options.archive, options.ledger, lambda: datetime.now(UTC))
     count = len(entry.checkpoints)
     models = f"{count} checkpoint{'s' if count != 1 else ''}"
     print(f"registered: {terminal_safe(options.archive.name)} sha256 {entry.archive[:12]}... with {models}")

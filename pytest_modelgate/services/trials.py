@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -62,11 +63,11 @@ def terms_of(plan: ModelPlan, settings: Settings, profile: Profile) -> str:
     )
 
 
-def register_archive(archive: Path, ledger: Path, at: datetime) -> Registration:
+def register_archive(archive: Path, ledger: Path, clock: Callable[[], datetime]) -> Registration:
     """Enter an archive's bytes, and those of its checkpoints, in the ledger; once there, they keep their moment.
 
     Args:
-        at: the present moment, UTC.
+        clock: gives the present moment, with a zone.
 
     Raises:
         ArchiveError: the archive cannot be read.
@@ -74,5 +75,5 @@ def register_archive(archive: Path, ledger: Path, at: datetime) -> Registration:
     """
     with open_archive(archive) as opened:
         references = [model.checkpoint for model in opened.run.models if model.checkpoint]
-        checkpoints = tuple(sorted({opened.checkpoint_sha256(reference) for reference in references}))
-        return register(ledger, Registration(opened.sha256(), checkpoints, at.isoformat(timespec="seconds")))
+        checkpoints = [opened.checkpoint_sha256(reference) for reference in references]
+        return register(ledger, opened.sha256(), checkpoints, clock)

@@ -7,7 +7,7 @@ import multiprocessing
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -110,37 +110,38 @@ def test_an_entry_of_old_is_the_same_look_in_the_new_form(path: Path) -> None:
 MOMENT, LATER = "2024-10-01T12:00:00+00:00", "2024-10-02T12:00:00+00:00"
 
 
-def registration(number: int, moment: str = MOMENT, *models: int) -> Registration:
-    return Registration(f"{number:064x}", tuple(f"{model:064x}" for model in models), moment)
+def enter(path: Path, number: int, moment: str = MOMENT, *models: int) -> Registration:
+    checkpoints = [f"{model:064x}" for model in models]
+    return register(path, f"{number:064x}", checkpoints, lambda: datetime.fromisoformat(moment))
 
 
 def test_an_archive_registered_again_keeps_its_moment(path: Path) -> None:
-    first = register(path, registration(1, MOMENT, 5))
+    first = enter(path, 1, MOMENT, 5)
     content = path.read_bytes()
 
-    assert register(path, registration(1, LATER, 5)) == first
+    assert enter(path, 1, LATER, 5) == first
     assert path.read_bytes() == content
 
 
 def test_a_model_is_known_since_it_was_first_registered(path: Path) -> None:
-    register(path, registration(1, MOMENT, 5))
-    register(path, registration(2, LATER, 5, 6))
+    enter(path, 1, MOMENT, 5)
+    enter(path, 2, LATER, 5, 6)
 
     assert record_trials(path, [look(5), look(6), look(7)]).registered == {"M5": MOMENT, "M6": LATER}
 
 
 def test_a_registration_is_no_trial(path: Path) -> None:
-    register(path, registration(1, MOMENT, 5, 6, 7))
+    enter(path, 1, MOMENT, 5, 6, 7)
 
     assert record_trials(path, [look(5)]).trials == 1
 
 
 def test_a_moment_before_one_in_the_ledger_is_refused(path: Path) -> None:
-    register(path, registration(1, LATER))
+    enter(path, 1, LATER)
     content = path.read_bytes()
 
     with pytest.raises(SettingsError, match=f"the clock says {re.escape(MOMENT)}, .* Set the clock"):
-        register(path, registration(2, MOMENT))
+        enter(path, 2, MOMENT)
     assert path.read_bytes() == content
 
 
@@ -150,14 +151,14 @@ def test_a_broken_ledger_takes_no_registration(path: Path) -> None:
     content = path.read_bytes()
 
     with pytest.raises(SettingsError, match=r"line 1: .* Restore the file"):
-        register(path, registration(1))
+        enter(path, 1)
     assert path.read_bytes() == content
 
 
 @pytest.mark.parametrize("field", ["sha256", "end", "folds", "terms", "archive", "checkpoints", "registered"])
 def test_no_field_of_any_entry_can_be_altered(path: Path, field: str) -> None:
     record_trials(path, [look(1)])
-    register(path, registration(1, MOMENT, 5))
+    enter(path, 1, MOMENT, 5)
     entries = [json.loads(line) for line in path.read_text().splitlines()]
     (entry,) = (entry for entry in entries if field in entry)
     other = {"end": LATER, "registered": LATER, "folds": 6, "checkpoints": []}
@@ -210,7 +211,7 @@ def test_a_folder_is_no_ledger(tmp_path: Path) -> None:
 def _enter(path: Path, first: int) -> None:
     for number in range(first, first + 10):
         record_trials(path, [trial(number)])
-        register(path, registration(number))
+        enter(path, number)
 
 
 def test_several_processes_lose_no_entry(path: Path) -> None:

@@ -72,7 +72,7 @@ def test_without_a_ledger_the_header_says_what_is_assumed(run_gate: RunGate, goo
 
 def test_folds_that_lie_after_the_registration_are_told(run_gate: RunGate, tmp_path: Path) -> None:
     archive, ledger = pack(tmp_path, GOOD, training_window=HELD_OUT), tmp_path / "ledger.jsonl"
-    register_archive(archive, ledger, datetime(2024, 10, 1, tzinfo=UTC))
+    register_archive(archive, ledger, lambda: datetime(2024, 10, 1, tzinfo=UTC))
 
     (alone, spread) = (run_gate(archive, f"--gate-ledger={ledger}", *workers) for workers in ((), ("-n2",)))
 
