@@ -39,6 +39,7 @@ from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.decision.backtest_sanity import Sanity, judge_backtest
 from pytest_modelgate.core.decision.decision import decide
 from pytest_modelgate.core.decision.model_case import ModelCase
+from pytest_modelgate.core.decision.plausibility import TradeCount
 from pytest_modelgate.core.decision.proofs import FoldAttribution, prove
 from pytest_modelgate.core.training.gating import Classification
 
@@ -195,6 +196,7 @@ class Shown:
     results: list[FoldResult]
     attributions: list[FoldAttribution]
     sanity: Sanity
+    trades: TradeCount
 
 
 def show(paths: Paths, path: int, folds: int, profile: Profile) -> Shown:
@@ -202,9 +204,10 @@ def show(paths: Paths, path: int, folds: int, profile: Profile) -> Shown:
     held, market, costs = paths.held[path], paths.market[path], paths.costs[path]
     returns = held * market - costs
     bars = len(returns)
-    results, attributions = [], []
+    results, attributions, measured = [], [], []
     for number, (start, end) in enumerate(pairwise(bars * fold // folds for fold in range(folds + 1))):
         part = slice(start, end)
+        measured.append(_backtest(returns[part], held[part]))
         attribution = _attribution(returns[part], held[part], market[part], costs[part], profile)
         results.append(FoldResult(attribution.total_return(), sharpe_ratio(attribution.returns), end - start, HOURS))
         late = np.concatenate([[0.0], attribution.intraday_weight[:-1]]) * attribution.intraday_return - costs[part]
@@ -214,14 +217,18 @@ def show(paths: Paths, path: int, folds: int, profile: Profile) -> Shown:
         )
     last = slice(bars - BACKTEST_BARS, bars)
     return Shown(
-        results, attributions, judge_backtest(_backtest(returns[last], held[last]), TRAINING_DRAWDOWN, profile)
+        results,
+        attributions,
+        judge_backtest(_backtest(returns[last], held[last]), TRAINING_DRAWDOWN, profile),
+        TradeCount.over(measured),
     )
 
 
 def is_live(shown: Shown, profile: Profile, rule: Rule, trials: int) -> bool:
     """Whether the gate calls a model LIVE."""
     proofs = prove(shown.attributions, profile, trials) if rule == "proven" else ()
-    case = ModelCase(Classification.APPROVED, shown.sanity, shown.results, profile, rule, proofs=proofs)
+    approved, trades = Classification.APPROVED, shown.trades
+    case = ModelCase(approved, shown.sanity, shown.results, profile, rule, proofs=proofs, trades=trades)
     return decide(case).level is DecisionLevel.LIVE
 
 

@@ -1,17 +1,21 @@
-"""Ledger of all models ever tried on a stretch of the market: a file that only grows, each line sealing the rest."""
+"""Ledger of all looks at models, and of when their bytes were known: a file that only grows, each line sealing all."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from pytest_modelgate.adapters.files.atomic import write_atomically
+from pytest_modelgate.core.planning.looks import effective_looks
 from pytest_modelgate.digest import json_sha256
 from pytest_modelgate.errors import SettingsError
 
@@ -23,18 +27,28 @@ _REMEDY = "Restore the file from a backup; a new one forgets the models tried so
 
 @dataclass(frozen=True)
 class Trial:
-    """One model judged on one stretch of the market.
+    """One look at one model: judged on one stretch of the market, on some terms.
 
     Attributes:
         model: its id, for readers.
         sha256: of its checkpoint; the same bytes are the same model.
-        start, end: half-open range of bar starts of its walk-forward (ISO 8601, UTC).
+        start, end: half-open range of bar starts of its walk-forward (ISO 8601, UTC); ``end`` is as-of to the bar.
+        folds: into which that is cut.
+        terms: digest of whatever else can be varied to look again; empty, without ``folds``, in entries of old, which
+            stand for the model alone.
     """
 
     model: str
     sha256: str
     start: str
     end: str
+    folds: int = 0
+    terms: str = ""
+
+    @property
+    def entry(self) -> dict[str, object]:
+        """Fields as they stand in the file."""
+        return {key: value for key, value in asdict(self).items() if self.terms or key not in ("folds", "terms")}
 
     def shares_market_with(self, other: Trial) -> bool:
         """Whether the shorter of both stretches lies in the other by half at least."""
@@ -46,13 +60,53 @@ class Trial:
     def _span(self) -> tuple[datetime, datetime]:
         return datetime.fromisoformat(self.start), datetime.fromisoformat(self.end)
 
+    def days_to(self, other: Trial) -> int:
+        """Whole days between the ends of both."""
+        return abs(self._span[1] - other._span[1]).days
+
+    @property
+    def days(self) -> int:
+        """Length in days, at least 1."""
+        start, end = self._span
+        return max(1, (end - start).days)
+
+
+@dataclass(frozen=True)
+class Registration:
+    """Moment at which an archive's bytes were known: no model in it can have been trained on a later bar.
+
+    Attributes:
+        archive: sha256 of the zip or folder.
+        checkpoints: sha256 of each checkpoint in it, sorted.
+        registered: the moment (ISO 8601, UTC).
+    """
+
+    archive: str
+    checkpoints: tuple[str, ...]
+    registered: str
+
+    @property
+    def entry(self) -> dict[str, object]:
+        """Fields as they stand in the file."""
+        return {**asdict(self), "checkpoints": list(self.checkpoints)}
+
+
+Entry = Trial | Registration
+
 
 @dataclass(frozen=True)
 class LedgerState:
-    """State of a ledger: distinct models tried on the stretch asked for, and the seal of its last line."""
+    """State of a ledger.
+
+    Attributes:
+        trials: independent looks at distinct models on the stretch asked for.
+        head: seal of the last line.
+        registered: when the bytes of each model asked for were first registered, by its id; nothing for the others.
+    """
 
     trials: int
     head: str
+    registered: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def record_trials(path: Path, trials: Sequence[Trial]) -> LedgerState:
@@ -63,23 +117,135 @@ def record_trials(path: Path, trials: Sequence[Trial]) -> LedgerState:
 
     Args:
         path: the ledger; made when it does not exist.
-        trials: the models of this run.
+        trials: the looks of this run.
 
     Raises:
         SettingsError: the file cannot be read, written or locked, or is not an unbroken chain.
     """
+    with _open(path) as chain:
+        known = set(chain.trials)
+        for trial in dict.fromkeys(trials):
+            if trial not in known:
+                chain.append(trial)
+    first: dict[str, str] = {}
+    for item in chain.registrations:
+        for sha256 in item.checkpoints:
+            first.setdefault(sha256, item.registered)
+    registered = {trial.model: first[trial.sha256] for trial in trials if trial.sha256 in first}
+    return LedgerState(count_trials(chain.trials, trials), chain.head, registered)
+
+
+def register(path: Path, archive: str, checkpoints: Iterable[str], clock: Callable[[], datetime]) -> Registration:
+    """Enter an archive as known from now on; one that is there already keeps the moment it has.
+
+    Args:
+        path: the ledger; made when it does not exist.
+        archive, checkpoints: sha256 of each.
+        clock: gives the present moment, with a zone; read once nobody else can enter anything.
+
+    Returns:
+        The registration in force.
+
+    Raises:
+        SettingsError: as ``record_trials``, or the ledger holds a later moment.
+    """
+    with _open(path) as chain:
+        now = clock()
+        for known in chain.registrations:
+            if known.archive == archive:
+                return known
+            if datetime.fromisoformat(known.registered) > now:
+                problem = f"the clock says {now.isoformat()}, {path} holds {known.registered} already"
+                raise SettingsError("modelgate register", problem, "Set the clock: an earlier moment proves too much")
+        registration = Registration(archive, tuple(sorted(set(checkpoints))), now.isoformat())
+        chain.append(registration)
+    return registration
+
+
+def count_trials(known: Sequence[Trial], mine: Sequence[Trial]) -> int:
+    """Independent looks that share a market with those of this run, or are at its very models on any market.
+
+    Looks at one model on the same terms that differ in as-of alone see nearly the same bars, so they count as
+    ``effective_looks`` of the days they span, never as more than there are. An entry of old counts its model once,
+    unless the same look is there in the new form.
+    """
+    own, named = {trial.sha256 for trial in mine}, {_stretch(trial) for trial in known if trial.terms}
+    looks: defaultdict[tuple[str, str], list[Trial]] = defaultdict(list)
+    old = set()
+    for trial in known:
+        same = any(trial.shares_market_with(look) for look in mine)
+        if trial.terms and (same or trial.sha256 in own):
+            looks[trial.sha256, trial.terms].append(trial)
+        elif same and not trial.terms and _stretch(trial) not in named:
+            old.add(trial.sha256)
+    return len(old) + sum(map(_effective, looks.values()))
+
+
+def _stretch(trial: Trial) -> tuple[str, str, str]:
+    return trial.sha256, trial.start, trial.end
+
+
+def _effective(looks: Sequence[Trial]) -> int:
+    first, last = (choose(looks, key=lambda look: datetime.fromisoformat(look.end)) for choose in (min, max))
+    return min(len(looks), effective_looks(first.days_to(last), first.days, first.folds))
+
+
+class _Chain:
+    """Entries of a ledger, and its text."""
+
+    def __init__(self, text: str, path: Path) -> None:
+        self.text, self.head = "", _START
+        self.trials: list[Trial] = []
+        self.registrations: list[Registration] = []
+        for number, line in enumerate(text.splitlines(keepends=True), start=1):
+            try:
+                self.append(_parse(json.loads(line)))
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                raise _broken(path, number, "the line is damaged") from None
+            if self.text[-len(line) :] != line:
+                raise _broken(path, number, "the entry was altered, or entries before it were altered or taken out")
+
+    def append(self, entry: Entry) -> None:
+        """Add an entry, and its seal: a digest of the entry and of the seal before it."""
+        sealed = {**entry.entry, "previous": self.head}
+        self.head = json_sha256(sealed, spaced=True)
+        self.text += json.dumps({**sealed, "seal": self.head}) + "\n"
+        if isinstance(entry, Trial):
+            self.trials.append(entry)
+        else:
+            self.registrations.append(entry)
+
+
+def _parse(line: dict[str, Any]) -> Entry:
+    """An entry of any kind; what else the line holds shows when it is sealed anew.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: it is none.
+    """
+    if "registered" in line:
+        item = Registration(str(line["archive"]), tuple(map(str, line["checkpoints"])), str(line["registered"]))
+        if datetime.fromisoformat(item.registered).tzinfo is None:
+            raise ValueError("a moment without a zone")
+        return item
+    texts = {key: str(line[key]) for key in ("model", "sha256", "start", "end")}
+    trial = Trial(**texts, folds=int(line.get("folds", 0)), terms=str(line.get("terms", "")))
+    if not trial.shares_market_with(trial) or (trial.terms and trial.folds < 1):
+        raise ValueError("a stretch that ends before it starts, or without folds")
+    return trial
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[_Chain]:
+    """The ledger under its lock; what was appended is written when the block ends well."""
     path = path.resolve()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f"{path.name}.lock"), timeout=_WAIT):
             text = path.read_text(encoding="ascii") if path.exists() else ""
-            known, head = _read(text, path)
-            fresh = [trial for trial in dict.fromkeys(trials) if trial not in set(known)]
-            for trial in fresh:
-                line, head = _seal(trial, head)
-                text += line
-            if fresh:
-                write_atomically(path, text.encode("ascii"))
+            chain = _Chain(text, path)
+            yield chain
+            if chain.text != text:
+                write_atomically(path, chain.text.encode("ascii"))
     except Timeout:
         problem = f"{path} is locked by another process for over {_WAIT:.0f} seconds"
         raise SettingsError(_OPTION, problem, "End that process, or wait for it") from None
@@ -88,31 +254,6 @@ def record_trials(path: Path, trials: Sequence[Trial]) -> LedgerState:
     except OSError as error:
         problem = f"{path} cannot be used: {error.strerror}"
         raise SettingsError(_OPTION, problem, "Name a file that can be read and written") from error
-    same = {trial.sha256 for trial in (*known, *fresh) if any(trial.shares_market_with(mine) for mine in trials)}
-    return LedgerState(len(same), head)
-
-
-def _seal(trial: Trial, previous: str) -> tuple[str, str]:
-    """The line of an entry, and its seal: a digest of the entry and of the seal before it."""
-    entry = {**asdict(trial), "previous": previous}
-    seal = json_sha256(entry, spaced=True)
-    return json.dumps({**entry, "seal": seal}) + "\n", seal
-
-
-def _read(text: str, path: Path) -> tuple[list[Trial], str]:
-    trials, head = [], _START
-    for number, line in enumerate(text.splitlines(keepends=True), start=1):
-        try:
-            entry: dict[str, Any] = json.loads(line)
-            trial = Trial(**{field.name: str(entry[field.name]) for field in fields(Trial)})
-            sealed, seal = _seal(trial, head)
-            if sealed != line or not trial.shares_market_with(trial):
-                raise _broken(path, number, "the entry was altered, or entries before it were altered or taken out")
-        except (ValueError, KeyError, TypeError, RecursionError):
-            raise _broken(path, number, "the line is damaged") from None
-        trials.append(trial)
-        head = seal
-    return trials, head
 
 
 def _broken(path: Path, line: int, problem: str) -> SettingsError:

@@ -1,4 +1,4 @@
-"""The command line: record market data, promote what was judged, compare verdicts, show the built-in profiles."""
+"""The command line: record, register, promote and roll back, compare verdicts, show the built-in profiles."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pytest_modelgate.cli.compare import add_compare
 from pytest_modelgate.cli.promote import add_promote, add_rollback
 from pytest_modelgate.cli.record import add_record
+from pytest_modelgate.cli.register import add_register
 from pytest_modelgate.errors import GateError
 
 _NEEDS_ATTENTION, _INTERRUPTED = 1, 130
@@ -19,6 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="modelgate", description="Companion of pytest --model-archive")
     commands = parser.add_subparsers(required=True, metavar="command")
     add_record(commands.add_parser("record", help="record the market data an archive is judged on"))
+    add_register(commands.add_parser("register", help="enter an archive's bytes in the ledger, as known from now on"))
     add_promote(commands.add_parser("promote", help="put the models that a verdict releases where a trader reads them"))
     add_rollback(commands.add_parser("rollback", help="put the set that was promoted before back in force"))
     add_compare(commands.add_parser("compare", help="show what changed from one verdict to another"))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from pytest_modelgate.adapters.evidence.store import EvidenceStore
+from pytest_modelgate.adapters.evidence.store import EvidenceConflictError, EvidenceStore
 from pytest_modelgate.adapters.feature_set_digest import UnfollowedCodeError, feature_set_version
 from pytest_modelgate.adapters.source_digest import evidence_version
 from pytest_modelgate.core.config.profiles import Profile
@@ -109,12 +109,17 @@ class EvidenceGainer:
             return WindowFailure.from_error(model, name, error)
 
     def reusable(self, model: str, name: str) -> Evidence | None:
-        """Valid evidence that another run left; None when there is none, or nothing tells."""
+        """Valid evidence that another run left; None when there is none, or nothing tells.
+
+        Where what other runs left disagrees it is a failure that says so: nothing will be evaluated then.
+        """
         if not self.store.has_other(model, name):
             return None  # as in most runs; a key takes reading the checkpoint and the bars
         plan = self.plan.of(model)
         try:
             evidence = self.store.reusable(model, name, self.key_of(plan, plan.work_named(name)))
+        except EvidenceConflictError as error:
+            return WindowFailure.from_error(model, name, error)
         except Exception:  # noqa: BLE001 - whoever does the work meets the same error, and records it
             return None
         return None if isinstance(evidence, WindowFailure) else evidence

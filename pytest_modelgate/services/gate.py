@@ -16,6 +16,7 @@ from pytest_modelgate.adapters.source_digest import package_version
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.decision.judgement import Judgement, judge
+from pytest_modelgate.core.decision.registration import registration_notes
 from pytest_modelgate.core.evidence.content_key import agreement
 from pytest_modelgate.core.evidence.records import Evidence
 from pytest_modelgate.core.market.bars import Bars
@@ -74,7 +75,7 @@ class Gate:
         return self.reusable(model, name)
 
     def reusable(self, model: str, name: str) -> Evidence | None:
-        """Valid evidence that another run left; None when there is none, or nothing tells."""
+        """Valid evidence that another run left, or that what they left disagrees; None when there is none."""
         return self._gainer.reusable(model, name)
 
     def judge(self, model: str, find: Callable[[str, str], Evidence | None] | None = None) -> Judgement:
@@ -86,7 +87,19 @@ class Gate:
         """
         lookup, plan = find or self.evidence, self.plan.of(model)
         rule, trials, waivers = self.settings.decision, self.plan.trials, self.settings.waivers
-        return judge(plan, self.profile, rule, lambda name: lookup(model, name), trials, waivers=waivers)
+        notes: tuple[str, ...] = ()
+        if self.ledger and not plan.dropped:
+            notes = registration_notes(plan, self.ledger.registered.get(model))
+        return judge(
+            plan,
+            self.profile,
+            rule,
+            lambda name: lookup(model, name),
+            trials,
+            waivers=waivers,
+            stamp=self.plan.run.timestamp,
+            notes=notes,
+        )
 
     def bars(self, model: str) -> Bars:
         """The bars a model is judged on.

@@ -93,6 +93,14 @@ class ModelLoader:
             return self._archive.checkpoint_sha256(checkpoint)
         return self._archive.checkpoint_file(checkpoint, self._scratch)[1]
 
+    def loadable_sha256(self, model: TrainedModel) -> str:
+        """Digest of a checkpoint that loads; reading it takes less than the copying that its judgement needs anyway.
+
+        Raises:
+            ArchiveError, CheckpointError: it is missing, or is none.
+        """
+        return self._load(model)[1]
+
     def request(self, model: TrainedModel) -> MarketRequest:
         """The market data that a model's bars are made of."""
         return market_request(model.instrument, model.timeframe, self._settings, self._as_of)
@@ -135,24 +143,30 @@ class ModelLoader:
         self._prepared.clear()
 
     def _prepare(self, plan: ModelPlan) -> PreparedModel:
-        model, settings = plan.model, self._settings
-        reference = self._checkpoint(model)
-        where = f"checkpoint {reference.member}"
+        model = plan.model
+        loaded, sha256 = self._load(model)
+        member = self._checkpoint(model).member
+        where = f"checkpoint {member}"
+        feature_set = self.feature_set(loaded.facts.feature_set, where)
+        parity = check_parity(loaded.policy, model.declared.parity_probe, feature_set, where)
+        market = self._market(plan)
+        candidate = self._candidate(plan, loaded.policy, self.series(plan, feature_set))
+        checkpoint = _checkpoint_evidence(member, sha256, loaded.facts, parity)
+        return PreparedModel(candidate, checkpoint, _market_evidence(plan, self.request(model), market))
+
+    def _load(self, model: TrainedModel) -> tuple[LoadedCheckpoint, str]:
+        """A checkpoint, read from a private copy, and the digest of its bytes."""
+        reference, settings = self._checkpoint(model), self._settings
         path, sha256 = self._archive.checkpoint_file(reference, self._scratch)
         loaded = self._read_checkpoint(
             path,
-            location=where,
+            location=f"checkpoint {reference.member}",
             activation=settings.activation,
             feature_set=settings.feature_set,
             declared=model.declared,
             trainer_packages=settings.trainer_packages,
         )
-        feature_set = self.feature_set(loaded.facts.feature_set, where)
-        parity = check_parity(loaded.policy, model.declared.parity_probe, feature_set, where)
-        market = self._market(plan)
-        candidate = self._candidate(plan, loaded.policy, self.series(plan, feature_set))
-        checkpoint = _checkpoint_evidence(reference.member, sha256, loaded.facts, parity)
-        return PreparedModel(candidate, checkpoint, _market_evidence(plan, self.request(model), market))
+        return loaded, sha256
 
     def _candidate(self, plan: ModelPlan, policy: MlpPolicy, series: FeatureSeries) -> Candidate:
         rules = rules_for(self._profile, plan.model.instrument.asset_class)

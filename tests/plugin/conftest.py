@@ -25,7 +25,7 @@ def _waves() -> pd.DataFrame:
     """Trends up and down in turn, with a little noise: whoever follows them earns in every fold."""
     frame = random_walk("2023-11-01", 24 * 430, seed=7)
     rng = np.random.default_rng(7)
-    returns = model_factory.waves(len(frame)) + rng.normal(0.0, 0.001, len(frame))
+    returns = model_factory.waves(len(frame)) + rng.normal(0.0, 0.009, len(frame))
     close = np.round(100.0 * np.exp(np.cumsum(returns - returns.mean())), 4)
     opened = np.concatenate([[100.0], close[:-1]])
     return frame.assign(open=opened, high=np.maximum(opened, close), low=np.minimum(opened, close), close=close)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from support import model_factory
 from support.plugin_helpers import GOOD, HELD_OUT, RunGate, model, pack
+
+from pytest_modelgate import ModelArtifact
+from pytest_modelgate.services.trials import register_archive
 
 
 def test_the_models_of_the_archive_are_the_least_number_of_trials(run_gate: RunGate, good_archive: Path) -> None:
@@ -30,10 +34,53 @@ def test_a_ledger_counts_the_models_of_earlier_archives(run_gate: RunGate, tmp_p
     alone, tried = run_gate(archive).verdict, run_gate(archive, ledger).verdict
     again = run_gate(archive, ledger).verdict
 
-    assert (alone["trials"], tried["trials"]) == (1, 3)  # the last one of three is GOOD itself, step 1
+    assert (alone["trials"], tried["trials"]) == (1, 4)  # one of three is GOOD itself, its training window undeclared
     assert len(tried["settings"]["ledger"]) == 64
     assert again["digest"] == tried["digest"]
     assert alone["digest"] != tried["digest"]
+
+
+def test_junk_is_no_trial(run_gate: RunGate, tmp_path: Path) -> None:
+    """Else a bad neighbour could keep every model from LIVE, for as long as the ledger is kept."""
+    junk = [ModelArtifact(f"JNK{letter}USD", "1Hour", b"PKjunk", model_factory.DROP) for letter in "ABC"]
+    archive = pack(tmp_path, GOOD, *junk)
+
+    assert run_gate(archive, f"--gate-ledger={tmp_path / 'ledger.jsonl'}", "-m", "gating").verdict["trials"] == 1
+    assert len((tmp_path / "ledger.jsonl").read_text().splitlines()) == 1
+
+
+def test_looking_again_on_another_day_or_other_terms_is_another_trial(run_gate: RunGate, tmp_path: Path) -> None:
+    archive, ledger = pack(tmp_path, GOOD), f"--gate-ledger={tmp_path / 'ledger.jsonl'}"
+
+    def trials(*options: str) -> object:
+        return run_gate(archive, ledger, "-m", "gating", *options).verdict["trials"]
+
+    assert [trials(), trials()] == [1, 1]
+    assert trials("--gate-as-of=2024-12-25") == 2
+    assert trials("--gate-as-of=2024-12-25T00:20") == 2  # the same bars
+    assert trials("--gate-as-of=2024-12-25", "--gate-profile=strict") == 3
+    assert trials("--gate-folds=6", "--gate-require=live", "--gate-device=cpu") == 4
+    assert trials("--gate-folds=6") == 4  # what no decision depends on is no other look
+
+
+def test_without_a_ledger_the_header_says_what_is_assumed(run_gate: RunGate, good_archive: Path) -> None:
+    result = run_gate(good_archive, "-m", "gating", "--gate-as-of=2024-12-17")
+
+    assert result.verdict["trials"] == 8
+    result.run.stdout.fnmatch_lines(["*trials 8 (4 looks at each model assumed, by as-of's distance *"])
+
+
+def test_folds_that_lie_after_the_registration_are_told(run_gate: RunGate, tmp_path: Path) -> None:
+    archive, ledger = pack(tmp_path, GOOD, training_window=HELD_OUT), tmp_path / "ledger.jsonl"
+    register_archive(archive, ledger, lambda: datetime(2024, 10, 1, tzinfo=UTC))
+
+    (alone, spread) = (run_gate(archive, f"--gate-ledger={ledger}", *workers) for workers in ((), ("-n2",)))
+
+    told = (
+        "Registered on 2024-10-01 00:00 UTC: certain to be unseen, since they start after that, are fold4of5, fold5of5"
+    )
+    assert [warning for warning in alone.verdict["models"][0]["warnings"] if warning.startswith(told)]
+    assert spread.verdict["digest"] == alone.verdict["digest"]
 
 
 def test_workers_decide_on_the_same_number_of_trials(run_gate: RunGate, good_archive: Path, tmp_path: Path) -> None:

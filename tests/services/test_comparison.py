@@ -35,13 +35,13 @@ def verdict(*judgements: Judgement, name: str = "a.zip", folds: int = 5) -> Verd
     )
 
 
-EARNS = factory.judged("UNIUSD", drift=0.004)
-LOSES = factory.judged("UNIUSD", drift=-0.004)
+EARNS = factory.judged("UNIUSD", drift=0.0008)
+LOSES = factory.judged("UNIUSD", drift=-0.0008)
 
 
 def test_decisions_go_up_and_down_and_worst_news_comes_first() -> None:
-    stays, lost, fresh = (factory.judged(name, drift=0.004) for name in ("AAAUSD", "LTCUSD", "SOLUSD"))
-    rises = [factory.incomplete("ZZZUSD"), factory.judged("ZZZUSD", drift=-0.004)]
+    stays, lost, fresh = (factory.judged(name, drift=0.0008) for name in ("AAAUSD", "LTCUSD", "SOLUSD"))
+    rises = [factory.incomplete("ZZZUSD"), factory.judged("ZZZUSD", drift=-0.0008)]
 
     found = compare_verdicts(verdict(stays, lost, EARNS, rises[0]), verdict(stays, LOSES, fresh, rises[1]))
 
@@ -70,7 +70,7 @@ def test_every_figure_says_whether_it_got_better() -> None:
 
 def test_an_undefined_figure_is_neither_better_nor_worse() -> None:
     plan = EARNS.plan
-    evidence = factory.evidence_of(plan, drift=0.004)
+    evidence = factory.evidence_of(plan, drift=0.0008)
     idle = factory.window_evidence(plan.model.id, plan.folds[0], drift=0.0, held=[0.0] * 864)
     no_trade = factory.judgement_of(plan, {**evidence, "fold1of5": idle})
 

@@ -13,6 +13,7 @@ from pytest_modelgate.adapters.evidence.store import EvidenceStore
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.evidence.records import Evidence, IntegrityEvidence, WindowFailure
 from pytest_modelgate.core.features.feature_set import FeatureSet
+from pytest_modelgate.core.integrity.check import Check, Status
 from pytest_modelgate.core.market.bars import Instrument, Timeframe
 from pytest_modelgate.core.planning.plan import ModelPlan, Work, make_plan
 from pytest_modelgate.core.training.run import CheckpointRef, TrainedModel, TrainingRun
@@ -207,6 +208,23 @@ def test_a_merge_says_why_another_run_failed(make: Make) -> None:
 
     assert isinstance(failure, WindowFailure)
     assert failure.problem == "the evaluation crashed with RuntimeError"
+
+
+@pytest.mark.parametrize("merge", [False, True])
+def test_evidence_that_disagrees_is_a_failure_and_nothing_is_evaluated(make: Make, *, merge: bool) -> None:
+    statuses: dict[str, Status] = {"a": "pass", "b": "fail"}
+    for run, status in statuses.items():
+        check = Check("causality", status, "It was seen.")
+        make(FakeEvaluator(), run).store.write(IntegrityEvidence(*ID, (check,), ()), "key")
+    evaluator = FakeEvaluator()
+    gainer = make(evaluator, "third", merge=merge)
+
+    told, failure = gainer.reusable(*ID), gainer.evidence(*ID)
+
+    assert isinstance(failure, WindowFailure)
+    assert told == failure
+    assert "differs from" in failure.problem
+    assert evaluator.asked == []
 
 
 def test_only_valid_evidence_under_the_same_key_is_reusable(make: Make) -> None:

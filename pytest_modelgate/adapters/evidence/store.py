@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,11 +15,16 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
 
 from pytest_modelgate.adapters.files.atomic import write_atomically
+from pytest_modelgate.core.evidence.agreement import agree
 from pytest_modelgate.core.evidence.records import Evidence, WindowFailure
-from pytest_modelgate.errors import SettingsError
+from pytest_modelgate.errors import GateError, SettingsError
 
 SCHEMA = "modelgate.evidence/4"
 LOCKS = "locks"
+
+
+class EvidenceConflictError(GateError):
+    """Two valid records of the same evidence differ; nobody can tell from here which of them is right."""
 
 
 class _Body(BaseModel):
@@ -91,17 +96,23 @@ class EvidenceStore:
 
         Returns:
             Valid evidence if any run has it. Else why one of them has none: it failed, or its record is damaged.
+
+        Raises:
+            EvidenceConflictError: two valid records differ.
         """
-        reason = None
+        reason: WindowFailure | None = None
+        first: tuple[Path, Evidence] | None = None
         for path in self._elsewhere(_file_name(model, window)):
             body = _read(path, model, window)
             if not isinstance(body, _Body):
                 reason = reason or body
             elif body.key == key and not isinstance(body.evidence, WindowFailure):
-                return body.evidence
+                first = first or (path, body.evidence)
+                if first[1] is not body.evidence and not agree(first[1], body.evidence):
+                    raise _conflict(first[0], path)
             elif body.key in (key, "") and isinstance(body.evidence, WindowFailure):
                 reason = reason or body.evidence
-        return reason
+        return first[1] if first else reason
 
     @property
     def has_others(self) -> bool:
@@ -210,7 +221,7 @@ def _read(path: Path, model: str, window: str) -> _Body | WindowFailure | None:
         record = json.loads(path.read_text(encoding="utf-8"))
         text = record["body"]
         if record["schema"] == SCHEMA and hashlib.sha256(text.encode()).hexdigest() == record["sha256"]:
-            body = _Body.model_validate_json(text)
+            body = _parse(text)
             if (body.evidence.model, body.evidence.window) == (model, window):
                 return body
     except FileNotFoundError:
@@ -219,6 +230,17 @@ def _read(path: Path, model: str, window: str) -> _Body | WindowFailure | None:
         pass  # reported below, like every other damage
     problem = "the record is damaged or was altered"
     return WindowFailure(model, window, f"evidence {path.name}", problem, "Run the gate again to measure it anew")
+
+
+@lru_cache(maxsize=1)  # what one run took over from another is the same text
+def _parse(text: str) -> _Body:
+    return _Body.model_validate_json(text)
+
+
+def _conflict(one: Path, other: Path) -> EvidenceConflictError:
+    problem = f"differs from {other}, though both are evidence of the same model, bars and options"
+    remedy = "Find out which machine went wrong and delete what it left, or delete both to measure it anew"
+    return EvidenceConflictError(f"evidence {one}", problem, remedy)
 
 
 def _crash(model: str, window: str) -> WindowFailure:

@@ -14,5 +14,6 @@ class CapKind(StrEnum):
     RETURN = "return"
     LUCKY_FOLD = "lucky_fold"
     CHAMPION = "champion"
+    IMPLAUSIBLE = "implausible"
     INTEGRITY = "integrity"
     PROOF = "proof"

@@ -161,6 +161,23 @@ class IntegrityLimits:
 
 
 @dataclass(frozen=True)
+class ImplausibleLimits:
+    """Limits of what a true skill can be; what lies beyond one by more than luck caps at PAPER.
+
+    Attributes:
+        max_sharpe: annualised, of a single fold and of all together.
+        max_win_rate: share of the closed trades of all folds that made a profit.
+        min_trades: of fewer closed trades, over all folds, the share is not asked.
+        max_p: probability with which luck carries a model at a limit as far beyond it.
+    """
+
+    max_sharpe: Positive
+    max_win_rate: Annotated[float, Within(0.01, 0.99)]
+    min_trades: Count
+    max_p: Annotated[float, Within(1e-9, 0.5)]
+
+
+@dataclass(frozen=True)
 class RobustnessLimits:
     """Size of the noise: standard deviation of log prices, and of weights as a fraction of each."""
 
@@ -207,6 +224,7 @@ class Profile:
     spread: SpreadLimits
     market_data: MarketDataLimits
     proofs: ProofLimits
+    implausible: ImplausibleLimits
     integrity: IntegrityLimits
     robustness: RobustnessLimits
     trading: Trading

@@ -10,6 +10,7 @@ from pytest_modelgate.core.config.cap_kind import CapKind
 from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.core.config.waivers import Waiver
 from pytest_modelgate.core.decision.model_case import ModelCase, to_float
+from pytest_modelgate.core.decision.plausibility import find_implausible
 from pytest_modelgate.core.decision.proofs import PROOFS, TITLES
 from pytest_modelgate.core.training.gating import Classification
 
@@ -119,6 +120,14 @@ def _cap_by_champion(case: ModelCase) -> Cap | None:
     return _waivable(DecisionLevel.PAPER, reason, CapKind.CHAMPION)
 
 
+def _cap_by_implausible(case: ModelCase) -> Cap | None:
+    findings = find_implausible(case.folds, case.later, case.trades, case.profile.implausible)
+    if not findings:
+        return None
+    reason = f"Too good to be true, which allows PAPER at most: {'; '.join(findings)}."
+    return Cap(DecisionLevel.PAPER, reason, CapSource(CapKind.IMPLAUSIBLE), waivable=False)
+
+
 def _caps_by_integrity(case: ModelCase) -> list[Cap]:
     caps = []
     for check in case.checks:
@@ -152,6 +161,7 @@ _SINGLE: tuple[Callable[[ModelCase], Cap | None], ...] = (
     _cap_by_compounded_return,
     _cap_by_lucky_fold,
     _cap_by_champion,
+    _cap_by_implausible,
 )
 
 

@@ -18,6 +18,7 @@ from pytest_modelgate.core.decision.backtest_sanity import Sanity, judge_backtes
 from pytest_modelgate.core.decision.context import Context, put_in_context
 from pytest_modelgate.core.decision.decision import Decision, decide
 from pytest_modelgate.core.decision.model_case import ModelCase
+from pytest_modelgate.core.decision.plausibility import TradeCount
 from pytest_modelgate.core.decision.proofs import FoldAttribution, Proof, prove
 from pytest_modelgate.core.decision.robustness import Robustness, disturb
 from pytest_modelgate.core.evidence.records import ChampionEvidence, Evidence, IntegrityEvidence, WindowEvidence
@@ -43,6 +44,7 @@ class Judgement:
         robustness, context: how it bears disturbances, and what its return is worth; None without valid folds.
         comparison: with the model now deployed; None where there is none.
         incomplete: why no decision could be made; empty when one was.
+        notes: further sentences that the reader should know, such as on the registration of its bytes.
     """
 
     plan: ModelPlan
@@ -56,6 +58,7 @@ class Judgement:
     robustness: Robustness | None = None
     context: Context | None = None
     comparison: Comparison | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> DecisionLevel | None:
@@ -110,7 +113,7 @@ class Judgement:
         if seen := self.folds_not_out_of_sample:
             labels = ", ".join(sorted({fold.sample for fold in seen}))
             warnings.append(f"{len(seen)} of {len(self.folds)} folds are not out-of-sample ({labels}).")
-        return tuple(warnings)
+        return (*warnings, *self.notes)
 
     def reaches(self, require: DecisionLevel) -> bool:
         """Whether the decision is at least ``require``; an INCOMPLETE model reaches nothing."""
@@ -125,16 +128,20 @@ def judge(
     trials: int,
     *,
     waivers: Sequence[Waiver] = (),
+    stamp: pd.Timestamp | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Judgement:
     """Decide on one model from its evidence alone.
 
     Args:
         find: gives the evidence of a window by its name, None when there is none.
-        trials: distinct models that were judged on the same market window, this one included.
+        trials: independent looks at distinct models on the same market window, this one included.
         waivers: for whatever models.
+        stamp: when the archive was made, as far as it says.
+        notes: ``Judgement.notes``.
     """
     evidence = {window.name: find(window.name) for window in plan.work}
-    judgement = _undecided(plan, profile, evidence)
+    judgement = replace(_undecided(plan, profile, evidence), notes=notes)
     if plan.gating is None or judgement.incomplete:
         return judgement
     folds = judgement.measured_folds
@@ -149,6 +156,8 @@ def judge(
         proofs=prove(attributions, profile, trials, judgement.noise) if folds else (),
         checks=judgement.checks,
         comparison=_comparison(evidence.get(CHAMPION)),
+        later=_later(judgement, stamp),
+        trades=TradeCount.over([fold.metrics for fold in folds]),
         waivers={waiver.check: waiver for waiver in waivers if waiver.model == plan.model.id},
     )
     decided = replace(judgement, decision=decide(case), proofs=tuple(case.proofs), comparison=case.comparison)
@@ -179,7 +188,15 @@ def _incomplete(plan: ModelPlan, evidence: Mapping[str, Evidence | None]) -> str
 
 def _decide_on(case: ModelCase, folds: Sequence[FoldResult]) -> DecisionLevel:
     """The decision for other results of the folds, by the table and the caps that always apply."""
-    return decide(replace(case, folds=folds, rule="table")).level
+    return decide(replace(case, folds=folds, rule="table", later=())).level
+
+
+def _later(judgement: Judgement, stamp: pd.Timestamp | None) -> list[FoldResult]:
+    """Results of the folds that start at the archive's stamp or after it."""
+    if stamp is None or not judgement.measured_folds:
+        return []
+    folds = zip(judgement.plan.folds, judgement.measured_folds, strict=True)
+    return [FoldResult.of(fold.metrics) for window, fold in folds if window.start >= stamp]
 
 
 def _comparison(evidence: Evidence | None) -> Comparison | None:

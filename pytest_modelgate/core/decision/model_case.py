@@ -14,6 +14,7 @@ from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.config.settings import DecisionRule
 from pytest_modelgate.core.config.waivers import Waiver
 from pytest_modelgate.core.decision.backtest_sanity import Sanity
+from pytest_modelgate.core.decision.plausibility import NO_TRADES, TradeCount
 from pytest_modelgate.core.decision.proofs import Proof
 from pytest_modelgate.core.integrity.check import Check
 from pytest_modelgate.core.statistics.fold_spread import Spread, measure_spread
@@ -35,6 +36,8 @@ class ModelCase:
         proofs: what ``prove`` measured, in any order. One that is missing counts as not passed.
         checks: what the integrity checks found; one that failed caps under every rule.
         comparison: with the model now deployed; None where there is none.
+        later: those of the folds that start at the archive's time stamp or after it.
+        trades: over all folds.
         waivers: by check. Each lifts its cap by one step; none lifts a DROP, an integrity check or a proof.
 
     Raises:
@@ -50,6 +53,8 @@ class ModelCase:
     proofs: Sequence[Proof] = ()
     checks: Sequence[Check] = ()
     comparison: Comparison | None = None
+    later: Sequence[FoldResult] = ()
+    trades: TradeCount = NO_TRADES
     waivers: Mapping[str, Waiver] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

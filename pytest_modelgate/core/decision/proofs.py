@@ -83,7 +83,7 @@ def prove(
     Args:
         folds: in any order, at least one.
         profile: its ``proofs`` hold the limits.
-        trials: distinct models that were judged on the same market window, this one included.
+        trials: independent looks at distinct models on the same market window, this one included.
         noise: what the folds show under noise.
     """
     limits = profile.proofs
@@ -131,11 +131,11 @@ def _timing(attribution: BarAttribution, limits: ProofLimits, trials: int) -> Pr
     )
     asked = f"at most {limit:.2%} is asked for"
     if trials > 1:
-        asked += f" ({limits.max_p:.0%} shared among {trials} models tried)"
+        asked += f" ({limits.max_p:.0%} shared among {trials} trials)"
     if 1.0 / timing.shifts > limit:
         sentence = (
             f"Whether the model beats its own exposure cannot be shown: {asked}, and {timing.shifts} bars cannot show "
-            f"less than {1.0 / timing.shifts:.2%}. Judge it on a longer walk-forward, or on a window fewer models saw."
+            f"less than {1.0 / timing.shifts:.2%}. Judge it on a longer walk-forward, or on one that fewer looked at."
         )
     elif passed:
         sentence = f"The model earns by its timing, not by being in the market: {standing}; {asked}."
@@ -162,7 +162,7 @@ def _sharpe(folds: Sequence[FoldAttribution], attribution: BarAttribution, limit
         )
         if trials > 1 or not lasting:
             sentence += (
-                f" That it is more than the luck of the best of {trials} models is {deflated:.1%} likely "
+                f" That it is more than the luck of the best of {trials} trials is {deflated:.1%} likely "
                 f"({limits.min_dsr:.0%})."
             )
     details = {

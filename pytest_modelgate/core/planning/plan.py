@@ -17,6 +17,7 @@ from pytest_modelgate.core.market.bars import Instrument, Timeframe
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.market.sessions import source_timeframe
 from pytest_modelgate.core.market.windows import Window, backtest_window, market_window, walk_forward_windows
+from pytest_modelgate.core.planning.looks import effective_looks
 from pytest_modelgate.core.training.gating import Classification, Gating, check_reward_scale, judge_training
 from pytest_modelgate.core.training.run import TrainedModel, TrainingRun
 from pytest_modelgate.errors import SettingsError
@@ -128,13 +129,16 @@ class Plan:
     Attributes:
         as_of: UTC.
         models: sorted by id.
-        trials: distinct models tried on this market window, at least those of the archive, at least 1.
+        trials: independent looks at distinct models on this market window, at least 1: without a ledger those of the
+            archive, each as often as ``looks``.
+        looks: assumed at each model, for want of a ledger; 1 with one.
     """
 
     run: TrainingRun
     as_of: pd.Timestamp
     models: tuple[ModelPlan, ...]
     trials: int
+    looks: int = 1
 
     def of(self, model_id: str) -> ModelPlan:
         """The plan of one model."""
@@ -166,8 +170,8 @@ class Plan:
         return frozenset(mine)
 
     def with_trials(self, trials: int) -> Plan:
-        """This plan, where so many models are known to have been tried on the same market window."""
-        return replace(self, trials=max(self.trials, trials))
+        """This plan, where a ledger counts so many trials on the same market window."""
+        return replace(self, trials=max(1, trials))
 
 
 def when(run: TrainingRun, settings: Settings) -> pd.Timestamp:
@@ -232,5 +236,16 @@ def make_plan(
         gating = None if model.history is None else judge_training(model.history, profile, model.declared)
         backtest, *folds = windows_of(model.timeframe, settings, as_of)
         models.append(ModelPlan(model, gating, backtest, tuple(folds), champions.get(model.id)))
-    judged = sum(plan.model.checkpoint is not None for plan in models)
-    return Plan(run, as_of, tuple(models), max(1, judged))
+    judged, looks = sum(plan.model.checkpoint is not None for plan in models), _assumed_looks(run, settings, as_of)
+    return Plan(run, as_of, tuple(models), max(1, judged) * looks, looks)
+
+
+def _assumed_looks(run: TrainingRun, settings: Settings, as_of: pd.Timestamp) -> int:
+    """Looks at each model that nobody counted: one a day since the archive's stamp, as far as they are independent.
+
+    A run without a stamp might be as old as its walk-forward is long.
+    """
+    if settings.ledger:
+        return 1
+    days = settings.walk_forward_days if run.timestamp is None else abs(as_of - run.timestamp) // pd.Timedelta(days=1)
+    return effective_looks(days, settings.walk_forward_days, settings.folds)

@@ -20,7 +20,7 @@ def header(config: pytest.Config, run: GateRun) -> list[str]:
     asked = (
         f"model gate: {run.archive_name}, {models} model{'s' if models != 1 else ''}; "
         f"profile {gate.profile.name}, decision {settings.decision}, at least {settings.require.name}, "
-        f"trials {gate.plan.trials}"
+        f"trials {gate.plan.trials}{_assumed(run)}"
     )
     mode = settings.record_mode
     recording = "replaying " if mode == "none" else f"recording ({mode}) into and replaying "
@@ -35,6 +35,14 @@ def header(config: pytest.Config, run: GateRun) -> list[str]:
     if is_distributed(config) and not config.option.collectonly:
         lines.append(f"model gate: {describe(config)}")
     return lines
+
+
+def _assumed(run: GateRun) -> str:
+    """Looks that the number of trials assumes, for want of a ledger; empty where it assumes none."""
+    looks = run.gate.plan.looks
+    if looks == 1:
+        return ""
+    return f" ({looks} looks at each model assumed, by as-of's distance from the archive; --gate-ledger counts)"
 
 
 def _known(run: GateRun) -> str:

@@ -45,6 +45,7 @@ _CAPS = {
     CapKind.RETURN: "no profit",
     CapKind.LUCKY_FOLD: "one lucky fold",
     CapKind.CHAMPION: "champion",
+    CapKind.IMPLAUSIBLE: "implausible",
 }
 _MISSED = _SHORT | {"out_of_sample": "unseen data", "sharpe": "Sharpe", "costs": "costs", "timing": "timing"}
 

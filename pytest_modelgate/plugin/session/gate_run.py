@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -101,6 +102,7 @@ class GateRun:
             "archive": self.gate.archive.identity(),
             "agreement": self.gate.agreement,
             **({"trials": str(ledger.trials), "ledger": ledger.head} if ledger else {}),
+            **({"registered": json.dumps(dict(ledger.registered))} if ledger else {}),
             **({"judged_on": self.settings.judged_on.isoformat()} if self.settings.judged_on else {}),
         }
 

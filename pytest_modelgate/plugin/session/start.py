@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import tempfile
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from pytest_modelgate.adapters.archive import open_archive
 from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.adapters.evidence.store import EvidenceStore
 from pytest_modelgate.adapters.ledger import LedgerState
+from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.config.waivers import check_models
 from pytest_modelgate.core.features.feature_set import FeatureSet
@@ -47,7 +49,7 @@ def start_run(config: pytest.Config, settings: Settings) -> GateRun:
         loader, evaluator = build_evaluator(
             settings, archive, profile, lambda: feature_sets(config), scratch, champions=champions
         )
-        ledger = None if config.option.collectonly else _ledger(settings, plan, loader, shared)
+        ledger = None if config.option.collectonly else _ledger(settings, profile, plan, loader, shared)
         if ledger:
             plan = plan.with_trials(ledger.trials)
         gate = Gate(settings, archive, profile, plan, store, loader, evaluator, ledger, champions)
@@ -70,13 +72,13 @@ def _refusal(gate: Gate, shared: Mapping[str, str]) -> str:
 
 
 def _ledger(
-    settings: Settings, plan: Plan, loader: ModelLoader, shared: Mapping[str, str] | None
+    settings: Settings, profile: Profile, plan: Plan, loader: ModelLoader, shared: Mapping[str, str] | None
 ) -> LedgerState | None:
     """State of the ledger after this run's models were entered; workers take it from the controller."""
     if shared is None:
-        return enter_trials(settings.ledger, plan, loader) if settings.ledger else None
+        return enter_trials(settings.ledger, plan, settings, profile, loader) if settings.ledger else None
     head = shared.get("ledger")
-    return LedgerState(int(shared["trials"]), head) if head else None
+    return LedgerState(int(shared["trials"]), head, json.loads(shared["registered"])) if head else None
 
 
 def feature_sets(config: pytest.Config) -> Mapping[str, FeatureSet]:

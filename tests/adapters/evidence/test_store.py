@@ -12,7 +12,7 @@ import pytest
 from filelock import FileLock, Timeout
 
 from pytest_modelgate.adapters.evidence.folders import KEPT, open_folder
-from pytest_modelgate.adapters.evidence.store import EvidenceStore
+from pytest_modelgate.adapters.evidence.store import EvidenceConflictError, EvidenceStore
 from pytest_modelgate.core.backtest.metrics import FoldResult, Metrics
 from pytest_modelgate.core.evidence.records import (
     BarFigures,
@@ -142,6 +142,42 @@ def test_a_failure_of_another_run_is_told_and_a_good_record_goes_before_it(store
     assert store.reusable("UNIUSD_1Hour", "fold1of5", KEY) == failure
 
     other_run(store, "b").write(EVIDENCE, KEY)
+
+    assert isinstance(store.reusable("UNIUSD_1Hour", "fold1of5", KEY), WindowEvidence)
+
+
+def test_records_that_differ_under_one_key_are_a_conflict_that_names_both(store: EvidenceStore) -> None:
+    other_run(store, "a").write(EVIDENCE, KEY)
+    other_run(store, "b").write(replace(EVIDENCE, metrics=replace(METRICS, total_return=0.31)), KEY)
+
+    with pytest.raises(EvidenceConflictError) as raised:
+        store.reusable("UNIUSD_1Hour", "fold1of5", KEY)
+    for run in ("a", "b"):
+        assert str(store.root / run / "UNIUSD_1Hour.fold1of5.json") in str(raised.value)
+
+
+def test_a_conflict_is_found_between_folders_from_elsewhere_too(store: EvidenceStore, tmp_path: Path) -> None:
+    for number in range(2):
+        EvidenceStore(tmp_path / "down" / str(number), "run").write(replace(EVIDENCE, first_open=1.0 + number), KEY)
+
+    with pytest.raises(EvidenceConflictError):
+        EvidenceStore(store.root, "run", (tmp_path / "down",)).reusable("UNIUSD_1Hour", "fold1of5", KEY)
+
+
+def test_the_last_bits_of_another_processor_are_no_conflict(store: EvidenceStore) -> None:
+    other_run(store, "a").write(EVIDENCE, KEY)
+    other_run(store, "b").write(replace(EVIDENCE, metrics=replace(METRICS, total_return=0.3)), KEY)
+
+    assert isinstance(store.reusable("UNIUSD_1Hour", "fold1of5", KEY), WindowEvidence)
+
+
+def test_a_damaged_record_or_one_under_another_key_is_no_conflict(store: EvidenceStore) -> None:
+    other_run(store, "a").write(EVIDENCE, KEY)
+    other = replace(EVIDENCE, first_open=9.0)
+    other_run(store, "b").write(other, "0" * 64)
+    other_run(store, "c").write(other, KEY)
+    path = store.root / "c" / "UNIUSD_1Hour.fold1of5.json"
+    path.write_text(path.read_text().replace("864", "865"))
 
     assert isinstance(store.reusable("UNIUSD_1Hour", "fold1of5", KEY), WindowEvidence)
 

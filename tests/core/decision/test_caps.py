@@ -65,6 +65,7 @@ CASES: dict[CapKind, dict[str, Any]] = {
     CapKind.RETURN: {"folds": _folds(0.01, 0.01, 0.01, 0.01, -0.5)},
     CapKind.LUCKY_FOLD: {"folds": _folds(0.5, 0.01, 0.01, 0.01, -0.1)},
     CapKind.CHAMPION: {"comparison": _compared("worse")},
+    CapKind.IMPLAUSIBLE: {"folds": [FoldResult(0.05, 0.3, 800, 8760.0)] * 5},
     CapKind.INTEGRITY: {"checks": [FAILED]},
     CapKind.PROOF: {"proofs": _proofs("costs")},
 }
@@ -80,6 +81,13 @@ def test_a_cap_knows_who_made_it(kind: CapKind) -> None:
 @pytest.mark.parametrize("kind", CapKind)
 def test_what_waivers_may_name_is_what_can_be_waived(kind: CapKind) -> None:
     assert _decide(**CASES[kind]).caps[0].waivable == (kind in WAIVABLE)
+
+
+def test_what_nobody_earns_allows_paper_under_every_rule() -> None:
+    rules = [_decide(**CASES[CapKind.IMPLAUSIBLE], rule=rule) for rule in ("proven", "table")]
+
+    assert [(decision.table, decision.level) for decision in rules] == [(LIVE, PAPER)] * 2
+    assert rules[0].reasons[0].startswith("Too good to be true, which allows PAPER at most: an annualised Sharpe")
 
 
 def test_a_flawless_model_has_no_cap() -> None:
@@ -122,8 +130,8 @@ def test_a_drop_stays_a_drop(folds: list[FoldResult]) -> None:
     assert _decide(*CapKind, classification=Classification.DROP, folds=folds).level is DROP
 
 
-@pytest.mark.parametrize("kind", [CapKind.INTEGRITY, CapKind.PROOF])
-def test_neither_integrity_nor_proof_can_be_waived(kind: CapKind) -> None:
+@pytest.mark.parametrize("kind", [CapKind.IMPLAUSIBLE, CapKind.INTEGRITY, CapKind.PROOF])
+def test_neither_integrity_nor_proof_nor_what_nobody_earns_can_be_waived(kind: CapKind) -> None:
     names = *CapKind, *PROOFS, "causality"
 
     assert _decide(*names, **CASES[kind]).level is _decide(**CASES[kind]).level

@@ -17,6 +17,7 @@ from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.decision.backtest_sanity import Sanity
 from pytest_modelgate.core.decision.decision import Decision, decide
 from pytest_modelgate.core.decision.model_case import ModelCase
+from pytest_modelgate.core.decision.plausibility import NO_TRADES, find_implausible
 from pytest_modelgate.core.training.gating import Classification
 
 MISSION, LITERAL = load_profile("2.4.5"), load_profile("2.4.5-literal")
@@ -308,6 +309,7 @@ def test_live_means_that_every_condition_holds(
         5 * decision.positive >= 4 * decision.folds,
         decision.spread is not None and decision.spread.column == "low",
         decision.positive > 1,
+        not find_implausible(folds, (), NO_TRADES, profile.implausible),
     )
     assert (decision.level is LIVE) == all(conditions)
 

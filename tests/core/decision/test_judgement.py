@@ -126,3 +126,28 @@ def test_nothing_is_decided_from_mixed_evidence(checkpoint: CheckpointEvidence, 
     mixed = judge(PLAN, PROFILE, "table", lambda window: other.get(window) or whole(window), 1)
 
     assert "different checkpoints or market data" in mixed.incomplete
+
+
+@pytest.mark.parametrize(
+    ("stamp", "told"),
+    [(PLAN.folds[3].start, True), (PLAN.folds[3].start + pd.Timedelta(hours=1), False), (None, False)],
+    ids=["two folds after it", "one fold after it", "no stamp"],
+)
+def test_an_edge_lost_on_the_folds_after_the_stamp_is_told(stamp: pd.Timestamp | None, *, told: bool) -> None:
+    """The last fold is flat: only with the one before it, which loses, is there a loss after the stamp."""
+    results = {"fold4of5": (-0.05, -0.1), "fold5of5": (0.01, 0.001)}
+
+    def find(name: str) -> Evidence:
+        item = whole(name)
+        if name in results and isinstance(item, WindowEvidence):
+            total_return, sharpe = results[name]
+            return replace(item, metrics=replace(METRICS, total_return=total_return, sharpe=sharpe))
+        return item
+
+    judged = judge(PLAN, PROFILE, "table", find, 1, stamp=stamp)
+
+    assert any("lost entirely on the bars after" in reason for reason in judged.reasons) == told
+
+
+def test_notes_are_told_among_the_warnings() -> None:
+    assert judge(PLAN, PROFILE, "table", whole, 1, notes=("A note.",)).warnings[-1] == "A note."

@@ -94,7 +94,7 @@ def test_timing_is_asked_more_of_the_more_models_were_tried() -> None:
     one, many = (proofs_of(GOOD, trials=trials)["timing"] for trials in (1, 40))
     assert (one.limit, many.limit) == (0.05, 0.05 / 40)
     assert one.figure == many.figure
-    assert "5% shared among 40 models tried" in many.sentence
+    assert "5% shared among 40 trials" in many.sentence
 
 
 def test_too_many_trials_for_so_few_bars_are_said_to_be() -> None:
@@ -135,7 +135,7 @@ def test_a_sharpe_ratio_exactly_at_its_limits_passes(name: str, nudge: float, *,
 def test_a_deflated_ratio_that_is_too_low_is_told_of_a_single_model_too() -> None:
     folds = [fold(number, edge=0.1) for number in range(1, 6)]
     sentence = proofs_of(folds, with_limits(min_dsr=1.0))["sharpe"].sentence
-    assert "more than the luck of the best of 1 models" in sentence
+    assert "more than the luck of the best of 1 trials" in sentence
 
 
 def test_a_deflated_ratio_of_a_single_model_that_is_high_enough_is_not_told() -> None:
@@ -198,7 +198,7 @@ def test_the_sharpe_ratio_must_be_more_than_the_luck_of_the_best_of_all_trials()
     assert alone.details["deflated"] == alone.figure
     assert not many.passed
     assert many.figure == alone.figure
-    assert "the best of 500 models" in many.sentence
+    assert "the best of 500 trials" in many.sentence
 
 
 def test_returns_that_never_vary_prove_nothing() -> None:

@@ -47,9 +47,9 @@ def test_no_text_moves_the_cursor_or_commands_a_runner(text: str, shown: str) ->
 
 def test_the_most_severe_comes_first() -> None:
     models = [
-        factory.judged("AAAUSD", drift=0.004),
-        factory.judged("BBBUSD", drift=0.004, sample="in-sample"),
-        factory.judged("CCCUSD", drift=-0.004),
+        factory.judged("AAAUSD", drift=0.0008),
+        factory.judged("BBBUSD", drift=0.0008, sample="in-sample"),
+        factory.judged("CCCUSD", drift=-0.0008),
         factory.incomplete("DDDUSD"),
         factory.incomplete("ABCUSD"),
     ]
@@ -60,9 +60,9 @@ def test_the_most_severe_comes_first() -> None:
 
 
 def test_what_holds_a_model_back_is_what_its_caps_say() -> None:
-    assert held_back_by(factory.judged("AAAUSD", drift=0.004)) == ()
-    assert held_back_by(factory.judged("BBBUSD", drift=0.004, sample="in-sample")) == ("unseen data",)
-    assert held_back_by(factory.judged("CCCUSD", drift=-0.004)) == ("folds",)
+    assert held_back_by(factory.judged("AAAUSD", drift=0.0008)) == ()
+    assert held_back_by(factory.judged("BBBUSD", drift=0.0008, sample="in-sample")) == ("unseen data",)
+    assert held_back_by(factory.judged("CCCUSD", drift=-0.0008)) == ("folds",)
     assert held_back_by(factory.incomplete("DDDUSD")) == ("no evidence",)
 
 
@@ -75,13 +75,14 @@ def test_what_holds_a_model_back_is_what_its_caps_say() -> None:
         (CapSource(CapKind.RETURN), "no profit"),
         (CapSource(CapKind.LUCKY_FOLD), "one lucky fold"),
         (CapSource(CapKind.CHAMPION), "champion"),
+        (CapSource(CapKind.IMPLAUSIBLE), "implausible"),
         (CapSource(CapKind.INTEGRITY, "causality"), "causality"),
         (CapSource(CapKind.PROOF, "sharpe"), "Sharpe"),
         (CapSource(CapKind.PROOF, "trades"), "trades"),
     ],
 )
 def test_every_source_of_a_cap_has_a_name(source: CapSource, text: str) -> None:
-    judgement = factory.judged("AAAUSD", drift=0.004)
+    judgement = factory.judged("AAAUSD", drift=0.0008)
     assert judgement.decision
     cap = Cap(DecisionLevel.PAPER, "x.", source, waivable=False)
     capped = replace(judgement.decision, level=DecisionLevel.PAPER, caps=(cap,))
@@ -90,7 +91,7 @@ def test_every_source_of_a_cap_has_a_name(source: CapSource, text: str) -> None:
 
 
 def test_a_cap_above_the_decision_holds_nothing_back() -> None:
-    judgement = factory.judged("CCCUSD", drift=-0.004)
+    judgement = factory.judged("CCCUSD", drift=-0.0008)
     assert judgement.decision
     cap = Cap(DecisionLevel.PAPER, "x.", CapSource(CapKind.CHAMPION), waivable=True)
     capped = replace(judgement.decision, caps=(cap,))

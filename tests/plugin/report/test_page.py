@@ -57,7 +57,7 @@ def run_of(judgements: Sequence[Judgement], name: str = "a.zip", **settings: Any
     )
 
 
-EARNS = factory.judged("UNIUSD", drift=0.004)
+EARNS = factory.judged("UNIUSD", drift=0.0008)
 
 
 def test_the_same_evidence_gives_the_same_page() -> None:
@@ -74,7 +74,7 @@ def test_twenty_models_stay_under_three_megabytes() -> None:
 
 def test_texts_from_archive_checkpoint_and_command_line_are_text() -> None:
     plan = factory.plan_of("UNIUSD")
-    found = factory.evidence_of(plan, drift=0.004)
+    found = factory.evidence_of(plan, drift=0.0008)
     hostile = {
         name: factory.renamed(item, member=SCRIPT, model_version=SCRIPT, feature_set=SCRIPT, parity_detail=SCRIPT)
         if isinstance(item, WindowEvidence)
@@ -109,7 +109,7 @@ def test_a_picture_that_cannot_be_drawn_costs_neither_the_report_nor_its_figures
 
 
 def test_the_summary_names_decisions_reasons_and_the_command() -> None:
-    text = summary(CONFIG, run_of([EARNS, factory.judged("LTCUSD", drift=-0.004)]))
+    text = summary(CONFIG, run_of([EARNS, factory.judged("LTCUSD", drift=-0.0008)]))
 
     assert text.index("| LTCUSD_1Hour | **DROP** |") < text.index("| UNIUSD_1Hour | **LIVE** |")
     assert "1. 5 of 5 folds lost money" in text
@@ -117,7 +117,7 @@ def test_the_summary_names_decisions_reasons_and_the_command() -> None:
 
 
 def test_annotations_stay_within_what_github_shows() -> None:
-    models = [factory.judged(f"AA{letter}USD", drift=-0.004) for letter in "ABCDEFGHIJKL"]
+    models = [factory.judged(f"AA{letter}USD", drift=-0.0008) for letter in "ABCDEFGHIJKL"]
     lines = annotate(run_of(models), {"GITHUB_ACTIONS": "true"})
 
     assert len(lines) == 10
