@@ -139,14 +139,21 @@ class ModelLoader:
         reference = self._checkpoint(model)
         where = f"checkpoint {reference.member}"
         path, sha256 = self._archive.checkpoint_file(reference, self._scratch)
-        loaded = self._read_checkpoint(
-            path,
-            location=where,
-            activation=settings.activation,
-            feature_set=settings.feature_set,
-            declared=model.declared,
-            trainer_packages=settings.trainer_packages,
-        )
+        try:
+            loaded = self._read_checkpoint(
+                path,
+                location=where,
+                activation=settings.activation,
+                feature_set=settings.feature_set,
+                declared=model.declared,
+                trainer_packages=settings.trainer_packages,
+            )
+        except CheckpointError as error:
+            self._archive.refuse(reference, self._scratch, error)
+            raise
+        except FileNotFoundError:  # another process has refused it meanwhile, and left the reason
+            self._archive.checkpoint_file(reference, self._scratch)
+            raise
         feature_set = self.feature_set(loaded.facts.feature_set, where)
         parity = check_parity(loaded.policy, model.declared.parity_probe, feature_set, where)
         market = self._market(plan)
