@@ -10,7 +10,7 @@ WORKERS ?= 3
 
 $(STAMP): pyproject.toml constraints.txt requirements.lock
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .github/requirements/pip.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation --editable .
 	touch $(STAMP)
@@ -56,8 +56,11 @@ determinism: $(STAMP)
 	$(BIN)/python tests/fuzz/demo_matrix.py
 
 lock: $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .github/requirements/uv.txt
 	$(BIN)/uv pip compile pyproject.toml --group dev --constraint constraints.txt --output-file requirements.lock --quiet
+	$(BIN)/uv pip compile pyproject.toml --constraint constraints.txt --output-file .github/requirements/runtime.txt --quiet
+	for name in build cyclonedx pip pip-audit uv; do $(BIN)/uv pip compile .github/requirements/$$name.in --quiet \
+		--constraint constraints.txt --output-file .github/requirements/$$name.txt --python-version 3.11 || exit 1; done
 
 # BENCH="--only fold" measures a part of it; a row whose opponent cannot be installed says so.
 bench: $(STAMP)

@@ -32,7 +32,8 @@ def _compare(options: argparse.Namespace) -> int:
     from pytest_modelgate.services.comparison import compare_verdicts
 
     comparison = compare_verdicts(read_verdict(options.old), read_verdict(options.new))
-    print("\n".join(as_markdown(comparison) if options.markdown else as_text(comparison)))
+    lines = as_markdown(comparison) if options.markdown else as_text(comparison)
+    print("\n".join(map(terminal_safe, lines)))
     return 0
 
 

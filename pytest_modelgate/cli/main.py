@@ -11,6 +11,7 @@ from pytest_modelgate.cli.promote import add_promote, add_rollback
 from pytest_modelgate.cli.record import add_record
 from pytest_modelgate.cli.register import add_register
 from pytest_modelgate.errors import GateError
+from pytest_modelgate.text import terminal_safe
 
 _NEEDS_ATTENTION, _INTERRUPTED = 1, 130
 
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = options.run(options)
     except GateError as error:
-        print(f"modelgate: {error}", file=sys.stderr)
+        print(terminal_safe(f"modelgate: {error}"), file=sys.stderr)
         return _NEEDS_ATTENTION
     except KeyboardInterrupt:
         print("modelgate: interrupted; what was complete is kept", file=sys.stderr)

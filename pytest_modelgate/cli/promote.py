@@ -27,8 +27,8 @@ def add_promote(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all-or-nothing", action="store_true", help="refuse unless every model reaches the minimum")
     others = "models in the folder that this verdict does not promote (default: refuse)"
     parser.add_argument("--others", choices=("refuse", "keep", "remove"), default="refuse", help=others)
-    age = "refuse a verdict that was written, or whose market data ended, longer ago: 7d, 36h"
-    parser.add_argument("--max-age", type=_age, metavar="AGE", help=age)
+    age = "refuse a verdict that was written, or whose market data ended, longer ago, such as 36h (default: 7d)"
+    parser.add_argument("--max-age", type=_age, default="7d", metavar="AGE", help=age)
     parser.add_argument("--digest", type=_digest, metavar="SHA256", help="refuse any other verdict than this one")
     parser.add_argument("--profile", metavar="FILE.toml", help="the profile it was judged by, if not a built-in one")
     _add_common(parser)
@@ -92,18 +92,22 @@ def _roll_back(options: argparse.Namespace) -> int:
 
 
 def _show(change: Change, options: argparse.Namespace, done: str) -> None:
+    lines = []
     for model_id, model in change.models.items():
         what = done if model_id in change.promoted else "stays"
-        print(f"{what}: {model_id} {model.decision} sha256 {model.sha256[:12]}... of {model.source.archive}")
-    for name in change.removed:
-        print(f"removed: {terminal_safe(name)}")
-    for model_id, decision in change.held_back.items():
-        print(f"not promoted: {model_id} {decision}")
+        terms = [f"by the {model.rule}"] if model.rule == "table" else []
+        terms += [f"{waiver.check} waived by {waiver.owner}" for waiver in model.waivers or ()]
+        decision = f"{model.decision} ({', '.join(terms)})" if terms else model.decision
+        lines.append(f"{what}: {model_id} {decision} sha256 {model.sha256[:12]}... of {model.source.archive}")
+    lines += [f"removed: {name}" for name in change.removed]
+    lines += [f"not promoted: {model_id} {decision}" for model_id, decision in change.held_back.items()]
     if change.record:
         undo = f"; modelgate rollback --to {options.to} undoes it" if change.record.previous else ""
-        print(f"{options.to}: set {change.record.set} is in force{undo}")
+        lines.append(f"{options.to}: set {change.record.set} is in force{undo}")
     else:
-        print(f"{options.to}: nothing was changed (--dry-run)")
+        lines.append(f"{options.to}: nothing was changed (--dry-run)")
+    for line in lines:
+        print(terminal_safe(line))
 
 
 def _who() -> str:

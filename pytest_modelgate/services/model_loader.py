@@ -158,14 +158,21 @@ class ModelLoader:
         """A checkpoint, read from a private copy, and the digest of its bytes."""
         reference, settings = self._checkpoint(model), self._settings
         path, sha256 = self._archive.checkpoint_file(reference, self._scratch)
-        loaded = self._read_checkpoint(
-            path,
-            location=f"checkpoint {reference.member}",
-            activation=settings.activation,
-            feature_set=settings.feature_set,
-            declared=model.declared,
-            trainer_packages=settings.trainer_packages,
-        )
+        try:
+            loaded = self._read_checkpoint(
+                path,
+                location=f"checkpoint {reference.member}",
+                activation=settings.activation,
+                feature_set=settings.feature_set,
+                declared=model.declared,
+                trainer_packages=settings.trainer_packages,
+            )
+        except CheckpointError as error:
+            self._archive.refuse(reference, self._scratch, error)
+            raise
+        except FileNotFoundError:  # another process has refused it meanwhile, and left the reason
+            self._archive.checkpoint_file(reference, self._scratch)
+            raise
         return loaded, sha256
 
     def _candidate(self, plan: ModelPlan, policy: MlpPolicy, series: FeatureSeries) -> Candidate:

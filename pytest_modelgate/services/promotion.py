@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pytest_modelgate.adapters.archive import Archive, open_archive
 from pytest_modelgate.adapters.config_files.profiles import builtin_profiles, load_profile
@@ -20,10 +20,13 @@ from pytest_modelgate.adapters.promotion import Promoted, Record, Source, Target
 from pytest_modelgate.adapters.verdict.reader import read_verdict
 from pytest_modelgate.adapters.verdict.schema import ModelPart, Verdict
 from pytest_modelgate.core.config.decision_level import DecisionLevel
+from pytest_modelgate.core.config.settings import DecisionRule
 from pytest_modelgate.errors import ArchiveError, PromotionError
 from pytest_modelgate.text import plain
 
 Others = Literal["refuse", "keep", "remove"]
+MAX_AGE = timedelta(days=7)  # a week of market that nobody has looked at
+_CLOCK_SKEW = timedelta(minutes=5)  # between the machine that judged and this one
 _RERUN = "Run the gate again with this version, on this archive"
 
 
@@ -35,7 +38,7 @@ class Terms:
         minimum: the least decision that is promoted; LIVE or PAPER.
         all_or_nothing: refuse unless every model of the archive reaches it.
         others: what happens to models in force that this verdict does not promote.
-        max_age: since the judged market data ended, and since the verdict was written; None for any.
+        max_age: since the judged market data ended, and since the verdict was written.
         digest: which verdict it has to be; None for any.
         profile: file of the profile, for one that is not built in.
     """
@@ -43,7 +46,7 @@ class Terms:
     minimum: DecisionLevel = DecisionLevel.LIVE
     all_or_nothing: bool = False
     others: Others = "refuse"
-    max_age: timedelta | None = None
+    max_age: timedelta = MAX_AGE
     digest: str | None = None
     profile: str | None = None
 
@@ -153,12 +156,22 @@ def _check(verdict: Verdict, location: str, terms: Terms, at: datetime) -> None:
         problem = f"was written by version {judged_by!a}, this is {here}"
         raise PromotionError(location, problem, _RERUN)
     _check_profile(verdict, location, terms.profile)
-    if terms.max_age is not None:
-        as_of, written = _moment(verdict.settings.get("as_of"), location), _moment(verdict.run.get("written"), location)
-        for what, moment in (("judged market data that ended", as_of), ("was written", written)):
-            if at - moment > terms.max_age:
-                problem = f"{what} {moment:%Y-%m-%d %H:%M} UTC, longer ago than {terms.max_age}"
-                raise PromotionError(location, problem, "Judge the archive anew, with --gate-as-of")
+    if verdict.settings.get("decision") not in get_args(DecisionRule):
+        raise PromotionError(location, "does not say by which rule it decided", _RERUN)
+    _check_age(verdict, location, terms.max_age, at)
+
+
+def _check_age(verdict: Verdict, location: str, most: timedelta, at: datetime) -> None:
+    as_of, written = _moment(verdict.settings.get("as_of"), location), _moment(verdict.run.get("written"), location)
+    for what, moment in (("judged market data that ended", as_of), ("was written", written)):
+        if moment - at > _CLOCK_SKEW:
+            problem = f"{what} {moment:%Y-%m-%d %H:%M} UTC, but it is {at:%Y-%m-%d %H:%M} UTC now"
+            raise PromotionError(location, problem, "Set the clocks of both machines, then judge the archive anew")
+        if at - moment > most:
+            problem = f"{what} {moment:%Y-%m-%d %H:%M} UTC, longer ago than {str(most).removesuffix(', 0:00:00')}"
+            days = (at - moment) // timedelta(days=1) + 1
+            remedy = f"Judge the archive anew, with --gate-as-of, or allow that age with --max-age {days}d"
+            raise PromotionError(location, problem, remedy)
 
 
 def _check_profile(verdict: Verdict, location: str, path: str | None) -> None:
@@ -186,7 +199,7 @@ def _moment(text: object, location: str) -> datetime:
         moment = None
     if moment is None or moment.tzinfo is None:
         raise PromotionError(location, "does not say when it was made", _RERUN)
-    return moment
+    return moment.astimezone(UTC)
 
 
 def _released(verdict: Verdict, location: str, terms: Terms) -> list[ModelPart]:
@@ -242,7 +255,9 @@ def _promoted(verdict: Verdict, model: ModelPart, at: datetime, by: str) -> Prom
     )
     judged = model.checkpoint.model_dump(include={"sha256", "feature_set", "activation"})
     facts = {"id": model.id, "decision": model.decision, "at": _iso(at), "by": by}
-    return Promoted.model_validate({**judged, **facts, "file": "", "source": source})
+    waivers = [waiver.model_dump(exclude={"model"}) for waiver in verdict.waivers if waiver.model == model.id]
+    terms = {"rule": verdict.settings["decision"], "waivers": waivers}
+    return Promoted.model_validate({**judged, **facts, **terms, "file": "", "source": source})
 
 
 def _plan(

@@ -1,6 +1,7 @@
 """What every workflow has to hold to, whatever linters say."""
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,122 @@ def test_a_promotion_waits_for_a_complete_verdict_with_something_in_it_and_a_rev
 def test_self_hosted_machines_attest_nothing() -> None:
     for job in _load(GATE)["jobs"].values():
         if _self_hosted(job):
-            assert not {"id-token", "attestations"} & set(job["permissions"])
+            assert "id-token" not in job["permissions"]
+            assert job["permissions"].get("attestations", "read") == "read"
+
+
+_ATTESTS = {"id-token": "write", "attestations": "write"}
+_HASHED = re.compile(r"-m pip install --require-hashes (--no-deps )?--requirement \S+$")
+_LOCAL = re.compile(r"-m pip install --no-deps (--no-build-isolation --editable \.|dist/\*\.whl)$")
+_WITHOUT_HASHES = {
+    '--index-url "$CPU_TORCH_INDEX"} torch': "torch's files differ by index under one version",
+    '"$TORCH"': "likewise",
+    'uv pip install --system --torch-backend cpu --resolution "$RESOLUTION"': "tries versions that nobody has locked",
+    "python -m pip install dist/*.whl": "tries whether the wheel itself asks for all it needs",
+}
+
+
+def _scripts(path: Path) -> list[str]:
+    jobs = _load(path)["jobs"].values()
+    return [step["run"] for job in jobs for step in job.get("steps", ()) if "run" in step]
+
+
+def _one_line(script: str) -> str:
+    return re.sub(r"\s*\\\n\s*", " ", script)
+
+
+def test_whatever_is_installed_is_pinned_by_hash_or_has_a_reason_why_not(path: Path) -> None:
+    lines = [line.strip() for script in _scripts(path) for line in _one_line(script).splitlines()]
+
+    for line in lines:
+        if "pip install" in line and not (_HASHED.search(line) or _LOCAL.search(line)):
+            assert any(known in line for known in _WITHOUT_HASHES), line
+    assert not [line for line in lines if re.search(r"\b(pipx|easy_install|ensurepip)\b", line)]
+    assert not [line for line in lines if "-m build" in line and "--no-isolation" not in line]  # it fetches hatchling
+
+
+def test_every_exception_from_hashes_is_needed() -> None:
+    scripts = "\n".join(_one_line(script) for path in WORKFLOWS for script in _scripts(path))
+
+    assert [known for known in _WITHOUT_HASHES if known not in scripts] == []
+
+
+def test_requirements_of_workflows_are_there_hashed_and_of_the_versions_pinned() -> None:
+    used = set(re.findall(r"--requirement (\.github/requirements/\S+)", "\n".join(map(Path.read_text, WORKFLOWS))))
+    pinned = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines())
+
+    assert used
+    for name in used:
+        blocks = re.split(r"\n(?=\S)", (ROOT / name).read_text().strip())
+        packages = [block for block in blocks if not block.startswith("#")]
+        assert packages
+        for block in packages:
+            match = re.match(r"([a-z0-9-]+)==(\S+)", block)
+            assert match
+            assert "--hash=sha256:" in block, name
+            assert pinned.get(match[1], match[2]) == match[2], f"{name}: run make lock"
+
+
+def test_torch_is_of_the_version_pinned(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    (pinned,) = re.findall(r"^torch==.*$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+
+    assert set(re.findall(r"TORCH: (\S+)", text)) in (set(), {pinned})
+    for line in _one_line(text).splitlines():
+        assert not re.search(r"pip install .* torch\b", line) or "--constraint constraints.txt" in line, line
+
+
+def test_users_leave_out_of_their_hashes_what_this_project_leaves_out() -> None:
+    theirs = tomllib.loads((ROOT / "examples/consumer/uv.toml").read_text())["pip"]
+    ours = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["pip"]
+
+    assert theirs == {key: value for key, value in ours.items() if key != "custom-compile-command"}
+
+
+def test_what_attests_does_nothing_else(path: Path) -> None:
+    for name, job in _load(path)["jobs"].items():
+        steps = job.get("steps", ())
+        attesting = [step for step in steps if "actions/attest" in step.get("uses", "")]
+        others = [step for step in steps if step not in attesting]
+        if not attesting:
+            assert "uses" in job or job["permissions"].get("attestations") != "write", name
+            assert "uses" in job or name == "publish" or "id-token" not in job["permissions"], name
+            continue
+        assert job["permissions"] == _ATTESTS, name
+        for step in others:
+            assert "actions/download-artifact" in step.get("uses", "") or "sha256sum --check" in step.get("run", ""), (
+                name
+            )
+        assert any("sha256sum --check" in step.get("run", "") for step in others), name
+
+
+@pytest.mark.parametrize(
+    ("path", "job", "before"),
+    [
+        (GATE, "promote", "modelgate promote"),
+        (GATE, "deploy", 'modelgate" promote'),
+        (ROOT / ".github/workflows/release.yml", "publish", "pypi-publish"),
+    ],
+    ids=["promote", "deploy", "publish"],
+)
+def test_what_is_released_is_verified_before_by_workflow_and_ref(path: Path, job: str, before: str) -> None:
+    steps = [step.get("run", step.get("uses", "")) for step in _load(path)["jobs"][job]["steps"]]
+
+    (verifies,) = (place for place, step in enumerate(steps) if "gh attestation verify" in step)
+    (releases,) = (place for place, step in enumerate(steps) if before in step)
+    assert verifies < releases
+    needed = ("--repo ", "--signer-workflow ", '--source-ref "$GITHUB_REF"', '--source-digest "$GITHUB_SHA"')
+    assert all(option in steps[verifies] for option in needed)
+    assert "--deny-self-hosted-runners" in steps[verifies]
+
+
+def test_an_audit_that_could_not_ask_is_tried_to_fail() -> None:
+    scripts = [script for script in _scripts(ROOT / ".github/workflows/ci.yml") if "pip-audit --" in script]
+    proof = next(place for place, script in enumerate(scripts) if "HTTPS_PROXY=http://127.0.0.1:9" in script)
+
+    assert "PYSEC-|GHSA-|CVE-" in scripts[proof]
+    assert all("--strict" in script for script in scripts)
+    assert len(scripts) > proof + 1
 
 
 def test_no_script_is_built_from_an_expression(path: Path) -> None:

@@ -98,3 +98,38 @@ def test_a_closed_loader_keeps_nothing_mapped(archive: Archive, settings: Settin
     gc.collect()
 
     assert candidate() is None
+
+
+def test_a_checkpoint_that_is_refused_takes_no_room_and_is_refused_alike_again(
+    archive: Archive, settings: Settings
+) -> None:
+    def refuse(_: Path, **details: Any) -> LoadedCheckpoint:
+        raise CheckpointError(details["location"], "is empty", "Train again")
+
+    readers: Any = {"read_checkpoint": refuse, "read_market": cheap_gate.read_market}
+    scratch = settings.output / "scratch"
+    loader = ModelLoader(settings, archive, PROFILE, lambda: {REFERENCE.name: REFERENCE}, scratch, **readers)
+    told = []
+
+    for _ in range(2):
+        with pytest.raises(CheckpointError) as caught:
+            loader.prepared(plans(archive, settings)[0])
+        told.append(str(caught.value))
+        assert not list(scratch.glob("*.pt"))
+    assert told[0] == told[1]
+
+
+def test_a_copy_that_another_process_refuses_meanwhile_is_refused_alike(archive: Archive, settings: Settings) -> None:
+    scratch, plan = settings.output / "scratch", plans(archive, settings)[0]
+    reference = plan.model.checkpoint
+    assert reference
+
+    def refused_elsewhere(path: Path, **_: Any) -> LoadedCheckpoint:
+        archive.refuse(reference, scratch, CheckpointError("checkpoint X", "is empty", "Train again"))
+        return cheap_gate.load(path)
+
+    readers: Any = {"read_checkpoint": refused_elsewhere, "read_market": cheap_gate.read_market}
+    loader = ModelLoader(settings, archive, PROFILE, lambda: {REFERENCE.name: REFERENCE}, scratch, **readers)
+
+    with pytest.raises(CheckpointError, match=r"checkpoint X: is empty\."):
+        loader.prepared(plan)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from pytest_modelgate.adapters.promotion.layout import Copies, Links
 from pytest_modelgate.adapters.verdict.reader import read_verdict
 from pytest_modelgate.cli.main import main
 from pytest_modelgate.core.config.decision_level import DecisionLevel
+from pytest_modelgate.digest import json_sha256
 from pytest_modelgate.errors import GateError, PromotionError
 from pytest_modelgate.services.promotion import Change, Terms, promote, roll_back
 
@@ -141,7 +143,10 @@ def test_another_archive_is_refused(case: Case) -> None:
 @pytest.mark.parametrize(
     ("age", "match"),
     [
-        (timedelta(minutes=59), "was written 2026-03-02 12:00 UTC, longer ago than 0:59:00"),
+        (
+            timedelta(minutes=59),
+            "was written 2026-03-02 12:00 UTC, longer ago than 0:59:00.* allow that age with --max-age 1d",
+        ),
         (timedelta(hours=24), "judged market data that ended 2026-03-01 00:00 UTC"),
     ],
 )
@@ -151,6 +156,68 @@ def test_an_expired_verdict_is_refused(tmp_path: Path, age: timedelta, match: st
         case.forge(settings=json.loads(case.verdict.read_text())["settings"] | {"as_of": NOW.isoformat()})
 
     _refused(case, match, max_age=age)
+
+
+def test_market_data_that_ended_more_than_a_week_ago_is_refused_unless_told(case: Case) -> None:
+    late = TRAINED + timedelta(days=8)
+
+    _refused(case, "that ended 2026-03-01 00:00 UTC, longer ago than 7 days.* that age with --max-age 9d", at=late)
+    case.promote(at=late, max_age=timedelta(days=9))
+
+
+@pytest.mark.parametrize("field", ["written", "as_of"])
+def test_a_verdict_from_the_future_is_refused(case: Case, field: str) -> None:
+    settings = json.loads(case.verdict.read_text())["settings"]
+    late, skewed = "2099-01-01T00:00:00+00:00", (NOW + timedelta(minutes=4)).isoformat()
+
+    def changed(moment: str) -> dict[str, Any]:
+        return {"run": {"written": moment}} if field == "written" else {"settings": settings | {"as_of": moment}}
+
+    case.forge(**changed(late))
+    _refused(case, "2099-01-01 00:00 UTC, but it is 2026-03-02 13:00 UTC now", max_age=timedelta(days=99_999))
+    case.forge(**changed(skewed))
+    case.promote()
+
+
+def test_a_verdict_that_names_no_rule_is_refused(case: Case) -> None:
+    case.forge(settings=json.loads(case.verdict.read_text())["settings"] | {"decision": "mood"})
+
+    _refused(case, "does not say by which rule it decided")
+
+
+def test_a_promotion_names_rule_and_waivers_of_each_model(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    waiver = {"model": "AAPL_1Hour", "check": "gating", "reason": "known", "owner": "ada", "expires": "9999-12-31"}
+    settings = json.loads(case.verdict.read_text())["settings"] | {"decision": "table"}
+    case.forge(waivers=[waiver, waiver | {"model": "ETHUSD_1Hour"}], settings=settings)
+
+    case.promote(minimum=DecisionLevel.PAPER)
+    main(["promote", *_arguments(case), "--minimum", "paper", "--dry-run"])
+
+    models = json.loads((case.folder / "promotion.json").read_text())["models"]
+    del waiver["model"]
+    assert [(model["rule"], model["waivers"]) for model in models] == [("table", [waiver]), ("table", [])]
+    assert "promoted: AAPL_1Hour LIVE (by the table, gating waived by ada) sha256" in capsys.readouterr().out
+
+
+def test_a_record_without_rule_and_waivers_is_still_read(case: Case) -> None:
+    case.promote()
+    path = case.folder / "promotion.json"
+    record = json.loads(path.read_text())
+    for model in record["models"]:
+        del model["rule"], model["waivers"]
+    content = {key: value for key, value in record.items() if key != "digest"}
+    older = json.dumps(content | {"digest": json_sha256(content)}, indent=2) + "\n"
+    (case.folder / ".modelgate/sets" / record["set"] / "promotion.json").write_text(older)
+    path.resolve().write_text(older)
+    case.retrain({"BTCUSD": b"coin"}, {"BTCUSD": "LIVE"})
+
+    case.promote(others="keep")
+
+    kept, fresh = json.loads(path.read_text())["models"]
+    assert "rule" not in kept
+    assert fresh["rule"] == "proven"
+    roll_back(case.target, at=NOW, by="", dry_run=False)
+    assert shown(case.folder) == digests_of(LIVE)
 
 
 def test_a_verdict_that_is_young_enough_is_not_expired(tmp_path: Path) -> None:
@@ -380,6 +447,72 @@ def test_a_folder_with_the_name_of_a_checkpoint_is_refused(case: Case) -> None:
     _refused(case, "is not a file, but bears the name of a checkpoint")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="symbolic links need a privilege there")
+@pytest.mark.parametrize("linked", [".modelgate", ".modelgate/sets"])
+def test_sets_are_never_kept_nor_cleaned_behind_a_link(case: Case, tmp_path: Path, linked: str) -> None:
+    case.promote()
+    place, elsewhere = case.folder / linked, tmp_path / "elsewhere"
+    place.rename(elsewhere)
+    place.symlink_to(elsewhere)
+    before = sorted(elsewhere.rglob("*"))
+
+    with pytest.raises(PromotionError, match=r"is a link to .*elsewhere.*, expected a folder"):
+        case.promote()
+
+    assert sorted(elsewhere.rglob("*")) == before
+
+
+def test_cleaning_leaves_what_no_record_calls_ours(case: Case, tmp_path: Path) -> None:
+    case.promote()
+    sets, name = case.folder / ".modelgate/sets", "20260101000000-0123abcd"
+    foreign = [sets / "theirs/notes.txt", sets / name / "notes.txt", case.folder / ".modelgate-theirs"]
+    foreign.append(tmp_path / "outside/AAPL_1Hour.pt")
+    for path in foreign:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    for link in (sets / "20260101000000-4567abcd", sets / "theirs/link") if sys.platform != "win32" else ():
+        link.symlink_to(tmp_path / "outside")
+        foreign.append(link / "AAPL_1Hour.pt")
+
+    for content in (b"1", b"2", b"3"):
+        case.retrain({"AAPL": content}, {"AAPL": "LIVE"})
+        case.promote()
+
+    assert [path.read_text() for path in foreign] == ["mine"] * len(foreign)
+    assert {path.read_bytes() for path in sets.glob("2*/*.pt") if not path.parent.is_symlink()} == {b"2", b"3"}
+
+
+def test_a_file_put_into_an_old_set_stays_when_the_set_goes(case: Case) -> None:
+    first = case.promote().record
+    assert first
+    notes = case.folder / ".modelgate/sets" / first.set / "notes.txt"
+    notes.write_text("mine")
+
+    for content in (b"1", b"2"):
+        case.retrain({"AAPL": content}, {"AAPL": "LIVE"})
+        case.promote()
+
+    assert list(notes.parent.iterdir()) == [notes]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such modes")
+@pytest.mark.parametrize("umask", [0o077, 0o000])
+def test_whatever_the_umask_all_may_read_and_only_the_owner_writes(case: Case, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        case.promote()
+        case.retrain({"AAPL": b"pear"}, {"AAPL": "LIVE"})
+        case.promote()
+        roll_back(case.target, at=NOW, by="", dry_run=False)
+        assert os.umask(umask) == umask
+    finally:
+        os.umask(before)
+
+    made = [path for path in (case.folder, *case.folder.rglob("*")) if not path.is_symlink()]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in made if path.is_dir()} == {0o755}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in made if path.is_file()} == {0o644}
+
+
 def test_a_full_disk_leaves_the_old_set(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     case.promote()
     case.retrain({"AAPL": b"pear"}, {"AAPL": "LIVE"})
@@ -414,9 +547,34 @@ def test_a_file_in_use_leaves_the_old_set_whole(tmp_path: Path, monkeypatch: pyt
     assert shown(case.folder) == digests_of({"AAPL": b"pear", "BTCUSD": b"coin"})
 
 
+def _arguments(case: Case) -> list[str]:
+    names = [str(case.verdict), "--archive", str(case.archive), "--to", str(case.folder)]
+    return [*names, "--max-age", "36500d"]  # its market data stays in 2026
+
+
+@pytest.mark.parametrize("command", ["promote", "rollback"])
+def test_what_a_folder_is_called_is_printed_without_commands_and_escapes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    case = Case(tmp_path)
+    hostile = "\x1b[2J::error::owned\n::set-output"
+    case.archive = case.archive.rename(tmp_path / "Y\x1b[2J::error::owned.zip")
+    case.verdict = case.verdict.rename(tmp_path / f"{hostile}.json")
+    case.forge(archive=json.loads(case.verdict.read_text())["archive"] | {"name": hostile})
+    case.folder = tmp_path / hostile
+
+    main([command, *_arguments(case)] if command == "promote" else [command, "--to", str(case.folder)])
+    told = capsys.readouterr()
+
+    assert "owned" in told.out + told.err
+    for line in (told.out + told.err).splitlines():
+        assert line.isprintable()
+        assert "::" not in line
+
+
 def test_the_command_line_promotes_and_rolls_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     case = Case(tmp_path)
-    arguments = ["promote", str(case.verdict), "--archive", str(case.archive), "--to", str(case.folder)]
+    arguments = ["promote", *_arguments(case)]
 
     assert main([*arguments, "--by", "Ada"]) == 0
     assert capsys.readouterr().out.splitlines()[0].startswith("promoted: AAPL_1Hour LIVE sha256 ")
@@ -463,7 +621,7 @@ def test_a_promotion_in_ci_names_actor_and_run(tmp_path: Path, monkeypatch: pyte
         monkeypatch.setenv(name, value)
     case = Case(tmp_path)
 
-    main(["promote", str(case.verdict), "--archive", str(case.archive), "--to", str(case.folder)])
+    main(["promote", *_arguments(case)])
 
     record = json.loads((case.folder / "promotion.json").read_text())
     assert record["by"] == "ada in https://github.com/o/r/actions/runs/7"

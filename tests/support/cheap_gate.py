@@ -21,7 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -76,7 +76,7 @@ def load(path: Path, **_: object) -> LoadedCheckpoint:
     return LoadedCheckpoint(policy, facts)
 
 
-@cache
+@lru_cache(maxsize=64)  # as many as the real loader keeps, so that memory is as in a real run
 def _replay(request: MarketRequest) -> Bars:
     bars = int((request.last - request.first) / request.timeframe.delta) + 1
     symbol = request.instrument.symbol

@@ -129,7 +129,7 @@ CORPUS: dict[str, tuple[Callable[[bytes], str], Callable[[], bytes], str]] = {
     "no method get": (read_checkpoint, _methods_replaced("get"), "cannot be read as a checkpoint"),
     "no method items": (read_checkpoint, _methods_replaced("items"), "cannot be read as a checkpoint"),
     "many records": (read_checkpoint, _many_records, "lists 20001 entries"),
-    "a bomb": (read_archive, _bomb, "holds 629145600 bytes, expected at most"),
+    "a bomb": (read_archive, _bomb, "and its checkpoints 629145600, expected at most"),
     "long histories": (read_archive, lambda: _values("0.5"), "differing length"),
     "a large probe": (read_archive, _probe, "read"),
     "many fields": (read_archive, _fields, "fields, expected at most 1000"),

@@ -37,7 +37,12 @@ def verdict_of(archive: Path, decisions: Mapping[str, str], path: Path, **change
     body = {
         "schema": "modelgate.verdict/1",
         "archive": {"name": archive.name, "sha256": archive_sha256, "timestamp": TRAINED.isoformat()},
-        "settings": {"version": version("pytest-modelgate"), "as_of": TRAINED.isoformat(), "require": "PAPER"},
+        "settings": {
+            "version": version("pytest-modelgate"),
+            "as_of": TRAINED.isoformat(),
+            "require": "PAPER",
+            "decision": "proven",
+        },
         "profile": {"name": profile.name, "sha256": profile.sha256},
         "trials": 1,
         "waivers": [],

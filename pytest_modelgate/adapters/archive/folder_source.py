@@ -22,6 +22,7 @@ class FolderSource:
 
     Attributes:
         sizes: bytes of every file, by its path relative to the folder, with slashes.
+        packed: bytes of all of them.
         stamp: empty, since nothing short of its content tells whether a folder is still the same.
     """
 
@@ -38,6 +39,7 @@ class FolderSource:
         self.sizes: Mapping[str, int] = {
             name: size for name, size in sorted(sizes.items()) if not (name.endswith("/") or is_clutter(name))
         }
+        self.packed: int = sum(sizes.values())
 
     def chunks(self, name: str) -> Iterator[bytes]:
         """A file's content, piece by piece.

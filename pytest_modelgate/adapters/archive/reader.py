@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -21,11 +23,12 @@ from pytest_modelgate.adapters.archive.zip_source import ZipSource
 from pytest_modelgate.adapters.files.atomic import write_atomically
 from pytest_modelgate.core.market.bars import Instrument, Timeframe
 from pytest_modelgate.core.training.run import CheckpointRef, Declared, TrainedModel, TrainingRun
-from pytest_modelgate.errors import ArchiveError
+from pytest_modelgate.errors import ArchiveError, CheckpointError
 from pytest_modelgate.text import plain, shown
 
 Source = ZipSource | FolderSource
 _BINARY: int = getattr(os, "O_BINARY", 0)
+_SAVE_AGAIN = "Save it again with torch.save and its defaults"
 _Key = tuple[Instrument, Timeframe]
 
 
@@ -72,7 +75,7 @@ class Archive:
         return self._member_digest(checkpoint.member)
 
     def checkpoint_file(self, checkpoint: CheckpointRef, folder: Path) -> tuple[Path, str]:
-        """A copy of a checkpoint in a private folder, under the name of its sha256; read from the archive only once.
+        """A copy of a checkpoint in a private folder, named by its sha256; read from the archive only once.
 
         Whoever asks first copies; processes that share the folder wait for it, and take what is there.
 
@@ -83,32 +86,48 @@ class Archive:
             The copy and its sha256.
 
         Raises:
-            ArchiveError: the content is damaged or larger than allowed, or the archive was written to in the meantime;
-                no copy is left behind then.
+            ArchiveError: the content is damaged, no zip, or larger than allowed, or the archive was written to in the
+                meantime; no copy is left behind then.
+            CheckpointError: it was copied, and refused.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        name = hashlib.sha256(checkpoint.member.encode()).hexdigest()
+        name = _name_of(checkpoint)
         note = folder / f"{name}.sha256"
         if not note.exists():
             with FileLock(folder / f"{name}.lock", mode=0o600):
                 if not note.exists():
-                    write_atomically(note, self._copy(checkpoint.member, folder).encode(), durable=False)
+                    write_atomically(note, self._copy(checkpoint.member, folder, name).encode(), durable=False)
+        if (refusal := folder / f"{name}.refused").exists():
+            raise CheckpointError(*json.loads(refusal.read_bytes()))
         sha256 = note.read_text(encoding="ascii")
-        return folder / f"{sha256}.pt", sha256
+        return folder / f"{sha256}-{name}.pt", sha256
 
-    def _copy(self, member: str, folder: Path) -> str:
-        """Copy a member to the name of its digest, and return that."""
+    def refuse(self, checkpoint: CheckpointRef, folder: Path, error: CheckpointError) -> None:
+        """Delete a copy that cannot be used; whoever asks for it from now on is told why."""
+        name = _name_of(checkpoint)
+        with FileLock(folder / f"{name}.lock", mode=0o600):
+            refusal = json.dumps([error.where, error.problem, error.remedy])
+            write_atomically(folder / f"{name}.refused", refusal.encode(), durable=False)
+            for copy in folder.glob(f"*-{name}.pt"):
+                with suppress(PermissionError):  # Windows keeps what another process has mapped
+                    copy.unlink()
+
+    def _copy(self, member: str, folder: Path, name: str) -> str:
+        """Copy a member, and return its digest."""
         digest = hashlib.sha256()
         temporary = folder / f".{secrets.token_hex(8)}.tmp"
         try:
             with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600), "wb") as file:
                 for piece in _capped(self._source, member, self._limits.model_bytes, self._location):
+                    if not (file.tell() or piece.startswith(b"PK") or len(piece) == self._source.sizes[member]):
+                        location = f"{self._location}, member {plain(member)}"  # and the rest is never unpacked
+                        raise ArchiveError(location, "is not a zip, as torch.save writes it", _SAVE_AGAIN)
                     digest.update(piece)
                     file.write(piece)
             if not self._source.is_unchanged():
                 location = f"{self._location}, member {plain(member)}"
                 raise ArchiveError(location, "changed while it was read", "Let the training run end, then start again")
-            temporary.replace(folder / f"{digest.hexdigest()}.pt")
+            temporary.replace(folder / f"{digest.hexdigest()}-{name}.pt")
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -125,6 +144,11 @@ class Archive:
         return digest.hexdigest()
 
 
+def _name_of(checkpoint: CheckpointRef) -> str:
+    """Name of what belongs to a member's copy; two of the same bytes have copies of their own."""
+    return hashlib.sha256(checkpoint.member.encode()).hexdigest()[:32]
+
+
 def open_archive(path: Path, limits: Limits = DEFAULT_LIMITS) -> Archive:
     """Open a zip or an extracted folder and read what it says of its training run.
 
@@ -137,6 +161,7 @@ def open_archive(path: Path, limits: Limits = DEFAULT_LIMITS) -> Archive:
     source: Source = FolderSource(path, location, limits) if path.is_dir() else ZipSource(path, location, limits)
     try:
         roles = find_roles(source.sizes, location)
+        limits.check_total(sum(source.sizes[name] for name in roles.checkpoints.values()), source.packed, location)
         summary = f"{location}, member {plain(roles.summary)}"
         raw = b"".join(_capped(source, roles.summary, limits.summary_bytes, location))
         entries = _by_model(parse_summary(raw, summary, limits), roles, summary)

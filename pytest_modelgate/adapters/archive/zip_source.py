@@ -23,6 +23,7 @@ class ZipSource:
 
     Attributes:
         sizes: bytes of every file, by the archive's name for it.
+        packed: bytes of the zip.
         stamp: device, number, size and time of the file when it was opened: they change when somebody writes to it.
     """
 
@@ -37,6 +38,7 @@ class ZipSource:
             raise ArchiveError(location, f"cannot be opened: {error.strerror}", "Check its permissions") from None
         self._location = location
         self.stamp: str = self._stamp()
+        self.packed: int = os.fstat(self._file.fileno()).st_size
         try:
             self._spans = self._members(limits)
         except BaseException:

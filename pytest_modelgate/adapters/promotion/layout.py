@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -22,7 +23,8 @@ from pytest_modelgate.adapters.promotion.record import NAME, read_record
 from pytest_modelgate.errors import PromotionError
 
 HOME, SETS, FOUND = ".modelgate", "sets", "found-"
-_CURRENT, _JOURNAL, _TEMPORARY = "current", "journal.json", ".modelgate-"
+_CURRENT, _JOURNAL = "current", "journal.json"
+_TEMPORARY = re.compile(r"\.modelgate-[0-9a-f]{16}")
 
 
 def choose_layout(folder: Path) -> Links | Copies:
@@ -31,7 +33,7 @@ def choose_layout(folder: Path) -> Links | Copies:
         return Links(folder)
     if (folder / NAME).exists() or sys.platform == "win32":  # a link to a folder cannot be replaced in one step there
         return Copies(folder)
-    probe = folder / HOME / f"{_TEMPORARY}{secrets.token_hex(4)}"
+    probe = temporary_in(folder / HOME)
     try:
         probe.symlink_to(SETS)
         probe.unlink()
@@ -44,6 +46,19 @@ def checkpoints_in(folder: Path) -> tuple[Path, ...]:
     """Paths that a trader could take for checkpoints, sorted."""
     entries = folder.iterdir() if folder.is_dir() else ()
     return tuple(sorted(path for path in entries if path.suffix.casefold() == ".pt" and not path.name.startswith(".")))
+
+
+def temporary_in(folder: Path) -> Path:
+    """A name that nobody has, for what is going to be renamed."""
+    return folder / f".modelgate-{secrets.token_hex(8)}"
+
+
+def remove_temporaries(*folders: Path) -> None:
+    """Remove what was cut off before it was renamed."""
+    for folder in folders:
+        for path in folder.iterdir():
+            if _TEMPORARY.fullmatch(path.name) and (path.is_symlink() or path.is_file()):
+                path.unlink()
 
 
 def sha256_of(path: Path) -> str:
@@ -78,8 +93,7 @@ class Links:
         for path in (*checkpoints_in(self._folder), self._folder / NAME):
             if self._is_ours(path) and path.name not in present:
                 path.unlink()
-        for path in (*self._folder.glob(f"{_TEMPORARY}*"), *(self._folder / HOME).glob(f"{_TEMPORARY}*")):
-            path.unlink()
+        remove_temporaries(self._folder, self._folder / HOME)
 
     def switch(self, to: str, names: Collection[str]) -> None:
         """Put a set in force. The old one is until the one step in the middle, whatever else happens."""
@@ -124,7 +138,7 @@ class Links:
 
     @staticmethod
     def _replace(path: Path, destination: Path) -> None:
-        temporary = path.with_name(f"{_TEMPORARY}{secrets.token_hex(8)}")
+        temporary = temporary_in(path.parent)
         temporary.symlink_to(destination)
         temporary.replace(path)
 
@@ -137,8 +151,7 @@ class Copies:
 
     def settle(self) -> None:
         """Make the names those of the set in force, whatever an earlier call was cut off at."""
-        for path in self._folder.glob(f"{_TEMPORARY}*"):
-            path.unlink()
+        remove_temporaries(self._folder, self._folder / HOME)
         record = read_record(self._folder / NAME)
         pending = json.loads(self._journal.read_bytes()) if self._journal.exists() else None
         if pending and (record is None or record.set != pending["to"]):
@@ -183,7 +196,7 @@ class Copies:
         return set_name
 
     def _place(self, name: str, source: Path) -> None:
-        temporary = self._folder / f"{_TEMPORARY}{secrets.token_hex(8)}"
+        temporary = temporary_in(self._folder)
         shutil.copyfile(source, temporary)
         temporary.replace(self._folder / name)
 

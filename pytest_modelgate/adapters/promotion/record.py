@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -13,6 +14,7 @@ from pytest_modelgate.errors import PromotionError
 
 SCHEMA = "modelgate.promotion/1"
 NAME = "promotion.json"
+_LATER = ("rule", "waivers")
 _Sha256 = Field(pattern="^[0-9a-f]{64}$")
 _SetName = Field(pattern="^[0-9A-Za-z-]{1,64}$")
 
@@ -44,6 +46,15 @@ class Source(_Part):
     version: str
 
 
+class Waived(_Part):
+    """A waiver that was in force for a model; ``expires`` is the last day on which it holds (UTC)."""
+
+    check: str
+    reason: str
+    owner: str
+    expires: date
+
+
 class Promoted(_Part):
     """One model in force.
 
@@ -54,6 +65,8 @@ class Promoted(_Part):
         decision: what the verdict decided.
         feature_set, activation: as it was judged.
         at, by: when (ISO 8601, UTC) and by whom it was promoted.
+        rule: what it was decided by: ``proven``, or the ``table`` alone.
+        waivers: in force for the model when it was judged. In a record older than these two fields both are None.
     """
 
     id: str = Field(pattern=r"^[A-Z0-9.]{1,20}_[0-9A-Za-z]{1,10}$")
@@ -65,6 +78,8 @@ class Promoted(_Part):
     source: Source
     at: str
     by: str
+    rule: Literal["proven", "table"] | None = None
+    waivers: tuple[Waived, ...] | None = None
 
 
 class Record(_Part):
@@ -92,11 +107,21 @@ class Record(_Part):
 
     def sealed(self) -> Record:
         """The same with its digest."""
-        return self.model_copy(update={"digest": _digest(self.model_dump(mode="json"))})
+        content = {key: value for key, value in self._document().items() if key != "digest"}
+        return self.model_copy(update={"digest": json_sha256(content)})
 
     def to_bytes(self) -> bytes:
         """The file's content."""
-        return (json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=True) + "\n").encode()
+        return (json.dumps(self._document(), indent=2, ensure_ascii=True) + "\n").encode()
+
+    def _document(self) -> dict[str, Any]:
+        """What is written; an older record is spelled as it was, without the fields that came later."""
+        document = self.model_dump(mode="json")
+        for model in document["models"]:
+            for name in _LATER:
+                if model[name] is None:
+                    del model[name]
+        return document
 
     @property
     def names(self) -> dict[str, Promoted]:
@@ -129,8 +154,3 @@ def read_record(path: Path) -> Record | None:
 def record_json_schema() -> str:
     """The published JSON Schema of ``promotion.json``, as text."""
     return json.dumps(Record.model_json_schema(mode="serialization"), indent=2) + "\n"
-
-
-def _digest(document: dict[str, Any]) -> str:
-    content = {key: value for key, value in document.items() if key != "digest"}
-    return json_sha256(content)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from pytest_modelgate.adapters.promotion.layout import (
-    FOUND,
     HOME,
     SETS,
     Copies,
@@ -23,12 +22,14 @@ from pytest_modelgate.adapters.promotion.layout import (
     kept_aside,
     sha256_of,
     sync_folder,
+    temporary_in,
 )
 from pytest_modelgate.adapters.promotion.record import NAME, Promoted, Record, read_record
 from pytest_modelgate.errors import PromotionError
 
 _PATIENCE = 60.0  # seconds; a promotion copies some gigabytes at most
 _CHUNK = 1024 * 1024
+_SET = re.compile(r"[0-9]{14}-[0-9a-f]{8}")
 
 
 class Target:
@@ -52,16 +53,24 @@ class Target:
             PromotionError: the folder cannot be written, or another promotion is under way.
         """
         try:
-            self._sets.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.folder / HOME / "lock", timeout=_PATIENCE):
-                self._layout.settle()
-                yield
+            with _readable_by_all():
+                self._sets.mkdir(parents=True, exist_ok=True)
+                self._check_home()
+                with FileLock(self.folder / HOME / "lock", timeout=_PATIENCE):
+                    self._layout.settle()
+                    yield
         except Timeout:
             problem = "another promotion is under way"
             raise PromotionError(str(self.folder), problem, "Wait for it to end, then try again") from None
         except OSError as error:
             problem = f"cannot be written: {error.strerror or error}"
             raise PromotionError(str(self.folder), problem, "Check permissions and free space, then again") from None
+
+    def _check_home(self) -> None:
+        """Refuse to keep sets, and clean them, anywhere but in the folder itself."""
+        if self._sets.resolve() != self.folder.resolve() / HOME / SETS:
+            problem = f"its {HOME}/{SETS} is a link to {self._sets.resolve()}, expected a folder"
+            raise PromotionError(str(self.folder), problem, "Take the link away, then promote again")
 
     @property
     def _layout(self) -> Links | Copies:
@@ -143,18 +152,19 @@ class Target:
     def _put_in_force(self, record: Record, sources: Mapping[str, Path]) -> None:
         """Copy the files of a new set and switch to it; after an error a set that is not in force is removed."""
         folder = self._sets / record.set
+        folder.mkdir()
         try:
-            folder.mkdir()
+            _write(folder / NAME, record.to_bytes(), temporary_in(self.folder / HOME))
             for model in record.models:
                 _copy(sources[model.id], self.folder / model.file, model.sha256)
-            _write(folder / NAME, record.to_bytes())
             sync_folder(folder)
             sync_folder(self._sets)
             self._check_names()
             self._layout.switch(record.set, record.names)
         except BaseException:
             if self.record() != record:
-                shutil.rmtree(folder, ignore_errors=True)
+                with suppress(OSError):
+                    _remove_set(folder)
             raise
 
     def kept_aside(self) -> tuple[Path, ...]:
@@ -172,8 +182,9 @@ class Target:
         """Remove sets that no rollback can lead to."""
         keep = {record.set, record.previous, record.rolled_back}
         for folder in self._sets.iterdir():
-            if folder.name not in keep and not folder.name.startswith(FOUND):
-                shutil.rmtree(folder, ignore_errors=True)
+            if folder.name not in keep:
+                with suppress(OSError, PromotionError):  # whatever holds more than its record says stays
+                    _remove_set(folder)
 
     @staticmethod
     def _file(set_name: str, model_id: str) -> str:
@@ -193,8 +204,36 @@ def _copy(source: Path, target: Path, expected: str) -> None:
         raise PromotionError(target.name, problem, "Judge and promote the same archive")
 
 
-def _write(path: Path, content: bytes) -> None:
-    with path.open("xb") as file:
+def _write(path: Path, content: bytes, temporary: Path) -> None:
+    """Put a file in place, whole or not at all."""
+    with temporary.open("xb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _remove_set(folder: Path) -> None:
+    """Remove a set: the files that its own record names, the record last, and the folder; nothing that is no set.
+
+    Raises:
+        OSError: something else is in it; that stays.
+        PromotionError: its record cannot be read.
+    """
+    if not _SET.fullmatch(folder.name) or folder.is_symlink() or not folder.is_dir():
+        return
+    record = read_record(folder / NAME)
+    if record is not None and record.set == folder.name:
+        for name in (*record.names, NAME):
+            (folder / name).unlink(missing_ok=True)
+    folder.rmdir()
+
+
+@contextmanager
+def _readable_by_all() -> Iterator[None]:
+    """Make files 0644 and folders 0755 whatever the umask: a trader reads them as another user, and nobody writes."""
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)

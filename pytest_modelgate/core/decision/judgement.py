@@ -115,6 +115,10 @@ class Judgement:
             warnings.append(f"{len(seen)} of {len(self.folds)} folds are not out-of-sample ({labels}).")
         return (*warnings, *self.notes)
 
+    def packed(self) -> Judgement:
+        """The same in a quarter of the memory; see ``WindowEvidence.packed``."""
+        return replace(self, backtest=_packed(self.backtest), folds=tuple(map(_packed, self.folds)))
+
     def reaches(self, require: DecisionLevel) -> bool:
         """Whether the decision is at least ``require``; an INCOMPLETE model reaches nothing."""
         return self.outcome is not None and self.outcome >= require
@@ -214,6 +218,10 @@ def _with_context(decided: Judgement, case: ModelCase, attributions: Sequence[Fo
         robustness=disturb(attributions, case.folds, delayed, decided.noise, partial(_decide_on, case)),
         context=put_in_context(pooled, days, case.profile.proofs.min_psr),
     )
+
+
+def _packed(evidence: Evidence | None) -> Evidence | None:
+    return evidence.packed() if isinstance(evidence, WindowEvidence) else evidence
 
 
 def _attribution(evidence: WindowEvidence) -> FoldAttribution:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Literal, TypeVar, cast
 
 import numpy as np
 
@@ -14,6 +16,8 @@ from pytest_modelgate.core.market.quality import Quality
 from pytest_modelgate.core.statistics.paired_comparison import Comparison
 from pytest_modelgate.errors import GateError
 from pytest_modelgate.text import inert
+
+_Number = TypeVar("_Number", int, float)
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,11 @@ class WindowEvidence:
     times: tuple[int, ...]
     first_open: float
 
+    def packed(self) -> WindowEvidence:
+        """The same in a quarter of the memory, to be read and no longer to be written: arrays instead of tuples."""
+        bars = {field.name: _packed("d", getattr(self.bars, field.name)) for field in fields(BarFigures)}
+        return replace(self, bars=BarFigures(**bars), equity=_packed("d", self.equity), times=_packed("q", self.times))
+
 
 @dataclass(frozen=True)
 class IntegrityEvidence:
@@ -131,6 +140,10 @@ class ChampionEvidence:
     model: str
     window: str
     comparison: Comparison
+
+
+def _packed(kind: Literal["d", "q"], numbers: tuple[_Number, ...]) -> tuple[_Number, ...]:
+    return cast("tuple[_Number, ...]", array(kind, numbers))  # a sequence like any other
 
 
 _OURS = "This is a fault of the gate: report it with the archive and the options used"

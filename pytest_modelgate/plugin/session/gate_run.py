@@ -168,7 +168,7 @@ class GateRun:
 
     def _judge_and_write(self, unfinished: str, find: Callable[[str, str], Evidence | None]) -> None:
         gate = self.gate
-        self.judgements = tuple(gate.judge(plan.model.id, find) for plan in gate.plan.models)
+        self.judgements = tuple(gate.judge(plan.model.id, find).packed() for plan in gate.plan.models)
         verdict = make_verdict(
             archive_sha256=gate.archive.sha256(),
             plan=gate.plan,

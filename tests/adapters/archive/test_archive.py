@@ -22,7 +22,7 @@ from pytest_modelgate.adapters.archive import Limits, ModelArtifact, open_archiv
 from pytest_modelgate.adapters.archive.zip_source import ZipSource
 from pytest_modelgate.core.market.windows import TrainingWindow
 from pytest_modelgate.core.training.run import METRICS, Declared, ParityProbe, TrainingRun
-from pytest_modelgate.errors import ArchiveError
+from pytest_modelgate.errors import ArchiveError, CheckpointError
 
 METRIC_VALUES: dict[str, Any] = {
     "fitness_score": [0.5, 0.8],
@@ -110,7 +110,8 @@ def test_a_checkpoint_is_copied_under_the_name_of_its_digest(tmp_path: Path) -> 
         assert reference is not None
         path, sha256 = archive.checkpoint_file(reference, tmp_path / "scratch")
 
-    assert path == tmp_path / "scratch" / f"{sha256}.pt"
+    assert path.parent == tmp_path / "scratch"
+    assert path.name.startswith(f"{sha256}-")
     assert path.read_bytes() == b"weights"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -331,6 +332,70 @@ def test_a_damaged_checkpoint_is_noticed_when_it_is_read(tmp_path: Path) -> None
 
 def test_caps_hold_for_what_is_unpacked(tmp_path: Path) -> None:
     refused(pack(tmp_path), "bytes, expected at most 20", limits=Limits(summary_bytes=20))
+
+
+def _zeros(folder: Path, *, models: int, size: int, compression: int = zipfile.ZIP_DEFLATED) -> Path:
+    """An archive of so many checkpoints, each of so many zeros."""
+    path = folder / NAME
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr(SUMMARY, json.dumps({"XAUSD_1Hour": METRIC_VALUES}))
+        for number in range(models):
+            archive.writestr(f"models/rl_symbols/X{chr(ord('A') + number)}USD_1Hour.pt", bytes(size))
+    return path
+
+
+def test_checkpoints_that_unpack_to_many_times_the_zip_are_refused(tmp_path: Path) -> None:
+    path = _zeros(tmp_path, models=6, size=1_000_000)
+    limits = Limits(model_bytes=1_000_000)
+
+    refused(path, "and its checkpoints 6000000, expected at most 1", limits=limits)
+
+
+def test_checkpoints_that_hardly_deflate_may_be_many(tmp_path: Path) -> None:
+    path = _zeros(tmp_path, models=6, size=1_000_000, compression=zipfile.ZIP_STORED)
+
+    open_archive(path, Limits(model_bytes=1_000_000)).close()
+
+
+@pytest.mark.parametrize("extracted", [False, True])
+def test_all_checkpoints_together_have_a_limit(tmp_path: Path, extracted: bool) -> None:
+    path = _zeros(tmp_path, models=6, size=100, compression=zipfile.ZIP_STORED)
+    if extracted:
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(path.with_suffix(""))
+        path = path.with_suffix("")
+
+    open_archive(path, Limits(total_bytes=600)).close()
+    refused(path, "and its checkpoints 600, expected at most 599", limits=Limits(total_bytes=599))
+
+
+def test_what_is_no_zip_is_not_unpacked_beyond_its_first_piece(tmp_path: Path) -> None:
+    path = _zeros(tmp_path, models=1, size=3_000_000, compression=zipfile.ZIP_STORED)
+    path.write_bytes(path.read_bytes().replace(bytes(2_500_000), bytes(2_499_999) + b"x"))  # its checksum is wrong
+    with open_archive(path) as archive:
+        checkpoint = next(model.checkpoint for model in archive.run.models if model.checkpoint)
+
+        with pytest.raises(ArchiveError, match=r"XAUSD_1Hour\.pt: is not a zip, as torch\.save writes it"):
+            archive.checkpoint_file(checkpoint, tmp_path / "scratch")
+
+    assert [item.suffix for item in (tmp_path / "scratch").iterdir()] == [".lock"]
+
+
+def test_a_copy_that_is_refused_goes_and_the_reason_stays(tmp_path: Path) -> None:
+    other = "models/rl_symbols/BTCUSD_1Hour.pt"
+    path = pack(tmp_path, {**MEMBERS, other: MEMBERS[MODEL]})
+    with open_archive(path) as archive:
+        kept, gone = (model.checkpoint for model in archive.run.models)
+        assert kept
+        assert gone
+        copies = [archive.checkpoint_file(checkpoint, tmp_path / "scratch")[0] for checkpoint in (kept, gone)]
+
+        archive.refuse(gone, tmp_path / "scratch", CheckpointError("checkpoint X", "is empty", "Train again"))
+
+        with pytest.raises(CheckpointError, match=r"checkpoint X: is empty\. Train again\."):
+            archive.checkpoint_file(gone, tmp_path / "scratch")
+        assert archive.checkpoint_file(kept, tmp_path / "scratch")[0] == copies[0]
+    assert [copy.exists() for copy in copies] == [True, False]
 
 
 def test_a_link_in_a_folder_is_refused(tmp_path: Path) -> None:
