@@ -15,6 +15,7 @@ from pytest_modelgate.adapters.checkpoint.values import PickleError, read_values
 from pytest_modelgate.core.policy.mlp import MlpPolicy
 from pytest_modelgate.core.training.run import Declared
 from pytest_modelgate.errors import CheckpointError
+from pytest_modelgate.text import plain
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class CheckpointFacts:
         min_trader_version: shown to the reader, not compared with anything.
         n_features: per bar, account features included.
         window: bars per observation.
+        layers: names in the order in which they apply.
         hidden: sizes of the hidden layers, from the weights.
         n_account: account features per bar.
     """
@@ -34,6 +36,7 @@ class CheckpointFacts:
     n_features: int
     window: int
     n_actions: int
+    layers: tuple[str, ...]
     hidden: tuple[int, ...]
     activation: str
     feature_set: str
@@ -76,13 +79,14 @@ def load_checkpoint(
         contents, declared, location, activation=activation, feature_set=feature_set
     )
     state, inputs = contents.get("policy_state_dict"), shape.n_features * shape.window
-    weights, biases = recover_layers(state, inputs, shape.n_actions, container, location)
+    layers = recover_layers(state, inputs, shape.n_actions, container, location)
     n_market = shape.n_features - shape.n_account
-    policy = MlpPolicy(weights, biases, activation, n_market, shape.n_account, shape.window)
+    policy = MlpPolicy(layers.weights, layers.biases, activation, n_market, shape.n_account, shape.window)
     facts = CheckpointFacts(
         **asdict(shape),
         min_trader_version=text_or_none(contents.get("min_trader_version")),
-        hidden=tuple(len(weight) for weight in weights[:-1]),
+        layers=tuple(plain(name, 80) for name in layers.names),
+        hidden=tuple(len(weight) for weight in layers.weights[:-1]),
         activation=activation,
         feature_set=feature_set,
     )

@@ -13,22 +13,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.checkpoints import GENERATIONS, Actor, contents, saved, trainers_config
+from support.checkpoints import GENERATIONS, Actor, contents, load, refused, saved, trainers_config
 
-from pytest_modelgate.adapters.checkpoint import LoadedCheckpoint, load_checkpoint
 from pytest_modelgate.core.training.run import Declared
 from pytest_modelgate.errors import CheckpointError
-
-
-def load(path: Path, *, declared: Declared | None = None, **options: Any) -> LoadedCheckpoint:
-    chosen = {"activation": None, "feature_set": None, "trainer_packages": ("alpaca_trading",), **options}
-    return load_checkpoint(path, location="checkpoint X.pt", declared=declared or Declared(), **chosen)
-
-
-def refused(path: Path, sentence: str, **options: Any) -> None:
-    with pytest.raises(CheckpointError, match=sentence) as caught:
-        load(path, **options)
-    assert "weights_only" not in str(caught.value)
 
 
 @pytest.mark.parametrize("version", GENERATIONS)
