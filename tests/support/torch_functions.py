@@ -162,10 +162,10 @@ def networks(draw: st.DrawFn, ills: Sequence[str] = ILLS) -> Network:
     )
 
 
-def torch_logits(made: Network, path: Path, observations: torch.Tensor) -> np.ndarray:
-    """Logits of a trader of the observations' type."""
+def torch_logits(trader: Trader, observations: torch.Tensor) -> np.ndarray:
+    """Logits (n, 3) of observations (n, 53 * window) of the trader's type."""
     with torch.no_grad():
-        return np.asarray(made.module(path, observations.dtype)(observations))
+        return np.asarray(trader(observations))
 
 
 def market(rng: np.random.Generator, bars: int) -> np.ndarray:

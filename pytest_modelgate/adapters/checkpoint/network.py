@@ -119,15 +119,13 @@ def _array(tensor: object, location: str, dimensions: int, container: Container)
         raise CheckpointError(location, f"has shape {list(tensor.shape)}, expected {dimensions} dimensions", _TRAIN)
     storage, count = tensor.storage, math.prod(tensor.shape)
     dense = tuple(math.prod(tensor.shape[axis + 1 :]) for axis in range(dimensions))
-    strides = zip(tensor.shape, tensor.strides, dense, strict=False)
-    contiguous = len(tensor.strides) == dimensions and all(size == 1 or own == step for size, own, step in strides)
-    if not contiguous or tensor.offset + count > storage.count:
-        raise CheckpointError(location, "claims more values than the file holds", _TRAIN)
+    strides = zip(tensor.shape, tensor.strides, dense, strict=True)
+    contiguous = all(size == 1 or own == step for size, own, step in strides)
+    if not contiguous:
+        raise CheckpointError(location, "is not stored row by row", _TRAIN)
     if storage.kind not in _FLOATS:
         raise CheckpointError(location, f"holds {storage.kind}, expected floating-point numbers", _TRAIN)
     record = container.map_record(f"data/{storage.key}")
-    if len(record) != storage.count * storage.itemsize:
-        raise CheckpointError(location, "claims more values than the file holds", _TRAIN)
     stored: NDArray[Any] = np.frombuffer(record, _FLOATS[storage.kind], count, tensor.offset * storage.itemsize)
     if storage.kind == "bfloat16":  # the upper half of a float32
         stored = (stored.astype("<u4") << 16).view("<f4")

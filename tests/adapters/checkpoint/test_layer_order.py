@@ -128,7 +128,7 @@ def test_what_is_judged_is_what_torch_loads(tmp_path: Path, made: Network) -> No
     except CheckpointError:
         return
     observations = np.random.default_rng(made.seed).normal(size=(8, policy.obs_dim))
-    expected = torch_logits(made, path, torch.from_numpy(observations))
+    expected = torch_logits(made.module(path, torch.float64), torch.from_numpy(observations))
     assert np.allclose(policy.logits_of(observations), expected, rtol=1e-9, atol=1e-9)
 
 
