@@ -6,7 +6,7 @@ DEMO := examples/demo_archive.zip
 # Many tests wait for processes of their own, so one worker more than cores; what a module sets up is set up once.
 WORKERS ?= 3
 
-.PHONY: gate test check coverage fuzz fuzz-archives fuzz-coverage determinism lock bench
+.PHONY: gate test check coverage fuzz fuzz-archives fuzz-functions fuzz-coverage determinism lock bench
 
 $(STAMP): pyproject.toml constraints.txt requirements.lock
 	$(PYTHON) -m venv .venv
@@ -47,6 +47,9 @@ fuzz: $(STAMP)
 
 fuzz-archives: $(STAMP)
 	$(BIN)/python tests/fuzz/archives.py $(FUZZ)
+
+fuzz-functions: $(STAMP)
+	$(BIN)/python tests/fuzz/functions.py $(FUZZ)
 
 fuzz-coverage: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris==3.0.0

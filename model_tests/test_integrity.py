@@ -43,6 +43,11 @@ def test_account_skew(integrity: dict[str, Check]) -> None:
     _judge(integrity["account"])
 
 
+def test_precision(integrity: dict[str, Check]) -> None:
+    """Float32, the arithmetic in which traders run it, leads to the actions that were judged."""
+    _judge(integrity["precision"])
+
+
 def _judge(check: Check) -> None:
     """A check that warns is tolerated, one that fails blocks the model."""
     if check.status == "warn":

@@ -210,6 +210,7 @@ def _checkpoint_evidence(member: str, sha256: str, facts: CheckpointFacts, parit
         feature_set=facts.feature_set,
         activation=facts.activation,
         hidden=facts.hidden,
+        layers=facts.layers,
         window=facts.window,
         n_features=facts.n_features,
         n_actions=facts.n_actions,

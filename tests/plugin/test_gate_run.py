@@ -42,6 +42,7 @@ def test_the_ids_are_those_of_the_contract(run_gate: RunGate, good_archive: Path
                 "accounting",
                 "feasible_at_alpaca",
                 "account_skew",
+                "precision",
             )
         ),
         "model_tests/test_decision.py::test_decision[WAVUSD_1Hour]",

@@ -10,7 +10,7 @@ from support import model_factory
 from support.cheap_runs import WAV, CheapRun
 from support.plugin_helpers import GOOD, HELD_OUT, RunGate, model, pack
 
-NAMES = ["causality", "weights", "activity", "accounting", "feasibility", "account"]
+NAMES = ["causality", "weights", "activity", "accounting", "feasibility", "account", "precision"]
 
 
 def test_every_check_is_a_test_and_stands_in_the_verdict(run_gate: RunGate, tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_every_check_is_a_test_and_stands_in_the_verdict(run_gate: RunGate, tmp_
     assert {check["name"]: check["status"] for check in found["integrity"] if check["status"] != "pass"} == {
         "feasibility": "warn"  # sells crypto it does not hold
     }
-    for test in ("causality", "weights_matter", "not_degenerate", "accounting", "account_skew"):
+    for test in ("causality", "weights_matter", "not_degenerate", "accounting", "account_skew", "precision"):
         assert f"test_{test}[WAVUSD_1Hour] PASSED" in result.text
     assert "test_feasible_at_alpaca[WAVUSD_1Hour] XFAIL" in result.text
     assert "Alpaca would not execute all of it" in (result.output / "report.html").read_text(encoding="utf-8")

@@ -72,7 +72,7 @@ def load(path: Path, **_: object) -> LoadedCheckpoint:
     weights = (first, np.array([[0.0], [1.0], [-1.0]]))
     biases = (np.zeros(1), np.array([0.5, 0.0, 0.0]))
     policy = MlpPolicy(weights, biases, "tanh", _FEATURES, 0, 1)
-    facts = CheckpointFacts("2.3.0", None, _FEATURES, 1, 3, (1,), "tanh", REFERENCE.name, 0)
+    facts = CheckpointFacts("2.3.0", None, _FEATURES, 1, 3, ("trunk", "head"), (1,), "tanh", REFERENCE.name, 0)
     return LoadedCheckpoint(policy, facts)
 
 

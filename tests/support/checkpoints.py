@@ -11,9 +11,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
+from pytest_modelgate.adapters.checkpoint import LoadedCheckpoint, load_checkpoint
 from pytest_modelgate.core.policy.mlp import ACTIONS
+from pytest_modelgate.core.training.run import Declared
+from pytest_modelgate.errors import CheckpointError
 
 MODULES = ("alpaca_trading", "alpaca_trading.gpu", "alpaca_trading.gpu.ppo_trainer_native")
 GENERATIONS = {"2.3.0": (53, 3), "2.4.0": (56, 3), "2.5.1": (56, 3), "2.6.0": (56, 3), "2.7.0": (59, 7)}
@@ -87,3 +91,14 @@ def pickled(made: object) -> bytes:
     buffer = io.BytesIO()
     torch.save(made, buffer)
     return buffer.getvalue()
+
+
+def load(path: Path, *, declared: Declared | None = None, **options: Any) -> LoadedCheckpoint:
+    chosen = {"activation": None, "feature_set": None, "trainer_packages": ("alpaca_trading",), **options}
+    return load_checkpoint(path, location="checkpoint X.pt", declared=declared or Declared(), **chosen)
+
+
+def refused(path: Path, sentence: str, **options: Any) -> None:
+    with pytest.raises(CheckpointError, match=sentence) as caught:
+        load(path, **options)
+    assert "weights_only" not in str(caught.value)

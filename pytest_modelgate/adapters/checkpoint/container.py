@@ -23,6 +23,9 @@ _RECORD = re.compile(
     r"data\.pkl|data/[0-9]+|version|byteorder|\.format_version|\.storage_alignment|\.data/serialization_id"
 )
 
+_NOTES = {"version": re.compile(rb"([1-9]|10)\n?"), ".storage_alignment": re.compile(rb"[0-9]{1,9}")}
+_MAX_NOTE = 20
+
 
 @dataclass(frozen=True)
 class Container:
@@ -40,11 +43,9 @@ class Container:
         """The bytes of one record, mapped from the file and not copied.
 
         Raises:
-            CheckpointError: there is no such record, or its checksum is wrong.
+            CheckpointError: its checksum is wrong.
         """
-        span = self.records.get(name)
-        if span is None:
-            raise CheckpointError(self.location, f"names a record {name[:30]!a} that is missing", REMEDY)
+        span = self.records[name]
         content = memoryview(self._mapped)[span.start : span.start + span.size]
         if zlib.crc32(content) != span.crc:
             problem = f"is a damaged zip: the checksum of its record {name} is wrong"
@@ -73,6 +74,9 @@ def read_container(path: Path, location: str) -> tuple[Container, bytes]:
         container = Container(location, _checked(members, location), mapped)
     if "byteorder" in container.records and bytes(container.map_record("byteorder")) != b"little":
         raise CheckpointError(location, "its numbers are not little-endian", "Save it on an ordinary machine")
+    for name, known in _NOTES.items():
+        if name in container.records and not known.fullmatch(bytes(container.map_record(name)[:_MAX_NOTE])):
+            raise CheckpointError(location, f"its record {name} holds what torch.load does not understand", REMEDY)
     return container, bytes(container.map_record("data.pkl"))
 
 
@@ -83,8 +87,9 @@ def _checked(members: list[tuple[str, Span]], location: str) -> dict[str, Span]:
     if len(roots) != 1 or len({name.casefold() for name in names}) != len(names):
         raise CheckpointError(location, "holds records under several roots, or one twice", REMEDY)
     strange = sorted(record for record in records if not _RECORD.fullmatch(record))
-    if strange or "data.pkl" not in records:
-        held = ascii(strange[0][:60]) if strange else "no data.pkl"
+    missing = [record for record in ("data.pkl", "version") if record not in records]
+    if strange or missing:
+        held = ascii(strange[0][:60]) if strange else f"no {missing[0]}"
         raise CheckpointError(location, f"holds {held}, expected the records that torch.save writes", REMEDY)
     if any(span.deflated or span.packed != span.size for span in records.values()):
         raise CheckpointError(location, "holds compressed records, expected stored ones", REMEDY)

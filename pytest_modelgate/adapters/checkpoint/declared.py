@@ -20,6 +20,7 @@ _GENERATIONS = {  # (major, minor): account features, actions
 }
 _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})\.(\d{1,4})")
 _MOST_FEATURES = 100_000
+_HIDDEN = ("hidden_dims", "hidden_sizes", "hidden_layers", "hidden")  # as trainers call the sizes of hidden layers
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,23 @@ def read_function(
         raise CheckpointError(f"{location}, activation", problem, "Train with one of these")
     features = feature_set, config.get("feature_set", contents.get("feature_set")), declared.feature_set
     return chosen, _choose("feature set", "--gate-feature-set", features, location)
+
+
+def check_hidden(contents: Mapping[str, object], hidden: tuple[int, ...], location: str) -> None:
+    """Hold the sizes of hidden layers that a config declares against those of the weights.
+
+    Raises:
+        CheckpointError: they are others, or no list of whole numbers.
+    """
+    config = _config_fields(contents.get("config"))
+    for name in _HIDDEN:
+        declared = config.get(name)
+        if declared is not None and not (isinstance(declared, list | tuple) and tuple(declared) == hidden):
+            shown = ", ".join(map(_shown, declared[:10])) if isinstance(declared, list | tuple) else _shown(declared)
+            problem = (
+                f"is {shown or 'empty'}, the weights have hidden layers of {', '.join(map(str, hidden)) or 'none'}"
+            )
+            raise CheckpointError(f"{location}, config, {name}", problem, "Save weights and config of one training run")
 
 
 def _config_fields(config: object) -> Mapping[object, object]:

@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pytest_modelgate.adapters.checkpoint.container import REMEDY, read_container
-from pytest_modelgate.adapters.checkpoint.declared import read_function, read_shape, text_or_none
+from pytest_modelgate.adapters.checkpoint.container import REMEDY, Container, read_container
+from pytest_modelgate.adapters.checkpoint.declared import check_hidden, read_function, read_shape, text_or_none
 from pytest_modelgate.adapters.checkpoint.network import recover_layers
 from pytest_modelgate.adapters.checkpoint.pickled import trainer_classes
+from pytest_modelgate.adapters.checkpoint.storages import check_storages
 from pytest_modelgate.adapters.checkpoint.values import PickleError, read_values
 from pytest_modelgate.core.policy.mlp import MlpPolicy
 from pytest_modelgate.core.training.run import Declared
 from pytest_modelgate.errors import CheckpointError
+from pytest_modelgate.text import plain
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class CheckpointFacts:
         min_trader_version: shown to the reader, not compared with anything.
         n_features: per bar, account features included.
         window: bars per observation.
+        layers: names in the order in which they apply.
         hidden: sizes of the hidden layers, from the weights.
         n_account: account features per bar.
     """
@@ -34,6 +37,7 @@ class CheckpointFacts:
     n_features: int
     window: int
     n_actions: int
+    layers: tuple[str, ...]
     hidden: tuple[int, ...]
     activation: str
     feature_set: str
@@ -70,34 +74,39 @@ def load_checkpoint(
         CheckpointError: anything about it that could make the gate judge another function than was trained.
     """
     container, pickled = read_container(path, location)
-    contents = _contents(pickled, location, trainer_packages)
+    contents = _contents(pickled, container, trainer_packages)
     shape = read_shape(contents, location)
     activation, feature_set = read_function(
         contents, declared, location, activation=activation, feature_set=feature_set
     )
     state, inputs = contents.get("policy_state_dict"), shape.n_features * shape.window
-    weights, biases = recover_layers(state, inputs, shape.n_actions, container, location)
+    layers = recover_layers(state, inputs, shape.n_actions, container, location)
+    hidden = tuple(len(weight) for weight in layers.weights[:-1])
+    check_hidden(contents, hidden, location)
     n_market = shape.n_features - shape.n_account
-    policy = MlpPolicy(weights, biases, activation, n_market, shape.n_account, shape.window)
+    policy = MlpPolicy(layers.weights, layers.biases, activation, n_market, shape.n_account, shape.window)
     facts = CheckpointFacts(
         **asdict(shape),
         min_trader_version=text_or_none(contents.get("min_trader_version")),
-        hidden=tuple(len(weight) for weight in weights[:-1]),
+        layers=tuple(plain(name, 80) for name in layers.names),
+        hidden=hidden,
         activation=activation,
         feature_set=feature_set,
     )
     return LoadedCheckpoint(policy, facts)
 
 
-def _contents(pickled: bytes, location: str, trainer_packages: tuple[str, ...]) -> Mapping[str, object]:
+def _contents(pickled: bytes, container: Container, trainer_packages: tuple[str, ...]) -> Mapping[str, object]:
+    location = container.location
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the standard library, whose words are not for our users
             classes = trainer_classes(pickled, location, trainer_packages)
-            contents = read_values(pickled, classes)
+            described = read_values(pickled, classes)
     except PickleError:
         raise CheckpointError(location, "cannot be read as a checkpoint of tensors and plain values", REMEDY) from None
-    if not isinstance(contents, dict):
-        problem = f"holds a {type(contents).__name__}, expected a dict with policy_state_dict"
+    if not isinstance(described.value, dict):
+        problem = f"holds a {type(described.value).__name__}, expected a dict with policy_state_dict"
         raise CheckpointError(location, problem, REMEDY)
-    return contents
+    check_storages(described, container)
+    return described.value

@@ -8,7 +8,7 @@ numbers lie; no number is read here.
 from __future__ import annotations
 
 import pickletools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,12 +53,27 @@ class StoredTensor:
 
 
 @dataclass(frozen=True)
+class Contents:
+    """What a pickle describes.
+
+    Attributes:
+        value: dicts, lists, tuples, plain values, ``StoredTensor`` and ``StandIn``.
+        storages: by key; whatever refers to one says the same of it.
+        tensors: all, wherever they stand.
+    """
+
+    value: object
+    storages: Mapping[str, Storage]
+    tensors: Sequence[StoredTensor]
+
+
+@dataclass(frozen=True)
 class _Global:
     name: str
 
 
-def read_values(pickled: bytes, classes: tuple[str, ...]) -> object:
-    """The object that a pickle describes: dicts, lists, tuples, plain values, ``StoredTensor`` and ``StandIn``.
+def read_values(pickled: bytes, classes: tuple[str, ...]) -> Contents:
+    """The object that a pickle describes.
 
     Args:
         classes: dotted names of the trainer's own; ``StandIn`` takes the place of their instances.
@@ -71,7 +86,7 @@ def read_values(pickled: bytes, classes: tuple[str, ...]) -> object:
         for opcode, argument, _ in pickletools.genops(pickled):
             if opcode.name == "STOP":
                 (value,) = reader.stack
-                return value
+                return Contents(value, reader.storages, reader.tensors)
             reader.step(opcode.name, argument)
     except PickleError:
         raise
@@ -86,6 +101,8 @@ class _Reader:
     def __init__(self, classes: tuple[str, ...]) -> None:
         self._classes = dict.fromkeys(classes, _stand_in)
         self.stack: list[Any] = []
+        self.storages: dict[str, Storage] = {}
+        self.tensors: list[StoredTensor] = []
         self._memo: dict[int, Any] = {}
 
     def step(self, name: str, argument: Any) -> None:  # noqa: ANN401 - whatever the instruction carries
@@ -134,13 +151,19 @@ class _Reader:
         if word != "storage" or not isinstance(kind, _Global) or not isinstance(key, str) or type(count) is not int:
             raise PickleError("a storage of another form")
         known, itemsize = STORAGES[kind.name.removeprefix("torch.").removesuffix("Storage")]
-        self.stack.append(Storage(key, known, itemsize, count))
+        storage = Storage(key, known, itemsize, count)
+        if self.storages.setdefault(key, storage) != storage:
+            raise PickleError("a storage of two types or sizes")  # of which torch takes the first
+        self.stack.append(storage)
 
     def call(self, _: object) -> None:
         made, arguments = self._pop(2)
         if not isinstance(made, _Global) or not isinstance(arguments, tuple):
             raise PickleError("a call of something else than a name")
-        self.stack.append((_CALLS | self._classes)[made.name](*arguments))
+        value = (_CALLS | self._classes)[made.name](*arguments)
+        if isinstance(value, StoredTensor):
+            self.tensors.append(value)
+        self.stack.append(value)
 
     def new(self, _: object) -> None:
         made, arguments = self._pop(2)

@@ -91,7 +91,10 @@ class MarketPart(Part):
 
 
 class CheckpointPart(Part):
-    """The judged bytes and what they said of themselves; null where they could not be read."""
+    """The judged bytes and what they said of themselves; null where they could not be read.
+
+    ``layers`` names the policy's layers in the order in which they were judged to apply.
+    """
 
     member: str
     sha256: str | None
@@ -100,6 +103,7 @@ class CheckpointPart(Part):
     feature_set: str | None
     activation: str | None
     hidden: list[int] | None
+    layers: list[str] | None = None
     window: int | None
     n_features: int | None
     n_actions: int | None
@@ -184,7 +188,7 @@ class ProofPart(Part):
 class CheckPart(Part):
     """One integrity check; ``fail`` blocks the model."""
 
-    name: Literal["causality", "weights", "activity", "accounting", "feasibility", "account"]
+    name: Literal["causality", "weights", "activity", "accounting", "feasibility", "account", "precision"]
     status: Literal["pass", "warn", "fail"]
     sentence: str
     figures: dict[str, Figure]

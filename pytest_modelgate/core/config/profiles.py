@@ -153,11 +153,13 @@ class IntegrityLimits:
         max_same_action: one action in so many or more fails.
         max_same_position: a position on one side in so many or more fails.
         min_signal_rate: actions other than HOLD in fewer warn.
+        max_float32_changes: more actions that are others in float32 fail.
     """
 
     max_same_action: Share
     max_same_position: Share
     min_signal_rate: Share
+    max_float32_changes: Share
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ class CheckpointEvidence:
         member: the archive's name for the checkpoint.
         sha256: digest of its bytes.
         hidden: sizes of the hidden layers.
+        layers: names of all layers in the order in which they were judged to apply.
         parity: ``proven`` when the trainer's own outputs were reproduced, else ``unproven``.
         parity_detail: what was compared, or why nothing could be.
     """
@@ -39,6 +40,7 @@ class CheckpointEvidence:
     feature_set: str
     activation: str
     hidden: tuple[int, ...]
+    layers: tuple[str, ...]
     window: int
     n_features: int
     n_actions: int

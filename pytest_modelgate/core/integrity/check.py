@@ -17,6 +17,7 @@ CHECKS = {
     "accounting": "the books add up",
     "feasibility": "Alpaca would execute it",
     "account": "neutral and real account features agree",
+    "precision": "float32, as traders run it, acts alike",
 }
 
 

@@ -13,6 +13,7 @@ from pytest_modelgate.core.integrity.check import Check, NoiseDraw
 from pytest_modelgate.core.integrity.learned_edge import check_weights
 from pytest_modelgate.core.integrity.noise import draw_noise
 from pytest_modelgate.core.integrity.perturbations import FoldReplayer
+from pytest_modelgate.core.integrity.precision import check_precision
 from pytest_modelgate.core.market.windows import Window
 
 
@@ -51,5 +52,6 @@ def examine(
         check_accounting((*trajectories, neutral)),
         check_feasibility(trajectories, bars.instrument.asset_class, candidate.rules),
         check_account(neutral, tracked),
+        check_precision(candidate, (*replayer.folds, backtest), profile.integrity, sha256),
     )
     return Examination(checks, draw_noise(replayer, actions, feature_set, profile.robustness, sha256))

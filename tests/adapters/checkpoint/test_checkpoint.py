@@ -13,22 +13,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.checkpoints import GENERATIONS, Actor, contents, saved, trainers_config
+from support.checkpoints import GENERATIONS, Actor, contents, load, refused, saved, trainers_config
 
-from pytest_modelgate.adapters.checkpoint import LoadedCheckpoint, load_checkpoint
 from pytest_modelgate.core.training.run import Declared
 from pytest_modelgate.errors import CheckpointError
-
-
-def load(path: Path, *, declared: Declared | None = None, **options: Any) -> LoadedCheckpoint:
-    chosen = {"activation": None, "feature_set": None, "trainer_packages": ("alpaca_trading",), **options}
-    return load_checkpoint(path, location="checkpoint X.pt", declared=declared or Declared(), **chosen)
-
-
-def refused(path: Path, sentence: str, **options: Any) -> None:
-    with pytest.raises(CheckpointError, match=sentence) as caught:
-        load(path, **options)
-    assert "weights_only" not in str(caught.value)
 
 
 @pytest.mark.parametrize("version", GENERATIONS)
@@ -183,7 +171,7 @@ def test_weights_of_the_critic_may_be_anything(tmp_path: Path) -> None:
         ("trunk.0.weight", torch.ones(8, 5), "expected 159 inputs"),
         ("trunk.0.bias", torch.ones(7), "as many biases as outputs"),
         ("trunk.0.weight", torch.ones(8, 159, dtype=torch.int64), "floating-point"),
-        ("trunk.0.weight", torch.ones(1).expand(8, 159), "claims more values"),
+        ("trunk.0.weight", torch.ones(1).expand(8, 159), "is not stored row by row"),
         ("trunk.0.weight", torch.ones(8, 159).to_sparse(), "dense|cannot be read|asks for"),
         ("trunk.0.weight", torch.ones(8), "expected 2 dimensions"),
         ("policy_head.weight", torch.ones(4, 4), "as many biases|4 outputs"),
@@ -350,27 +338,118 @@ def test_a_matrix_in_another_order_is_refused(tmp_path: Path) -> None:
     made = contents()
     made["policy_state_dict"]["trunk.0.weight"] = torch.ones(159, 8).t()
 
-    refused(saved(tmp_path, made), "claims more values")
+    refused(saved(tmp_path, made), "is not stored row by row")
 
 
-def test_a_missing_record_is_refused(tmp_path: Path) -> None:
+def torch_loads(path: Path) -> bool:
+    try:
+        torch.load(path, weights_only=True)
+    except (RuntimeError, ValueError, KeyError, pickle.UnpicklingError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("number", [0, 6, 9, 25], ids=["actor", "critic", "optimizer", "last"])
+def test_a_record_that_is_missing_is_refused_whoever_needs_it(tmp_path: Path, number: int) -> None:
     path = saved(tmp_path, contents())
     with zipfile.ZipFile(path) as archive:
         records = {info.filename: archive.read(info) for info in archive.infolist()}
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in records.items():
-            if not name.endswith("/data/0"):
+            if not name.endswith(f"/data/{number}"):
                 archive.writestr(name, content)
 
-    refused(path, "names a record 'data/0' that is missing")
+    refused(path, f"names a record 'data/{number}' that is missing")
+    assert not torch_loads(path)
 
 
+@pytest.mark.parametrize("number", [0, 6, 9, 25], ids=["actor", "critic", "optimizer", "last"])
 @pytest.mark.parametrize("more", [-4, 4])
-def test_a_record_of_another_size_is_refused(tmp_path: Path, more: int) -> None:
-    path = saved(tmp_path, contents())
-    rewritten(path, lambda name, content: (content + bytes(4))[: len(content) + more] if "/data/0" in name else content)
+def test_a_record_of_another_size_is_refused_whoever_needs_it(tmp_path: Path, number: int, more: int) -> None:
+    path, chosen = saved(tmp_path, contents()), f"/data/{number}"
+    rewritten(path, lambda name, own: (own + bytes(4))[: len(own) + more] if name.endswith(chosen) else own)
 
-    refused(path, "claims more values than the file holds")
+    refused(path, rf"its record data/{number} holds \d+ bytes, its pickle claims \d+ numbers of type float32")
+    assert not torch_loads(path)
+
+
+@pytest.mark.parametrize(
+    ("record", "content"),
+    [
+        *(("version", content) for content in (b"", b"abc", b"-3", b"11\n", b"999", b"3\n\n", b"3" * 100)),
+        *((".storage_alignment", content) for content in (b"", b"abc")),
+    ],
+)
+def test_a_note_that_torch_does_not_understand_is_refused(tmp_path: Path, record: str, content: bytes) -> None:
+    path = rewritten(
+        saved(tmp_path, contents()), lambda name, own: content if name.partition("/")[2] == record else own
+    )
+
+    refused(path, f"its record {record} holds what torch.load does not understand")
+
+
+@pytest.mark.parametrize("content", [b"1\n", b"2", b"3\n", b"10\n", b"11\n", b"0", b"abc", b"", b"999"])
+def test_a_version_that_is_read_is_one_that_torch_reads(tmp_path: Path, content: bytes) -> None:
+    path = rewritten(saved(tmp_path, contents(config=None)), lambda name, own: content if "version" in name else own)
+    with suppress(CheckpointError):
+        load(path, activation="tanh", feature_set="reference-v1")
+        assert torch_loads(path)
+
+
+def test_a_checkpoint_without_version_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path, contents())
+    with zipfile.ZipFile(path) as archive:
+        records = {info.filename: archive.read(info) for info in archive.infolist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in records.items():
+            if name != "model/version":
+                archive.writestr(name, content)
+
+    refused(path, "holds no version, expected the records")
+    assert not torch_loads(path)
+
+
+@pytest.mark.parametrize(
+    "spare", [torch.ones(0, 5), torch.ones(5, 4).t(), torch.ones(1).expand(7, 7), torch.tensor(1.0)]
+)
+def test_odd_tensors_that_nobody_reads_do_no_harm(tmp_path: Path, spare: torch.Tensor) -> None:
+    path = saved(tmp_path, contents(others=[spare]))
+
+    assert torch_loads(path)
+    assert load(path).facts.hidden == (8, 4)
+
+
+def test_a_tensor_of_the_optimizer_that_reaches_beyond_its_record_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path, contents(others=torch.ones(1000)[:777]))
+    with zipfile.ZipFile(path) as archive:
+        pickled = archive.read("model/data.pkl")
+    with_pickle(path, pickled.replace(b"M\x09\x03", b"M\xe9\x03"))  # 777 becomes 1001
+
+    refused(path, r"a tensor of shape \[1001\] reaches beyond its record data/")
+    assert not torch_loads(path)
+
+
+def test_a_storage_of_two_types_is_refused(tmp_path: Path) -> None:
+    """torch takes the first for both, and would read other numbers than the second says."""
+    reference = _STORAGE, _STORAGE.replace(b"FloatStorage", b"IntStorage")
+    body = b"]" + b"".join(part + b"a" for part in reference)
+
+    refused(with_pickle(saved(tmp_path, contents()), b"\x80\x02" + body + b"."), "cannot be read")
+
+
+@pytest.mark.parametrize("name", ["hidden_dims", "hidden_sizes", "hidden_layers", "hidden"])
+@pytest.mark.parametrize("declared", [[8, 8], (8,), [8, 4, 4], [], "8, 4", 8, [8.5, 4]])
+def test_hidden_layers_that_contradict_the_weights_are_refused(tmp_path: Path, name: str, declared: object) -> None:
+    config = {"activation": "tanh", "feature_set": "reference-v1", name: declared}
+
+    refused(saved(tmp_path, contents(config=config)), f"config, {name}: is .*, the weights have hidden layers of 8, 4")
+
+
+@pytest.mark.parametrize("declared", [[8, 4], (8, 4), None])
+def test_hidden_layers_that_agree_with_the_weights_are_fine(tmp_path: Path, declared: object) -> None:
+    config = {"activation": "tanh", "feature_set": "reference-v1", "hidden_dims": declared}
+
+    assert load(saved(tmp_path, contents(config=config))).facts.hidden == (8, 4)
 
 
 _TENSOR = b"ctorch._utils\n_rebuild_tensor_v2\n"

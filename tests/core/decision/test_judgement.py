@@ -27,7 +27,9 @@ from pytest_modelgate.core.planning.plan import INTEGRITY, make_plan
 from pytest_modelgate.core.training.run import TrainedModel, TrainingRun
 
 METRICS = Metrics(0.1, 0.03, 0.1, 2.0, 2.0, 0.6, 9, 0.1, 0.2, 4.0, 99_000.0, 864, 8760.0)
-CHECKPOINT = CheckpointEvidence("u.pt", "ab" * 32, "2.3.0", None, "f", "tanh", (8,), 100, 53, 3, "proven", "all of it")
+CHECKPOINT = CheckpointEvidence(
+    "u.pt", "ab" * 32, "2.3.0", None, "f", "tanh", (8,), ("trunk", "head"), 100, 53, 3, "proven", "all of it"
+)
 QUALITY = Quality(9165, 0, 0, 0, 0, 0, 0.1, "a", (), (), ())
 MARKET = MarketEvidence("UNIUSD", "1Hour", "us", "raw", "a", "b", 9165, "cd" * 32, QUALITY)
 HISTORY = {"fitness_score": (0.8,), "profit_factor": (2.0,), "consistency": (0.9,), "max_drawdown": (0.08,)}

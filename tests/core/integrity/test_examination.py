@@ -399,6 +399,7 @@ def test_a_sound_model_passes_everything_and_shows_how_it_bears_noise() -> None:
         "accounting",
         "feasibility",
         "account",
+        "precision",
     ]
     assert {check.status for check in found.checks if check.name != "feasibility"} == {"pass"}
     assert [draw.kind for draw in found.noise] == ["prices", "prices", "weights", "weights"]
@@ -419,5 +420,5 @@ def test_noise_of_size_zero_changes_nothing_and_more_changes_more() -> None:
 def test_account_features_are_examined_too() -> None:
     made = replayer(mlp(3, n_account=3))
     backtest = Window("backtest", made.folds[1].start, made.folds[1].end)
-    check = examine(made, backtest, feature_set(), MISSION, SHA).checks[-1]
+    check = examine(made, backtest, feature_set(), MISSION, SHA).checks[-2]
     assert check.figures.keys() == {"actions_that_differ", "neutral_return", "tracked_return"}

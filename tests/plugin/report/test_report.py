@@ -50,7 +50,7 @@ def test_rows_stand_in_one_group_per_model_in_the_order_of_the_checks(run_gate: 
         + ["test_sanity"]
         + ["test_fold"] * 5
         + ["test_spread", "test_account_skew", "test_accounting", "test_causality", "test_feasible_at_alpaca"]
-        + ["test_not_degenerate", "test_parity", "test_weights_matter", "test_decision"]
+        + ["test_not_degenerate", "test_parity", "test_precision", "test_weights_matter", "test_decision"]
     )
 
 

@@ -1,0 +1,133 @@
+"""What float32 does to actions is told, by an oracle that is torch; sound policies are not accused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from support.function_fuzzing import judge
+from support.policy_oracle import market_for, network
+from support.torch_functions import Network, networks
+
+from pytest_modelgate.core.policy import single_precision
+from pytest_modelgate.core.policy.inference import choose_actions
+from pytest_modelgate.core.policy.mlp import MlpPolicy
+from pytest_modelgate.core.policy.single_precision import float32_changes
+from pytest_modelgate.core.typing import Floats
+
+ACCOUNT = np.array([0.0, 0.5, 0.0])
+
+
+class _Unmoved(np.random.Generator):
+    """An rng whose permutations move nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(np.random.PCG64(1))
+
+    def permutation(self, x: int) -> np.ndarray:  # type: ignore[override]
+        return np.arange(x)
+
+
+def share(policy: MlpPolicy, market: Floats | None = None, rng: np.random.Generator | None = None) -> float:
+    rng = rng or np.random.default_rng(1)
+    market = market_for(policy, rng, 300) if market is None else market
+    account = ACCOUNT[: policy.n_account]
+    actions = choose_actions(policy, market, account)
+    return float(float32_changes(policy, market, account, actions, rng).mean())
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(networks())
+def test_a_policy_acts_in_torch_as_judged_or_it_is_told(tmp_path: Path, made: Network) -> None:
+    assert judge(made, tmp_path)[1] == ""
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(networks(ills=("none",)))
+def test_a_sound_policy_is_not_accused(tmp_path: Path, made: Network) -> None:
+    assert judge(made, tmp_path)[0] != "told"
+
+
+@pytest.mark.parametrize("size", [1e9, 1e12])
+def test_biases_that_cancel_are_told(size: float) -> None:
+    policy = network(np.random.default_rng(1), [16, 16], activation="relu")
+    first, second, last = policy.biases
+    policy = replace(
+        policy, biases=[first + size, second - policy.weights[1].sum(axis=1, dtype=np.float64) * size, last]
+    )
+    assert share(policy) > 0.2
+
+
+def test_weights_that_cancel_side_by_side_are_told() -> None:
+    """In the order of the inputs nothing is lost between the two; in another order all is."""
+    rng = np.random.default_rng(1)
+    policy = network(rng, [16], window=8, n_market=6)
+    policy.weights[0][:, :2] = [1e12, -1e12]
+    market = rng.normal(size=(307, 6))
+    market[:, :2] = 1.0
+    assert share(policy, market) > 0.2
+
+
+def test_weights_that_cancel_in_another_order_alone_are_told() -> None:
+    """In the order of the inputs all is lost, whatever order chance brings."""
+    rng = np.random.default_rng(1)
+    policy = network(rng, [16], window=8, n_market=6)
+    policy.weights[0][:, [0, -1]] = [1e12, -1e12]
+    market = rng.normal(size=(307, 6))
+    market[:, [0, -1]] = 1.0
+    assert share(policy, market, _Unmoved()) > 0.2
+
+
+@pytest.mark.parametrize("size", [1e39, 1e300])
+def test_numbers_that_float32_does_not_have_are_told(size: float) -> None:
+    policy = network(np.random.default_rng(1), [16])
+    policy = replace(policy, biases=[policy.biases[0], np.array([size, 0.0, 0.0])])
+    assert share(policy) == 1.0
+
+
+def test_float64_weights_are_rounded_as_load_state_dict_rounds_them() -> None:
+    """Two logits apart by less than float32 can tell, so that the first wins there."""
+    head = np.array([[0.0, 0.0], [1e-9, 0.0], [0.0, 0.0]]) + 1.0
+    policy = MlpPolicy([np.ones((2, 3)), head], [np.zeros(2), np.zeros(3)], "tanh", 3, 0, 1)
+    assert share(policy, np.abs(np.random.default_rng(1).normal(size=(300, 3))) + 1.0) == 1.0
+
+
+def test_account_features_are_shown_to_float32_too() -> None:
+    policy = network(np.random.default_rng(1), [16], n_account=3)
+    assert share(policy) == 0.0
+
+
+@pytest.mark.parametrize("windows", [1, 63, 256, 257, 600])
+def test_every_window_is_counted_once(windows: int) -> None:
+    rng = np.random.default_rng(1)
+    policy = network(rng, [16])
+    market = market_for(policy, rng, windows)
+    wrong = (choose_actions(policy, market, np.zeros(0)) + 1) % 3
+    assert float32_changes(policy, market, np.zeros(0), wrong, rng).tolist() == [True] * windows
+
+
+def test_what_is_counted_does_not_depend_on_how_a_kernel_adds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy a tenth of whose bars are open, evaluated as another machine would."""
+    rng = np.random.default_rng(1)
+    policy = network(rng, [16, 16], window=8)
+    policy.weights[-1][:], policy.biases[-1][:] = 1.0 + 2e-6 * policy.weights[-1], 0.0
+    market = market_for(policy, rng, 500)
+    actions = choose_actions(policy, market, np.zeros(0))
+    counts = []
+    for rows in (256, 100, 1):  # other shapes, other kernels
+        monkeypatch.setattr(single_precision, "_ROWS", rows)
+        monkeypatch.setattr(single_precision, "_GROUP", 1)
+        plain = [float32_changes(policy, market, np.zeros(0), actions, _Unmoved()).tolist()]
+        counts += plain
+    assert counts[0] == counts[1] == counts[2]
+    assert any(counts[0])
+
+
+def test_torch_keeps_float32_where_it_is_told_to() -> None:
+    """The oracle itself: no TF32, no bfloat16 in its products."""
+    left, right = torch.ones(1, 1) * (1 + 2**-23), torch.ones(1, 1)
+    assert (left @ right).item() == 1 + 2**-23
