@@ -12,7 +12,7 @@ from pytest_modelgate.adapters.promotion import Target
 from pytest_modelgate.adapters.verdict.reader import read_verdict
 from pytest_modelgate.core.backtest.attribution import BarAttribution
 from pytest_modelgate.core.config.settings import Settings
-from pytest_modelgate.core.evidence.records import WindowEvidence
+from pytest_modelgate.core.evidence.records import WindowEvidence, WindowFailure
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.policy.mlp import Policy
 from pytest_modelgate.core.training.run import Declared
@@ -74,14 +74,17 @@ class Champion:
         attributions = []
         for fold in folds:
             known = self.evidence.read(self.model, fold.name)
+            where = f"{_OPTION}, model {self.model}"
+            remedy = "Judge the deployed archive anew with the same --gate-as-of, or name the folder of a promotion"
+            if isinstance(known, WindowFailure):
+                raise CheckpointError(where, f"{known.where}: {known.problem}", remedy)
             if (
                 not isinstance(known, WindowEvidence)
                 or (known.start, known.end) != (fold.start.isoformat(), fold.end.isoformat())
                 or (known.market.sha256, known.checkpoint.sha256) != (bars_sha256, self.sha256)
             ):
                 problem = f"there is no evidence of {fold.name} on these very bars beside the verdict"
-                remedy = "Judge the deployed archive anew with the same --gate-as-of, or name the folder of a promotion"
-                raise CheckpointError(f"{_OPTION}, model {self.model}", problem, remedy)
+                raise CheckpointError(where, problem, remedy)
             attributions.append(known.bars.attribution())
         return attributions
 

@@ -18,8 +18,10 @@ from pytest_modelgate.adapters.files.atomic import write_atomically
 from pytest_modelgate.core.evidence.agreement import agree
 from pytest_modelgate.core.evidence.records import Evidence, WindowFailure
 from pytest_modelgate.errors import GateError, SettingsError
+from pytest_modelgate.text import plain
 
-SCHEMA = "modelgate.evidence/4"
+_SCHEMAS = "modelgate.evidence/"
+SCHEMA = f"{_SCHEMAS}4"
 LOCKS = "locks"
 
 
@@ -216,11 +218,14 @@ def _file_name(model: str, window: str) -> str:
 
 
 def _read(path: Path, model: str, window: str) -> _Body | WindowFailure | None:
-    """A record; a failure when it is damaged, altered or about another window, None when there is none."""
+    """A record; a failure when it is damaged, altered, foreign or about another window, None when there is none."""
+    problem = "the record is damaged or was altered"
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         text = record["body"]
-        if record["schema"] == SCHEMA and hashlib.sha256(text.encode()).hexdigest() == record["sha256"]:
+        if str(record["schema"]).startswith(_SCHEMAS) and record["schema"] != SCHEMA:
+            problem = f"the record was written by another version of the gate, as {plain(record['schema'])}"
+        elif record["schema"] == SCHEMA and hashlib.sha256(text.encode()).hexdigest() == record["sha256"]:
             body = _parse(text)
             if (body.evidence.model, body.evidence.window) == (model, window):
                 return body
@@ -228,7 +233,6 @@ def _read(path: Path, model: str, window: str) -> _Body | WindowFailure | None:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass  # reported below, like every other damage
-    problem = "the record is damaged or was altered"
     return WindowFailure(model, window, f"evidence {path.name}", problem, "Run the gate again to measure it anew")
 
 

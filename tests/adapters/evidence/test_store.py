@@ -117,6 +117,17 @@ def test_a_damaged_or_altered_record_is_a_failure(store: EvidenceStore, damage: 
     assert "damaged or was altered" in found.problem
 
 
+def test_a_record_of_another_version_is_called_so(store: EvidenceStore) -> None:
+    store.write(EVIDENCE)
+    (path,) = store.folder.iterdir()
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": "modelgate.evidence/1"}))
+
+    record = store.read("UNIUSD_1Hour", "fold1of5")
+
+    assert isinstance(record, WindowFailure)
+    assert record.problem == "the record was written by another version of the gate, as modelgate.evidence/1"
+
+
 def test_a_record_under_another_windows_name_is_a_failure(store: EvidenceStore) -> None:
     store.write(EVIDENCE)
     (path,) = store.folder.iterdir()
