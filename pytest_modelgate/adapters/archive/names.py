@@ -16,7 +16,6 @@ from pytest_modelgate.text import plain, shown
 MODELS_FOLDER = "models/rl_symbols"
 _MAX_NAME, _MAX_PARTS = 1024, 32
 _RESERVED = re.compile(r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(COM|LPT)[0-9\u00b9\u00b2\u00b3]) *(\..*)?", re.IGNORECASE)
-_DRIVE = re.compile(r"[A-Za-z]:")
 _STAMP = r"(?P<stamp>[0-9]{8}_[0-9]{6})"
 _SUMMARY = re.compile(rf"(?:(?P<top>[^/]+)/)?training_summary_{_STAMP}\.json")
 _MODEL = re.compile(rf"(?:(?P<top>[^/]+)/)?{MODELS_FOLDER}/(?P<id>[^/]+)\.pt", re.IGNORECASE)
@@ -81,8 +80,8 @@ def _flaw(name: str) -> str:
     for part in name.removesuffix("/").split("/"):
         if part in ("", ".", ".."):
             return f"holds the part {part!r}, expected plain folder and file names"
-        if _DRIVE.match(part):
-            return "names a drive"
+        if ":" in part:
+            return "holds a colon, which names a drive or a stream of another file on Windows"
         if part.endswith((".", " ")) or _RESERVED.fullmatch(part):
             return "is reserved on Windows"
     return ""

@@ -25,6 +25,8 @@ from pytest_modelgate.core.training.run import METRICS
 from pytest_modelgate.text import shown
 
 SCHEMA = "modelgate.training_summary/1"
+_MOST_FITNESS = 1e9  # as far as a profile's threshold may lie
+_MOST_RATIO = 1e12  # 10,000 USD over 1e-8, which some trainers add to the loss so as not to divide by zero
 OWN_ERROR = "modelgate"  # the type of errors that bring their own problem and remedy along
 
 
@@ -38,7 +40,17 @@ def _fraction(value: float) -> float:
     return value
 
 
+def _score(value: float) -> float:
+    if math.isfinite(value) and abs(value) > _MOST_FITNESS:
+        problem = f"is {value!r}, expected a score between -{_MOST_FITNESS:.0e} and {_MOST_FITNESS:.0e}"
+        _refuse(problem, "Scale the fitness, or write NaN where training diverged")
+    return value
+
+
 def _ratio(value: float) -> float:
+    if math.isfinite(value) and value > _MOST_RATIO:
+        problem = f"is {value!r}, which no loss but one of nearly nothing gives, expected at most {_MOST_RATIO:.0e}"
+        _refuse(problem, "Write Infinity where there was no loss, or NaN where training diverged")
     if math.isfinite(value) and value < 0:
         problem = f"is {value!r}, expected gross profit over gross loss, which is never negative"
         _refuse(problem, "Divide by the loss as a positive number")
@@ -59,7 +71,14 @@ def _moment(value: object) -> datetime:
 
 Text = Annotated[str, Field(pattern=r"^[ -~]{1,80}$", description="1 to 80 printable ASCII characters")]
 Fraction = Annotated[float, AfterValidator(_fraction), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
-Ratio = Annotated[float, AfterValidator(_ratio), WithJsonSchema({"type": "number", "minimum": 0})]
+Score = Annotated[
+    float,
+    AfterValidator(_score),
+    WithJsonSchema({"type": "number", "minimum": -_MOST_FITNESS, "maximum": _MOST_FITNESS}),
+]
+Ratio = Annotated[
+    float, AfterValidator(_ratio), WithJsonSchema({"type": "number", "minimum": 0, "maximum": _MOST_RATIO})
+]
 Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
 Row = Annotated[list[float], Field(min_length=1), FailFast()]
 BarRow = Annotated[list[float], Field(min_length=6, max_length=6), FailFast()]
@@ -125,7 +144,7 @@ class ModelEntry(Facts):
     NaN and Infinity, as Python writes them, are accepted as values of metrics; such a model is judged DROP.
     """
 
-    fitness_score: Annotated[list[float], Field(min_length=1), FailFast()]
+    fitness_score: Annotated[list[Score], Field(min_length=1), FailFast()]
     profit_factor: Annotated[list[Ratio], Field(min_length=1), FailFast()]
     consistency: Annotated[list[Fraction], Field(min_length=1), FailFast()]
     max_drawdown: Annotated[list[Fraction], Field(min_length=1), FailFast()]

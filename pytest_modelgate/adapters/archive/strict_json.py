@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 from pytest_modelgate.adapters.archive.limits import Limits
@@ -13,6 +14,7 @@ from pytest_modelgate.errors import ArchiveError
 from pytest_modelgate.text import plain, shown
 
 Path = tuple[str | int, ...]
+_NEAR = 2_000  # bytes in front of a place in which its key is looked for
 _REMEDY = "Write the summary with json.dump, or use pytest_modelgate.write_archive"
 
 
@@ -29,8 +31,10 @@ def read_json(raw: bytes, location: str, limits: Limits, may_diverge: Callable[[
     """
     containers = raw.count(b"[") + raw.count(b"{")
     if containers > limits.json_containers:
-        problem = f"holds {containers} lists and objects, expected at most {limits.json_containers}"
-        raise ArchiveError(location, problem, "Leave out what the schema does not ask for")
+        problem = (
+            f"holds {containers} lists and objects, expected at most {limits.json_containers}; {_beyond(raw, limits)}"
+        )
+        raise ArchiveError(location, problem, "Leave out what the schema does not ask for, or split the run in two")
     try:
         document = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=lambda pairs: _unique(pairs, location))
     except UnicodeDecodeError as error:
@@ -46,6 +50,14 @@ def read_json(raw: bytes, location: str, limits: Limits, may_diverge: Callable[[
         raise ArchiveError(location, f"is {shown(document)}, expected an object", _REMEDY)
     _check(document, (), location, limits, may_diverge)
     return document
+
+
+def _beyond(raw: bytes, limits: Limits) -> str:
+    """Where a file too large to be parsed exceeds its limit, with the key of the last object begun before that."""
+    crossing = next(islice(re.finditer(rb"[\[{]", raw), limits.json_containers, None))
+    keys = re.findall(rb'"([^"\\]{1,200})"\s*:\s*\{', raw[max(0, crossing.start() - _NEAR) : crossing.end()])
+    key = shown(keys[-1].decode("ascii", "replace")) if keys else "none"
+    return f"the first beyond that is at byte {crossing.start()}, the last object before it is {key}"
 
 
 def path_text(path: Path) -> str:

@@ -217,6 +217,14 @@ def test_a_zip_of_a_streaming_writer_is_read(tmp_path: Path) -> None:
         ({"UNIUSD": {**METRIC_VALUES, "consistency": [80, 90]}}, ["UNIUSD, consistency", "80", "fraction"]),
         ({"UNIUSD": {**METRIC_VALUES, "max_drawdown": [-0.1, 0.1]}}, ["UNIUSD, max_drawdown", "-0.1"]),
         ({"UNIUSD": {**METRIC_VALUES, "profit_factor": [-1.0, 1.0]}}, ["UNIUSD, profit_factor", "-1.0"]),
+        *(
+            ({"UNIUSD": {**METRIC_VALUES, metric: [0.5, value]}}, [f"UNIUSD, {metric}[1]", str(value), expected])
+            for metric, value, expected in (
+                ("fitness_score", 1e300, "between -1e+09 and 1e+09"),
+                ("fitness_score", -1.1e9, "between -1e+09 and 1e+09"),
+                ("profit_factor", 1e300, "at most 1e+12"),
+            )
+        ),
         ({"UNIUSD": {**METRIC_VALUES, "fitness_score": []}}, ["UNIUSD, fitness_score", "empty list"]),
         ({"UNIUSD": {**METRIC_VALUES, "fitness_score": [True, 0.1]}}, ["UNIUSD, fitness_score", "true"]),
         ({"UNIUSD": {**METRIC_VALUES, "fitness_score": 0.8}}, ["UNIUSD, fitness_score", "0.8", "a list"]),
@@ -243,6 +251,19 @@ def test_a_summary_that_does_not_fit_is_told_by_model_and_field(tmp_path: Path, 
     refused(pack(tmp_path, {SUMMARY: summary, MODEL: b"x"}), *parts)
 
 
+def test_metrics_as_far_out_as_a_trainer_can_mean_are_read(tmp_path: Path) -> None:
+    far = METRIC_VALUES | {"fitness_score": [-1e9, 1e9], "profit_factor": [0.0, 1e12]}
+
+    (model,) = read(pack(tmp_path, {SUMMARY: {"UNIUSD": far}, MODEL: b"x"})).models
+    assert model.history == {metric: tuple(values) for metric, values in far.items()}
+
+
+def test_of_far_too_many_models_the_first_beyond_the_limit_is_named(tmp_path: Path) -> None:
+    summary = {f"S{number}": METRIC_VALUES for number in range(100_000)}
+
+    refused(pack(tmp_path, {SUMMARY: summary, MODEL: b"x"}), "500001 lists and objects", "200000", "'S39999'", "split")
+
+
 def test_a_symbol_with_two_timeframes_needs_full_names(tmp_path: Path) -> None:
     members = MEMBERS | {"models/rl_symbols/UNIUSD_4Hour.pt": b"x"}
 
@@ -259,6 +280,8 @@ def test_an_archive_without_models_is_refused(tmp_path: Path) -> None:
         "../evil.pt",
         "/etc/evil.pt",
         "C:/evil.pt",
+        "models/rl_symbols/UNIUSD_1Hour.pt:stream",
+        "notes/2024-12-27 21:18.txt",
         "a\\b.pt",
         "a//b.pt",
         "con.txt",
