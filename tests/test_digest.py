@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from pytest_modelgate.adapters.config_files.profiles import load_profile
-from pytest_modelgate.adapters.ledger import Trial, record_trials
+from pytest_modelgate.adapters.ledger import record_trials
+from pytest_modelgate.core.planning.looks import Trial
 from pytest_modelgate.digest import canonical_json, json_sha256
 
 CONTENT = {"b": [1, 0.1, None, True], "a": {"\u00e9": "\U0001f600 x"}}

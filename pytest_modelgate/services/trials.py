@@ -7,9 +7,10 @@ from datetime import datetime
 from pathlib import Path
 
 from pytest_modelgate.adapters.archive import open_archive
-from pytest_modelgate.adapters.ledger import LedgerState, Registration, Trial, record_trials, register
+from pytest_modelgate.adapters.ledger import LedgerState, Registration, record_trials, register
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.config.settings import Settings
+from pytest_modelgate.core.planning.looks import Trial
 from pytest_modelgate.core.planning.plan import ModelPlan, Plan
 from pytest_modelgate.digest import json_sha256
 from pytest_modelgate.errors import ArchiveError, CheckpointError

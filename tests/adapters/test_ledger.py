@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelgate.adapters.ledger import Registration, Trial, record_trials, register
+from pytest_modelgate.adapters.ledger import Registration, record_trials, register
+from pytest_modelgate.core.planning.looks import Trial
 from pytest_modelgate.errors import SettingsError
 
 

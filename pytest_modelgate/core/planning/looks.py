@@ -1,10 +1,60 @@
-"""Looks at one model: how many independent ones a stretch of days is worth."""
+"""Looks at models: what one is, and how many independent ones a ledger of them, or a stretch of days, is worth."""
 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
 
 _PER_FOLD = 8  # u squared, for a level u that one model without skill in four hundred reaches
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One look at one model: judged on one stretch of the market, on some terms.
+
+    Attributes:
+        model: its id, for readers.
+        sha256: of its checkpoint; the same bytes are the same model.
+        start, end: half-open range of bar starts of its walk-forward (ISO 8601, UTC); ``end`` is as-of to the bar.
+        folds: into which that is cut.
+        terms: digest of whatever else can be varied to look again; empty, without ``folds``, in entries of old, which
+            stand for the model alone.
+    """
+
+    model: str
+    sha256: str
+    start: str
+    end: str
+    folds: int = 0
+    terms: str = ""
+
+    @property
+    def entry(self) -> dict[str, object]:
+        """Fields as they stand in the file."""
+        return {key: value for key, value in asdict(self).items() if self.terms or key not in ("folds", "terms")}
+
+    def shares_market_with(self, other: Trial) -> bool:
+        """Whether the shorter of both stretches lies in the other by half at least."""
+        (start, end), (other_start, other_end) = self._span, other._span
+        common = min(end, other_end) - max(start, other_start)
+        return 2 * common >= min(end - start, other_end - other_start)
+
+    @property
+    def _span(self) -> tuple[datetime, datetime]:
+        return datetime.fromisoformat(self.start), datetime.fromisoformat(self.end)
+
+    def days_to(self, other: Trial) -> int:
+        """Whole days between the ends of both."""
+        return abs(self._span[1] - other._span[1]).days
+
+    @property
+    def days(self) -> int:
+        """Length in days, at least 1."""
+        start, end = self._span
+        return max(1, (end - start).days)
 
 
 def effective_looks(days: int, walk_forward_days: int, folds: int) -> int:
@@ -23,3 +73,31 @@ def effective_looks(days: int, walk_forward_days: int, folds: int) -> int:
         folds: into which it is cut, at least 1.
     """
     return 1 + min(days, math.ceil(_PER_FOLD * days * folds / walk_forward_days))
+
+
+def count_trials(known: Sequence[Trial], mine: Sequence[Trial]) -> int:
+    """Independent looks that share a market with those of this run, or are at its very models on any market.
+
+    Looks at one model on the same terms that differ in as-of alone see nearly the same bars, so they count as
+    ``effective_looks`` of the days they span, never as more than there are. An entry of old counts its model once,
+    unless the same look is there in the new form.
+    """
+    own, named = {trial.sha256 for trial in mine}, {_stretch(trial) for trial in known if trial.terms}
+    looks: defaultdict[tuple[str, str], list[Trial]] = defaultdict(list)
+    old = set()
+    for trial in known:
+        same = any(trial.shares_market_with(look) for look in mine)
+        if trial.terms and (same or trial.sha256 in own):
+            looks[trial.sha256, trial.terms].append(trial)
+        elif same and not trial.terms and _stretch(trial) not in named:
+            old.add(trial.sha256)
+    return len(old) + sum(map(_effective, looks.values()))
+
+
+def _stretch(trial: Trial) -> tuple[str, str, str]:
+    return trial.sha256, trial.start, trial.end
+
+
+def _effective(looks: Sequence[Trial]) -> int:
+    first, last = (choose(looks, key=lambda look: datetime.fromisoformat(look.end)) for choose in (min, max))
+    return min(len(looks), effective_looks(first.days_to(last), first.days, first.folds))
