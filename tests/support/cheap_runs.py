@@ -21,7 +21,7 @@ from support.plugin_helpers import pack
 
 WAV, RND, BAD = "WAVUSD_1Hour", "RNDUSD_1Hour", "BADUSD_1Hour"
 WINDOWS = ("backtest", *(f"fold{number}of5" for number in range(1, 6)), "integrity")
-TESTS_PER_MODEL = 20
+TESTS_PER_MODEL = 21
 # Plugins are used where a test is about them. Hypothesis takes longer to import than these runs take.
 _UNUSED = ("hypothesispytest", "randomly", "rerunfailures", "timeout", "pytest_cov")
 

@@ -21,13 +21,7 @@ from pytest_modelgate.core.typing import Floats
 
 LIMITS = load_profile("2.4.5").integrity
 RULES = TradingRules(0.0001, 0.0, 0.1, 0.05, 0.3, 1.0, can_short=True)
-<<<<<<< HEAD
-FEATURES = FeatureSet(
-    "one-1", ("change",), 1, lambda frame: frame[["close"]].apply(np.log).diff().set_axis(["change"], axis=1)
-)
-=======
 FEATURES = FeatureSet("one-1", ("change",), 1, lambda frame: frame["close"].pct_change().to_frame("change"))
->>>>>>> safe-function
 
 
 def sound(offset: float = 0.0) -> MlpPolicy:
