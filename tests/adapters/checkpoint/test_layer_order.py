@@ -118,7 +118,7 @@ def test_a_wrapper_around_some_names_only_is_refused(tmp_path: Path, wrapper: st
     refused(saved(tmp_path, made), f"begin with '' and '{wrapper}'")
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(networks(ills=("none",)))
 def test_what_is_judged_is_what_torch_loads(tmp_path: Path, made: Network) -> None:
     """In float64, so that only the order of layers and the reading of numbers can differ."""
