@@ -20,7 +20,7 @@ from pytest_modelgate.core.config.settings import (
     Settings,
     parse_as_of,
 )
-from pytest_modelgate.errors import GateError
+from pytest_modelgate.errors import GateError, SettingsError
 
 if TYPE_CHECKING:  # these pull in pandas, which --help must not pay for
     from pytest_modelgate.core.config.profiles import MarketDataLimits
@@ -65,8 +65,9 @@ def _record(options: argparse.Namespace) -> int:
     from pytest_modelgate.adapters.config_files.profiles import load_profile
     from pytest_modelgate.services.recording import Recorder, estimate, record_each
 
-    settings, timeframes = _needed(_settings(options))
-    limits = load_profile(settings.profile).market_data
+    with _called_as_here():
+        settings, timeframes = _needed(_settings(options))
+        limits = load_profile(settings.profile).market_data
     requests, counts, progress = list(timeframes), Counter[str](), _Progress()
     recorder = Recorder(
         settings.cassettes,
@@ -95,6 +96,16 @@ def _record(options: argparse.Namespace) -> int:
                 progress.tell_quality(f"{request.instrument.symbol} {timeframe}", quality)
     print(f"{settings.cassettes}: {', '.join(f'{count} {what}' for what, count in sorted(counts.items()) if count)}")
     return 1 if counts["failed"] or counts["unfit"] else 0
+
+
+@contextmanager
+def _called_as_here() -> Iterator[None]:
+    """Call options as this command does: pytest's bear the prefix ``--gate-``."""
+    try:
+        yield
+    except SettingsError as error:
+        where, remedy = (text.replace("--gate-", "--") for text in (error.where, error.remedy))
+        raise SettingsError(where, error.problem, remedy) from None
 
 
 def _settings(options: argparse.Namespace) -> Settings:

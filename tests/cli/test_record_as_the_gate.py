@@ -115,3 +115,19 @@ def load(folder: Path, path: Path, options: dict[str, Any]) -> None:
     load_series(
         market_request(model.instrument, model.timeframe, settings, as_of), model.timeframe, windows, limits, settings
     )
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--folds", "0"), ("--walk-forward-days", "0"), ("--profile", "none"), ("--as-of", "never")]
+)
+def test_a_refusal_calls_an_option_as_this_command_does(
+    tmp_path: Path, option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = ModelArtifact(symbol="BTCUSD", timeframe="1Hour", checkpoint=b"never read", history=HISTORY)
+    archive = write_archive(tmp_path, [model], trained_at=datetime(2024, 2, 28, tzinfo=UTC))
+
+    assert main(["record", str(archive), "--cassettes", str(tmp_path), option, value]) == 1
+
+    told = capsys.readouterr().err
+    assert option in told
+    assert "--gate-" not in told
