@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 from support import browser, cheap_gate, cheap_runs, model_factory
 from support.browser import Watched
 from support.cheap_runs import RND, WAV, CheapRun
@@ -96,7 +96,7 @@ def test_every_picture_has_its_figures_as_a_table(page: Watched) -> None:
     rows = "all => all.map(figure => figure.querySelectorAll('details tbody tr').length)"
     assert min(figures.evaluate_all(rows)) >= 2
     figures.first.locator("summary").click()
-    assert figures.first.locator("details tbody tr").first.is_visible()
+    expect(figures.first.locator("details tbody tr").first).to_be_visible()
 
 
 def test_filters_and_details_of_the_table_of_tests_work(page: Watched) -> None:
@@ -105,13 +105,13 @@ def test_filters_and_details_of_the_table_of_tests_work(page: Watched) -> None:
     skipped = page.page.locator("#results-table tbody.skipped").count()
     box = page.page.locator('input[data-test-result="skipped"]')
 
-    box.click()
     assert skipped > 0
-    assert rows.count() == before - skipped
     box.click()
-    assert rows.count() == before
+    expect(rows).to_have_count(before - skipped)  # the table is made anew after the click, in its own time
+    box.click()
+    expect(rows).to_have_count(before)
     page.page.locator("#show_all_details").click()
-    assert page.page.locator("#results-table .extras-row:visible").count() == before
+    expect(page.page.locator("#results-table .extras-row:visible")).to_have_count(before)
 
 
 def test_workers_send_the_properties_of_their_tests(run: CheapRun) -> None:
@@ -124,7 +124,7 @@ def test_workers_send_the_properties_of_their_tests(run: CheapRun) -> None:
 def test_a_card_leads_to_its_model(page: Watched) -> None:
     page.page.locator(".mg-card a").first.click()
 
-    assert page.page.url.endswith(f"#model-{RND}")
+    page.page.wait_for_url(f"**#model-{RND}")
     assert 0 <= page.page.locator(f"#model-{RND}").bounding_box()["y"] < 100  # type: ignore[index]
 
 
