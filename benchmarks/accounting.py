@@ -19,6 +19,7 @@ from rows import Row, make_row, medians, not_measured
 from pytest_modelgate.core.backtest.rules import TradingRules
 from pytest_modelgate.core.backtest.simulation import Trajectory, simulate_known
 from pytest_modelgate.core.market.bars import COLUMNS, Bars, Instrument, Timeframe
+from pytest_modelgate.core.policy.actions import HALF_ORDERS
 
 BARS, CAPITAL, FEE, UNIT = 8760, 100_000.0, 0.0025, 1e-8
 _RULES = TradingRules(FEE, 0.0, 0.10, 0.05, 0.50, 1.0, can_short=False)
@@ -63,7 +64,7 @@ def market() -> tuple[Bars, list[int]]:
 
 def trade(bars: Bars, actions: list[int]) -> Trajectory:
     """Ours, of bars that are checked anew, and of which nothing is kept from before."""
-    return simulate_known(replace(bars), actions, 3, _RULES, CAPITAL)
+    return simulate_known(replace(bars), actions, HALF_ORDERS, _RULES, CAPITAL)
 
 
 def orders(bars: Bars, ours: Trajectory) -> NDArray[np.float64]:

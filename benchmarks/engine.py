@@ -39,9 +39,12 @@ from pytest_modelgate.core.integrity.examination import examine
 from pytest_modelgate.core.integrity.perturbations import FoldReplayer
 from pytest_modelgate.core.market.bars import COLUMNS, Bars, Instrument, Timeframe
 from pytest_modelgate.core.market.windows import Window
+from pytest_modelgate.core.policy.account_features import neutral_account
 from pytest_modelgate.core.policy.first_layer import choose_blocking
-from pytest_modelgate.core.policy.mlp import NEUTRAL_ACCOUNT, MlpPolicy
+from pytest_modelgate.core.policy.generations import GENERATIONS
+from pytest_modelgate.core.policy.mlp import MlpPolicy
 
+GENERATION = next(item for item in GENERATIONS if item.account and len(item.account) == 6)
 WINDOW, ACCOUNT, LARGE, SMALL = 100, 6, (1024, 512, 256), (64, 32)
 HISTORY = WARMUP + WINDOW
 RULES = TradingRules(0.0025, 0.001, 0.1, 0.05, 0.3, 1.0, can_short=False)
@@ -89,7 +92,8 @@ def network(hidden: tuple[int, ...], seed: int = 1) -> MlpPolicy:
     shapes = [((outputs, inputs), 1.0 / np.sqrt(inputs)) for inputs, outputs in pairwise(sizes)]
     weights = [rng.uniform(-scale, scale, shape).astype(np.float32) for shape, scale in shapes]
     biases = [rng.uniform(-scale, scale, shape[0]).astype(np.float32) for shape, scale in shapes]
-    return MlpPolicy(weights, biases, "tanh", len(REFERENCE.columns), ACCOUNT, WINDOW)
+    account = GENERATION.account or ()
+    return MlpPolicy(weights, biases, "tanh", len(REFERENCE.columns), account, WINDOW, GENERATION.actions)
 
 
 def folds_of(bars: Bars, count: int) -> list[Window]:
@@ -101,7 +105,7 @@ def folds_of(bars: Bars, count: int) -> list[Window]:
 
 def straightforward(policy: MlpPolicy, bars: Bars) -> Callable[[], object]:
     """Features and actions at ``_SAMPLE`` bars, one after the other."""
-    neutral = np.array(NEUTRAL_ACCOUNT)
+    neutral = neutral_account(policy.account)
 
     def one(row: int) -> int:
         values = REFERENCE.compute(bars.frame.iloc[row + 1 - HISTORY : row + 1]).to_numpy()[-WINDOW:]
@@ -130,7 +134,7 @@ def transforms(policy: MlpPolicy, count: int) -> float:
     """Multiplications of the first layer by transforms, as a multiple of those of ``CUBE``."""
     blocking = choose_blocking([count], policy.lookback, policy.n_market)
     per_frequency = policy.lookback * policy.n_market + blocking.blocks * (4 * policy.n_market + blocking.outputs)
-    return len(policy.first_layer_weights) * blocking.frequencies * per_frequency / 1024**3
+    return len(policy.weights[0]) * blocking.frequencies * per_frequency / 1024**3
 
 
 CUBE = product(1024, 1024, 1024, np.float64)
@@ -224,7 +228,7 @@ def accounting() -> Row:
     """The account of one fold, actions given."""
     bars = market(864)
     actions = np.random.default_rng(2).choice(7, 864, p=[0.58, *[0.07] * 6]).tolist()
-    ours = median(lambda: simulate_known(replace(bars), actions, 7, RULES, 1e5), 25)
+    ours = median(lambda: simulate_known(replace(bars), actions, GENERATION.actions, RULES, 1e5), 25)
     name, note = "account of one fold of 864 bars", "a plain loop over its orders; bars never seen before"
     return row(name, "ms", 1000 * ours, note, opponent=None, bound=None)
 

@@ -25,6 +25,7 @@ import platform
 import statistics
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -43,16 +44,20 @@ from pytest_modelgate.core.backtest.rules import TradingRules
 from pytest_modelgate.core.features.series import FeatureSeries
 from pytest_modelgate.core.market.bars import COLUMNS, Bars, Instrument, Timeframe
 from pytest_modelgate.core.market.windows import Window
+from pytest_modelgate.core.policy.account_features import neutral_account
 from pytest_modelgate.core.policy.definition import reference_logits
+from pytest_modelgate.core.policy.generations import GENERATIONS
 from pytest_modelgate.core.policy.inference import choose_actions
-from pytest_modelgate.core.policy.mlp import NEUTRAL_ACCOUNT, MlpPolicy, greedy
+from pytest_modelgate.core.policy.mlp import MlpPolicy, greedy
 from pytest_modelgate.core.typing import Floats
 
 DAYS, FOLDS, WINDOW, MARKET, ACCOUNT = 365, 10, 100, 53, 6
 HIDDEN = (1024, 512, 256)
 SHARERS = 4
 RULES = TradingRules(0.0025, 0.001, 0.1, 0.05, 0.3, 1.0, can_short=False)
-NEUTRAL = np.array(NEUTRAL_ACCOUNT)
+ACCOUNTS = {len(item.account or ()): item.account or () for item in GENERATIONS}
+SPACES = {len(item.actions): item.actions for item in GENERATIONS}
+NEUTRAL = neutral_account(ACCOUNTS[6])
 
 
 def network(  # noqa: PLR0917 - the shape of a network in the order in which data takes it
@@ -67,7 +72,7 @@ def network(  # noqa: PLR0917 - the shape of a network in the order in which dat
         weights.append(rng.uniform(-scale, scale, (outputs, inputs)).astype(np.float32))
         biases.append(rng.uniform(-scale, scale, outputs).astype(np.float32))
     weights[-1] *= np.float32(3.0)
-    return MlpPolicy(weights, biases, activation, market, account, window)
+    return MlpPolicy(weights, biases, activation, market, ACCOUNTS[account], window, SPACES[actions])
 
 
 def tied(policy: MlpPolicy, margin: float) -> MlpPolicy:
@@ -77,7 +82,7 @@ def tied(policy: MlpPolicy, margin: float) -> MlpPolicy:
     near = head[:1] * (1.0 + margin * rng.standard_normal(head.shape))
     close = bias[:1] * (1.0 + margin * rng.standard_normal(bias.shape))
     weights, biases = [*policy.weights[:-1], near], [*policy.biases[:-1], close]
-    return MlpPolicy(weights, biases, policy.activation, policy.n_market, policy.n_account, policy.lookback)
+    return replace(policy, weights=weights, biases=biases)
 
 
 def digest(actions: list[np.ndarray[Any, Any]]) -> str:

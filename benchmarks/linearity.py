@@ -19,6 +19,7 @@ from pytest_modelgate.core.features.reference import REFERENCE
 from pytest_modelgate.core.features.series import FeatureSeries, compute_features
 from pytest_modelgate.core.market.bars import COLUMNS, Bars, Instrument, Timeframe
 from pytest_modelgate.core.market.windows import Window
+from pytest_modelgate.core.policy.actions import HALF_ORDERS
 from pytest_modelgate.core.policy.mlp import MlpPolicy
 
 ROUNDS, LAYERS, WINDOW = 5, (256, 128, 64, 3), 100
@@ -94,4 +95,6 @@ def network() -> MlpPolicy:
     for size in LAYERS:
         weights.append(rng.normal(0.0, 1.0 / np.sqrt(width), (size, width)))
         width = size
-    return MlpPolicy(weights, [np.zeros(size) for size in LAYERS], "tanh", len(REFERENCE.columns), 0, WINDOW)
+    return MlpPolicy(
+        weights, [np.zeros(size) for size in LAYERS], "tanh", len(REFERENCE.columns), (), WINDOW, HALF_ORDERS
+    )

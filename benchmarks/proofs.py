@@ -28,6 +28,7 @@ from pytest_modelgate.core.decision.context import put_in_context
 from pytest_modelgate.core.decision.proofs import FoldAttribution, prove
 from pytest_modelgate.core.decision.robustness import disturb
 from pytest_modelgate.core.market.bars import AssetClass, Bars, Instrument, Timeframe
+from pytest_modelgate.core.policy.actions import HALF_ORDERS
 
 FOLDS, BARS, RUNS = 5, 864, 15
 
@@ -62,7 +63,7 @@ def main() -> None:
     actions = np.random.default_rng(2).choice(3, BARS, p=[0.6, 0.2, 0.2]).tolist()
 
     def trade() -> list[Trajectory]:
-        return [simulate(bars, lambda row, _: actions[row], 3, rules, 1e5) for bars in market]
+        return [simulate(bars, lambda row, _: actions[row], HALF_ORDERS, rules, 1e5) for bars in market]
 
     traded = trade()
     attributions = [attribute(one, bars, 100.0, rules) for one, bars in zip(traded, market, strict=True)]

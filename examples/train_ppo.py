@@ -24,13 +24,14 @@ import torch
 from numpy.typing import NDArray
 
 from pytest_modelgate import (
-    NEUTRAL_ACCOUNT,
     REFERENCE,
+    AccountFeature,
     Bars,
     ModelArtifact,
     ParityProbe,
     TradingRules,
     TrainingWindow,
+    generation_of,
     load_profile,
     recorded_bars,
     rules_for,
@@ -45,7 +46,6 @@ HELD_OUT_DAYS = 180
 VALIDATION_SHARE = 0.3  # of the training window, its last part
 VALIDATION_BLOCKS = 10
 REWARD_SCALE = 0.001
-GENERATIONS = {"2.3.0": (0, 3), "2.4.0": (3, 3), "2.7.0": (6, 7)}  # account features, actions
 MEANINGS = {
     3: ["HOLD", "BUY", "SELL"],
     7: ["HOLD", "BUY_25", "BUY_50", "BUY_75", "SELL_25", "SELL_50", "SELL_75"],
@@ -129,6 +129,15 @@ class Network(torch.nn.Module):
         return result
 
 
+def _meaning(version: str) -> tuple[tuple[AccountFeature, ...], int]:
+    """Account features and number of actions of a trainer's version."""
+    major, minor, _ = version.split(".")
+    generation = generation_of(int(major), int(minor))
+    assert generation is not None
+    assert generation.account is not None
+    return generation.account, len(generation.actions)
+
+
 class Market:
     """Many accounts trading one series side by side, by the gate's rules in simplified form.
 
@@ -136,9 +145,11 @@ class Market:
     slippage; the reward is what the position earns until the next open, less costs.
     """
 
-    def __init__(self, bars: Bars, rules: TradingRules, window: int, account: int, actions: int) -> None:
+    def __init__(
+        self, bars: Bars, rules: TradingRules, window: int, account: Sequence[AccountFeature], actions: int
+    ) -> None:
         market = REFERENCE.compute(bars.frame).to_numpy(dtype=np.float32)
-        neutral = np.tile(np.array(NEUTRAL_ACCOUNT[:account], dtype=np.float32), (len(market), 1))
+        neutral = np.tile(np.array([item.neutral for item in account], dtype=np.float32), (len(market), 1))
         rows = np.lib.stride_tricks.sliding_window_view(np.hstack([market, neutral]), window, axis=0)
         self._rows = rows.transpose(0, 2, 1)  # (bars - window + 1, window, features), a view
         self._window = window
@@ -197,10 +208,10 @@ def train(
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    account, actions = GENERATIONS[recipe.generation]
+    account, actions = _meaning(recipe.generation)
     market = Market(bars, rules, hyper.window, account, actions)
     border = market.first + int((market.last - market.first) * (1.0 - VALIDATION_SHARE))
-    network = Network(hyper.window * (len(REFERENCE.columns) + account), hyper.hidden, actions)
+    network = Network(hyper.window * (len(REFERENCE.columns) + len(account)), hyper.hidden, actions)
     optimizer = torch.optim.AdamW(network.parameters(), lr=hyper.learning_rate, weight_decay=hyper.weight_decay)
     history: dict[str, list[float]] = {}
     for update in range(1, recipe.updates + 1):
@@ -310,8 +321,8 @@ def make_artifact(
     stop = bars.index.searchsorted(held_out) - hyper.window
     seen = bars.rows(slice(0, int(stop)))
     network, history = train_best(recipe, seen, rules, hyper)
-    account, actions = GENERATIONS[recipe.generation]
-    features = len(REFERENCE.columns) + account
+    account, actions = _meaning(recipe.generation)
+    features = len(REFERENCE.columns) + len(account)
     contents: dict[str, Any] = {
         "policy_state_dict": network.state_dict(),
         "optimizer_state_dict": {},  # left out to keep the demo small; the gate never reads it

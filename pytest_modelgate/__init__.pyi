@@ -30,11 +30,13 @@ from .core.market.quality import Quality
 from .core.market.requests import MarketRequest
 from .core.market.windows import TrainingWindow, Window, market_window, walk_forward_windows
 from .core.planning.plan import ModelPlan
-from .core.policy.mlp import NEUTRAL_ACCOUNT
+from .core.policy.account_features import AccountFeature, Encoding
+from .core.policy.actions import CLOSE, HOLD, Order, Target
+from .core.policy.generations import GENERATIONS, Generation, generation_of
 from .core.statistics.fold_spread import Spread
 from .core.statistics.paired_comparison import Comparison
 from .core.training.gating import Classification, Flag, Gating
-from .core.training.run import CheckpointRef, Declared, ParityProbe, TrainedModel
+from .core.training.run import CheckpointRef, Declared, DeclaredFeature, ParityProbe, TrainedModel
 from .errors import (
     ArchiveError,
     CheckpointError,
@@ -47,8 +49,11 @@ from .services.market_data import recorded_bars
 from .services.recording import Recorder
 
 __all__ = [
-    "NEUTRAL_ACCOUNT",
+    "CLOSE",
+    "GENERATIONS",
+    "HOLD",
     "REFERENCE",
+    "AccountFeature",
     "ArchiveError",
     "AssetClass",
     "Bars",
@@ -64,12 +69,15 @@ __all__ = [
     "Decision",
     "DecisionLevel",
     "Declared",
+    "DeclaredFeature",
+    "Encoding",
     "Evidence",
     "FeatureSet",
     "Flag",
     "FoldResult",
     "GateError",
     "Gating",
+    "Generation",
     "Instrument",
     "IntegrityEvidence",
     "Judgement",
@@ -79,6 +87,7 @@ __all__ = [
     "Metrics",
     "ModelArtifact",
     "ModelPlan",
+    "Order",
     "ParityProbe",
     "Profile",
     "PromotionError",
@@ -90,6 +99,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Spread",
+    "Target",
     "Timeframe",
     "TradingRules",
     "TrainedModel",
@@ -98,6 +108,7 @@ __all__ = [
     "Window",
     "WindowEvidence",
     "WindowFailure",
+    "generation_of",
     "load_profile",
     "market_window",
     "recorded_bars",

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from pytest_modelgate.adapters.checkpoint import load_checkpoint
 from pytest_modelgate.adapters.evidence.store import EvidenceStore
-from pytest_modelgate.adapters.promotion import Target
+from pytest_modelgate.adapters.meanings import Meanings, declared_meanings
+from pytest_modelgate.adapters.promotion import Promoted, Target
 from pytest_modelgate.adapters.verdict.reader import read_verdict
 from pytest_modelgate.core.backtest.attribution import BarAttribution
 from pytest_modelgate.core.config.settings import Settings
+from pytest_modelgate.core.evidence.content_key import meanings_of
 from pytest_modelgate.core.evidence.records import WindowEvidence, WindowFailure
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.policy.mlp import Policy
@@ -30,6 +34,7 @@ class Champion:
         sha256: of its checkpoint.
         file: the checkpoint; None where only a verdict and its evidence are known.
         feature_set, activation: as it was judged.
+        declared: what its numbers mean, as it was judged.
         evidence: of the run that judged it; None where the file is known.
         verdict: digest of that run's verdict, which names its capital and account mode; None where the file is known.
     """
@@ -41,11 +46,13 @@ class Champion:
     activation: str | None
     evidence: EvidenceStore | None = None
     verdict: str | None = None
+    declared: Declared = field(default_factory=Declared)
 
     @property
     def digest(self) -> str:
         """Digest of all that a comparison with it depends on."""
-        return json_sha256([self.sha256, self.feature_set, self.activation, self.verdict])
+        meanings = meanings_of(self.declared, None)
+        return json_sha256([self.sha256, self.feature_set, self.activation, self.verdict, meanings])
 
     def load(self, settings: Settings) -> tuple[Policy, str]:
         """Its policy and the name of its feature set.
@@ -59,7 +66,7 @@ class Champion:
             location=f"deployed checkpoint {self.file.name}",
             activation=self.activation,
             feature_set=self.feature_set,
-            declared=Declared(),
+            declared=self.declared,
             trainer_packages=settings.trainer_packages,
         )
         return loaded.policy, loaded.facts.feature_set
@@ -128,10 +135,25 @@ def _of_folder(path: Path) -> Champions:
         raise SettingsError(f"{_OPTION} {path}", problem, "Name a folder that modelgate promote wrote, or a verdict")
     whole = target.of_set(record.set)
     by_model = {
-        model.id: Champion(model.id, model.sha256, target.path_of(model), model.feature_set, model.activation)
+        model.id: Champion(
+            model.id,
+            model.sha256,
+            target.path_of(model),
+            model.feature_set,
+            model.activation,
+            declared=_declared(model),
+        )
         for model in (whole.models if whole else ())
     }
     return Champions(by_model, record.digest)
+
+
+def _declared(model: Promoted) -> Declared:
+    try:
+        return Declared(**declared_meanings(Meanings.model_validate(model.meanings or {})))
+    except ValidationError:
+        problem = "its meanings are none that this version understands"
+        raise SettingsError(f"{_OPTION}, model {model.id}", problem, "Promote it anew with this version") from None
 
 
 def _of_verdict(path: Path) -> Champions:

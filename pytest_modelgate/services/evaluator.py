@@ -26,7 +26,7 @@ from pytest_modelgate.core.integrity.examination import examine
 from pytest_modelgate.core.integrity.perturbations import FoldReplayer
 from pytest_modelgate.core.market.windows import Window, sample_of
 from pytest_modelgate.core.planning.plan import ModelPlan, Work, WorkKind
-from pytest_modelgate.core.policy.mlp import HOLD
+from pytest_modelgate.core.policy.actions import NO_ACTION
 from pytest_modelgate.core.statistics.paired_comparison import compare
 from pytest_modelgate.services.champions import Champion, Champions
 from pytest_modelgate.services.model_loader import ModelLoader
@@ -71,8 +71,8 @@ class ModelEvaluator:
     def _trade(self, plan: ModelPlan, window: Window) -> WindowEvidence:
         prepared = self.loader.prepared(plan)
         candidate, model = prepared.candidate, plan.model
-        trajectory, metrics = evaluate(candidate, window, self.settings.account, self.settings.capital)
-        delayed = replay(candidate, window, [HOLD, *trajectory.actions.tolist()], self.settings.capital)
+        trajectory, metrics = evaluate(candidate, window, plan.account, self.settings.capital)
+        delayed = replay(candidate, window, [NO_ACTION, *trajectory.actions.tolist()], self.settings.capital)
         embargo = candidate.policy.lookback
         return WindowEvidence(
             model=model.id,
@@ -114,7 +114,7 @@ class ModelEvaluator:
         return ChampionEvidence(plan.model.id, work.name, comparison)
 
     def _attributions(self, candidate: Candidate, plan: ModelPlan) -> list[BarAttribution]:
-        account, capital = self.settings.account, self.settings.capital
+        account, capital = plan.account, self.settings.capital
         traded = zip(plan.folds, evaluate_all(candidate, plan.folds, account, capital), strict=True)
         return [attribute_window(candidate, fold, trajectory) for fold, (trajectory, _) in traded]
 

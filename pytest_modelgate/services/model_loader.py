@@ -21,6 +21,7 @@ from pytest_modelgate.core.market.bars import Bars, Timeframe
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.planning.plan import ModelPlan, market_request, when
+from pytest_modelgate.core.policy.actions import action_name
 from pytest_modelgate.core.policy.mlp import MlpPolicy
 from pytest_modelgate.core.training.run import CheckpointRef, TrainedModel
 from pytest_modelgate.errors import CheckpointError
@@ -163,6 +164,7 @@ class ModelLoader:
                 path,
                 location=f"checkpoint {reference.member}",
                 activation=settings.activation,
+                model_version=settings.model_version,
                 feature_set=settings.feature_set,
                 declared=model.declared,
                 trainer_packages=settings.trainer_packages,
@@ -179,7 +181,7 @@ class ModelLoader:
         rules = rules_for(self._profile, plan.model.instrument.asset_class)
         fold_bars = (plan.folds[-1].end - plan.folds[0].start) / plan.model.timeframe.delta
         device = self._accelerator.device_for(policy, len(self._archive.run.models) * fold_bars)
-        tracked = plan.windows if self._settings.account == "tracked" else ()
+        tracked = plan.windows if plan.account == "tracked" else ()
         return Candidate(policy, series, rules, plan.windows, device, tracked)
 
     def _checkpoint(self, model: TrainedModel) -> CheckpointRef:
@@ -205,17 +207,19 @@ def _checkpoint_evidence(member: str, sha256: str, facts: CheckpointFacts, parit
     return CheckpointEvidence(
         member=member,
         sha256=sha256,
-        model_version=facts.model_version,
+        model_version=facts.shape.model_version,
         min_trader_version=facts.min_trader_version,
         feature_set=facts.feature_set,
         activation=facts.activation,
         hidden=facts.hidden,
         layers=facts.layers,
-        window=facts.window,
-        n_features=facts.n_features,
-        n_actions=facts.n_actions,
+        window=facts.shape.window,
+        n_features=facts.shape.n_features,
+        actions=tuple(map(action_name, facts.shape.actions)),
+        account=facts.shape.account,
         parity=parity.status,
         parity_detail=parity.detail,
+        warnings=facts.shape.warnings,
     )
 
 

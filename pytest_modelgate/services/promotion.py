@@ -255,9 +255,11 @@ def _promoted(verdict: Verdict, model: ModelPart, at: datetime, by: str) -> Prom
     )
     judged = model.checkpoint.model_dump(include={"sha256", "feature_set", "activation"})
     facts = {"id": model.id, "decision": model.decision, "at": _iso(at), "by": by}
+    meanings = model.checkpoint.model_dump(include={"model_version", "actions", "account"})
+    meanings["lookback"] = model.checkpoint.window
     waivers = [waiver.model_dump(exclude={"model"}) for waiver in verdict.waivers if waiver.model == model.id]
     terms = {"rule": verdict.settings["decision"], "waivers": waivers}
-    return Promoted.model_validate({**judged, **facts, **terms, "file": "", "source": source})
+    return Promoted.model_validate({**judged, **facts, **terms, "meanings": meanings, "file": "", "source": source})
 
 
 def _plan(

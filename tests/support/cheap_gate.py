@@ -30,10 +30,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from support.market_factory import random_walk
+from support.policies import mlp
 
 from pytest_modelgate import ModelArtifact
 from pytest_modelgate.adapters.archive import Archive
 from pytest_modelgate.adapters.checkpoint import CheckpointFacts, LoadedCheckpoint
+from pytest_modelgate.adapters.checkpoint.shape import Shape
 from pytest_modelgate.core.config.profiles import MarketDataLimits, Profile
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.evidence.records import Evidence, IntegrityEvidence
@@ -44,7 +46,6 @@ from pytest_modelgate.core.market.bars import Bars, Timeframe
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.planning.plan import ModelPlan, Work, WorkKind
-from pytest_modelgate.core.policy.mlp import MlpPolicy
 from pytest_modelgate.plugin.session import start
 from pytest_modelgate.services.evaluator import Evaluator, ModelEvaluator
 from pytest_modelgate.services.market_data import MarketSeries, check_series
@@ -71,8 +72,9 @@ def load(path: Path, **_: object) -> LoadedCheckpoint:
     first[0, REFERENCE.columns.index(path.read_text())] = 50.0
     weights = (first, np.array([[0.0], [1.0], [-1.0]]))
     biases = (np.zeros(1), np.array([0.5, 0.0, 0.0]))
-    policy = MlpPolicy(weights, biases, "tanh", _FEATURES, 0, 1)
-    facts = CheckpointFacts("2.3.0", None, _FEATURES, 1, 3, ("trunk", "head"), (1,), "tanh", REFERENCE.name, 0)
+    policy = mlp(weights, biases, "tanh", _FEATURES, 0, 1)
+    shape = Shape("2.3.0", _FEATURES, 1, policy.actions, (), ())
+    facts = CheckpointFacts(shape, None, ("trunk", "head"), (1,), "tanh", REFERENCE.name)
     return LoadedCheckpoint(policy, facts)
 
 

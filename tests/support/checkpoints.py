@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 import torch
+from support.policies import SPACES
 
 from pytest_modelgate.adapters.checkpoint import LoadedCheckpoint, load_checkpoint
-from pytest_modelgate.core.policy.mlp import ACTIONS
+from pytest_modelgate.core.policy.actions import action_name
 from pytest_modelgate.core.training.run import Declared
 from pytest_modelgate.errors import CheckpointError
 
@@ -58,7 +59,7 @@ def contents(version: str = "2.3.0", hidden: Sequence[int] = (8, 4), window: int
         "n_features": features,
         "n_actions": actions,
         "obs_dim": features * window,
-        "action_meanings": dict(enumerate(ACTIONS[actions])),
+        "action_meanings": dict(enumerate(map(action_name, SPACES[actions]))),
         "min_trader_version": version,
         **changes,
     }

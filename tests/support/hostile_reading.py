@@ -140,9 +140,9 @@ def _checkpoint(path: Path) -> None:
         declared=Declared(),
         trainer_packages=("alpaca_trading",),
     )
-    width = loaded.facts.n_features * loaded.facts.window
+    width = loaded.facts.shape.n_features * loaded.facts.shape.window
     with np.errstate(all="ignore"):
-        assert loaded.policy.logits_of(np.zeros((2, width))).shape == (2, loaded.facts.n_actions)
+        assert loaded.policy.logits_of(np.zeros((2, width))).shape == (2, len(loaded.facts.shape.actions))
     assert "\n" not in str(loaded.facts)
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from support.policies import SPACES
 
 from pytest_modelgate.core.features.reference import REFERENCE
-from pytest_modelgate.core.policy.mlp import ACTIONS
+from pytest_modelgate.core.policy.actions import action_name
 
 WINDOW = 2
 APPROVED = {
@@ -26,7 +27,7 @@ DROP = APPROVED | {"profit_factor": [1.5, 0.9]}
 def constant_policy(action: str, n_actions: int = 3) -> dict[str, torch.Tensor]:
     """Always the same action."""
     bias = torch.zeros(n_actions)
-    bias[ACTIONS[n_actions].index(action)] = 1.0
+    bias[[action_name(item) for item in SPACES[n_actions]].index(action)] = 1.0
     inputs = WINDOW * len(REFERENCE.columns)
     return _network(torch.zeros(1, inputs), torch.zeros(n_actions, 1), bias)
 
@@ -65,7 +66,7 @@ def checkpoint(policy: Mapping[str, torch.Tensor], **changes: Any) -> bytes:
         "n_features": features,
         "n_actions": 3,
         "obs_dim": features * WINDOW,
-        "action_meanings": dict(enumerate(ACTIONS[3])),
+        "action_meanings": dict(enumerate(map(action_name, SPACES[3]))),
         "min_trader_version": "2.3.0",
     }
     buffer = io.BytesIO()

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 from hypothesis import strategies as st
+from support.policies import mlp
 
 from pytest_modelgate.core.policy.mlp import ACTIVATIONS, MlpPolicy
 from pytest_modelgate.core.typing import Actions, Floats
@@ -25,7 +26,7 @@ def network(
     sizes = [window * (n_market + n_account), *hidden, n_actions]
     weights = [(rng.normal(size=(out, into)) * 1.5 / np.sqrt(into)).astype(np.float32) for into, out in pairwise(sizes)]
     biases = [(0.1 * rng.normal(size=out)).astype(np.float32) for out in sizes[1:]]
-    return MlpPolicy(weights, biases, activation, n_market, n_account, window)
+    return mlp(weights, biases, activation, n_market, n_account, window)
 
 
 @st.composite

@@ -90,7 +90,7 @@ def window_evidence(
         sample=sample,
         checkpoint=CheckpointEvidence(
             f"models/rl_symbols/{model}.pt", "ab" * 32, "2.3.0", None, "reference-v1", "tanh", (8,), ("net.0", "out"),
-            100, 53, 3, "proven", "all of it",
+            100, 53, ("HOLD", "BUY_50", "SELL_50"), (), "proven", "all of it",
         ),
         market=MarketEvidence(
             model.partition("_")[0], "1Hour", "us", "raw", "2023-11-01T00:00:00+00:00", "2024-12-27T20:00:00+00:00",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from hypothesis import strategies as st
+from support.policies import SPACES
 
 from pytest_modelgate.core.backtest.rules import TradingRules
 from pytest_modelgate.core.backtest.simulation import Trajectory, simulate
@@ -29,7 +30,7 @@ def make_bars(opens: Sequence[float], closes: Sequence[float]) -> Bars:
 def run(
     bars: Bars, actions: Sequence[int], rules: TradingRules = RULES, n_actions: int = 3, capital: float = CAPITAL
 ) -> Trajectory:
-    return simulate(bars, lambda row, _: actions[row], n_actions, rules, capital)
+    return simulate(bars, lambda row, _: actions[row], SPACES[n_actions], rules, capital)
 
 
 class Case:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import pandas as pd
 from pydantic import (
@@ -18,8 +18,8 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
+from pytest_modelgate.adapters.meanings import Meanings, refuse
 from pytest_modelgate.core.market.bars import Timeframe
 from pytest_modelgate.core.training.run import METRICS
 from pytest_modelgate.text import shown
@@ -27,33 +27,29 @@ from pytest_modelgate.text import shown
 SCHEMA = "modelgate.training_summary/1"
 _MOST_FITNESS = 1e9  # as far as a profile's threshold may lie
 _MOST_RATIO = 1e12  # 10,000 USD over 1e-8, which some trainers add to the loss so as not to divide by zero
-OWN_ERROR = "modelgate"  # the type of errors that bring their own problem and remedy along
-
-
-def _refuse(problem: str, remedy: str) -> NoReturn:
-    raise PydanticCustomError(OWN_ERROR, "{problem}", {"problem": problem, "remedy": remedy})
+POLICY_SCHEMA = "modelgate.policy/1"
 
 
 def _fraction(value: float) -> float:
     if math.isfinite(value) and not 0 <= value <= 1:
-        _refuse(f"is {value!r}, expected a fraction from 0 to 1", "Write fractions, not percent: 8 % is 0.08")
+        refuse(f"is {value!r}, expected a fraction from 0 to 1", "Write fractions, not percent: 8 % is 0.08")
     return value
 
 
 def _score(value: float) -> float:
     if math.isfinite(value) and abs(value) > _MOST_FITNESS:
         problem = f"is {value!r}, expected a score between -{_MOST_FITNESS:.0e} and {_MOST_FITNESS:.0e}"
-        _refuse(problem, "Scale the fitness, or write NaN where training diverged")
+        refuse(problem, "Scale the fitness, or write NaN where training diverged")
     return value
 
 
 def _ratio(value: float) -> float:
     if math.isfinite(value) and value > _MOST_RATIO:
         problem = f"is {value!r}, which no loss but one of nearly nothing gives, expected at most {_MOST_RATIO:.0e}"
-        _refuse(problem, "Write Infinity where there was no loss, or NaN where training diverged")
+        refuse(problem, "Write Infinity where there was no loss, or NaN where training diverged")
     if math.isfinite(value) and value < 0:
         problem = f"is {value!r}, expected gross profit over gross loss, which is never negative"
-        _refuse(problem, "Divide by the loss as a positive number")
+        refuse(problem, "Divide by the loss as a positive number")
     return value
 
 
@@ -66,7 +62,7 @@ def _moment(value: object) -> datetime:
     except (ValueError, OverflowError):
         pass
     problem = f"is {shown(value)}, expected an ISO 8601 time with a UTC offset, up to the year 2261"
-    _refuse(problem, "Write it like 2024-12-27T00:00:00+00:00")
+    return refuse(problem, "Write it like 2024-12-27T00:00:00+00:00")
 
 
 Text = Annotated[str, Field(pattern=r"^[ -~]{1,80}$", description="1 to 80 printable ASCII characters")]
@@ -98,7 +94,7 @@ class WindowPart(_Part):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.end < self.start:
-            _refuse(f"ends at {self.end.isoformat()}, before its start", "Swap start and end")
+            refuse(f"ends at {self.end.isoformat()}, before its start", "Swap start and end")
         return self
 
 
@@ -116,17 +112,17 @@ class ProbePart(_Part):
     def _matching(self) -> Self:
         remedy = "Let the trainer write what the policy was fed and what it answered, row by row"
         if len(self.observations) != len(self.logits):
-            _refuse(f"has {len(self.observations)} observations and {len(self.logits)} logits, expected pairs", remedy)
+            refuse(f"has {len(self.observations)} observations and {len(self.logits)} logits, expected pairs", remedy)
         for name in ("observations", "logits", "features"):
             widths = sorted({len(row) for row in getattr(self, name)})
             if len(widths) > 1:
-                _refuse(f"has {name} of {widths[0]} to {widths[-1]} values, expected one length", remedy)
+                refuse(f"has {name} of {widths[0]} to {widths[-1]} values, expected one length", remedy)
         if len(self.features) > len(self.bars):
-            _refuse(f"has features for {len(self.features)} bars, but {len(self.bars)} bars", remedy)
+            refuse(f"has features for {len(self.features)} bars, but {len(self.bars)} bars", remedy)
         return self
 
 
-class Facts(_Part):
+class Facts(Meanings):
     """What a trainer may declare, for the whole run or for one model; null says nothing."""
 
     trainer_version: Text | None = None
@@ -136,6 +132,15 @@ class Facts(_Part):
     account_mode: Literal["neutral", "tracked"] | None = None
     activation: Text | None = None
     training_window: WindowPart | None = None
+
+
+class PolicyFile(Meanings):
+    """What ``SYMBOL_TIMEFRAME.json`` beside a checkpoint declares of it."""
+
+    schema_: Literal["modelgate.policy/1"] = Field(alias="schema")
+    feature_set: Text | None = None
+    account_mode: Literal["neutral", "tracked"] | None = None
+    activation: Text | None = None
 
 
 class ModelEntry(Facts):
@@ -156,7 +161,7 @@ class ModelEntry(Facts):
         if len(set(lengths.values())) > 1:
             listed = ", ".join(f"{metric} {length}" for metric, length in lengths.items())
             problem = f"has metrics of differing length ({listed}), expected one value of each per validation"
-            _refuse(problem, "Append to all four lists at every validation")
+            refuse(problem, "Append to all four lists at every validation")
         return self
 
 

@@ -14,8 +14,9 @@ from pydantic_core import ErrorDetails
 
 from pytest_modelgate.adapters.archive.limits import Limits
 from pytest_modelgate.adapters.archive.names import parse_key
-from pytest_modelgate.adapters.archive.schema import OWN_ERROR, BareEntry, BareSummary, Facts, FullSummary, ModelEntry
+from pytest_modelgate.adapters.archive.schema import BareEntry, BareSummary, Facts, FullSummary, ModelEntry
 from pytest_modelgate.adapters.archive.strict_json import Path, path_text, read_json
+from pytest_modelgate.adapters.meanings import OWN_ERROR, Meanings, declared_meanings
 from pytest_modelgate.core.market.bars import Instrument, Timeframe
 from pytest_modelgate.core.market.windows import TrainingWindow
 from pytest_modelgate.core.training.run import METRICS, Declared, ParityProbe
@@ -97,6 +98,7 @@ def _declared(entry: ModelEntry, run: Facts) -> Declared:
         name: getattr(run, name) if getattr(entry, name) is None else getattr(entry, name)
         for name in Facts.model_fields
     }
+    said |= declared_meanings(Meanings(**{name: said[name] for name in Meanings.model_fields}))
     window, probe = said.pop("training_window"), entry.parity_probe
     return Declared(
         training_window=None if window is None else TrainingWindow(_utc(window.start), _utc(window.end)),

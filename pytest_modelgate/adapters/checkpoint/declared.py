@@ -1,73 +1,16 @@
-"""Facts that a checkpoint declares: plain values, checked against what its generation must say."""
+"""Activation, feature set and hidden layers that a checkpoint declares: plain values, checked against others' words."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from pytest_modelgate.core.policy.mlp import ACTIONS, ACTIVATIONS
+from pytest_modelgate.core.policy.mlp import ACTIVATIONS
 from pytest_modelgate.core.training.run import Declared
 from pytest_modelgate.errors import CheckpointError
 
 _TRAIN = "Let the trainer store it, see docs/checkpoints.md"
-_GENERATIONS = {  # (major, minor): account features, actions
-    (2, 3): (0, 3),
-    (2, 4): (3, 3),
-    (2, 5): (3, 3),
-    (2, 6): (3, 3),
-    (2, 7): (6, 7),
-}
-_VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})\.(\d{1,4})")
-_MOST_FEATURES = 100_000
 _HIDDEN = ("hidden_dims", "hidden_sizes", "hidden_layers", "hidden")  # as trainers call the sizes of hidden layers
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Generation and sizes of a checkpoint.
-
-    Attributes:
-        n_features: per bar, account features included.
-        n_account: account features per bar.
-        window: bars per observation.
-    """
-
-    model_version: str
-    n_features: int
-    n_account: int
-    window: int
-    n_actions: int
-
-
-def read_shape(contents: Mapping[str, object], location: str) -> Shape:
-    """Generation and sizes, agreeing with each other.
-
-    Raises:
-        CheckpointError: an unknown generation, sizes that contradict it or each other, or actions in another order.
-    """
-    version = contents.get("model_version")
-    match = _VERSION.fullmatch(version) if isinstance(version, str) else None
-    generation = _GENERATIONS.get((int(match[1]), int(match[2]))) if match else None
-    if match is None or generation is None:
-        known = ", ".join(f"{major}.{minor}.x" for major, minor in _GENERATIONS)
-        problem = f"is {_shown(version)}, known are {known}"
-        remedy = "Judge it with a version of the gate that knows it"
-        raise CheckpointError(f"{location}, model_version", problem, remedy)
-    n_account, n_actions = generation
-    sizes = {name: _integer(contents, name, location) for name in ("n_features", "n_actions", "obs_dim")}
-    if sizes["n_actions"] != n_actions:
-        problem = f"is {sizes['n_actions']}, generation {match[0]} has {n_actions}"
-        raise CheckpointError(f"{location}, n_actions", problem, _TRAIN)
-    if sizes["n_features"] <= n_account:
-        problem = f"is {sizes['n_features']}, generation {match[0]} has {n_account} account features alone"
-        raise CheckpointError(f"{location}, n_features", problem, _TRAIN)
-    window, rest = divmod(sizes["obs_dim"], sizes["n_features"])
-    if rest:
-        problem = f"is {sizes['obs_dim']}, expected a multiple of n_features {sizes['n_features']}"
-        raise CheckpointError(f"{location}, obs_dim", problem, _TRAIN)
-    _check_actions(contents.get("action_meanings"), n_actions, location)
-    return Shape(match[0], sizes["n_features"], n_account, window, n_actions)
 
 
 def read_function(
@@ -143,31 +86,6 @@ def _activation_name(value: object) -> object:
 def text_or_none(value: object) -> str | None:
     """Text if it is short and printable; None for anything else."""
     return value if isinstance(value, str) and re.fullmatch(r"[ -~]{1,80}", value) else None
-
-
-def _check_actions(meanings: object, n_actions: int, location: str) -> None:
-    if isinstance(meanings, dict):
-        listed = [meanings.get(number, meanings.get(str(number))) for number in range(n_actions)]
-        listed = listed if len(meanings) == n_actions else list(meanings.values())
-    else:
-        listed = list(meanings) if isinstance(meanings, list | tuple) else []
-    if tuple(map(_action, listed)) != ACTIONS[n_actions]:
-        names = ", ".join(_shown(item) for item in listed[:10]) or "missing"
-        problem = f"is {names}, expected {', '.join(ACTIONS[n_actions])}"
-        raise CheckpointError(f"{location}, action_meanings", problem, "An order other than this would buy for sell")
-
-
-def _action(meaning: object) -> str:
-    """Name of an action in one spelling: ``BUY_25`` for ``BUY 25%``, ``Buy_25`` and ``BUY_25_PCT``."""
-    words = re.findall(r"[A-Z]+|\d+", meaning.upper()) if isinstance(meaning, str) else []
-    return "_".join(word for word in words if word not in ("PCT", "PERCENT"))
-
-
-def _integer(contents: Mapping[str, object], name: str, location: str) -> int:
-    value = contents.get(name)
-    if type(value) is not int or not 0 < value <= _MOST_FEATURES * 100:
-        raise CheckpointError(f"{location}, {name}", f"is {_shown(value)}, expected a positive whole number", _TRAIN)
-    return value
 
 
 def _shown(value: object) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_modelgate.adapters.checkpoint.container import REMEDY, Container, read_container
-from pytest_modelgate.adapters.checkpoint.declared import check_hidden, read_function, read_shape, text_or_none
+from pytest_modelgate.adapters.checkpoint.declared import check_hidden, read_function, text_or_none
 from pytest_modelgate.adapters.checkpoint.network import recover_layers
 from pytest_modelgate.adapters.checkpoint.pickled import trainer_classes
+from pytest_modelgate.adapters.checkpoint.shape import Shape, read_shape
 from pytest_modelgate.adapters.checkpoint.storages import check_storages
 from pytest_modelgate.adapters.checkpoint.values import PickleError, read_values
 from pytest_modelgate.core.policy.mlp import MlpPolicy
@@ -24,24 +25,18 @@ class CheckpointFacts:
     """Facts that a checkpoint declares.
 
     Attributes:
+        shape: generation, sizes, actions and account features.
         min_trader_version: shown to the reader, not compared with anything.
-        n_features: per bar, account features included.
-        window: bars per observation.
         layers: names in the order in which they apply.
         hidden: sizes of the hidden layers, from the weights.
-        n_account: account features per bar.
     """
 
-    model_version: str
+    shape: Shape
     min_trader_version: str | None
-    n_features: int
-    window: int
-    n_actions: int
     layers: tuple[str, ...]
     hidden: tuple[int, ...]
     activation: str
     feature_set: str
-    n_account: int
 
 
 @dataclass(frozen=True)
@@ -60,6 +55,7 @@ def load_checkpoint(
     feature_set: str | None,
     declared: Declared,
     trainer_packages: tuple[str, ...],
+    model_version: str | None = None,
 ) -> LoadedCheckpoint:
     """Read a checkpoint; of its tensors only the actor's.
 
@@ -69,24 +65,25 @@ def load_checkpoint(
         activation, feature_set: what the user says; None leaves it to checkpoint and summary.
         declared: what the training summary says.
         trainer_packages: whose classes get inert stand-ins; any other class is refused.
+        model_version: what the user says of a checkpoint that bears none.
 
     Raises:
         CheckpointError: anything about it that could make the gate judge another function than was trained.
     """
     container, pickled = read_container(path, location)
     contents = _contents(pickled, container, trainer_packages)
-    shape = read_shape(contents, location)
+    shape = read_shape(contents, declared, location, model_version)
     activation, feature_set = read_function(
         contents, declared, location, activation=activation, feature_set=feature_set
     )
     state, inputs = contents.get("policy_state_dict"), shape.n_features * shape.window
-    layers = recover_layers(state, inputs, shape.n_actions, container, location)
+    layers = recover_layers(state, inputs, len(shape.actions), container, location)
     hidden = tuple(len(weight) for weight in layers.weights[:-1])
     check_hidden(contents, hidden, location)
-    n_market = shape.n_features - shape.n_account
-    policy = MlpPolicy(layers.weights, layers.biases, activation, n_market, shape.n_account, shape.window)
+    n_market = shape.n_features - len(shape.account)
+    policy = MlpPolicy(layers.weights, layers.biases, activation, n_market, shape.account, shape.window, shape.actions)
     facts = CheckpointFacts(
-        **asdict(shape),
+        shape=shape,
         min_trader_version=text_or_none(contents.get("min_trader_version")),
         layers=tuple(plain(name, 80) for name in layers.names),
         hidden=hidden,

@@ -84,7 +84,7 @@ class TorchDevice:
     def _added_up(self, policy: MlpPolicy, series: Sequence[Floats], blocking: Blocking) -> torch.Tensor:
         import torch
 
-        weights = self._put(policy.first_layer_weights)[:, :, : policy.n_market]
+        weights = self._put(policy.market_weights)
         hidden = torch.zeros((sum(blocking.counts), len(weights)), dtype=torch.float64, device=self.name)
         first = 0
         for market, count in zip(series, blocking.counts, strict=True):
@@ -108,8 +108,8 @@ class TorchDevice:
         ]
         kept = torch.from_numpy(in_order(np.arange(blocking.blocks * blocking.outputs), blocking)).to(self.name)
         parts = []
-        for first in range(0, len(policy.first_layer_weights), _UNITS):
-            weights = self._put(policy.first_layer_weights[first : first + _UNITS])[:, :, : policy.n_market]
+        for first in range(0, len(policy.market_weights), _UNITS):
+            weights = self._put(policy.market_weights[first : first + _UNITS])
             spectrum = torch.cat([torch.matmul(wave, weights) for wave in forth], dim=2)
             product = torch.matmul(seen, spectrum.permute(1, 2, 0))
             halves = product[:, : blocking.blocks], product[:, blocking.blocks :]

@@ -14,7 +14,7 @@ from pytest_modelgate.errors import PromotionError
 
 SCHEMA = "modelgate.promotion/1"
 NAME = "promotion.json"
-_LATER = ("rule", "waivers")
+_LATER = ("rule", "waivers", "meanings")
 _Sha256 = Field(pattern="^[0-9a-f]{64}$")
 _SetName = Field(pattern="^[0-9A-Za-z-]{1,64}$")
 
@@ -67,6 +67,8 @@ class Promoted(_Part):
         at, by: when (ISO 8601, UTC) and by whom it was promoted.
         rule: what it was decided by: ``proven``, or the ``table`` alone.
         waivers: in force for the model when it was judged. In a record older than these two fields both are None.
+        meanings: version, lookback, actions and account features as judged, as an archive declares them; None in a
+            record older than this field.
     """
 
     id: str = Field(pattern=r"^[A-Z0-9.]{1,20}_[0-9A-Za-z]{1,10}$")
@@ -80,6 +82,7 @@ class Promoted(_Part):
     by: str
     rule: Literal["proven", "table"] | None = None
     waivers: tuple[Waived, ...] | None = None
+    meanings: dict[str, Any] | None = None
 
 
 class Record(_Part):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pytest_modelgate.adapters.meanings import written_meanings
 from pytest_modelgate.adapters.verdict.schema import (
     ChampionPart,
     CheckPart,
@@ -88,7 +89,9 @@ def _checkpoint(judgement: Judgement) -> dict[str, Any] | None:
     if reference is None:
         return None
     for evidence in judgement.measured:
-        return fields_of(CheckpointPart, evidence.checkpoint)
+        checkpoint = evidence.checkpoint
+        meanings = written_meanings(None, checkpoint.window, (), checkpoint.account)
+        return fields_of(CheckpointPart, checkpoint) | {"account": meanings["account"]}
     return dict.fromkeys(CheckpointPart.model_fields) | {"member": reference.member}
 
 

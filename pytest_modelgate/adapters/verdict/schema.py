@@ -90,10 +90,21 @@ class MarketPart(Part):
     quality: QualityPart
 
 
+class AccountFeaturePart(Part):
+    """One account feature: its column in a row (negative ones count from the end), neutral value and encoding."""
+
+    name: str
+    place: int
+    neutral: float
+    encoding: Literal["linear", "tanh", "log10"]
+    factor: float
+
+
 class CheckpointPart(Part):
     """The judged bytes and what they said of themselves; null where they could not be read.
 
-    ``layers`` names the policy's layers in the order in which they were judged to apply.
+    ``layers`` names the policy's layers in the order in which they were judged to apply; ``actions`` are the meanings
+    of its outputs, ``account`` its account features.
     """
 
     member: str
@@ -107,6 +118,8 @@ class CheckpointPart(Part):
     window: int | None
     n_features: int | None
     n_actions: int | None
+    actions: list[str] | None = None
+    account: list[AccountFeaturePart] | None = None
     parity: Literal["proven", "unproven"] | None
     parity_detail: str | None
 

@@ -114,6 +114,7 @@ def _settings(settings: Settings, plan: Plan) -> dict[str, str | int | float | l
         "capital": settings.capital,
         "feature_set": settings.feature_set,
         "activation": settings.activation,
+        "model_version": settings.model_version,
         "decision": settings.decision,
         "account": settings.account,
         "sessions": settings.sessions,

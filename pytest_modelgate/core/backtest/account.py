@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from pytest_modelgate.core.backtest.rules import TradingRules
+from pytest_modelgate.core.policy.account_features import AccountFeature
+from pytest_modelgate.core.policy.actions import Action, Target
 from pytest_modelgate.errors import SettingsError
 
 # Why an order was not executed; the words of Trajectory.refused.
@@ -15,6 +18,7 @@ BELOW_MINIMUM = "below_minimum"
 INSUFFICIENT_CASH = "insufficient_cash"
 POSITION_CAP = "position_cap"
 SHORT_NOT_ALLOWED = "short_not_allowed"
+CUT_TO_CAP = "cut_to_cap"  # executed, but for less than the policy asked
 
 
 class Fill(NamedTuple):
@@ -90,6 +94,7 @@ class Account:
     fills: list[Fill] = field(default_factory=list, init=False)
     trades: list[Trade] = field(default_factory=list, init=False)
     refused: dict[str, int] = field(default_factory=dict, init=False)
+    _target: float = field(default=0.0, init=False)
     _entry: int = field(default=0, init=False)
     _largest: float = field(default=0.0, init=False)
     _cash_flow: float = field(default=0.0, init=False)
@@ -111,19 +116,21 @@ class Account:
         other.fills, other.trades, other.refused = self.fills.copy(), self.trades.copy(), self.refused.copy()
         return other
 
-    def order(self, size: float, price: float) -> float:
+    def order(self, action: Action, price: float) -> float:
         """Size an order by the broker's rules; a refused one is counted.
 
         Args:
-            size: signed fraction of a full order: 0.5 buys half of one, -0.75 sells three quarters, 0 holds.
             price: the bar close at which the decision falls, USD; the equity at it is what sizes refer to.
 
         Returns:
             Signed quantity for ``fill``; 0 when there is nothing to do.
         """
+        if isinstance(action, Target):
+            return self._towards(action.exposure, price)
+        size = action.size
         if size == 0.0:
             return 0.0
-        rules, held = self.rules, self.quantity
+        rules, held, self._target = self.rules, self.quantity, math.nan
         equity = self.cash + held * price
         notional = abs(size) * rules.position_size * (1.0 - rules.cash_buffer) * equity
         quantity = notional / price
@@ -138,6 +145,28 @@ class Account:
         if notional <= 0.0 or notional < rules.min_order_usd:
             return self._refuse(BELOW_MINIMUM)
         return math.copysign(quantity, size)
+
+    def _towards(self, exposure: float, price: float) -> float:
+        """Quantity that leads to an exposure; one across zero closes first, and opens when the target is repeated.
+
+        A target that was reached is kept, whatever prices make of the exposure meanwhile: traders do not rebalance.
+        """
+        rules, held = self.rules, self.quantity
+        reached, self._target = exposure == self._target, exposure
+        if exposure == 0.0 or (held != 0.0 and (held > 0.0) != (exposure > 0.0)):
+            return -held
+        if reached and held != 0.0:
+            return 0.0
+        if exposure < 0.0 and not rules.can_short:
+            return self._refuse(SHORT_NOT_ALLOWED)
+        equity, most = self.cash + held * price, min(rules.max_position, 1.0 - rules.cash_buffer)
+        if abs(exposure) > most:
+            self._refuse(CUT_TO_CAP)
+            exposure = math.copysign(most, exposure)
+        quantity = exposure * equity / price - held
+        if abs(quantity) * price < rules.min_order_usd or quantity == 0.0:
+            return self._refuse(BELOW_MINIMUM)
+        return quantity
 
     def fill(self, quantity: float, market: float, row: int) -> None:
         """Execute an order, with slippage against the trader and the fee on what is really paid.
@@ -157,6 +186,7 @@ class Account:
         # Covering a short is exempt: no broker lets it run because the cash for it is short.
         if buys and held >= 0.0 and total > self.cash:
             self._refuse(INSUFFICIENT_CASH)
+            self._target = math.nan  # which was not reached
             return
         if held == 0.0:
             self._entry, self._largest, self._cash_flow, self._costs = row, 0.0, 0.0, 0.0
@@ -186,22 +216,40 @@ class Account:
         return 0.0
 
 
-def account_features(account: Account) -> tuple[float, float, float, float, float, float]:
-    """Account features that a policy trained on the real account sees, in the order of ``mlp.ACCOUNT_FEATURES``.
+def account_features(account: Account, features: Sequence[AccountFeature]) -> tuple[float, ...]:
+    """Account features that a policy trained on the real account sees, at the last bar close.
 
-    All are fractions at the last bar close. Call it while equity is positive, as ``simulate`` does.
-
-    Returns:
-        P&L since the start; closed trades won (0.5 before the first); drawdown from the peak (positive); signed
-        position value over equity; cash over equity, clipped to [0, 1] since the proceeds of a short sale are owed;
-        change of equity over the last bar.
+    Call it while equity is positive, as ``simulate`` does.
     """
-    equity, closed = account.equity, len(account.trades)
-    return (
-        equity / account.capital - 1.0,
-        account.winning / closed if closed else 0.5,
-        (account.peak - equity) / account.peak,
-        account.position_value / equity,
-        min(1.0, max(0.0, account.cash / equity)),
-        equity / account.previous_equity - 1.0,
-    )
+    return tuple(feature.encoding.encode(_MEASURES[feature.name](account, feature)) for feature in features)
+
+
+def _win_rate(account: Account, _: AccountFeature) -> float:
+    closed = len(account.trades)
+    return account.winning / closed if closed else 0.5
+
+
+def _change(account: Account, _: AccountFeature) -> float:
+    return account.equity / account.capital - 1.0
+
+
+def _available(account: Account, feature: AccountFeature) -> float:
+    """Cash over equity, without the part of the starting capital that the trainer keeps in reserve."""
+    reserve = (1.0 - feature.neutral) * account.capital
+    return min(1.0, max(0.0, (account.cash - reserve) / account.equity))
+
+
+def _sign(account: Account, _: AccountFeature) -> float:
+    return float((account.quantity > 0.0) - (account.quantity < 0.0))
+
+
+_MEASURES: dict[str, Callable[[Account, AccountFeature], float]] = {
+    "pnl": _change,
+    "win_rate": _win_rate,
+    "drawdown": lambda account, _: (account.peak - account.equity) / account.peak,
+    "position": lambda account, _: account.position_value / account.equity,
+    "position_sign": _sign,
+    "available_capital": _available,
+    "account_change": _change,
+    "last_change": lambda account, _: account.equity / account.previous_equity - 1.0,
+}

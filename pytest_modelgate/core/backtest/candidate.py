@@ -13,8 +13,9 @@ from pytest_modelgate.core.backtest.metrics import bars_per_year
 from pytest_modelgate.core.backtest.rules import TradingRules
 from pytest_modelgate.core.features.series import FeatureSeries
 from pytest_modelgate.core.market.windows import Window
+from pytest_modelgate.core.policy.account_features import neutral_account
 from pytest_modelgate.core.policy.inference import Device, PolicySession, choose_actions_of_all
-from pytest_modelgate.core.policy.mlp import NEUTRAL_ACCOUNT, MlpPolicy, Policy, greedy
+from pytest_modelgate.core.policy.mlp import MlpPolicy, Policy, greedy
 from pytest_modelgate.core.typing import Actions, Floats
 from pytest_modelgate.errors import CheckpointError
 
@@ -103,7 +104,7 @@ class Candidate:
                 for row, account in zip(asked.tolist(), accounts, strict=True)
             ]
         whole = self._spanning(rows, self.tracked)
-        if (whole.stop - whole.start) * len(policy.first_layer_weights) > _SHARED:
+        if (whole.stop - whole.start) * len(policy.weights[0]) > _SHARED:
             whole = rows
         if self._session is None or self._session.rows != whole:
             self._session = None  # one at a time: it is large
@@ -126,6 +127,5 @@ class Candidate:
         Args:
             matrices: features of the whole series (bars, features), and of what else it is shown.
         """
-        neutral = np.array(NEUTRAL_ACCOUNT[: policy.n_account])
         observed = [matrix[rows.start - policy.lookback + 1 : rows.stop] for matrix in matrices]
-        return choose_actions_of_all(policy, observed, neutral, self.device)
+        return choose_actions_of_all(policy, observed, neutral_account(policy.account), self.device)

@@ -13,7 +13,9 @@ from pytest_modelgate.core.backtest.simulation import Trajectory, simulate_episo
 from pytest_modelgate.core.backtest.speculation import Speculation
 from pytest_modelgate.core.config.settings import AccountMode
 from pytest_modelgate.core.market.windows import Window
-from pytest_modelgate.core.policy.mlp import HOLD, NEUTRAL_ACCOUNT, MlpPolicy
+from pytest_modelgate.core.policy.account_features import neutral_account
+from pytest_modelgate.core.policy.actions import NO_ACTION
+from pytest_modelgate.core.policy.mlp import MlpPolicy
 from pytest_modelgate.errors import MarketDataError
 
 _AHEAD = 64  # bars for which a tracked account is guessed at most
@@ -42,7 +44,7 @@ def evaluate_all(
         MarketDataError, CheckpointError: as ``evaluate``, of any of them.
     """
     ranges = [usable_rows(candidate, window) for window in windows]
-    if account == "neutral" or candidate.policy.n_account == 0:
+    if account == "neutral" or not candidate.policy.account:
         traded = [_neutral(candidate, rows, capital) for rows in ranges]
     else:
         traded = _tracked(candidate, ranges, capital)
@@ -68,11 +70,11 @@ def usable_rows(candidate: Candidate, window: Window) -> slice:
 
 
 def replay(candidate: Candidate, window: Window, actions: Sequence[int], capital: float) -> Trajectory:
-    """Trade one window by actions already decided, one per bar; HOLD where there are none."""
+    """Trade one window by actions already decided, one per bar; none where there are none."""
     bars = candidate.series.bars
     inside = bars.rows(bars.positions(window.start, window.end))
-    known = [*actions, *[HOLD] * len(inside)]
-    return simulate_known(inside, known, candidate.policy.n_actions, candidate.rules, capital)
+    known = [*actions, *[NO_ACTION] * len(inside)]
+    return simulate_known(inside, known, candidate.policy.actions, candidate.rules, capital)
 
 
 def attribute_window(candidate: Candidate, window: Window, trajectory: Trajectory) -> BarAttribution:
@@ -87,7 +89,7 @@ def _neutral(candidate: Candidate, rows: slice, capital: float) -> Trajectory:
     """All actions at once, since no observation depends on the account."""
     actions: list[int] = candidate.neutral_actions(rows).tolist()
     bars = candidate.series.bars.rows(rows)
-    return simulate_known(bars, actions, candidate.policy.n_actions, candidate.rules, capital)
+    return simulate_known(bars, actions, candidate.policy.actions, candidate.rules, capital)
 
 
 def _tracked(candidate: Candidate, ranges: Sequence[slice], capital: float) -> list[Trajectory]:
@@ -96,11 +98,11 @@ def _tracked(candidate: Candidate, ranges: Sequence[slice], capital: float) -> l
     ask = candidate.ask(slice(min(rows.start for rows in ranges), max(rows.stop for rows in ranges)))
     starts = np.array([rows.start for rows in ranges])
     most = _AHEAD if isinstance(policy, MlpPolicy) else 0  # others answer one bar at a time
-    neutral = np.array([NEUTRAL_ACCOUNT[: policy.n_account]])
+    neutral = neutral_account(policy.account)[None]
 
     def guess(rows: slice) -> list[int]:
         if not most:
-            return [HOLD] * (rows.stop - rows.start)
+            return [NO_ACTION] * (rows.stop - rows.start)
         known = candidate.known_actions(rows)
         asked = np.arange(rows.start, rows.stop)
         return ask(asked, neutral.repeat(len(asked), axis=0)) if known is None else known.tolist()
@@ -110,8 +112,8 @@ def _tracked(candidate: Candidate, ranges: Sequence[slice], capital: float) -> l
         lambda episodes, rows, accounts: ask(starts[episodes] + rows, accounts),
         bars,
         [guess(rows) for rows in ranges],
-        n_actions=policy.n_actions,
-        n_account=policy.n_account,
+        meanings=policy.actions,
+        features=policy.account,
         most=most,
     )
-    return simulate_episodes(bars, speculation, policy.n_actions, candidate.rules, capital)
+    return simulate_episodes(bars, speculation, policy.actions, candidate.rules, capital)

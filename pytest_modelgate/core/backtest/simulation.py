@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pytest_modelgate.core.backtest.account import Account, Fill, Trade
 from pytest_modelgate.core.backtest.rules import TradingRules
 from pytest_modelgate.core.market.bars import Bars
-from pytest_modelgate.core.policy.mlp import ACTIONS, HOLD
+from pytest_modelgate.core.policy.actions import HOLD, NO_ACTION, Action
 from pytest_modelgate.core.typing import Floats
 from pytest_modelgate.errors import CheckpointError, MarketDataError
 
@@ -45,7 +45,7 @@ class Trajectory:
         cash: (n,) USD at each bar close.
         position_value: (n,) signed USD at each bar close; ``equity[1:] == cash + position_value``.
         quantity: (n,) signed units held during each bar, after the fill at its open and before the final liquidation.
-        actions: (n - 1,) what was decided at the close of each bar but the last.
+        actions: (n - 1,) what was decided at the close of each bar but the last; ``NO_ACTION`` where nothing was.
         fills: oldest first.
         trades: oldest first; their P&L adds up to ``equity[-1] - equity[0]``.
         refused: reason to number of orders, sorted by reason.
@@ -63,24 +63,25 @@ class Trajectory:
 
 
 def simulate(
-    bars: Bars, choose_action: ChooseAction, n_actions: int, rules: TradingRules, capital: float
+    bars: Bars, choose_action: ChooseAction, meanings: Sequence[Action], rules: TradingRules, capital: float
 ) -> Trajectory:
     """Trade one window: decide at a bar's close, fill at the next bar's open, end flat.
 
     Args:
         bars: the bars of the window only, n >= 1.
-        choose_action: row of the bar that just closed (0 to n - 2) and the account to an action of ``mlp.ACTIONS``.
-            It is no longer asked once equity was 0 or less: the broker closes the position at the next open.
-        n_actions: 3 or 7.
+        choose_action: row of the bar that just closed (0 to n - 2) and the account to the index of an action, or
+            ``NO_ACTION``. It is no longer asked once equity was 0 or less: the broker closes the position at the next
+            open.
+        meanings: of the actions.
         rules: costs and limits.
         capital: starting cash, USD.
 
     Raises:
         MarketDataError: the window has no bars.
-        CheckpointError: the action space, or an action, is unknown.
+        CheckpointError: an action is unknown.
         SettingsError: the capital is not a positive number.
     """
-    run = _trade(bars, n_actions, rules, capital)
+    run = _trade(bars, meanings, rules, capital)
     try:
         row, account = next(run)
         while True:
@@ -91,7 +92,7 @@ def simulate(
 
 
 def simulate_known(
-    bars: Bars, actions: Sequence[int], n_actions: int, rules: TradingRules, capital: float
+    bars: Bars, actions: Sequence[int], meanings: Sequence[Action], rules: TradingRules, capital: float
 ) -> Trajectory:
     """As ``simulate`` where every action is known beforehand: only bars with an order take a step of the account.
 
@@ -103,16 +104,17 @@ def simulate_known(
     """
 
     def step_by_step() -> Trajectory:
-        return simulate(bars, lambda row, _: actions[row], n_actions, rules, capital)
+        return simulate(bars, lambda row, _: actions[row], meanings, rules, capital)
 
-    sizes, last = signed_sizes(n_actions), len(bars) - 1
-    if last < 1 or min(actions) < 0 or max(actions) >= n_actions:
+    last = len(bars) - 1
+    if last < 1 or min(actions) < NO_ACTION or max(actions) >= len(meanings):
         return step_by_step()
+    trades = [meaning != HOLD for meaning in meanings] + [False]  # the last for NO_ACTION
     opens, closes = bars.quotes
     account = Account(rules, float(capital))
     changes, cash, quantity = [0], [account.cash], [0.0]
-    for row in [row for row, action in enumerate(actions[:last]) if sizes[action]]:
-        order = account.order(sizes[actions[row]], closes[row])
+    for row in [row for row, action in enumerate(actions[:last]) if trades[action]]:
+        order = account.order(meanings[actions[row]], closes[row])
         if order != 0.0:
             account.fill(order, opens[row + 1], row + 1)
             changes.append(row + 1)
@@ -131,7 +133,7 @@ def simulate_known(
 
 
 def simulate_episodes(
-    series: Sequence[Bars], chooser: Chooser, n_actions: int, rules: TradingRules, capital: float
+    series: Sequence[Bars], chooser: Chooser, meanings: Sequence[Action], rules: TradingRules, capital: float
 ) -> list[Trajectory]:
     """Trade several windows side by side, each as ``simulate`` would.
 
@@ -143,7 +145,7 @@ def simulate_episodes(
     Raises:
         MarketDataError, CheckpointError, SettingsError: as ``simulate``.
     """
-    runs = [_trade(bars, n_actions, rules, capital) for bars in series]
+    runs = [_trade(bars, meanings, rules, capital) for bars in series]
     ended: dict[int, Trajectory] = {}
     actions: dict[int, int | None] = dict.fromkeys(range(len(runs)))
     while len(ended) < len(runs):
@@ -162,7 +164,7 @@ def simulate_episodes(
 
 
 def _trade(
-    bars: Bars, n_actions: int, rules: TradingRules, capital: float
+    bars: Bars, meanings: Sequence[Action], rules: TradingRules, capital: float
 ) -> Generator[tuple[int, Account], int, Trajectory]:
     """One window: gives row and account, takes the action, returns the trajectory."""
     if len(bars) == 0:
@@ -171,7 +173,6 @@ def _trade(
             "the window to simulate holds no bars, expected at least one",
             "Record a longer cassette with `modelgate record`",
         )
-    sizes = signed_sizes(n_actions)
     opens, closes = bars.quotes
     last = len(closes) - 1
     account = Account(rules, float(capital))
@@ -189,13 +190,15 @@ def _trade(
         values.append(account.position_value)
         if row == last:
             break
-        action = HOLD if account.ruined else (yield row, account)
-        if not 0 <= action < n_actions:
-            raise CheckpointError(
-                "policy", f"chose action {action}, expected 0 to {n_actions - 1}", "Correct its loader"
-            )
+        action = NO_ACTION if account.ruined else (yield row, account)
+        if not NO_ACTION <= action < len(meanings):
+            problem = f"chose action {action}, expected 0 to {len(meanings) - 1}"
+            raise CheckpointError("policy", problem, "Correct its loader")
         actions.append(action)
-        order = -account.quantity if account.ruined else account.order(sizes[action], close)
+        if account.ruined:
+            order = -account.quantity
+        else:
+            order = 0.0 if action == NO_ACTION else account.order(meanings[action], close)
     return _trajectory(bars, account, equity, (cash, values, quantity), actions)
 
 
@@ -215,18 +218,3 @@ def _trajectory(
         tuple(account.trades),
         dict(sorted(account.refused.items())),
     )
-
-
-def signed_sizes(n_actions: int) -> tuple[float, ...]:
-    """Per action the signed fraction of a full order; BUY and SELL without a number act with 50 %."""
-    if n_actions not in ACTIONS:
-        known = " or ".join(str(count) for count in ACTIONS)
-        raise CheckpointError(
-            "policy", f"has {n_actions} actions, expected {known}", "Train it with a known action space"
-        )
-    directions = {"HOLD": 0.0, "BUY": 1.0, "SELL": -1.0}
-    sizes = []
-    for name in ACTIONS[n_actions]:
-        verb, _, percent = name.partition("_")
-        sizes.append(directions[verb] * float(percent or 50) / 100.0)
-    return tuple(sizes)

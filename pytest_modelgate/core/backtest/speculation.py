@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_modelgate.core.backtest.account import Account, account_features
-from pytest_modelgate.core.backtest.simulation import signed_sizes
 from pytest_modelgate.core.market.bars import Bars
+from pytest_modelgate.core.policy.account_features import AccountFeature
+from pytest_modelgate.core.policy.actions import NO_ACTION, Action
 from pytest_modelgate.core.typing import Floats
 from pytest_modelgate.errors import CheckpointError
 
@@ -32,8 +33,8 @@ class Speculation:
         answer: episodes (n,), rows (n,) and account features (n, n_account) to the policy's actions there (n).
         series: the bars of each episode.
         guesses: of each episode the probable action at each bar; answers replace them.
-        n_actions: 3 or 7.
-        n_account: account features that the policy reads.
+        meanings: of the actions.
+        features: of the account that the policy reads.
         most: bars to speculate on; 0 asks bar by bar.
     """
 
@@ -43,15 +44,15 @@ class Speculation:
         series: Sequence[Bars],
         guesses: Sequence[Sequence[int]],
         *,
-        n_actions: int,
-        n_account: int,
+        meanings: Sequence[Action],
+        features: Sequence[AccountFeature],
         most: int,
     ) -> None:
         self._answer = answer
         self._series = series
         self._guesses = [[*actions] for actions in guesses]
-        self._sizes = signed_sizes(n_actions)
-        self._n_account = n_account
+        self._meanings = meanings
+        self._features = features
         self._most = most
         self._known: list[dict[int, tuple[Seen, int]]] = [{} for _ in series]
         self._held = [_FIRST // 2 for _ in series]
@@ -59,7 +60,7 @@ class Speculation:
     def recall(self, episode: int, row: int, account: Account) -> int | None:
         """The answer for this very bar and account, if it is known."""
         seen, action = self._known[episode].get(row, (None, None))
-        if seen is None or seen != account_features(account)[: self._n_account]:
+        if seen is None or seen != account_features(account, self._features):
             return None
         self._held[episode] += 1
         return action
@@ -91,13 +92,14 @@ class Speculation:
         """Account features from this bar on, by guessed actions; twice as many bars as guesses held last time."""
         opens, closes = self._series[episode].quotes
         guesses, trial = self._guesses[episode], account.fork()
-        seen = [account_features(account)[: self._n_account]]
+        seen = [account_features(account, self._features)]
         last = min(row + min(self._most, 2 * self._held[episode]), len(closes) - 2)
         for now in range(row, last):
-            trial.fill(trial.order(self._sizes[guesses[now]], closes[now]), opens[now + 1], now + 1)
+            if guesses[now] != NO_ACTION:
+                trial.fill(trial.order(self._meanings[guesses[now]], closes[now]), opens[now + 1], now + 1)
             trial.mark(closes[now + 1])
             if trial.ruined:
                 break
-            seen.append(account_features(trial)[: self._n_account])
+            seen.append(account_features(trial, self._features))
         self._held[episode] = 1
         return seen

@@ -52,7 +52,8 @@ class Settings:
         record_command: the command line that records what this run replays, for error messages.
         feature_set, activation: None means what the checkpoint or the summary declares.
         decision: whether LIVE needs the statistical proofs.
-        account: how account features are fed to the policy.
+        model_version: of checkpoints that bear none; None tells it from their shape.
+        account: how account features are fed to policies; None means as the archive declares, else neutral.
         device: where policies are evaluated; ``auto`` takes a GPU when there is one and enough to do. No result depends
             on it.
         sessions, feed, adjustment: which stock bars are used.
@@ -81,8 +82,9 @@ class Settings:
     capital: float = 100_000.0
     feature_set: str | None = None
     activation: str | None = None
+    model_version: str | None = None
     decision: DecisionRule = "proven"
-    account: AccountMode = "neutral"
+    account: AccountMode | None = None
     device: DeviceChoice = "auto"
     sessions: Sessions = "regular"
     feed: str = "sip"

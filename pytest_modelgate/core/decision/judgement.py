@@ -106,6 +106,7 @@ class Judgement:
         gating = self.plan.gating
         warnings = list(gating.warnings) if gating else []
         for evidence in self.measured[:1]:
+            warnings += evidence.checkpoint.warnings
             if evidence.checkpoint.parity != "proven":
                 warnings.append(f"Parity with the trainer is unproven: {evidence.checkpoint.parity_detail}.")
             warnings += [f"Market data: {warning}." for warning in evidence.market.quality.warnings]

@@ -11,6 +11,8 @@ from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.market.bars import Bars
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.planning.plan import ModelPlan, Plan, Work, WorkKind
+from pytest_modelgate.core.policy.actions import action_name
+from pytest_modelgate.core.training.run import Declared
 from pytest_modelgate.digest import json_sha256
 
 
@@ -50,11 +52,20 @@ def model_key(
             "rules": asdict(rules_for(profile, model.instrument.asset_class)),
             "settings": _settings(settings),
             "training": [training.start.isoformat(), training.end.isoformat()] if training else None,
+            "account": plan.account,
             "activation": declared.activation,
+            "meanings": meanings_of(declared, settings.model_version),
             "feature_set": declared.feature_set,
             "parity": asdict(declared.parity_probe) if declared.parity_probe else None,
         }
     )
+
+
+def meanings_of(declared: Declared, model_version: str | None) -> list[object]:
+    """What is said, beside a checkpoint, of the meaning of its numbers."""
+    actions = None if declared.actions is None else [action_name(action) for action in declared.actions]
+    account = None if declared.account is None else [asdict(feature) for feature in declared.account]
+    return [model_version, declared.model_version, declared.lookback, actions, account]
 
 
 def content_key(model: str, work: Work, feature_sets: Mapping[str, str], champion: str | None = None) -> str:
@@ -91,7 +102,6 @@ def _written(work: Work) -> list[str]:
 
 def _settings(settings: Settings) -> dict[str, object]:
     return {
-        "account": settings.account,
         "activation": settings.activation,
         "adjustment": settings.adjustment,
         "capital": settings.capital,

@@ -13,6 +13,7 @@ from pytest_modelgate.core.backtest.attribution import BarAttribution
 from pytest_modelgate.core.backtest.metrics import FoldResult, Metrics
 from pytest_modelgate.core.integrity.check import Check, NoiseDraw
 from pytest_modelgate.core.market.quality import Quality
+from pytest_modelgate.core.policy.account_features import AccountFeature
 from pytest_modelgate.core.statistics.paired_comparison import Comparison
 from pytest_modelgate.errors import GateError
 from pytest_modelgate.text import inert
@@ -31,11 +32,14 @@ class CheckpointEvidence:
         layers: names of all layers in the order in which they were judged to apply.
         parity: ``proven`` when the trainer's own outputs were reproduced, else ``unproven``.
         parity_detail: what was compared, or why nothing could be.
+        model_version: None where nobody knows one.
+        actions: names of the policy's actions.
+        warnings: sentences on what was inferred of it.
     """
 
     member: str
     sha256: str
-    model_version: str
+    model_version: str | None
     min_trader_version: str | None
     feature_set: str
     activation: str
@@ -43,9 +47,16 @@ class CheckpointEvidence:
     layers: tuple[str, ...]
     window: int
     n_features: int
-    n_actions: int
+    actions: tuple[str, ...]
+    account: tuple[AccountFeature, ...]
     parity: str
     parity_detail: str
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def n_actions(self) -> int:
+        """Outputs of the policy."""
+        return len(self.actions)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pytest_modelgate.core.backtest.simulation import Trajectory
 from pytest_modelgate.core.config.profiles import IntegrityLimits
 from pytest_modelgate.core.integrity.check import Check
 from pytest_modelgate.core.market.bars import AssetClass
-from pytest_modelgate.core.policy.mlp import ACTIONS, HOLD
+from pytest_modelgate.core.policy.actions import HOLD, NO_ACTION, Action, action_name
 from pytest_modelgate.core.typing import Floats
 
 _EXACT = 1e-9  # relative
@@ -24,14 +24,18 @@ _DAY_TRADES, _DAYS, _LEAST_EQUITY = 3, 5, 25_000.0  # FINRA rule 4210, as Alpaca
 
 
 def check_activity(
-    trajectories: Sequence[Trajectory], attribution: BarAttribution, n_actions: int, limits: IntegrityLimits
+    trajectories: Sequence[Trajectory], attribution: BarAttribution, meanings: Sequence[Action], limits: IntegrityLimits
 ) -> Check:
-    """Check that the model decides, rather than always do the same."""
+    """Check that the model decides, rather than always do the same.
+
+    Args:
+        meanings: of the policy's actions.
+    """
     actions = np.concatenate([trajectory.actions for trajectory in trajectories])
-    shares = np.bincount(actions, minlength=n_actions) / max(1, len(actions))
+    shares = np.bincount(actions[actions != NO_ACTION], minlength=len(meanings)) / max(1, len(actions))
     entropy = -math.fsum(share * math.log2(share) for share in shares.tolist() if share > 0.0)
     usual = int(np.argmax(shares))
-    signals = float(1.0 - shares[HOLD])
+    signals = math.fsum(share for share, action in zip(shares.tolist(), meanings, strict=True) if action != HOLD)
     long, short = (float(np.mean(sign * attribution.intraday_weight > 0.0)) for sign in (1.0, -1.0))
     figures = {
         "signal_rate": signals,
@@ -44,7 +48,7 @@ def check_activity(
     position = f"long in {long:.1%}, short in {short:.1%}"
     habits = f"signals at {signals:.1%} of the bars, {entropy:.2f} bits of choice, {position}"
     if shares[usual] >= limits.max_same_action:
-        sentence = f"It is always {ACTIONS[n_actions][usual]} ({shares[usual]:.1%} of the bars): that is no model."
+        sentence = f"It is always {action_name(meanings[usual])} ({shares[usual]:.1%} of the bars): that is no model."
         return Check("activity", "fail", sentence, figures)
     if figures["fills"] == 0.0:
         return Check("activity", "fail", f"It never trades: every order is refused ({habits}).", figures)

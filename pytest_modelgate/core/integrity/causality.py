@@ -11,8 +11,9 @@ import pandas as pd
 from pytest_modelgate.core.features.feature_set import FeatureSet
 from pytest_modelgate.core.integrity.check import Check
 from pytest_modelgate.core.market.bars import Bars
+from pytest_modelgate.core.policy.account_features import neutral_account
 from pytest_modelgate.core.policy.inference import choose_actions_of_all
-from pytest_modelgate.core.policy.mlp import NEUTRAL_ACCOUNT, MlpPolicy, Policy
+from pytest_modelgate.core.policy.mlp import MlpPolicy, Policy
 from pytest_modelgate.core.typing import Floats
 
 _MOMENTS = 3
@@ -89,7 +90,7 @@ class _Comparison:
     def first_moved(self) -> int | None:
         """The earliest added bar up to which an action is another one; None when none is."""
         parts = [np.nan_to_num(part, posinf=0.0, neginf=0.0) for piece in self._pieces for part in piece[2:]]
-        acted = choose_actions_of_all(self._policy, parts, np.array(NEUTRAL_ACCOUNT[: self._policy.n_account]))
+        acted = choose_actions_of_all(self._policy, parts, neutral_account(self._policy.account))
         moved = [
             now
             for number, (now, count, *_) in enumerate(self._pieces)

@@ -41,14 +41,14 @@ def examine(
     candidate = replayer.candidate
     policy, bars = candidate.policy, candidate.series.bars
     neutral, _ = evaluate(candidate, backtest, "neutral", replayer.capital)
-    tracked = evaluate(candidate, backtest, "tracked", replayer.capital)[0] if policy.n_account else None
+    tracked = evaluate(candidate, backtest, "tracked", replayer.capital)[0] if policy.account else None
     actions = replayer.actions(policy)
     trajectories = replayer.trade(actions)
     own = replayer.attribution(trajectories)
     checks = (
         check_causality(bars, feature_set, policy, replayer.rows),
         check_weights(replayer, actions, own, sha256),
-        check_activity(trajectories, own, policy.n_actions, profile.integrity),
+        check_activity(trajectories, own, policy.actions, profile.integrity),
         check_accounting((*trajectories, neutral)),
         check_feasibility(trajectories, bars.instrument.asset_class, candidate.rules),
         check_account(neutral, tracked),

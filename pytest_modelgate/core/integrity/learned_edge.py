@@ -60,7 +60,7 @@ def check_weights(replayer: FoldReplayer, actions: Actions, own: BarAttribution,
 def _constant_position(replayer: FoldReplayer, bars: int, own: BarAttribution, figures: dict[str, float]) -> str:
     """Sentence on the constant policy that the model amounts to, empty if none; ``figures`` gets shares of bars."""
     policy, rules = replayer.candidate.policy, replayer.candidate.rules
-    for words, action in constant_policies(policy.n_actions, rules.can_short):
+    for words, action in constant_policies(policy.actions, sells=rules.can_short):
         constant = replayer.attribution(replayer.trade(np.full(bars, action)))
         same = float(np.mean(np.abs(constant.intraday_weight - own.intraday_weight) <= _SAME_POSITION))
         figures[words.replace(" ", "_")] = same

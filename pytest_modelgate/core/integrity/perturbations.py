@@ -13,6 +13,7 @@ from pytest_modelgate.core.backtest.candidate import Candidate
 from pytest_modelgate.core.backtest.evaluation import attribute_window, replay, usable_rows
 from pytest_modelgate.core.backtest.simulation import Trajectory
 from pytest_modelgate.core.market.windows import Window
+from pytest_modelgate.core.policy.actions import Action, strongest
 from pytest_modelgate.core.policy.mlp import MlpPolicy, Policy
 from pytest_modelgate.core.typing import Actions, Floats, Weights
 
@@ -85,8 +86,9 @@ def noisy(policy: MlpPolicy, rng: np.random.Generator, size: float) -> MlpPolicy
     return replace(policy, weights=changed)
 
 
-def constant_policies(n_actions: int, sells: bool) -> Iterator[tuple[str, int]]:  # noqa: FBT001 - the one question asked
+def constant_policies(actions: Sequence[Action], *, sells: bool) -> Iterator[tuple[str, int]]:
     """Constant actions that trade at all: the strongest buy and, where shorts are allowed, the strongest sell."""
-    yield "always buy", (n_actions - 1) // 2
-    if sells:
-        yield "always sell", n_actions - 1
+    for words, sign in (("always buy", 1), ("always sell", -1)) if sells else (("always buy", 1),):
+        index = strongest(actions, sign)
+        if index is not None:
+            yield words, index

@@ -12,7 +12,8 @@ from pytest_modelgate.core.config.profiles import IntegrityLimits
 from pytest_modelgate.core.integrity.check import Check
 from pytest_modelgate.core.integrity.perturbations import seeded
 from pytest_modelgate.core.market.windows import Window
-from pytest_modelgate.core.policy.mlp import NEUTRAL_ACCOUNT, MlpPolicy
+from pytest_modelgate.core.policy.account_features import neutral_account
+from pytest_modelgate.core.policy.mlp import MlpPolicy
 from pytest_modelgate.core.policy.single_precision import float32_changes
 
 
@@ -34,7 +35,7 @@ def check_precision(candidate: Candidate, windows: Sequence[Window], limits: Int
     ends = np.flatnonzero(judged)
     rows = slice(int(ends[0]), int(ends[-1]) + 1)
     market = candidate.series.matrix[rows.start - policy.lookback + 1 : rows.stop]
-    neutral = np.array(NEUTRAL_ACCOUNT[: policy.n_account])
+    neutral = neutral_account(policy.account)
     actions, rng = candidate.neutral_actions(rows), seeded(sha256, "precision")
     changed = int(np.count_nonzero(float32_changes(policy, market, neutral, actions, rng)[judged[rows]]))
     share = changed / len(ends)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from pytest_modelgate.core.config.profiles import Profile
-from pytest_modelgate.core.config.settings import Settings, Shard
+from pytest_modelgate.core.config.settings import AccountMode, Settings, Shard
 from pytest_modelgate.core.market.bars import Instrument, Timeframe
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.market.sessions import source_timeframe
@@ -76,6 +76,7 @@ class ModelPlan:
         backtest: the sanity window.
         folds: the walk-forward windows, oldest first.
         champion: digest of the deployed model that it is compared with; None where there is none.
+        account: how account features are fed to it.
     """
 
     model: TrainedModel
@@ -83,6 +84,7 @@ class ModelPlan:
     backtest: Window
     folds: tuple[Window, ...]
     champion: str | None = None
+    account: AccountMode = "neutral"
 
     @property
     def dropped(self) -> bool:
@@ -197,6 +199,11 @@ def windows_of(timeframe: Timeframe, settings: Settings, as_of: pd.Timestamp) ->
     return backtest_window(as_of, timeframe, settings.backtest_days), *folds
 
 
+def account_mode(model: TrainedModel, settings: Settings) -> AccountMode:
+    """How account features are fed to a model: as the user says, else as the archive declares, else neutral."""
+    return settings.account or model.declared.account_mode or "neutral"
+
+
 def market_request(
     instrument: Instrument, timeframe: Timeframe, settings: Settings, as_of: pd.Timestamp
 ) -> MarketRequest:
@@ -235,7 +242,9 @@ def make_plan(
         check_reward_scale(model.id, model.declared, profile)
         gating = None if model.history is None else judge_training(model.history, profile, model.declared)
         backtest, *folds = windows_of(model.timeframe, settings, as_of)
-        models.append(ModelPlan(model, gating, backtest, tuple(folds), champions.get(model.id)))
+        models.append(
+            ModelPlan(model, gating, backtest, tuple(folds), champions.get(model.id), account_mode(model, settings))
+        )
     judged, looks = sum(plan.model.checkpoint is not None for plan in models), _assumed_looks(run, settings, as_of)
     return Plan(run, as_of, tuple(models), max(1, judged) * looks, looks)
 

@@ -154,7 +154,7 @@ def _add_up(policy: MlpPolicy, series: Sequence[Floats], blocking: Blocking, shi
     step = max(1, _DEPTH // policy.n_market)
     for lag in range(0, blocking.lookback, step):
         lags = range(lag, min(lag + step, blocking.lookback))
-        part = policy.first_layer_weights[:, lags.start : lags.stop, : policy.n_market].reshape(len(shift), -1)
+        part = policy.market_weights[:, lags.start : lags.stop].reshape(len(shift), -1)
         weights, first = part.astype(np.float64).T, 0
         for market, count in zip(series, blocking.counts, strict=True):
             if not count:
@@ -172,7 +172,7 @@ def _transform(policy: MlpPolicy, series: Sequence[Floats], blocking: Blocking, 
     correlation = _Correlation(blocking, policy.n_market, min(chunk, len(shift)))
     for first in range(0, len(shift), chunk):
         units = slice(first, first + chunk)
-        weights = policy.first_layer_weights[units, :, : policy.n_market]
+        weights = policy.market_weights[units]
         if len(weights) < correlation.units:
             correlation = _Correlation(blocking, policy.n_market, len(weights))
         correlation.analyse(weights)

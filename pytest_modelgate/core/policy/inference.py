@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pytest_modelgate.core.policy.definition import reference_logits
 from pytest_modelgate.core.policy.error_bounds import Norms, certify, logit_errors, norms_of
 from pytest_modelgate.core.policy.first_layer import Blocking, block_norms, choose_blocking, convolve
-from pytest_modelgate.core.policy.mlp import ACCOUNT_FEATURES, MlpPolicy, Policy, activate, check_activation, greedy
+from pytest_modelgate.core.policy.mlp import MlpPolicy, Policy, activate, check_activation, greedy
 from pytest_modelgate.core.typing import Actions, Floats
 from pytest_modelgate.errors import CheckpointError
 
@@ -195,10 +195,10 @@ class _BatchEvaluator:
     def _observation(self, window: np.int64, account: Floats) -> Floats:
         """The flat observation (obs_dim,) of a window; an account that is not finite is refused."""
         if not np.isfinite(account).all():
-            name = ACCOUNT_FEATURES[int(np.argmin(np.isfinite(account)))]
+            name = self.policy.account[int(np.argmin(np.isfinite(account)))].name
             raise CheckpointError("account features", f"{name} is not finite", "Set a smaller --gate-capital")
         lookback, ends = self.policy.lookback, np.cumsum(self.blocking.counts)
         number = int(np.searchsorted(ends, window, side="right"))
         first = window - ends[number] + self.blocking.counts[number]
         market = self.series[number][first : first + lookback]
-        return np.hstack([market, np.broadcast_to(account, (lookback, len(account)))]).ravel()
+        return self.policy.observe(market, account)

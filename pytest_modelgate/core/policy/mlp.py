@@ -5,28 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from pytest_modelgate.core.policy.account_features import AccountFeature
+from pytest_modelgate.core.policy.actions import Action
 from pytest_modelgate.core.typing import Actions, Floats, Weights
 from pytest_modelgate.errors import CheckpointError
 
+T = TypeVar("T", np.float32, np.float64)
 ACTIVATIONS = ("tanh", "relu", "elu")
-ACTIONS = {
-    3: ("HOLD", "BUY", "SELL"),
-    7: ("HOLD", "BUY_25", "BUY_50", "BUY_75", "SELL_25", "SELL_50", "SELL_75"),
-}
-HOLD = 0
-ACCOUNT_FEATURES = ("pnl", "win_rate", "drawdown", "position", "available_capital", "account_change")
-NEUTRAL_ACCOUNT = (0.0, 0.5, 0.0, 0.0, 0.70, 0.0)
 
 
 class Policy(Protocol):
     """A trained model as the simulation needs it.
 
-    One observation is ``lookback`` rows of ``n_features`` values, oldest first; each row holds the market features
-    followed by the account features, which are constant across the window.
+    One observation is ``lookback`` rows, oldest first; each row holds the market features in their order, and the
+    account features, which are constant across the window, in their places.
     """
 
     @property
@@ -35,8 +32,8 @@ class Policy(Protocol):
         ...
 
     @property
-    def n_account(self) -> int:
-        """Account features per bar: 0, 3 or 6."""
+    def account(self) -> tuple[AccountFeature, ...]:
+        """Account features, in the order in which ``logits`` takes them."""
         ...
 
     @property
@@ -45,8 +42,8 @@ class Policy(Protocol):
         ...
 
     @property
-    def n_actions(self) -> int:
-        """3 or 7, in the order of ACTIONS."""
+    def actions(self) -> tuple[Action, ...]:
+        """What each of its outputs means."""
         ...
 
     def logits(self, market: Floats, account: Floats) -> Floats:
@@ -54,10 +51,10 @@ class Policy(Protocol):
 
         Args:
             market: (bars, n_market) market features, oldest first, all finite.
-            account: (n_account,) for all windows alike.
+            account: (account features,) for all windows alike.
 
         Returns:
-            (bars - lookback + 1, n_actions); row i belongs to the window that ends with bar ``i + lookback - 1``.
+            (bars - lookback + 1, actions); row i belongs to the window that ends with bar ``i + lookback - 1``.
         """
         ...
 
@@ -79,13 +76,24 @@ class MlpPolicy:
     biases: Sequence[Weights]
     activation: str
     n_market: int
-    n_account: int
+    account: tuple[AccountFeature, ...]
     lookback: int
+    actions: tuple[Action, ...]
+
+    @property
+    def n_account(self) -> int:
+        """Account features per bar."""
+        return len(self.account)
+
+    @property
+    def n_features(self) -> int:
+        """Columns of an observation's row."""
+        return self.n_market + self.n_account
 
     @property
     def obs_dim(self) -> int:
         """Length of a flat observation."""
-        return self.lookback * (self.n_market + self.n_account)
+        return self.lookback * self.n_features
 
     @property
     def n_actions(self) -> int:
@@ -93,15 +101,34 @@ class MlpPolicy:
         return int(self.weights[-1].shape[0])
 
     @cached_property
-    def first_layer_weights(self) -> Weights:
-        """The first layer's weights by row of the window: (width, lookback, n_market + n_account)."""
-        return self.weights[0].reshape(-1, self.lookback, self.n_market + self.n_account)
+    def account_places(self) -> list[int]:
+        """Columns of the account features in a row, in their order."""
+        return [feature.place % self.n_features for feature in self.account]
+
+    @cached_property
+    def market_weights(self) -> Weights:
+        """The first layer's weights of the market features: (width, lookback, n_market), a view if these come first."""
+        by_row = self._weights_by_row
+        if sorted(self.account_places) == list(range(self.n_market, self.n_features)):
+            return by_row[:, :, : self.n_market]
+        return np.delete(by_row, self.account_places, axis=2)
 
     @cached_property
     def account_weights(self) -> Floats:
         """(width, n_account): the first layer's weights of the account features, which are alike in all rows."""
-        total: Floats = self.first_layer_weights[:, :, self.n_market :].sum(axis=1, dtype=np.float64)
+        total: Floats = self._weights_by_row[:, :, self.account_places].sum(axis=1, dtype=np.float64)
         return total
+
+    @property
+    def _weights_by_row(self) -> Weights:
+        return self.weights[0].reshape(-1, self.lookback, self.n_features)
+
+    def observe(self, market: NDArray[T], account: NDArray[T]) -> NDArray[T]:
+        """Flat observations (..., obs_dim) of windows (..., lookback, n_market), with account features (n_account,)."""
+        rows = np.empty((*market.shape[:-1], self.n_features), dtype=market.dtype)
+        market_places = np.delete(np.arange(self.n_features), self.account_places)
+        rows[..., market_places], rows[..., self.account_places] = market, account
+        return rows.reshape(*market.shape[:-2], self.obs_dim)
 
     def logits(self, market: Floats, account: Floats) -> Floats:
         """See Policy.logits. Actions come from ``inference.choose_actions``; this is for looking at.
@@ -112,7 +139,7 @@ class MlpPolicy:
         count = max(0, len(market) - self.lookback + 1)
         hidden = np.zeros((count, len(self.weights[0])))
         for lag in range(self.lookback if count else 0):
-            hidden += market[lag : lag + count] @ self.first_layer_weights[:, lag, : self.n_market].T
+            hidden += market[lag : lag + count] @ self.market_weights[:, lag].T
         return self._remaining_layers(hidden + (self.biases[0] + self.account_weights @ account))
 
     def logits_of(self, observations: Floats) -> Floats:

@@ -54,7 +54,7 @@ def float32_changes(
         seen = market.astype(np.float32), account.astype(np.float32)
         for first in range(0, len(actions), _ROWS):
             judged = actions[first : first + _ROWS]
-            observations = _observations(policy.lookback, *seen, first, len(judged))
+            observations = _observations(policy, *seen, first, len(judged))
             doubtful = np.flatnonzero(~_beyond_doubt(layers, policy.activation, observations, judged))
             for group in np.split(doubtful, range(_GROUP, len(doubtful), _GROUP)) if len(doubtful) else ():
                 for shuffle in (None, rng):
@@ -70,11 +70,10 @@ def _single(weight: Weights, bias: Weights, *, first: bool) -> _Layer:
     return _Layer(single, bias.astype(np.float32), sums if first else np.square(single, dtype=np.float64))
 
 
-def _observations(lookback: int, market: Singles, account: Singles, first: int, count: int) -> Singles:
+def _observations(policy: MlpPolicy, market: Singles, account: Singles, first: int, count: int) -> Singles:
     """Flat observations (count, obs_dim) of consecutive windows."""
-    rows = first + np.arange(count)[:, None] + np.arange(lookback)
-    accounts = np.broadcast_to(account, (*rows.shape, len(account)))
-    return np.concatenate([market[rows], accounts], axis=2).reshape(count, -1)
+    rows = first + np.arange(count)[:, None] + np.arange(policy.lookback)
+    return policy.observe(market[rows], account)
 
 
 def _beyond_doubt(

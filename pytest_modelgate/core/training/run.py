@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import pandas as pd
 
 from pytest_modelgate.core.market.bars import Instrument, Timeframe
 from pytest_modelgate.core.market.windows import TrainingWindow
+from pytest_modelgate.core.policy.account_features import Encoding, Measure
+from pytest_modelgate.core.policy.actions import Action
 
 METRICS = ("fitness_score", "profit_factor", "consistency", "max_drawdown")
 
@@ -31,6 +34,22 @@ class ParityProbe:
 
 
 @dataclass(frozen=True)
+class DeclaredFeature:
+    """An account feature as an archive declares it; None leaves it to the generation.
+
+    Attributes:
+        name: what is measured.
+        place: column in a row of the observation; negative ones count from its end.
+        neutral: what the live trader feeds, encoded.
+    """
+
+    name: Measure
+    place: int
+    neutral: float | None = None
+    encoding: Encoding | None = None
+
+
+@dataclass(frozen=True)
 class Declared:
     """Optional facts a training summary may declare; None means it says nothing."""
 
@@ -38,10 +57,14 @@ class Declared:
     reward_scale: float | None = None
     validation_interval: int | None = None
     feature_set: str | None = None
-    account_mode: str | None = None
+    account_mode: Literal["neutral", "tracked"] | None = None
     activation: str | None = None
     trainer_version: str | None = None
     parity_probe: ParityProbe | None = None
+    model_version: str | None = None
+    lookback: int | None = None
+    actions: tuple[Action, ...] | None = None
+    account: tuple[DeclaredFeature, ...] | None = None
 
 
 @dataclass(frozen=True)

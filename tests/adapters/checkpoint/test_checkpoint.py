@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.checkpoints import GENERATIONS, Actor, contents, load, refused, saved, trainers_config
 
+from pytest_modelgate.core.policy.actions import QUARTER_ORDERS
 from pytest_modelgate.core.training.run import Declared
 from pytest_modelgate.errors import CheckpointError
 
@@ -24,8 +25,9 @@ def test_every_generation_is_read(tmp_path: Path, version: str) -> None:
     facts = load(saved(tmp_path, contents(version))).facts
 
     features, actions = GENERATIONS[version]
-    assert (facts.n_features, facts.n_actions, facts.window) == (features, actions, 3)
-    assert facts.n_account == features - 53
+    shape = facts.shape
+    assert (shape.n_features, len(shape.actions), shape.window) == (features, actions, 3)
+    assert len(shape.account) == features - 53
     assert facts.hidden == (8, 4)
     assert (facts.activation, facts.feature_set) == ("tanh", "reference-v1")
     assert facts.min_trader_version == version
@@ -199,8 +201,8 @@ def test_a_second_actor_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"model_version": "3.0.0"}, r"model_version: is '3\.0\.0', known are 2\.3\.x"),
-        ({"model_version": 2.3}, "model_version: is 2.3, known are"),
+        ({"model_version": "6.0.0"}, r"model_version: is 6\.0\.0, known generations are 2\.3, 2\.4-2\.6"),
+        ({"model_version": 2.3}, "model_version: the checkpoint says 2.3, expected a version such as"),
         ({"n_actions": 7}, "n_actions: is 7, generation"),
         ({"n_features": 0}, "n_features: is 0"),
         ({"obs_dim": 160}, "obs_dim: is 160, expected a multiple"),
@@ -208,7 +210,6 @@ def test_a_second_actor_is_refused(tmp_path: Path) -> None:
         ({"obs_dim": 53 * 4}, "expected 212 inputs"),
         ({"action_meanings": {0: "HOLD", 1: "SELL", 2: "BUY"}}, "action_meanings: is 'HOLD', 'SELL', 'BUY'"),
         ({"action_meanings": ["HOLD", "BUY"]}, "action_meanings"),
-        ({"action_meanings": None}, "action_meanings: is missing"),
         ({"policy_state_dict": None}, "policy_state_dict: is not a dict"),
         ({"policy_state_dict": {}}, "policy_state_dict: is not a dict"),
     ],
@@ -234,7 +235,7 @@ def test_what_contradicts_its_generation_is_refused(tmp_path: Path, changes: dic
     ],
 )
 def test_spellings_of_the_actions_are_understood(tmp_path: Path, meanings: Any) -> None:
-    assert load(saved(tmp_path, contents("2.7.0", action_meanings=meanings))).facts.n_actions == 7
+    assert load(saved(tmp_path, contents("2.7.0", action_meanings=meanings))).facts.shape.actions == QUARTER_ORDERS
 
 
 def test_nobody_declaring_the_feature_set_is_refused(tmp_path: Path) -> None:

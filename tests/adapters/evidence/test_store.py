@@ -22,6 +22,7 @@ from pytest_modelgate.core.evidence.records import (
     WindowFailure,
 )
 from pytest_modelgate.core.market.quality import Quality
+from pytest_modelgate.core.policy.account_features import AccountFeature, Encoding
 from pytest_modelgate.errors import CheckpointError, SettingsError
 
 METRICS = Metrics(0.1 + 0.2, 0.05, math.nan, math.nan, math.inf, 1.0, 3, 0.1, 0.2, 4.0, 99_000.0, 864, 8760.0)
@@ -43,7 +44,8 @@ EVIDENCE = WindowEvidence(
         ("a", "b", "c"),
         100,
         53,
-        3,
+        ("HOLD", "BUY_50", "SELL_50"),
+        (AccountFeature("pnl", 0.0, Encoding("tanh", 10.0), -1),),
         "proven",
         "all of it",
     ),

@@ -4,13 +4,16 @@ import math
 from dataclasses import replace
 
 import pytest
+from support.policies import ACCOUNTS, SPACES
 
 from pytest_modelgate.core.backtest.account import Account, account_features
 from pytest_modelgate.core.backtest.rules import TradingRules
-from pytest_modelgate.core.policy.mlp import ACCOUNT_FEATURES
+from pytest_modelgate.core.policy.account_features import MEASURES, AccountFeature, Encoding
+from pytest_modelgate.core.policy.actions import CLOSE, Order, Target
 from pytest_modelgate.errors import SettingsError
 
 ROW, LATER = 7, 31
+PLAIN = tuple(AccountFeature(name, 0.7, Encoding(), -1) for name in MEASURES)  # a reserve of 30 %
 FREE = TradingRules(
     fee=0.0, slippage=0.0, position_size=0.1, cash_buffer=0.0, max_position=0.2, min_order_usd=10.0, can_short=True
 )
@@ -30,75 +33,75 @@ def holding(quantity: float, rules: TradingRules = FREE, price: float = 100.0) -
 @pytest.mark.parametrize("size", [0.25, 0.5, 0.75, 1.0, -0.25, -0.5, -0.75])
 def test_an_order_is_size_times_position_size_of_equity_less_the_buffer(size: float) -> None:
     rules = replace(FREE, cash_buffer=0.3)
-    assert account(rules).order(size, 50.0) == pytest.approx(size * 0.1 * 7_000.0 / 50.0, rel=1e-12)
+    assert account(rules).order(Order(size), 50.0) == pytest.approx(size * 0.1 * 7_000.0 / 50.0, rel=1e-12)
 
 
 def test_size_zero_is_no_order_and_no_refusal() -> None:
     book = account()
-    assert (book.order(0.0, 50.0), book.refused) == (0.0, {})
+    assert (book.order(Order(0.0), 50.0), book.refused) == (0.0, {})
 
 
 def test_repeated_signals_add_up_to_the_cap_and_the_next_one_is_refused_whole() -> None:
     book = account()
     for _ in range(4):
-        book.fill(book.order(0.5, 100.0), 100.0, ROW)
+        book.fill(book.order(Order(0.5), 100.0), 100.0, ROW)
         book.mark(100.0)
     assert book.quantity == pytest.approx(20.0)
-    assert (book.order(0.5, 100.0), book.refused) == (0.0, {"position_cap": 1})
+    assert (book.order(Order(0.5), 100.0), book.refused) == (0.0, {"position_cap": 1})
 
 
 def test_an_order_beyond_the_cap_is_not_clipped_to_what_would_fit() -> None:
     book = holding(19.0)
-    assert (book.order(0.5, 100.0), book.refused) == (0.0, {"position_cap": 1})
+    assert (book.order(Order(0.5), 100.0), book.refused) == (0.0, {"position_cap": 1})
 
 
 def test_the_cap_binds_shorts_alike() -> None:
     book = holding(-19.0)
-    assert (book.order(-0.5, 100.0), book.refused) == (0.0, {"position_cap": 1})
+    assert (book.order(Order(-0.5), 100.0), book.refused) == (0.0, {"position_cap": 1})
 
 
 def test_a_sell_takes_its_own_size_off_a_long() -> None:
-    assert holding(20.0).order(-0.5, 100.0) == pytest.approx(-5.0)
+    assert holding(20.0).order(Order(-0.5), 100.0) == pytest.approx(-5.0)
 
 
 def test_a_sell_larger_than_the_long_closes_it_and_never_goes_short() -> None:
-    assert holding(3.0).order(-0.5, 100.0) == -3.0
+    assert holding(3.0).order(Order(-0.5), 100.0) == -3.0
 
 
 def test_a_buy_larger_than_the_short_closes_it_and_never_goes_long() -> None:
-    assert holding(-3.0).order(0.5, 100.0) == 3.0
+    assert holding(-3.0).order(Order(0.5), 100.0) == 3.0
 
 
 def test_a_remainder_below_the_minimum_order_is_closed_too() -> None:
-    assert holding(5.09).order(-0.5, 100.0) == -5.09
+    assert holding(5.09).order(Order(-0.5), 100.0) == -5.09
 
 
 def test_a_remainder_of_the_minimum_order_stays() -> None:
-    assert holding(5.11).order(-0.5, 100.0) == pytest.approx(-5.0, rel=1e-3)
+    assert holding(5.11).order(Order(-0.5), 100.0) == pytest.approx(-5.0, rel=1e-3)
 
 
 def test_closing_a_position_below_the_minimum_order_is_allowed() -> None:
-    assert holding(0.05).order(-0.5, 100.0) == -0.05
+    assert holding(0.05).order(Order(-0.5), 100.0) == -0.05
 
 
 def test_a_reduction_below_the_minimum_order_is_refused() -> None:
     book = holding(10.0, replace(FREE, min_order_usd=300.0))
-    assert (book.order(-0.25, 100.0), book.refused) == (0.0, {"below_minimum": 1})
+    assert (book.order(Order(-0.25), 100.0), book.refused) == (0.0, {"below_minimum": 1})
 
 
 def test_a_sell_when_flat_is_refused_where_shorts_are_not_allowed() -> None:
     book = account(replace(FREE, can_short=False))
-    assert (book.order(-0.5, 100.0), book.refused) == (0.0, {"short_not_allowed": 1})
+    assert (book.order(Order(-0.5), 100.0), book.refused) == (0.0, {"short_not_allowed": 1})
 
 
 def test_an_order_below_the_minimum_is_refused() -> None:
     book = account(replace(FREE, min_order_usd=500.01))
-    assert (book.order(0.5, 100.0), book.refused) == (0.0, {"below_minimum": 1})
+    assert (book.order(Order(0.5), 100.0), book.refused) == (0.0, {"below_minimum": 1})
 
 
 def test_a_position_size_of_zero_orders_nothing_even_without_a_minimum() -> None:
     book = account(replace(FREE, position_size=0.0, min_order_usd=0.0))
-    assert (book.order(0.5, 100.0), book.refused) == (0.0, {"below_minimum": 1})
+    assert (book.order(Order(0.5), 100.0), book.refused) == (0.0, {"below_minimum": 1})
 
 
 def test_slippage_and_fee_work_against_a_buyer() -> None:
@@ -164,7 +167,7 @@ def test_ruin_is_for_good() -> None:
 
 
 def test_features_of_a_fresh_account() -> None:
-    assert account_features(account()) == (0.0, 0.5, 0.0, 0.0, 1.0, 0.0)
+    assert account_features(account(), ACCOUNTS[6]) == (0.0, 0.5, 0.0, 0.0, 0.7, 0.0)
 
 
 def test_features_follow_the_account() -> None:
@@ -173,22 +176,84 @@ def test_features_follow_the_account() -> None:
     book.fill(10.0, 110.0, ROW)
     book.mark(130.0)
     book.mark(120.0)
-    features = dict(zip(ACCOUNT_FEATURES, account_features(book), strict=True))
+    features = dict(zip(MEASURES, account_features(book, PLAIN), strict=True))
     assert features == pytest.approx(
         {
             "pnl": 0.02,
             "win_rate": 1.0,
             "drawdown": 100.0 / 10_300.0,
             "position": 1_200.0 / 10_200.0,
-            "available_capital": 9_000.0 / 10_200.0,
-            "account_change": 10_200.0 / 10_300.0 - 1.0,
+            "position_sign": 1.0,
+            "available_capital": 6_000.0 / 10_200.0,
+            "account_change": 0.02,
+            "last_change": 10_200.0 / 10_300.0 - 1.0,
         }
     )
 
 
 def test_a_short_shows_as_negative_position_and_its_proceeds_are_not_available() -> None:
-    features = dict(zip(ACCOUNT_FEATURES, account_features(holding(-10.0)), strict=True))
-    assert (features["position"], features["available_capital"]) == (-0.1, 1.0)
+    features = dict(zip(MEASURES, account_features(holding(-10.0), PLAIN), strict=True))
+    assert (features["position"], features["position_sign"], features["available_capital"]) == (-0.1, -1.0, 0.8)
+
+
+def test_features_are_encoded_as_the_trainer_writes_them() -> None:
+    book = holding(10.0)
+    book.mark(150.0)  # equity 10,500, of which 1,500 in the position and 9,000 in cash, 3,000 of it in reserve
+    assert account_features(book, ACCOUNTS[6]) == pytest.approx(
+        (math.tanh(0.5), 0.5, 0.0, 1_500.0 / 10_500.0 / 0.20, 6_000.0 / 10_500.0, math.log10(1.05)), rel=1e-12
+    )
+
+
+def test_a_target_is_reached_and_kept_whatever_prices_make_of_it() -> None:
+    book = account()
+    book.fill(book.order(Target(0.15), 100.0), 100.0, ROW)
+    book.mark(200.0)
+    assert book.quantity == pytest.approx(15.0)
+    assert (book.order(Target(0.15), 200.0), book.refused) == (0.0, {})
+
+
+def test_another_target_trades_the_difference() -> None:
+    book = account()
+    book.fill(book.order(Target(0.15), 100.0), 100.0, ROW)
+    assert book.order(Target(0.05), 100.0) == pytest.approx(-10.0)
+
+
+def test_a_target_beyond_the_cap_is_cut_to_it_and_counted() -> None:
+    book = account()
+    assert book.order(Target(1.0), 100.0) == pytest.approx(20.0)
+    assert book.refused == {"cut_to_cap": 1}
+
+
+def test_a_target_on_the_other_side_closes_first_and_opens_when_it_is_repeated() -> None:
+    book = holding(10.0)
+    book.fill(book.order(Target(-0.1), 100.0), 100.0, ROW)
+    assert book.quantity == 0.0
+    assert book.order(Target(-0.1), 100.0) == pytest.approx(-10.0)
+
+
+def test_a_target_below_zero_closes_a_long_and_is_refused_where_shorts_are_not_allowed() -> None:
+    book = holding(10.0, replace(FREE, can_short=False))
+    book.fill(book.order(Target(-0.1), 100.0), 100.0, ROW)
+    assert (book.order(Target(-0.1), 100.0), book.refused) == (0.0, {"short_not_allowed": 1})
+    assert book.quantity == 0.0
+
+
+def test_closing_is_always_allowed_and_does_nothing_to_a_flat_account() -> None:
+    assert holding(0.05).order(CLOSE, 100.0) == -0.05
+    flat = account()
+    assert (flat.order(CLOSE, 100.0), flat.refused) == (0.0, {})
+
+
+def test_a_target_that_cash_could_not_pay_is_tried_again() -> None:
+    book = account(replace(FREE, max_position=1.0, fee=0.01))
+    for _ in range(2):
+        book.fill(book.order(Target(1.0), 100.0), 100.0, ROW)
+    assert (book.quantity, book.refused) == (0.0, {"insufficient_cash": 2})
+
+
+def test_orders_of_eight_actions_end_with_close() -> None:
+    assert SPACES[8][:-1] == SPACES[7]
+    assert holding(-3.0).order(SPACES[8][-1], 100.0) == 3.0
 
 
 @pytest.mark.parametrize("capital", [0.0, -1.0, math.inf, math.nan])

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.market_factory import hourly_bars, random_walk
+from support.policies import SPACES
 
 from pytest_modelgate.core.backtest.attribution import BarAttribution, attribute, concatenate
 from pytest_modelgate.core.backtest.rules import TradingRules
@@ -32,7 +33,7 @@ def gappy(bars: int, seed: int) -> Bars:
 
 def traded(bars: Bars, seed: int, rules: TradingRules = RULES) -> BarAttribution:
     actions = np.random.default_rng(seed).integers(0, 7, len(bars)).tolist()
-    return attribute(simulate(bars, lambda row, _: actions[row], 7, rules, 1e5), bars, CLOSE_BEFORE, rules)
+    return attribute(simulate(bars, lambda row, _: actions[row], SPACES[7], rules, 1e5), bars, CLOSE_BEFORE, rules)
 
 
 @given(seed=st.integers(0, 10**6), bars=st.integers(1, 60))
@@ -68,7 +69,7 @@ def test_a_ruined_account_counts_as_lost_and_leaves_finite_figures() -> None:
     frame.loc[frame.index[3:], ["open", "high", "low", "close"]] *= 30.0
     rules = replace(RULES, position_size=5.0, max_position=9.0)
     bars = hourly_bars("BTCUSD", frame)
-    attribution = attribute(simulate(bars, lambda *_: 2, 3, rules, 1e5), bars, CLOSE_BEFORE, rules)
+    attribution = attribute(simulate(bars, lambda *_: 2, SPACES[3], rules, 1e5), bars, CLOSE_BEFORE, rules)
     assert attribution.total_return() == -1.0
     assert all(np.isfinite(values).all() for values in vars(attribution).values())
 
@@ -89,7 +90,9 @@ def test_a_track_survives_as_evidence_to_the_last_bit() -> None:
 
 def test_a_bar_is_found_by_its_time() -> None:
     bars = gappy(3, 1)
-    attribution = attribute(simulate(bars, lambda row, _: (1, 0)[row], 3, RULES, 1e5), bars, CLOSE_BEFORE, RULES)
+    attribution = attribute(
+        simulate(bars, lambda row, _: (1, 0)[row], SPACES[3], RULES, 1e5), bars, CLOSE_BEFORE, RULES
+    )
     assert [bool(value) for value in attribution.fees] == [False, True, True]
     assert bars.index[1] == pd.Timestamp("2024-01-01T01:00Z")
     assert math.isclose(attribution.fees[1], 0.0025 * attribution.intraday_weight[1] * 1.001, rel_tol=1e-12)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from support.market_factory import hourly_bars, random_walk
+from support.policies import ACCOUNTS, NEUTRAL_ACCOUNT, SPACES, mlp
 
 from pytest_modelgate.core.backtest import candidate as candidates
 from pytest_modelgate.core.backtest.account import Account, account_features
@@ -20,7 +21,7 @@ from pytest_modelgate.core.features.feature_set import FeatureSet
 from pytest_modelgate.core.features.series import FeatureSeries, compute_features
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.policy.inference import Device, PolicySession, choose_actions_of_all
-from pytest_modelgate.core.policy.mlp import NEUTRAL_ACCOUNT, MlpPolicy, Policy
+from pytest_modelgate.core.policy.mlp import MlpPolicy, Policy
 from pytest_modelgate.core.typing import Actions, Floats
 from pytest_modelgate.errors import CheckpointError, MarketDataError
 
@@ -41,7 +42,7 @@ FEATURES = FeatureSet("two-1", ("change", "day"), 5, _features)
 def policy(n_account: int, seed: int = 1) -> MlpPolicy:
     rng = np.random.default_rng(seed)
     first = rng.normal(size=(6, 4 * (2 + n_account)))
-    return MlpPolicy([first, rng.normal(size=(3, 6))], [rng.normal(size=6), np.zeros(3)], "tanh", 2, n_account, 4)
+    return mlp([first, rng.normal(size=(3, 6))], [rng.normal(size=6), np.zeros(3)], "tanh", 2, n_account, 4)
 
 
 def candidate(n_account: int, frame: pd.DataFrame = FRAME) -> Candidate:
@@ -57,12 +58,14 @@ def test_every_action_rests_on_the_window_that_ends_with_its_bar(
     values = made.series.matrix
 
     def decide(row: int, state: Account) -> int:
-        seen: Floats = np.array(NEUTRAL_ACCOUNT if account == "neutral" else account_features(state))[:n_account]
+        seen: Floats = np.array(NEUTRAL_ACCOUNT if account == "neutral" else account_features(state, ACCOUNTS[6]))[
+            :n_account
+        ]
         last = ROWS.start + row
         observation = np.concatenate([np.concatenate([values[at], seen]) for at in range(last - 3, last + 1)])
         return int(np.argmax(policy(n_account).logits_of(observation[None, :])[0]))
 
-    expected = simulate(made.series.bars.rows(ROWS), decide, 3, RULES, 10_000.0)
+    expected = simulate(made.series.bars.rows(ROWS), decide, SPACES[3], RULES, 10_000.0)
     trajectory, metrics = evaluate(made, WINDOW, account, 10_000.0)
 
     assert trajectory.actions.tolist() == expected.actions.tolist()

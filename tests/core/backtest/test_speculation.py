@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from support.policies import ACCOUNTS, SPACES
 from support.simulation_cases import CAPITAL, RULES, Case, identical, make_bars
 
 from pytest_modelgate.core.backtest.account import Account, account_features
@@ -40,9 +41,9 @@ class Moody:
 
     def alone(self, case: Case, episode: int, bars: Bars, n_account: int) -> Trajectory:
         def choose_action(row: int, account: Account) -> int:
-            return self.one(episode, row, account_features(account)[:n_account])
+            return self.one(episode, row, account_features(account, ACCOUNTS[n_account]))
 
-        return simulate(bars, choose_action, self.n_actions, case.rules, CAPITAL)
+        return simulate(bars, choose_action, SPACES[self.n_actions], case.rules, CAPITAL)
 
 
 def market(rng: np.random.Generator, bars: int, volatility: float = 0.01) -> Bars:
@@ -64,9 +65,11 @@ def test_every_episode_trades_as_if_asked_bar_by_bar(
     policy, rng = Moody(case.n, case.n_actions, mood), np.random.default_rng(case.n)
     series = [market(rng, length, 0.2) for length in lengths]
     guesses = [rng.integers(0, case.n_actions, length).tolist() for length in lengths]
-    speculation = Speculation(policy.answer, series, guesses, n_actions=case.n_actions, n_account=n_account, most=most)
+    speculation = Speculation(
+        policy.answer, series, guesses, meanings=SPACES[case.n_actions], features=ACCOUNTS[n_account], most=most
+    )
 
-    trajectories = simulate_episodes(series, speculation, case.n_actions, case.rules, CAPITAL)
+    trajectories = simulate_episodes(series, speculation, SPACES[case.n_actions], case.rules, CAPITAL)
     for episode, (trajectory, bars) in enumerate(zip(trajectories, series, strict=True)):
         assert identical(trajectory, policy.alone(case, episode, bars, n_account))
 
@@ -76,9 +79,9 @@ def test_right_guesses_are_what_saves_asking(most: int, expected: int) -> None:
     case, policy = Case(1), Moody(5, 3, 0.0)
     bars = market(np.random.default_rng(1), 400)
     guesses = [policy.one(0, row, ()) for row in range(400)]
-    speculation = Speculation(policy.answer, [bars], [guesses], n_actions=3, n_account=6, most=most)
+    speculation = Speculation(policy.answer, [bars], [guesses], meanings=SPACES[3], features=ACCOUNTS[6], most=most)
 
-    simulate_episodes([bars], speculation, 3, case.rules, CAPITAL)
+    simulate_episodes([bars], speculation, SPACES[3], case.rules, CAPITAL)
     assert len(policy.batches) <= expected
     assert sum(policy.batches) == 399
 
@@ -86,9 +89,9 @@ def test_right_guesses_are_what_saves_asking(most: int, expected: int) -> None:
 def test_wrong_guesses_are_soon_made_in_small_numbers_only() -> None:
     case, policy = Case(1), Moody(5, 3, 1.0)
     bars = market(np.random.default_rng(1), 400)
-    speculation = Speculation(policy.answer, [bars], [[0] * 400], n_actions=3, n_account=6, most=64)
+    speculation = Speculation(policy.answer, [bars], [[0] * 400], meanings=SPACES[3], features=ACCOUNTS[6], most=64)
 
-    simulate_episodes([bars], speculation, 3, case.rules, CAPITAL)
+    simulate_episodes([bars], speculation, SPACES[3], case.rules, CAPITAL)
     assert sum(policy.batches) < 4 * 399
 
 
@@ -101,9 +104,9 @@ def test_a_guess_that_cannot_be_answered_is_dropped() -> None:
         return [hold] * len(rows)
 
     bars = make_bars([100.0] * 9, [100.0] * 9)
-    speculation = Speculation(never_invested, [bars], [[buy] * 9], n_actions=3, n_account=6, most=64)
+    speculation = Speculation(never_invested, [bars], [[buy] * 9], meanings=SPACES[3], features=ACCOUNTS[6], most=64)
 
-    (trajectory,) = simulate_episodes([bars], speculation, 3, RULES, CAPITAL)
+    (trajectory,) = simulate_episodes([bars], speculation, SPACES[3], RULES, CAPITAL)
     assert trajectory.actions.tolist() == [hold] * 8
 
 
@@ -115,10 +118,10 @@ def test_a_guess_that_would_ruin_the_account_is_dropped() -> None:
         lambda _, rows, __: [hold] * len(rows),
         [bars],
         [[sell, hold, hold, hold, hold]],
-        n_actions=3,
-        n_account=6,
+        meanings=SPACES[3],
+        features=ACCOUNTS[6],
         most=64,
     )
 
-    (trajectory,) = simulate_episodes([bars], speculation, 3, all_in, CAPITAL)
+    (trajectory,) = simulate_episodes([bars], speculation, SPACES[3], all_in, CAPITAL)
     assert trajectory.actions.tolist() == [hold] * 4

@@ -28,7 +28,20 @@ from pytest_modelgate.core.training.run import TrainedModel, TrainingRun
 
 METRICS = Metrics(0.1, 0.03, 0.1, 2.0, 2.0, 0.6, 9, 0.1, 0.2, 4.0, 99_000.0, 864, 8760.0)
 CHECKPOINT = CheckpointEvidence(
-    "u.pt", "ab" * 32, "2.3.0", None, "f", "tanh", (8,), ("trunk", "head"), 100, 53, 3, "proven", "all of it"
+    "u.pt",
+    "ab" * 32,
+    "2.3.0",
+    None,
+    "f",
+    "tanh",
+    (8,),
+    ("trunk", "head"),
+    100,
+    53,
+    ("HOLD", "BUY_50", "SELL_50"),
+    (),
+    "proven",
+    "all of it",
 )
 QUALITY = Quality(9165, 0, 0, 0, 0, 0, 0.1, "a", (), (), ())
 MARKET = MarketEvidence("UNIUSD", "1Hour", "us", "raw", "a", "b", 9165, "cd" * 32, QUALITY)

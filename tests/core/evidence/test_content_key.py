@@ -44,7 +44,7 @@ def key(
     work: Work | None = None,
     feature_sets: Mapping[str, str] | None = None,
 ) -> str:
-    plan = plan_of(model)
+    plan = replace(plan_of(model), account=account_mode(model, settings))
     whole = model_key(
         plan,
         settings,
@@ -101,6 +101,12 @@ STRICTER = replace(PROFILE, walk_forward=replace(PROFILE.walk_forward, good_perc
         pytest.param({"model": declared(training_window=TRAINING)}, id="training window"),
         pytest.param({"model": declared(activation="relu")}, id="declared activation"),
         pytest.param({"model": declared(feature_set="mine")}, id="declared feature set"),
+        pytest.param({"model": declared(account_mode="tracked")}, id="declared account mode"),
+        pytest.param({"model": declared(model_version="2.7.0")}, id="declared version"),
+        pytest.param({"model": declared(lookback=7)}, id="declared lookback"),
+        pytest.param({"model": declared(actions=(HOLD, CLOSE))}, id="declared actions"),
+        pytest.param({"model": declared(account=(DeclaredFeature("pnl", -1),))}, id="declared account"),
+        pytest.param({"settings": replace(SETTINGS, model_version="2.7.0")}, id="version"),
         pytest.param({"model": declared(parity_probe=ParityProbe(((0.5,),), ((1.0,),)))}, id="parity probe"),
     ],
 )

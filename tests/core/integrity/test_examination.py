@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.market_factory import hourly_bars, random_walk
+from support.policies import SPACES, mlp
 
 from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.core.backtest.candidate import Candidate
@@ -30,6 +31,8 @@ from pytest_modelgate.core.integrity.noise import draw_noise
 from pytest_modelgate.core.integrity.perturbations import FoldReplayer
 from pytest_modelgate.core.market.bars import AssetClass, Bars
 from pytest_modelgate.core.market.windows import Window
+from pytest_modelgate.core.policy.account_features import AccountFeature
+from pytest_modelgate.core.policy.actions import Action
 from pytest_modelgate.core.policy.mlp import MlpPolicy, Policy
 from pytest_modelgate.core.typing import Floats
 
@@ -58,14 +61,14 @@ def feature_set(other: Callable[[pd.DataFrame], pd.Series[Any]] | None = None) -
     return FeatureSet("two-1", ("change", "other"), 5, compute)
 
 
-def mlp(seed: int = 1, n_account: int = 0) -> MlpPolicy:
+def random_policy(seed: int = 1, n_account: int = 0) -> MlpPolicy:
     rng = np.random.default_rng(seed)
     first = rng.normal(size=(6, 4 * (2 + n_account)))
-    return MlpPolicy([first, rng.normal(size=(3, 6))], [rng.normal(size=6), np.zeros(3)], "tanh", 2, n_account, 4)
+    return mlp([first, rng.normal(size=(3, 6))], [rng.normal(size=6), np.zeros(3)], "tanh", 2, n_account, 4)
 
 
 def test_features_of_the_past_alone_are_causal() -> None:
-    check = check_causality(BARS, feature_set(), mlp(), ROWS)
+    check = check_causality(BARS, feature_set(), random_policy(), ROWS)
     assert (check.name, check.status) == ("causality", "pass")
 
 
@@ -83,14 +86,16 @@ PEEKING: Mapping[str, Callable[[pd.DataFrame], pd.Series[Any]]] = {
 
 @pytest.mark.parametrize("how", PEEKING)
 def test_a_feature_that_knows_the_future_is_named(how: str) -> None:
-    check = check_causality(BARS, feature_set(PEEKING[how]), mlp(), ROWS)
+    check = check_causality(BARS, feature_set(PEEKING[how]), random_policy(), ROWS)
     assert check.status == "fail"
     assert check.sentence.startswith("Feature 'other' knows the future: at 2024-")
 
 
 def test_the_first_bar_that_peeks_is_named() -> None:
     # Only the last bar known so far looks at the next one.
-    check = check_causality(BARS, feature_set(lambda frame: frame["close"].shift(-1).fillna(0.0)), mlp(), ROWS)
+    check = check_causality(
+        BARS, feature_set(lambda frame: frame["close"].shift(-1).fillna(0.0)), random_policy(), ROWS
+    )
     peeks, after = (pd.Timestamp(part) for part in _stamps(check.sentence))
     assert peeks == after
 
@@ -107,9 +112,9 @@ class Hindsight:
     """A policy whose actions depend on rows after their own."""
 
     n_market: int = 2
-    n_account: int = 0
+    account: tuple[AccountFeature, ...] = ()
     lookback: int = 4
-    n_actions: int = 3
+    actions: tuple[Action, ...] = SPACES[3]
 
     def logits(self, market: Floats, account: Floats) -> Floats:
         del account
@@ -125,7 +130,7 @@ def test_a_policy_that_knows_the_future_fails() -> None:
 def test_the_reference_features_are_causal() -> None:
     bars = hourly_bars("BTCUSD", random_walk("2024-01-01", 1500, seed=8))
     width = len(REFERENCE.columns)
-    policy = MlpPolicy([np.ones((3, 2 * width))], [np.zeros(3)], "tanh", width, 0, 2)
+    policy = mlp([np.ones((3, 2 * width))], [np.zeros(3)], "tanh", width, 0, 2)
     assert check_causality(bars, REFERENCE, policy, slice(900, 1500)).status == "pass"
 
 
@@ -157,13 +162,13 @@ def follower(noise: float = 0.0) -> MlpPolicy:
     first[0, 7] = 1.0
     first += noise * np.random.default_rng(1).normal(size=first.shape)
     head = np.array([[0.0, 0.0], [1.0, 0.0], [-1.0, 0.0]])
-    return MlpPolicy([first, head], [np.zeros(2), np.array([0.05, 0.0, 0.0])], "tanh", 2, 0, 4)
+    return mlp([first, head], [np.zeros(2), np.array([0.05, 0.0, 0.0])], "tanh", 2, 0, 4)
 
 
 def constant(action: int) -> MlpPolicy:
     bias = np.zeros(3)
     bias[action] = 1.0
-    return MlpPolicy([np.zeros((2, 8)), np.zeros((3, 2))], [np.zeros(2), bias], "tanh", 2, 0, 4)
+    return mlp([np.zeros((2, 8)), np.zeros((3, 2))], [np.zeros(2), bias], "tanh", 2, 0, 4)
 
 
 def weights_of(made: FoldReplayer) -> Check:
@@ -219,7 +224,7 @@ def test_a_model_that_does_what_a_constant_action_does_fails(action: int, words:
 
 def activity_of(made: FoldReplayer) -> Check:
     trajectories = made.trade(made.actions(made.candidate.policy))
-    return check_activity(trajectories, made.attribution(trajectories), 3, MISSION.integrity)
+    return check_activity(trajectories, made.attribution(trajectories), SPACES[3], MISSION.integrity)
 
 
 def test_a_model_that_decides_passes() -> None:
@@ -243,9 +248,9 @@ def traded(actions: Mapping[int, int], bars: int = 400, rules: TradingRules = RU
     @dataclass(frozen=True)
     class Scripted:
         n_market: int = 2
-        n_account: int = 0
+        account: tuple[AccountFeature, ...] = ()
         lookback: int = 1
-        n_actions: int = 3
+        actions: tuple[Action, ...] = SPACES[3]
 
         def logits(self, market: Floats, account: Floats) -> Floats:
             del account
@@ -287,7 +292,7 @@ def test_the_books_of_the_simulation_add_up(seed: int, n_actions: int, *, shorts
     actions = rng.integers(0, n_actions, 100).tolist()
     rules = replace(RULES, fee=0.0025, slippage=0.001, can_short=shorts)
     bars = hourly_bars("AAPL", random_walk("2024-01-01", 100, seed=seed % 1000))
-    check = check_accounting([simulate(bars, lambda row, _: actions[row], n_actions, rules, 1e5)])
+    check = check_accounting([simulate(bars, lambda row, _: actions[row], SPACES[n_actions], rules, 1e5)])
     assert check.status == "pass", check.sentence
     assert check.figures["worst_relative_error"] < 1e-12
 
@@ -320,7 +325,7 @@ COOKED: Mapping[str, Callable[[Trajectory, float], Trajectory]] = {
 def test_books_that_are_off_by_a_hundredth_of_a_cent_fail(what: str) -> None:
     actions = np.random.default_rng(1).integers(0, 3, 100).tolist()
     bars = hourly_bars("AAPL", random_walk("2024-01-01", 100))
-    honest = simulate(bars, lambda row, _: actions[row], 3, RULES, 10_000.0)
+    honest = simulate(bars, lambda row, _: actions[row], SPACES[3], RULES, 10_000.0)
     assert check_accounting([honest]).status == "pass"
     check = check_accounting([COOKED[what](honest, 1e-4)])
     assert (check.status, "do not add up" in check.sentence) == ("fail", True)
@@ -332,7 +337,7 @@ def test_books_that_are_off_by_a_hundredth_of_a_cent_fail(what: str) -> None:
 
 def simulated(actions: list[int], capital: float = 1e5, **rules: Any) -> Trajectory:
     bars = hourly_bars("AAPL", random_walk("2024-01-01T14:00", len(actions)))
-    return simulate(bars, lambda row, _: actions[row], 3, replace(RULES, **rules), capital)
+    return simulate(bars, lambda row, _: actions[row], SPACES[3], replace(RULES, **rules), capital)
 
 
 def test_what_alpaca_refuses_is_counted() -> None:
@@ -367,7 +372,7 @@ def test_a_trade_held_overnight_is_no_day_trade() -> None:
     day = [1] + [0] * 9 + [2] + [0] * 13
     bars = hourly_bars("AAPL", random_walk("2024-01-01T01:00", 4 * 24))
     rules = replace(RULES, min_order_usd=50.0)
-    trajectory = simulate(bars, lambda row, _: (4 * day)[row], 3, rules, 20_000.0)
+    trajectory = simulate(bars, lambda row, _: (4 * day)[row], SPACES[3], rules, 20_000.0)
     assert len(trajectory.trades) == 4
     assert check_feasibility([trajectory], AssetClass.EQUITY, RULES).figures["day_trade_violations"] == 0
 
@@ -418,7 +423,7 @@ def test_noise_of_size_zero_changes_nothing_and_more_changes_more() -> None:
 
 
 def test_account_features_are_examined_too() -> None:
-    made = replayer(mlp(3, n_account=3))
+    made = replayer(random_policy(3, n_account=3))
     backtest = Window("backtest", made.folds[1].start, made.folds[1].end)
     check = examine(made, backtest, feature_set(), MISSION, SHA).checks[-2]
     assert check.figures.keys() == {"actions_that_differ", "neutral_return", "tracked_return"}

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from support.market_factory import random_walk
+from support.policies import mlp
 
 from pytest_modelgate.core.features.feature_set import FeatureSet
 from pytest_modelgate.core.integrity.parity import check_parity
-from pytest_modelgate.core.policy.mlp import MlpPolicy
 from pytest_modelgate.core.training.run import ParityProbe
 from pytest_modelgate.errors import CheckpointError
 
@@ -21,9 +21,7 @@ def _changes(frame: pd.DataFrame) -> pd.DataFrame:
 
 CHANGES = FeatureSet("changes-1", ("change", "range"), 1, _changes)
 CHANCE = np.random.default_rng(1)
-POLICY = MlpPolicy(
-    [CHANCE.normal(size=(5, 6)), CHANCE.normal(size=(3, 5))], [np.zeros(5), np.zeros(3)], "tanh", 2, 0, 3
-)
+POLICY = mlp([CHANCE.normal(size=(5, 6)), CHANCE.normal(size=(3, 5))], [np.zeros(5), np.zeros(3)], "tanh", 2, 0, 3)
 OBSERVATIONS = CHANCE.normal(size=(4, 6))
 FRAME = random_walk("2024-01-01", 8)
 

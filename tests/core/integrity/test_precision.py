@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 from support.market_factory import hourly_bars, random_walk
+from support.policies import SPACES, mlp
 
 from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.core.backtest.candidate import Candidate
@@ -16,6 +17,8 @@ from pytest_modelgate.core.features.series import compute_features
 from pytest_modelgate.core.integrity.check import Check
 from pytest_modelgate.core.integrity.precision import check_precision
 from pytest_modelgate.core.market.windows import Window
+from pytest_modelgate.core.policy.account_features import AccountFeature
+from pytest_modelgate.core.policy.actions import Action
 from pytest_modelgate.core.policy.mlp import MlpPolicy, Policy
 from pytest_modelgate.core.typing import Floats
 
@@ -27,7 +30,7 @@ FEATURES = FeatureSet("one-1", ("change",), 1, lambda frame: frame["close"].pct_
 def sound(offset: float = 0.0) -> MlpPolicy:
     """Buys after a rise, sells after a fall; every logit far from zero."""
     head = np.array([[0.0], [1.0], [-1.0]])
-    return MlpPolicy([np.full((1, 2), 50.0), head], [np.zeros(1), np.full(3, offset)], "tanh", 1, 0, 2)
+    return mlp([np.full((1, 2), 50.0), head], [np.zeros(1), np.full(3, offset)], "tanh", 1, 0, 2)
 
 
 def examined(policy: Policy, *spans: tuple[int, int], **limits: float) -> Check:
@@ -66,9 +69,9 @@ class Opaque:
     """A policy that shows no weights."""
 
     n_market: int = 1
-    n_account: int = 0
+    account: tuple[AccountFeature, ...] = ()
     lookback: int = 2
-    n_actions: int = 3
+    actions: tuple[Action, ...] = SPACES[3]
 
     def logits(self, market: Floats, account: Floats) -> Floats:
         del account

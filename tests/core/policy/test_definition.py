@@ -1,6 +1,7 @@
 """The definition of an action: written out again in plain Python, number by number."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def test_sums_are_formed_by_halving_to_the_last_bit(made: tuple[MlpPolicy, np.ra
     policy, rng = made
     seen = rng.normal(size=policy.obs_dim)
     weight, bias = policy.weights[0], policy.biases[0]
-    single = MlpPolicy([weight], [bias], "relu", policy.n_market, policy.n_account, policy.lookback)
+    single = replace(policy, weights=[weight], biases=[bias], activation="relu")
 
     expected = [
         _halved([w * x for w, x in zip(row, seen.tolist(), strict=True)]) + b

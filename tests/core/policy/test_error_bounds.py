@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.policies import mlp
 from support.policy_oracle import market_for, network, networks, observation
 
 from pytest_modelgate.core.policy.definition import reference_logits
@@ -44,7 +45,7 @@ def test_no_logit_is_further_from_its_definition_than_its_bound(
     made: tuple[MlpPolicy, np.random.Generator], spike: float, transformed: bool
 ) -> None:
     policy, rng = made
-    policy = MlpPolicy(
+    policy = mlp(
         [policy.weights[0][:, : policy.lookback * policy.n_market], *policy.weights[1:]],
         policy.biases,
         policy.activation,
@@ -81,7 +82,7 @@ def test_the_first_layer_keeps_its_bound_next_to_a_spike(length: int) -> None:
         [
             [
                 math.fsum((row.astype(np.float64) * market[at : at + 40]).ravel().tolist())
-                for row in policy.first_layer_weights
+                for row in policy.market_weights
             ]
             for at in range(150)
         ]
@@ -98,7 +99,7 @@ def test_the_spectral_bound_is_one_and_close(shape: tuple[int, int]) -> None:
     rng = np.random.default_rng(3)
     weights = [rng.normal(size=(9, 4)), rng.normal(size=(shape[1], 9)), rng.normal(size=shape)]
     weights.append(rng.normal(size=(3, shape[0])))
-    policy = MlpPolicy(weights, [np.zeros(len(weight)) for weight in weights], "tanh", 4, 0, 1)
+    policy = mlp(weights, [np.zeros(len(weight)) for weight in weights], "tanh", 4, 0, 1)
 
     bound, true = norms_of(policy, 0).layers[2].spectral, float(np.linalg.norm(weights[2], 2))
     assert true <= bound <= 1.8 * true

@@ -14,7 +14,7 @@ from pytest_modelgate.core.typing import Floats
 
 
 def window_by_window(policy: MlpPolicy, series: Sequence[Floats], shift: Floats) -> Floats:
-    weights = policy.first_layer_weights[:, :, : policy.n_market].reshape(len(shift), -1).astype(np.float64)
+    weights = policy.market_weights.reshape(len(shift), -1).astype(np.float64)
     seen = [
         market[at : at + policy.lookback].ravel()
         for market in series

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.policies import NEUTRAL_ACCOUNT, mlp
 from support.policy_oracle import market_for, network, networks, observation, plain_actions
 
 from pytest_modelgate.core.policy import error_bounds, inference
 from pytest_modelgate.core.policy.definition import reference_logits
 from pytest_modelgate.core.policy.error_bounds import Norms
 from pytest_modelgate.core.policy.inference import PolicySession, choose_actions, choose_actions_of_all
-from pytest_modelgate.core.policy.mlp import NEUTRAL_ACCOUNT, MlpPolicy
+from pytest_modelgate.core.policy.mlp import MlpPolicy
 from pytest_modelgate.core.typing import Floats
 from pytest_modelgate.errors import CheckpointError
 
@@ -113,7 +114,7 @@ def test_ties_of_different_outputs_are_decided_by_definition(activation: str) ->
 def test_features_too_small_to_be_squared_are_reckoned_with(scale: float) -> None:
     rng = np.random.default_rng(13)
     weights = rng.normal(size=40).astype(np.float32)
-    policy = MlpPolicy(
+    policy = mlp(
         [np.array([rng.permutation(weights) for _ in range(3)])], [np.zeros(3, np.float32)], "tanh", 4, 0, 10
     )  # on features that are all alike only the order of summation tells the outputs apart
     market = np.full((60, 4), scale * 0.7)
@@ -253,7 +254,7 @@ def test_a_layer_that_overflows_is_refused_by_its_number(size: float, layer: int
 def test_finite_numbers_whose_squares_are_not_decide() -> None:
     weights = [np.eye(4), np.eye(4), np.zeros((4, 4)), np.eye(3, 4)]
     weights[2][0, 0] = 1.3402e154
-    policy = MlpPolicy(weights, [np.array([1e200, 0, 0, 0]), *map(np.zeros, (4, 4, 3))], "tanh", 4, 0, 1)
+    policy = mlp(weights, [np.array([1e200, 0, 0, 0]), *map(np.zeros, (4, 4, 3))], "tanh", 4, 0, 1)
 
     assert choose_actions(policy, np.ones((3, 4)), np.empty(0)).tolist() == by_definition(policy, np.ones((3, 4)))
 

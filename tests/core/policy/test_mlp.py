@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.policies import mlp
 
 from pytest_modelgate.core.policy.mlp import ACTIVATIONS, MlpPolicy, greedy
 from pytest_modelgate.errors import CheckpointError
@@ -20,7 +21,7 @@ def policies(draw: st.DrawFn) -> tuple[MlpPolicy, np.random.Generator]:
     weights = [rng.normal(size=(out, inputs)) for inputs, out in pairwise(sizes)]
     biases = [rng.normal(size=out) for out in sizes[1:]]
     activation = draw(st.sampled_from(ACTIVATIONS))
-    return MlpPolicy(weights, biases, activation, n_market, n_account, window), rng
+    return mlp(weights, biases, activation, n_market, n_account, window), rng
 
 
 @settings(deadline=None, max_examples=60)
@@ -39,13 +40,13 @@ def test_every_window_gets_the_logits_of_its_full_observation(
 
 
 def test_fewer_rows_than_a_window_give_no_logits() -> None:
-    policy = MlpPolicy([np.ones((3, 4))], [np.zeros(3)], "tanh", 2, 0, 2)
+    policy = mlp([np.ones((3, 4))], [np.zeros(3)], "tanh", 2, 0, 2)
 
     assert policy.logits(np.ones((1, 2)), np.empty(0)).shape == (0, 3)
 
 
 def test_a_logit_that_is_not_finite_is_refused() -> None:
-    policy = MlpPolicy([np.full((3, 1), 1e308)], [np.zeros(3)], "tanh", 1, 0, 1)
+    policy = mlp([np.full((3, 1), 1e308)], [np.zeros(3)], "tanh", 1, 0, 1)
 
     with np.errstate(over="ignore"), pytest.raises(CheckpointError, match="not finite"):
         policy.logits(np.array([[1e10]]), np.empty(0))

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from support.function_fuzzing import judge
+from support.policies import mlp
 from support.policy_oracle import market_for, network
 from support.torch_functions import Network, networks
 
@@ -91,7 +92,7 @@ def test_numbers_that_float32_does_not_have_are_told(size: float) -> None:
 def test_float64_weights_are_rounded_as_load_state_dict_rounds_them() -> None:
     """Two logits apart by less than float32 can tell, so that the first wins there."""
     head = np.array([[0.0, 0.0], [1e-9, 0.0], [0.0, 0.0]]) + 1.0
-    policy = MlpPolicy([np.ones((2, 3)), head], [np.zeros(2), np.zeros(3)], "tanh", 3, 0, 1)
+    policy = mlp([np.ones((2, 3)), head], [np.zeros(2), np.zeros(3)], "tanh", 3, 0, 1)
     assert share(policy, np.abs(np.random.default_rng(1).normal(size=(300, 3))) + 1.0) == 1.0
 
 

@@ -1,0 +1,274 @@
+"""What a checkpoint's numbers mean: generation, sizes, actions and account features, agreed on by all who say anything.
+
+The table of generations says what a version means. Where a checkpoint bears no version, its shape tells one; what
+neither tells has to be declared, and what is declared may not contradict the table.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from pytest_modelgate.adapters.checkpoint.values import StoredTensor
+from pytest_modelgate.core.policy.account_features import AccountFeature, Encoding
+from pytest_modelgate.core.policy.actions import CLOSE, HOLD, Action, Order, action_name, direction
+from pytest_modelgate.core.policy.generations import (
+    GENERATIONS,
+    TRAINERS_FEATURES,
+    WINDOW,
+    Generation,
+    generation_of,
+    generations_like,
+)
+from pytest_modelgate.core.training.run import Declared, DeclaredFeature
+from pytest_modelgate.errors import CheckpointError
+
+_TRAIN = "Let the trainer store it, see docs/checkpoints.md"
+_VERSION = re.compile(r"v?(\d{1,4})\.(\d{1,4})(\.\d{1,4})?")
+_MOST_FEATURES = 100_000
+_DIRECTIONS = {"BUY": 1, "LONG": 1, "SELL": -1, "SHORT": -1}
+_IDLE = {"HOLD": HOLD, "NOTHING": HOLD, "CLOSE": CLOSE, "FLAT": CLOSE, "EXIT": CLOSE}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Generation, sizes and meanings of a checkpoint.
+
+    Attributes:
+        model_version: as the checkpoint bears it, or told otherwise; None where nobody knows one.
+        n_features: per bar, account features included.
+        window: bars per observation.
+        actions: meaning of each output.
+        account: account features, with their places in a row.
+        warnings: sentences on what was inferred.
+    """
+
+    model_version: str | None
+    n_features: int
+    window: int
+    actions: tuple[Action, ...]
+    account: tuple[AccountFeature, ...]
+    warnings: tuple[str, ...]
+
+
+def read_shape(contents: Mapping[str, object], declared: Declared, location: str, model_version: str | None) -> Shape:
+    """What a checkpoint's numbers mean.
+
+    Args:
+        declared: what the archive says beside the checkpoint.
+        model_version: what the user says of a checkpoint that bears none.
+
+    Raises:
+        CheckpointError: nobody says what the actions mean or where account features stand; sizes that contradict each
+            other, the generation or what is declared; or actions in another order.
+    """
+    sizes = {name: _size(contents, name, location) for name in ("n_features", "n_actions", "obs_dim")}
+    version = _version(contents, declared, location, model_version)
+    warnings: tuple[str, ...] = ()
+    generation = generation_of(*map(int, version.removeprefix("v").split(".")[:2])) if version else None
+    if version is None and declared.actions is None:
+        generation = _by_shape(contents, sizes, declared.lookback or WINDOW)
+        if generation:
+            version = generation.version
+            told = f"The checkpoint bears no model_version; its shape is that of generation {generation.name}, whose "
+            warnings = (told + "actions and account features are assumed (--gate-model-version decides).",)
+    actions = _actions(generation, declared, version, sizes["n_actions"], location)
+    n_features, window = _row(generation, sizes, declared.lookback, location)
+    account = _account(generation, declared, version, n_features, location)
+    if contents.get("action_meanings") is not None:
+        _check_actions(contents["action_meanings"], actions, location)
+    return Shape(version, n_features, window, actions, account, warnings)
+
+
+def _version(contents: Mapping[str, object], declared: Declared, location: str, option: str | None) -> str | None:
+    said = {
+        "--gate-model-version": option,
+        "the checkpoint": contents.get("model_version"),
+        "the archive": declared.model_version,
+    }
+    said = {source: value for source, value in said.items() if value is not None}
+    for source, value in said.items():
+        if not (isinstance(value, str) and _VERSION.fullmatch(value)):
+            known = ", ".join(item.name for item in GENERATIONS)
+            problem = f"{source} says {_shown(value)}, expected a version such as 2.7.0 (generations {known})"
+            raise CheckpointError(f"{location}, model_version", problem, _TRAIN)
+    numbers = {tuple(map(int, str(value).removeprefix("v").split(".")[:2])) for value in said.values()}
+    if len(numbers) > 1:
+        listed = ", ".join(f"{source} says {_shown(value)}" for source, value in said.items())
+        problem = "Find out which is right; another generation means other actions"
+        raise CheckpointError(f"{location}, model_version", listed, problem)
+    chosen = said.get("the checkpoint", next(iter(said.values()), None))
+    return None if chosen is None else str(chosen)
+
+
+def _by_shape(contents: Mapping[str, object], sizes: Mapping[str, int | None], window: int) -> Generation | None:
+    """The one generation of that shape: by the sizes that are named, else by those of the policy's own tensors."""
+    n_features, n_actions = sizes["n_features"], sizes["n_actions"]
+    if n_features is None and sizes["obs_dim"] is not None and sizes["obs_dim"] % window == 0:
+        n_features = sizes["obs_dim"] // window
+    if n_features is not None and n_actions is not None:
+        alike = list(generations_like(n_features, n_actions))
+    else:
+        state = contents.get("policy_state_dict")
+        tensors = state.values() if isinstance(state, dict) else ()
+        matrices = [item.shape for item in tensors if isinstance(item, StoredTensor) and len(item.shape) == 2]
+        inputs, outputs = {shape[1] for shape in matrices}, {shape[0] for shape in matrices}
+        alike = [
+            item
+            for item in GENERATIONS
+            if item.n_features * window in inputs
+            and len(item.actions) in outputs
+            and n_features in (None, item.n_features)
+            and n_actions in (None, len(item.actions))
+        ]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _actions(
+    generation: Generation | None, declared: Declared, version: str | None, n_actions: int | None, location: str
+) -> tuple[Action, ...]:
+    known = generation.actions if generation else None
+    if declared.actions is not None and known is not None and declared.actions != known:
+        problem = f"declared are {_named(declared.actions)}, version {version} has {_named(known)}"
+        raise CheckpointError(f"{location}, actions", problem, "Find out which is right, and take the other one out")
+    actions = declared.actions or known
+    if actions is None:
+        _refuse_unknown(version, n_actions, location)
+    if n_actions not in (None, len(actions)):
+        source = f"generation {generation.name} has" if generation else "declared are"
+        raise CheckpointError(f"{location}, n_actions", f"is {n_actions}, {source} {len(actions)}", _TRAIN)
+    return actions
+
+
+def _refuse_unknown(version: str | None, n_actions: int | None, location: str) -> NoReturn:
+    known = ", ".join(item.name for item in GENERATIONS)
+    problem = f"is {version}, known generations are {known}"
+    if version is None:
+        problem = f"is missing, and the shape is that of none of the generations {known}"
+    example = ["HOLD", {"order": 0.5}, {"order": -0.5}] if n_actions == 3 else ["HOLD", {"target": 1}, {"target": 0}]
+    lines = _lines(lookback=WINDOW, actions=example, account=[])
+    remedy = f"Declare what its outputs mean, in their order, and its account features, in {lines}, for example"
+    raise CheckpointError(f"{location}, model_version", problem, remedy)
+
+
+def _lines(**facts: object) -> str:
+    """What to write, and where."""
+    return f"SYMBOL_TIMEFRAME.json beside it: {json.dumps({'schema': 'modelgate.policy/1', **facts})}"
+
+
+def _row(
+    generation: Generation | None, sizes: Mapping[str, int | None], lookback: int | None, location: str
+) -> tuple[int, int]:
+    """Columns of a row, and rows of an observation."""
+    n_features, obs_dim = sizes["n_features"], sizes["obs_dim"]
+    if n_features is None:
+        if obs_dim is not None and lookback is not None and obs_dim % lookback == 0:
+            n_features = obs_dim // lookback
+        elif generation is not None:
+            n_features = generation.n_features
+        else:
+            raise CheckpointError(f"{location}, n_features", "is missing, expected a positive whole number", _TRAIN)
+    if obs_dim is None:
+        return n_features, lookback or WINDOW
+    window, rest = divmod(obs_dim, n_features)
+    if rest:
+        problem = f"is {obs_dim}, expected a multiple of n_features {n_features}"
+        raise CheckpointError(f"{location}, obs_dim", problem, _TRAIN)
+    if lookback not in (None, window):
+        problem = f"is declared as {lookback}, obs_dim {obs_dim} of {n_features} features a bar makes it {window}"
+        raise CheckpointError(f"{location}, lookback", problem, "Correct the declaration")
+    return n_features, window
+
+
+def _account(
+    generation: Generation | None, declared: Declared, version: str | None, n_features: int, location: str
+) -> tuple[AccountFeature, ...]:
+    where = f"{location}, account features"
+    account = known = generation.account if generation else None
+    if declared.account is not None:
+        account = tuple(_resolved(item, generation, where) for item in declared.account)
+        if known is not None and account != known:
+            problem = f"declared are {_described(account)}, version {version} has {_described(known)}"
+            raise CheckpointError(where, problem, "Find out which is right, and take the other declaration out")
+    if account is None:
+        of = f"of generation {generation.name} stand" if generation else "may stand"
+        facts: list[dict[str, Any]] = [{"name": name, "place": place} for place, name in enumerate(TRAINERS_FEATURES)]
+        facts[4]["neutral"] = 0.70  # 1.0 in 5.3
+        remedy = f"Name them with their columns (or none, as []) in {_lines(account=facts)}, for example"
+        raise CheckpointError(where, f"{of} among the other features of a row, where nothing tells them", remedy)
+    places = sorted(feature.place % n_features for feature in account if -n_features <= feature.place < n_features)
+    if len(set(places)) < len(account) or len(account) >= n_features:
+        problem = f"are {_described(account)}, expected columns of their own in a row of {n_features}, and others left"
+        raise CheckpointError(where, problem, "Correct the declaration, or n_features")
+    return account
+
+
+def _resolved(feature: DeclaredFeature, generation: Generation | None, where: str) -> AccountFeature:
+    """A declared feature; what it leaves open is the trainer's where it is one of the trainer's checkpoints."""
+    neutral, encoding = TRAINERS_FEATURES.get(feature.name, (0.0, Encoding()))
+    if feature.name == "available_capital" and feature.neutral is None and not (generation and generation.available):
+        problem = "available_capital has no neutral value, which is 0.70 in most generations and 1.0 in 5.3"
+        raise CheckpointError(where, problem, 'Declare it, as "neutral": 0.70')
+    if generation is None and feature.encoding is None and encoding != Encoding():
+        problem = f"{feature.name} has no encoding, and trainers write it as a fraction, squashed or as a logarithm"
+        raise CheckpointError(where, problem, 'Declare it, as "encoding": "linear", "tanh" or "log10", with a "factor"')
+    return AccountFeature(
+        feature.name,
+        neutral if feature.neutral is None else feature.neutral,
+        encoding if feature.encoding is None else feature.encoding,
+        feature.place,
+    )
+
+
+def _described(account: Sequence[AccountFeature]) -> str:
+    return ", ".join(f"{item.name} in column {item.place}" for item in account) or "none"
+
+
+def _named(actions: Sequence[Action]) -> str:
+    return ", ".join(map(action_name, actions))
+
+
+def _check_actions(meanings: object, actions: Sequence[Action], location: str) -> None:
+    if isinstance(meanings, dict):
+        listed = [meanings.get(number, meanings.get(str(number))) for number in range(len(actions))]
+        listed = listed if len(meanings) == len(actions) else list(meanings.values())
+    else:
+        listed = list(meanings) if isinstance(meanings, list | tuple) else []
+    if len(listed) != len(actions) or not all(
+        _means(label, action, actions) for label, action in zip(listed, actions, strict=True)
+    ):
+        names = ", ".join(map(_shown, listed[:10])) or "empty"
+        problem = f"is {names}, expected {_named(actions)}"
+        raise CheckpointError(f"{location}, action_meanings", problem, "An order other than this would buy for sell")
+
+
+def _means(meaning: object, action: Action, actions: Sequence[Action]) -> bool:
+    """Whether a label such as ``BUY 25%``, ``Buy_25``, ``BUY_25_PCT`` or ``sell`` names an action, one of some."""
+    words = re.findall(r"[A-Z]+|\d+", meaning.upper()) if isinstance(meaning, str) else []
+    words = [word for word in words if word not in ("PCT", "PERCENT")]
+    if not words or len(words) > 2:
+        return False
+    verb, percent = words[0], words[1:]
+    if verb in _IDLE:
+        return action == _IDLE[verb] and not percent
+    if percent:
+        size = action.size if isinstance(action, Order) else action.exposure
+        return percent[0] == f"{abs(size) * 100:g}" and _DIRECTIONS.get(verb) == direction(action)
+    if verb == "SELL" and action == CLOSE:
+        return True
+    alone = [direction(other) for other in actions].count(direction(action)) == 1
+    return alone and _DIRECTIONS.get(verb) == direction(action) != 0
+
+
+def _size(contents: Mapping[str, object], name: str, location: str) -> int | None:
+    value = contents.get(name)
+    if value is not None and (type(value) is not int or not 0 < value <= _MOST_FEATURES * 100):
+        raise CheckpointError(f"{location}, {name}", f"is {_shown(value)}, expected a positive whole number", _TRAIN)
+    return value
+
+
+def _shown(value: object) -> str:
+    return ascii(value)[:60] if isinstance(value, str | int | float) else f"a {type(value).__name__}"

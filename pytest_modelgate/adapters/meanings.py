@@ -1,0 +1,132 @@
+"""What a policy's numbers mean, as archives, promotions and verdicts write it down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, NoReturn, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from pytest_modelgate.core.policy.account_features import AccountFeature, Encoding, Measure, Scale
+from pytest_modelgate.core.policy.actions import Action, action_name, parse_action
+from pytest_modelgate.core.training.run import DeclaredFeature
+from pytest_modelgate.text import shown
+
+OWN_ERROR = "modelgate"  # the type of errors that bring their own problem and remedy along
+_MOST = 1_000
+_ACTIONS = '"HOLD", "CLOSE", {"order": 0.5} for half of a full order, or {"target": 1.0} for all of the equity'
+
+
+def refuse(problem: str, remedy: str) -> NoReturn:
+    """Refuse a value in the gate's own words."""
+    raise PydanticCustomError(OWN_ERROR, "{problem}", {"problem": problem, "remedy": remedy})
+
+
+def _action(value: object) -> Action:
+    action = parse_action(value)
+    if action is None:
+        verb = value.strip().upper() if isinstance(value, str) else ""
+        problem = f"is {shown(value)}, expected {_ACTIONS}"
+        if verb in ("BUY", "SELL", "LONG", "SHORT"):
+            order, target = {"BUY": (0.5, 1.0), "LONG": (0.5, 1.0), "SELL": (-0.5, 0.0), "SHORT": (-0.5, -1.0)}[verb]
+            problem = (
+                f"is {shown(value)}, which some mean as an order and some as a position; expected "
+                f'{{"order": {order}}} of a full order, or {{"target": {target}}} of the equity'
+            )
+        refuse(problem, "Write what the trainer's environment did for this output")
+    return action
+
+
+_ACTION_SCHEMA = {
+    "anyOf": [
+        {"type": "string", "pattern": r"^(HOLD|CLOSE|(BUY|SELL)_[0-9.]+|TARGET_-?[0-9.]+)$"},
+        {"type": "object", "properties": {"order": {"type": "number"}}, "required": ["order"]},
+        {"type": "object", "properties": {"target": {"type": "number"}}, "required": ["target"]},
+    ]
+}
+ActionItem = Annotated[Any, BeforeValidator(_action), WithJsonSchema(_ACTION_SCHEMA)]
+Version = Annotated[str, Field(pattern=r"^v?[0-9]{1,4}\.[0-9]{1,4}(\.[0-9]{1,4})?$", description="such as 2.7.0")]
+
+
+class AccountItem(BaseModel):
+    """One account feature; its place is a column of an observation's row, negative ones count from the row's end."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    name: Measure
+    place: Annotated[int, Field(ge=-100_000, le=100_000)] | None = None
+    neutral: Annotated[float, Field(ge=-1e6, le=1e6)] | None = None
+    encoding: Scale | None = None
+    factor: Annotated[float, Field(gt=0, le=1e6)] | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.factor is not None and self.encoding is None:
+            refuse("has a factor and no encoding", 'Write "encoding": "linear", "tanh" or "log10" beside it')
+        return self
+
+
+class Meanings(BaseModel):
+    """What outputs and account features mean; null says nothing, and an empty list of account features says none."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    model_version: Version | None = None
+    lookback: Annotated[int, Field(ge=1, le=100_000, description="bars of an observation")] | None = None
+    actions: Annotated[list[ActionItem], Field(min_length=1, max_length=_MOST)] | None = None
+    account: Annotated[list[AccountItem], Field(max_length=_MOST)] | None = None
+
+    @model_validator(mode="after")
+    def _placed(self) -> Self:
+        items = self.account or []
+        named = [item.name for item in items]
+        if len(set(named)) < len(named):
+            refuse(f"has account features {', '.join(named)}, expected each once", "Take the second one out")
+        if len({item.place is None for item in items}) > 1:
+            problem = "has account features with and without a place, expected one for all, or for none"
+            refuse(problem, "Without places they stand at the end of a row, in their order")
+        return self
+
+
+def declared_meanings(part: Meanings) -> dict[str, Any]:
+    """The fields of ``Declared`` that a part fills, by their names."""
+    return {
+        "model_version": part.model_version,
+        "lookback": part.lookback,
+        "actions": None if part.actions is None else tuple(part.actions),
+        "account": None if part.account is None else _features(part.account),
+    }
+
+
+def _features(items: Sequence[AccountItem]) -> tuple[DeclaredFeature, ...]:
+    return tuple(
+        DeclaredFeature(
+            item.name,
+            number - len(items) if item.place is None else item.place,
+            item.neutral,
+            None if item.encoding is None else Encoding(item.encoding, 1.0 if item.factor is None else item.factor),
+        )
+        for number, item in enumerate(items)
+    )
+
+
+def written_meanings(
+    model_version: str | None, lookback: int, actions: Sequence[Action], account: Sequence[AccountFeature]
+) -> dict[str, Any]:
+    """The way back: what ``Meanings`` reads as this."""
+    return {
+        "model_version": model_version,
+        "lookback": lookback,
+        "actions": [action_name(action) for action in actions],
+        "account": [
+            {
+                "name": feature.name,
+                "place": feature.place,
+                "neutral": feature.neutral,
+                "encoding": feature.encoding.scale,
+                "factor": feature.encoding.factor,
+            }
+            for feature in account
+        ],
+    }
