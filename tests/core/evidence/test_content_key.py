@@ -16,8 +16,16 @@ from pytest_modelgate.core.evidence.content_key import agreement, content_key, m
 from pytest_modelgate.core.market.bars import Bars, Instrument, Timeframe
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.market.windows import TrainingWindow
-from pytest_modelgate.core.planning.plan import ModelPlan, Work, make_plan
-from pytest_modelgate.core.training.run import CheckpointRef, Declared, ParityProbe, TrainedModel, TrainingRun
+from pytest_modelgate.core.planning.plan import ModelPlan, Work, account_mode, make_plan
+from pytest_modelgate.core.policy.actions import CLOSE, HOLD
+from pytest_modelgate.core.training.run import (
+    CheckpointRef,
+    Declared,
+    DeclaredFeature,
+    ParityProbe,
+    TrainedModel,
+    TrainingRun,
+)
 
 FRAME = random_walk("2024-01-01", 400)
 SETTINGS = Settings(archive=Path("a.zip"), output=Path("out"), cassettes=Path("cassettes"))
