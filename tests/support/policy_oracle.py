@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -42,6 +43,10 @@ def networks(draw: st.DrawFn, longest: int = 200) -> tuple[MlpPolicy, np.random.
         n_actions=draw(st.sampled_from([3, 7])),
         activation=draw(st.sampled_from(ACTIVATIONS)),
     )
+    if draw(st.booleans()):  # account features anywhere in a row
+        places = rng.permutation(policy.n_features)[: policy.n_account].tolist()
+        account = tuple(replace(item, place=place) for item, place in zip(policy.account, places, strict=True))
+        policy = replace(policy, account=account)
     return policy, rng
 
 
@@ -52,9 +57,14 @@ def market_for(policy: MlpPolicy, rng: np.random.Generator, windows: int) -> Flo
     return market
 
 
-def observation(market: Floats, account: Floats) -> Floats:
-    """One flat observation of the rows of a window."""
-    return np.concatenate([np.concatenate([row, account]) for row in market])
+def observation(policy: MlpPolicy, market: Floats, account: Floats) -> Floats:
+    """One flat observation of the rows of a window, value by value."""
+    width, seen = policy.n_market + len(account), []
+    by_place = {item.place % width: value for item, value in zip(policy.account, account.tolist(), strict=True)}
+    for row in market.tolist():
+        left = iter(row)
+        seen += [by_place[column] if column in by_place else next(left) for column in range(width)]
+    return np.array(seen)
 
 
 def _activated(name: str, values: Floats) -> Floats:
@@ -77,5 +87,5 @@ def plain_logits(policy: MlpPolicy, seen: Floats) -> Floats:
 def plain_actions(policy: MlpPolicy, market: Floats, account: Floats) -> Actions:
     """The largest logit at the end of every window, the lowest index on ties."""
     windows = [market[first : first + policy.lookback] for first in range(len(market) - policy.lookback + 1)]
-    actions = [int(np.argmax(plain_logits(policy, observation(seen, account)))) for seen in windows]
+    actions = [int(np.argmax(plain_logits(policy, observation(policy, seen, account)))) for seen in windows]
     return np.array(actions, dtype=np.int64)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import pandas as pd
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from pytest_modelgate.adapters.archive.limits import Limits
@@ -23,7 +23,7 @@ from pytest_modelgate.core.training.run import METRICS, Declared, ParityProbe
 from pytest_modelgate.errors import ArchiveError
 from pytest_modelgate.text import plain, shown
 
-_PART = TypeVar("_PART", bound=Facts)
+_PART = TypeVar("_PART", bound=BaseModel)
 _MOST_FIELDS = 1_000  # in one object; each that does not fit costs memory of its own
 _REMEDY = "Correct what the trainer writes, or let it use pytest_modelgate.write_archive"
 _KINDS = {
@@ -78,7 +78,7 @@ def parse_summary(raw: bytes, location: str, limits: Limits) -> tuple[Entry, ...
     if not isinstance(models, dict):
         problem = f"is {shown(models)}, expected an object of models" if "models" in document else "is missing"
         raise ArchiveError(f"{location}, models", problem, _REMEDY)
-    run = _validated(FullSummary, document | {"models": {}}, location)
+    run = validated(FullSummary, document | {"models": {}}, location)
     return tuple(_entry(key, fields, ModelEntry, run, location) for key, fields in models.items())
 
 
@@ -88,7 +88,7 @@ def _is_metric(path: Path) -> bool:
 
 def _entry(key: str, fields: object, kind: type[ModelEntry], run: Facts, location: str) -> Entry:
     instrument, timeframe = parse_key(key, f"{location}, {plain(key)}")
-    entry = _validated(kind, fields, f"{location}, {plain(key)}")
+    entry = validated(kind, fields, f"{location}, {plain(key)}")
     history = {metric: tuple(getattr(entry, metric)) for metric in METRICS}
     return Entry(key, instrument, timeframe, history, _declared(entry, run))
 
@@ -117,7 +117,12 @@ def _rows(rows: list[list[float]]) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(row) for row in rows)
 
 
-def _validated(kind: type[_PART], fields: object, location: str) -> _PART:
+def validated(kind: type[_PART], fields: object, location: str) -> _PART:
+    """Fields as a part of a document.
+
+    Raises:
+        ArchiveError: naming the first field that does not fit.
+    """
     if isinstance(fields, dict) and len(fields) > _MOST_FIELDS:
         problem = f"has {len(fields)} fields, expected at most {_MOST_FIELDS}"
         raise ArchiveError(location, problem, _REMEDY)
@@ -130,7 +135,7 @@ def _validated(kind: type[_PART], fields: object, location: str) -> _PART:
         raise ArchiveError(f"{location}, {path}" if path else location, problem, remedy) from None
 
 
-def _told(error: ErrorDetails, kind: type[Facts]) -> tuple[str, str]:
+def _told(error: ErrorDetails, kind: type[BaseModel]) -> tuple[str, str]:
     """A problem and its remedy, in the gate's words instead of the schema library's."""
     context, name = error.get("ctx", {}), error["type"]
     given = f"is {shown(error['input'])}"

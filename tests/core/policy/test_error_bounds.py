@@ -35,7 +35,7 @@ def _errors(policy: MlpPolicy, market: Floats, blocking: Blocking) -> tuple[Floa
     logits, hidden_norms = RemainingLayers(policy).evaluate(sums)
     bounds = logit_errors(norms_of(policy, blocking.length), block_norms([market], blocking), hidden_norms)
     starts = range(len(logits))
-    seen = [observation(market[start : start + policy.lookback], np.empty(0)) for start in starts]
+    seen = [observation(policy, market[start : start + policy.lookback], np.empty(0)) for start in starts]
     return np.abs(logits - np.array([reference_logits(policy, one) for one in seen])), bounds
 
 

@@ -72,7 +72,7 @@ def near_tied(policy: MlpPolicy, margin: float, seed: int = 7) -> MlpPolicy:
 def by_definition(policy: MlpPolicy, market: Floats) -> list[int]:
     rows = range(len(market) - policy.lookback + 1)
     none = np.empty(0)
-    seen = [observation(market[row : row + policy.lookback], none) for row in rows]
+    seen = [observation(policy, market[row : row + policy.lookback], none) for row in rows]
     return [int(np.argmax(reference_logits(policy, one))) for one in seen]
 
 
@@ -94,7 +94,7 @@ def test_near_ties_are_decided_by_definition(margin: float, activation: str) -> 
 
 def tuned(policy: MlpPolicy, market: Floats, bar: int, margin: float, rng: np.random.Generator) -> MlpPolicy:
     """The last biases such that at one bar all outputs, of different rows, are alike but for a relative margin."""
-    logits = reference_logits(policy, observation(market[bar : bar + policy.lookback], np.empty(0)))
+    logits = reference_logits(policy, observation(policy, market[bar : bar + policy.lookback], np.empty(0)))
     wanted = logits.max() * (1.0 + margin * rng.standard_normal(len(logits)))
     return replace(policy, biases=[*policy.biases[:-1], policy.biases[-1] + wanted - logits])
 

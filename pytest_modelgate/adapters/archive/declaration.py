@@ -1,0 +1,42 @@
+"""``SYMBOL_TIMEFRAME.json`` beside a checkpoint: what it declares, and its agreement with the training summary."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from pytest_modelgate.adapters.archive.limits import Limits
+from pytest_modelgate.adapters.archive.schema import PolicyFile
+from pytest_modelgate.adapters.archive.strict_json import read_json
+from pytest_modelgate.adapters.archive.summary import validated
+from pytest_modelgate.adapters.meanings import declared_meanings
+from pytest_modelgate.core.training.run import Declared
+from pytest_modelgate.errors import ArchiveError
+
+
+def policy_json_schema() -> str:
+    """The published JSON Schema of such a file, as text."""
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Policy"}
+    return json.dumps(head | PolicyFile.model_json_schema(), indent=2) + "\n"
+
+
+def declared_beside(raw: bytes, declared: Declared, location: str, limits: Limits) -> Declared:
+    """What summary and file declare together.
+
+    Args:
+        raw: the file.
+        declared: by the summary.
+
+    Raises:
+        ArchiveError: the file is none that the schema describes, or says something else than the summary.
+    """
+    part = validated(PolicyFile, read_json(raw, location, limits, lambda _: False), location)
+    said: dict[str, Any] = declared_meanings(part)
+    said |= {name: getattr(part, name) for name in ("feature_set", "account_mode", "activation")}
+    said = {name: value for name, value in said.items() if value is not None}
+    for name, value in said.items():
+        if getattr(declared, name) not in (None, value):
+            problem = f"declares another {name} than the training summary"
+            raise ArchiveError(f"{location}, {name}", problem, "Find out which is right, and take the other one out")
+    return replace(declared, **said)
