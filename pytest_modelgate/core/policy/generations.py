@@ -9,6 +9,7 @@ from pytest_modelgate.core.policy.account_features import AccountFeature, Encodi
 from pytest_modelgate.core.policy.actions import HALF_ORDERS, QUARTER_ORDERS, QUARTER_ORDERS_AND_CLOSE, Action
 
 WINDOW = 100  # bars of an observation, in all generations
+_ANY = 9999  # more than any minor version
 _POSITION_LIMIT = 0.20  # of equity, which the trainer takes for 1
 
 
@@ -35,7 +36,7 @@ class Generation:
     def name(self) -> str:
         """``2.4-2.6``, or one version alone."""
         first, last = (".".join(map(str, version)) for version in (self.first, self.last))
-        return first if first == last else f"{first}-{last}"
+        return first if first == last else f"{first}-{last.replace(str(_ANY), 'x')}"
 
     @property
     def version(self) -> str:
@@ -63,7 +64,7 @@ _THREE, _SIX = _at_the_end(3), _at_the_end(6)
 GENERATIONS: tuple[Generation, ...] = (
     Generation((2, 3), (2, 3), 53, (), HALF_ORDERS),
     Generation((2, 4), (2, 6), 56, _THREE, HALF_ORDERS),
-    Generation((2, 7), (3, 9999), 59, _SIX, QUARTER_ORDERS),
+    Generation((2, 7), (3, _ANY), 59, _SIX, QUARTER_ORDERS),
     Generation((4, 0), (5, 3), 65, None, QUARTER_ORDERS_AND_CLOSE, available=None),
     Generation((5, 5), (5, 5), 51, (), QUARTER_ORDERS_AND_CLOSE),
     Generation((5, 6), (5, 6), 58, (), QUARTER_ORDERS_AND_CLOSE),

@@ -498,7 +498,7 @@ def test_what_refers_to_itself_does_no_harm(tmp_path: Path) -> None:
     made["policy_state_dict"] = made["config"] = made["model_version"] = made
     path = with_pickle(saved(tmp_path, contents()), pickle.dumps(made, 2))
 
-    refused(path, "model_version: is a dict")
+    refused(path, "model_version: the checkpoint says a dict")
 
 
 @given(st.data())

@@ -139,7 +139,7 @@ def test_without_a_generation_encodings_that_trainers_differ_in_are_asked_for() 
 @pytest.mark.parametrize(
     ("made", "declared", "words"),
     [
-        (sized(59, 8, model_version="2.7.0"), "{}", "is 8, generation 2.7-3"),
+        (sized(59, 8, model_version="2.7.0"), "{}", "is 8, generation 2.7-3.x has 7"),
         (sized(59, 7, model_version="2.7.0"), '{"actions": ["HOLD", "BUY_50"]}', "declared are HOLD, BUY_50, version"),
         (sized(59, 7, model_version="2.7.0"), '{"account": []}', "declared are none, version 2.7.0 has pnl in column"),
         (sized(59, 7, model_version="2.7.0"), '{"lookback": 50}', "is declared as 50, obs_dim 5900"),
