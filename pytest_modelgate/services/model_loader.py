@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import pandas as pd
+
 from pytest_modelgate.adapters.archive import Archive
 from pytest_modelgate.adapters.checkpoint import CheckpointFacts, LoadedCheckpoint, load_checkpoint
 from pytest_modelgate.core.backtest.candidate import Candidate
@@ -18,6 +20,7 @@ from pytest_modelgate.core.features.feature_set import FeatureSet
 from pytest_modelgate.core.features.series import FeatureSeries, compute_features
 from pytest_modelgate.core.integrity.parity import Parity, check_parity
 from pytest_modelgate.core.market.bars import Bars, Timeframe
+from pytest_modelgate.core.market.grid import off_grid, untold_grid
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.planning.plan import ModelPlan, market_request, when
@@ -151,8 +154,9 @@ class ModelLoader:
         feature_set = self.feature_set(loaded.facts.feature_set, where)
         parity = check_parity(loaded.policy, model.declared.parity_probe, feature_set, where)
         market = self._market(plan)
+        untold = _check_grid(model, market.bars, where)
         candidate = self._candidate(plan, loaded.policy, self.series(plan, feature_set))
-        checkpoint = _checkpoint_evidence(member, sha256, loaded.facts, parity)
+        checkpoint = _checkpoint_evidence(member, sha256, loaded.facts, parity, untold)
         return PreparedModel(candidate, checkpoint, _market_evidence(plan, self.request(model), market))
 
     def _load(self, model: TrainedModel) -> tuple[LoadedCheckpoint, str]:
@@ -203,7 +207,27 @@ def _compute_series(market: MarketSeries, feature_set: FeatureSet) -> FeatureSer
     return compute_features(market.bars, feature_set)
 
 
-def _checkpoint_evidence(member: str, sha256: str, facts: CheckpointFacts, parity: Parity) -> CheckpointEvidence:
+def _check_grid(model: TrainedModel, bars: Bars, where: str) -> str:
+    """Refuse a model whose own bars began at other hours than those it is judged on.
+
+    Returns:
+        A sentence where nothing tells at which they began.
+
+    Raises:
+        CheckpointError: a declared origin, or a bar of the parity probe, is off the grid.
+    """
+    origin, probe = model.declared.bar_origin, model.declared.parity_probe
+    told = [] if origin is None else [origin]
+    told += [pd.Timestamp(row[0], unit="s", tz="UTC") for row in probe.bars] if probe else []
+    if flaw := off_grid(told, bars):
+        remedy = "Train on bars as Alpaca has them: from 00:00 UTC for crypto, from the New York open for stocks"
+        raise CheckpointError(f"{where}, bar_origin", f"in training {flaw}", remedy)
+    return untold_grid(told, bars)
+
+
+def _checkpoint_evidence(
+    member: str, sha256: str, facts: CheckpointFacts, parity: Parity, untold: str
+) -> CheckpointEvidence:
     return CheckpointEvidence(
         member=member,
         sha256=sha256,
@@ -219,7 +243,7 @@ def _checkpoint_evidence(member: str, sha256: str, facts: CheckpointFacts, parit
         account=facts.shape.account,
         parity=parity.status,
         parity_detail=parity.detail,
-        warnings=facts.shape.warnings,
+        warnings=(*facts.shape.warnings, *([untold] if untold else [])),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from pytest_modelgate.adapters.archive.limits import Limits
 from pytest_modelgate.adapters.archive.schema import PolicyFile
 from pytest_modelgate.adapters.archive.strict_json import read_json
-from pytest_modelgate.adapters.archive.summary import validated
+from pytest_modelgate.adapters.archive.summary import utc, validated
 from pytest_modelgate.adapters.meanings import declared_meanings
 from pytest_modelgate.core.training.run import Declared
 from pytest_modelgate.errors import ArchiveError
@@ -34,6 +34,7 @@ def declared_beside(raw: bytes, declared: Declared, location: str, limits: Limit
     part = validated(PolicyFile, read_json(raw, location, limits, lambda _: False), location)
     said: dict[str, Any] = declared_meanings(part)
     said |= {name: getattr(part, name) for name in ("feature_set", "account_mode", "activation")}
+    said["bar_origin"] = None if part.bar_origin is None else utc(part.bar_origin)
     said = {name: value for name, value in said.items() if value is not None}
     for name, value in said.items():
         if getattr(declared, name) not in (None, value):

@@ -132,6 +132,9 @@ class Facts(Meanings):
     account_mode: Literal["neutral", "tracked"] | None = None
     activation: Text | None = None
     training_window: WindowPart | None = None
+    bar_origin: Moment | None = Field(
+        default=None, description="a moment at which a bar begins, where bars are put together from shorter ones"
+    )
 
 
 class PolicyFile(Meanings):
@@ -141,6 +144,7 @@ class PolicyFile(Meanings):
     feature_set: Text | None = None
     account_mode: Literal["neutral", "tracked"] | None = None
     activation: Text | None = None
+    bar_origin: Moment | None = None
 
 
 class ModelEntry(Facts):

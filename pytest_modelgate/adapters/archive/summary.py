@@ -99,9 +99,10 @@ def _declared(entry: ModelEntry, run: Facts) -> Declared:
         for name in Facts.model_fields
     }
     said |= declared_meanings(Meanings(**{name: said[name] for name in Meanings.model_fields}))
-    window, probe = said.pop("training_window"), entry.parity_probe
+    window, origin, probe = said.pop("training_window"), said.pop("bar_origin"), entry.parity_probe
     return Declared(
-        training_window=None if window is None else TrainingWindow(_utc(window.start), _utc(window.end)),
+        bar_origin=None if origin is None else utc(origin),
+        training_window=None if window is None else TrainingWindow(utc(window.start), utc(window.end)),
         parity_probe=None
         if probe is None
         else ParityProbe(_rows(probe.observations), _rows(probe.logits), _rows(probe.bars), _rows(probe.features)),
@@ -109,7 +110,8 @@ def _declared(entry: ModelEntry, run: Facts) -> Declared:
     )
 
 
-def _utc(moment: datetime) -> pd.Timestamp:
+def utc(moment: datetime) -> pd.Timestamp:
+    """A moment with any offset, in UTC."""
     return pd.Timestamp(moment).tz_convert("UTC").as_unit("ns")
 
 

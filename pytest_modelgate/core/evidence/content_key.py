@@ -54,6 +54,7 @@ def model_key(
             "training": [training.start.isoformat(), training.end.isoformat()] if training else None,
             "account": plan.account,
             "activation": declared.activation,
+            "bar_origin": str(declared.bar_origin),
             "meanings": meanings_of(declared, settings.model_version),
             "feature_set": declared.feature_set,
             "parity": asdict(declared.parity_probe) if declared.parity_probe else None,

@@ -65,6 +65,7 @@ class Declared:
     lookback: int | None = None
     actions: tuple[Action, ...] | None = None
     account: tuple[DeclaredFeature, ...] | None = None
+    bar_origin: pd.Timestamp | None = None
 
 
 @dataclass(frozen=True)
