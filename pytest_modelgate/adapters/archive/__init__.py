@@ -8,6 +8,6 @@ the way back.
 from pytest_modelgate.adapters.archive.limits import Limits
 from pytest_modelgate.adapters.archive.reader import Archive, open_archive
 from pytest_modelgate.adapters.archive.summary import summary_json_schema
-from pytest_modelgate.adapters.archive.writer import ModelArtifact, write_archive
+from pytest_modelgate.adapters.archive.writer import Assembled, ModelArtifact, assemble
 
-__all__ = ["Archive", "Limits", "ModelArtifact", "open_archive", "summary_json_schema", "write_archive"]
+__all__ = ["Archive", "Assembled", "Limits", "ModelArtifact", "assemble", "open_archive", "summary_json_schema"]
