@@ -76,7 +76,7 @@ def as_text(reports: Sequence[ModelReport]) -> list[str]:
         lines += _wrapped(("note", sentence) for sentence in report.notes)
         lines += _wrapped(("write", line) for line in dict.fromkeys(report.lines))
     for ids in same_bytes(reports):
-        lines.append(f"the same bytes: {', '.join(ids)}")
+        lines += textwrap.wrap(f"the same bytes: {', '.join(ids)}", _WIDTH, subsequent_indent="    ")
     refused = sum(bool(report.refusals) for report in reports)
     count = f"{len(reports)} model{'s' if len(reports) != 1 else ''}"
     return [*lines, f"{count}: {len(reports) - refused} would be judged, {refused} would be refused"]
