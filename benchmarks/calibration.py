@@ -41,6 +41,7 @@ from pytest_modelgate.core.decision.decision import decide
 from pytest_modelgate.core.decision.model_case import ModelCase
 from pytest_modelgate.core.decision.plausibility import TradeCount
 from pytest_modelgate.core.decision.proofs import FoldAttribution, prove
+from pytest_modelgate.core.integrity.parity import Parity
 from pytest_modelgate.core.training.gating import Classification
 
 Floats = NDArray[np.float64]
@@ -56,6 +57,7 @@ CHUNK = 250  # paths at once: some 100 MB
 SHAPES = ((180, 5), (365, 10))
 Rule = Literal["table", "proven"]
 RULES: tuple[Rule, ...] = ("table", "proven")
+PROVEN = Parity("proven", "nothing is simulated that could differ")
 
 
 @dataclass(frozen=True)
@@ -228,7 +230,7 @@ def is_live(shown: Shown, profile: Profile, rule: Rule, trials: int) -> bool:
     """Whether the gate calls a model LIVE."""
     proofs = prove(shown.attributions, profile, trials) if rule == "proven" else ()
     approved, trades = Classification.APPROVED, shown.trades
-    case = ModelCase(approved, shown.sanity, shown.results, profile, rule, proofs=proofs, trades=trades)
+    case = ModelCase(approved, shown.sanity, shown.results, profile, rule, proofs=proofs, parity=PROVEN, trades=trades)
     return decide(case).level is DecisionLevel.LIVE
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from gate_runs import bare, gate
 from rows import Row, make_row
+from support.archives import pack_unopened
 from support.model_factory import APPROVED
 
-from pytest_modelgate import ModelArtifact, write_archive
+from pytest_modelgate import ModelArtifact
 
 FEW, MANY, ROUNDS = 10, 1000, 3
 _NAMED = datetime(2024, 12, 27, 21, 18, 19, tzinfo=UTC)
@@ -45,4 +46,4 @@ def archive_of(folder: Path, count: int) -> Path:
     """Models that nobody opens."""
     symbols = ["".join(letters) + "USD" for letters in itertools.product(string.ascii_uppercase, repeat=3)][:count]
     models = [ModelArtifact(symbol=symbol, timeframe="1Hour", checkpoint=b"-", history=APPROVED) for symbol in symbols]
-    return write_archive(folder / f"many{count}_20241227_211819.zip", models, trained_at=_NAMED)
+    return pack_unopened(folder / f"many{count}_20241227_211819.zip", models, trained_at=_NAMED)

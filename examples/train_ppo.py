@@ -343,20 +343,16 @@ def make_artifact(
         checkpoint=buffer.getvalue(),
         history=history,
         training_window=TrainingWindow(seen.index[0], seen.index[-1]),
-        parity_probe=_probe(network, Market(seen, rules, hyper.window, account, actions), seen),
+        parity_probe=_features_of(seen),
+        policy=lambda observations: network.logits(torch.from_numpy(observations)),
     )
 
 
-def _probe(network: Network, market: Market, bars: Bars) -> ParityProbe:
-    at = np.linspace(market.first, market.last, 3).astype(np.int64)
-    observations = market.observe(at)
-    with torch.no_grad():
-        logits = network.logits(observations)
+def _features_of(bars: Bars) -> ParityProbe:
+    """The last bars of training and features that were computed of them; the policy gives the rest of the probe."""
     shown = bars.frame.iloc[-(REFERENCE.warmup + 3) :]
     index = pd.DatetimeIndex(shown.index)
     return ParityProbe(
-        observations=tuple(map(tuple, observations.tolist())),
-        logits=tuple(map(tuple, logits.tolist())),
         bars=tuple((float(at), *row) for at, row in zip(index.asi8 // 10**9, shown.to_numpy().tolist(), strict=True)),
         features=tuple(map(tuple, REFERENCE.compute(shown).to_numpy()[-3:].tolist())),
     )

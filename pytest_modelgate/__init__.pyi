@@ -1,4 +1,4 @@
-from .adapters.archive import ModelArtifact, write_archive
+from .adapters.archive import ModelArtifact
 from .adapters.config_files.profiles import load_profile
 from .core.backtest.metrics import FoldResult, Metrics
 from .core.backtest.rules import TradingRules, rules_for
@@ -46,6 +46,7 @@ from .errors import (
     SettingsError,
 )
 from .services.market_data import recorded_bars
+from .services.packing import pack_checkpoint, write_archive
 from .services.recording import Recorder
 
 __all__ = [
@@ -111,6 +112,7 @@ __all__ = [
     "generation_of",
     "load_profile",
     "market_window",
+    "pack_checkpoint",
     "recorded_bars",
     "rules_for",
     "walk_forward_windows",

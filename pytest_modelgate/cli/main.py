@@ -1,4 +1,4 @@
-"""The command line: record, register, promote and roll back, compare verdicts, show the built-in profiles."""
+"""The command line: check, record, register, promote and roll back, compare verdicts, show the built-in profiles."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from pytest_modelgate.cli.check import add_check
 from pytest_modelgate.cli.compare import add_compare
 from pytest_modelgate.cli.promote import add_promote, add_rollback
 from pytest_modelgate.cli.record import add_record
@@ -20,6 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``modelgate``; status 0 all is well, 1 something needs attention, 2 bad usage, 130 interrupted."""
     parser = argparse.ArgumentParser(prog="modelgate", description="Companion of pytest --model-archive")
     commands = parser.add_subparsers(required=True, metavar="command")
+    check = "say what the gate would judge of an archive or a checkpoint, and what it would refuse"
+    add_check(commands.add_parser("check", help=check))
     add_record(commands.add_parser("record", help="record the market data an archive is judged on"))
     add_register(commands.add_parser("register", help="enter an archive's bytes in the ledger, as known from now on"))
     add_promote(commands.add_parser("promote", help="put the models that a verdict releases where a trader reads them"))

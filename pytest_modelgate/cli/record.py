@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from pytest_modelgate.cli.wording import add_options, called_as_here
 from pytest_modelgate.core.config.options import RECORDING
 from pytest_modelgate.core.config.settings import (
     RECORDING_MODE,
@@ -20,7 +21,7 @@ from pytest_modelgate.core.config.settings import (
     Settings,
     parse_as_of,
 )
-from pytest_modelgate.errors import GateError, SettingsError
+from pytest_modelgate.errors import GateError
 
 if TYPE_CHECKING:  # these pull in pandas, which --help must not pay for
     from pytest_modelgate.core.config.profiles import MarketDataLimits
@@ -35,15 +36,7 @@ _BAR = "{percentage:3.0f}% |{bar}| {n:.0f} of {total:.0f} days of market, {elaps
 def add_record(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments; those that the gate has too mean the same, and have its defaults."""
     parser.add_argument("archive", type=Path, help="zip or folder of a training run")
-    for option in RECORDING:
-        parser.add_argument(
-            option.short_name,
-            type=option.kind,
-            choices=option.choices,
-            metavar=option.metavar,
-            default=option.default,
-            help=option.help,
-        )
+    add_options(parser, RECORDING)
     modes = "a series without a cassette; whatever is missing (default); everything anew"
     choices = get_args(RecordingMode)
     parser.add_argument("--record-mode", default=RECORDING_MODE, choices=choices, help=modes)
@@ -65,7 +58,7 @@ def _record(options: argparse.Namespace) -> int:
     from pytest_modelgate.adapters.config_files.profiles import load_profile
     from pytest_modelgate.services.recording import Recorder, estimate, record_each
 
-    with _called_as_here():
+    with called_as_here():
         settings, timeframes = _needed(_settings(options))
         limits = load_profile(settings.profile).market_data
     requests, counts, progress = list(timeframes), Counter[str](), _Progress()
@@ -96,16 +89,6 @@ def _record(options: argparse.Namespace) -> int:
                 progress.tell_quality(f"{request.instrument.symbol} {timeframe}", quality)
     print(f"{settings.cassettes}: {', '.join(f'{count} {what}' for what, count in sorted(counts.items()) if count)}")
     return 1 if counts["failed"] or counts["unfit"] else 0
-
-
-@contextmanager
-def _called_as_here() -> Iterator[None]:
-    """Call options as this command does: pytest's bear the prefix ``--gate-``."""
-    try:
-        yield
-    except SettingsError as error:
-        where, remedy = (text.replace("--gate-", "--") for text in (error.where, error.remedy))
-        raise SettingsError(where, error.problem, remedy) from None
 
 
 def _settings(options: argparse.Namespace) -> Settings:

@@ -103,7 +103,33 @@ class ModelLoader:
         Raises:
             ArchiveError, CheckpointError: it is missing, or is none.
         """
-        return self._load(model)[1]
+        return self.load(model)[1]
+
+    def load(self, model: TrainedModel) -> tuple[LoadedCheckpoint, str]:
+        """A checkpoint, read from a private copy, and the digest of its bytes.
+
+        Raises:
+            ArchiveError, CheckpointError: it is missing, or cannot be used.
+        """
+        reference, settings = self._checkpoint(model), self._settings
+        path, sha256 = self._archive.checkpoint_file(reference, self._scratch)
+        try:
+            loaded = self._read_checkpoint(
+                path,
+                location=f"checkpoint {reference.member}",
+                activation=settings.activation,
+                model_version=settings.model_version,
+                feature_set=settings.feature_set,
+                declared=model.declared,
+                trainer_packages=settings.trainer_packages,
+            )
+        except CheckpointError as error:
+            self._archive.refuse(reference, self._scratch, error)
+            raise
+        except FileNotFoundError:  # another process has refused it meanwhile, and left the reason
+            self._archive.checkpoint_file(reference, self._scratch)
+            raise
+        return loaded, sha256
 
     def request(self, model: TrainedModel) -> MarketRequest:
         """The market data that a model's bars are made of."""
@@ -148,7 +174,7 @@ class ModelLoader:
 
     def _prepare(self, plan: ModelPlan) -> PreparedModel:
         model = plan.model
-        loaded, sha256 = self._load(model)
+        loaded, sha256 = self.load(model)
         member = self._checkpoint(model).member
         where = f"checkpoint {member}"
         feature_set = self.feature_set(loaded.facts.feature_set, where)
@@ -158,28 +184,6 @@ class ModelLoader:
         candidate = self._candidate(plan, loaded.policy, self.series(plan, feature_set))
         checkpoint = _checkpoint_evidence(member, sha256, loaded.facts, parity, untold)
         return PreparedModel(candidate, checkpoint, _market_evidence(plan, self.request(model), market))
-
-    def _load(self, model: TrainedModel) -> tuple[LoadedCheckpoint, str]:
-        """A checkpoint, read from a private copy, and the digest of its bytes."""
-        reference, settings = self._checkpoint(model), self._settings
-        path, sha256 = self._archive.checkpoint_file(reference, self._scratch)
-        try:
-            loaded = self._read_checkpoint(
-                path,
-                location=f"checkpoint {reference.member}",
-                activation=settings.activation,
-                model_version=settings.model_version,
-                feature_set=settings.feature_set,
-                declared=model.declared,
-                trainer_packages=settings.trainer_packages,
-            )
-        except CheckpointError as error:
-            self._archive.refuse(reference, self._scratch, error)
-            raise
-        except FileNotFoundError:  # another process has refused it meanwhile, and left the reason
-            self._archive.checkpoint_file(reference, self._scratch)
-            raise
-        return loaded, sha256
 
     def _candidate(self, plan: ModelPlan, policy: MlpPolicy, series: FeatureSeries) -> Candidate:
         rules = rules_for(self._profile, plan.model.instrument.asset_class)

@@ -11,9 +11,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from marketsim.server import serve
+from support.archives import pack_unopened
 from support.market_factory import random_walk, series_key
 
-from pytest_modelgate import ModelArtifact, write_archive
+from pytest_modelgate import ModelArtifact
 from pytest_modelgate.adapters.config_files.profiles import builtin_profiles
 from pytest_modelgate.cli.main import main
 from pytest_modelgate.core.market.bars import Bars
@@ -33,7 +34,7 @@ SERIES = ["AAPL", "BTCUSD", "ETHUSD"]
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
     models = [ModelArtifact(symbol, "1Hour", b"x", HISTORY) for symbol in ("AAPL", "BTCUSD", "ETHUSD")]
-    return write_archive(tmp_path, models, trained_at=datetime(2024, 3, 1, tzinfo=UTC))
+    return pack_unopened(tmp_path, models, trained_at=datetime(2024, 3, 1, tzinfo=UTC))
 
 
 @pytest.fixture(autouse=True)

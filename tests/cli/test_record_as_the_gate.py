@@ -10,9 +10,10 @@ from typing import Any
 import pandas as pd
 import pytest
 from marketsim.server import serve
+from support.archives import pack_unopened
 from support.market_factory import random_walk, series_key
 
-from pytest_modelgate import ModelArtifact, write_archive
+from pytest_modelgate import ModelArtifact
 from pytest_modelgate.adapters.archive import open_archive
 from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.cli.main import main
@@ -93,7 +94,7 @@ def test_bars_are_unfit_for_record_in_the_words_of_the_gate(
 ) -> None:
     symbol, frame = market
     model = ModelArtifact(symbol, "1Hour", b"x", HISTORY)
-    archive = write_archive(tmp_path, [model], trained_at=datetime(2024, 3, 1, tzinfo=UTC))
+    archive = pack_unopened(tmp_path, [model], trained_at=datetime(2024, 3, 1, tzinfo=UTC))
     unfit = record(archive, symbol, frame, options)
 
     with pytest.raises(MarketDataError) as refused:
@@ -124,7 +125,7 @@ def test_a_refusal_calls_an_option_as_this_command_does(
     tmp_path: Path, option: str, value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = ModelArtifact(symbol="BTCUSD", timeframe="1Hour", checkpoint=b"never read", history=HISTORY)
-    archive = write_archive(tmp_path, [model], trained_at=datetime(2024, 2, 28, tzinfo=UTC))
+    archive = pack_unopened(tmp_path, [model], trained_at=datetime(2024, 2, 28, tzinfo=UTC))
 
     assert main(["record", str(archive), "--cassettes", str(tmp_path), option, value]) == 1
 

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from support.archives import pack_unopened
 
-from pytest_modelgate import ModelArtifact, write_archive
+from pytest_modelgate import ModelArtifact
 from pytest_modelgate.cli.main import main
 
 HISTORY = {"fitness_score": [0.8], "profit_factor": [2.0], "consistency": [0.9], "max_drawdown": [0.05]}
@@ -17,7 +18,7 @@ CONTENTS = {"AAPL": b"apple", "BTCUSD": b"coin"}
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
     models = [ModelArtifact(symbol, "1Hour", content, HISTORY) for symbol, content in CONTENTS.items()]
-    return write_archive(tmp_path, models, trained_at=datetime(2024, 3, 1, tzinfo=UTC))
+    return pack_unopened(tmp_path, models, trained_at=datetime(2024, 3, 1, tzinfo=UTC))
 
 
 def test_the_bytes_of_archive_and_checkpoints_are_entered(

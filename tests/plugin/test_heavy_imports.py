@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.archives import pack_unopened
 from support.model_factory import APPROVED
 
-from pytest_modelgate import ModelArtifact, write_archive
+from pytest_modelgate import ModelArtifact
 
 HEAVY = ("alpaca", "exchange_calendars", "matplotlib", "requests", "scipy", "torch", "vcr")
 PROBE = f"""
@@ -39,7 +40,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from datetime import UTC, datetime
 
     model = ModelArtifact(symbol="UNIUSD", timeframe="1Hour", checkpoint=b"nothing", history=APPROVED)
-    return write_archive(path, [model], trained_at=datetime(2024, 12, 27, 21, 18, 19, tzinfo=UTC))
+    return pack_unopened(path, [model], trained_at=datetime(2024, 12, 27, 21, 18, 19, tzinfo=UTC))
 
 
 def imported(folder: Path, archive: Path, *options: str) -> list[Any]:

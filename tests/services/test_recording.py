@@ -16,9 +16,10 @@ from urllib.parse import parse_qs, urlsplit
 import pandas as pd
 import pytest
 from marketsim.server import MarketServer, serve
+from support.archives import pack_unopened
 from support.market_factory import random_walk, recorder, request_for, series_key
 
-from pytest_modelgate import ModelArtifact, write_archive
+from pytest_modelgate import ModelArtifact
 from pytest_modelgate.adapters.cassettes.files import path_of
 from pytest_modelgate.core.market.bars import Bars
 from pytest_modelgate.core.market.requests import MarketRequest
@@ -279,7 +280,7 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> N
 
 def pack(folder: Path, symbols: list[str]) -> Path:
     models = [ModelArtifact(symbol, "1Hour", b"x", HISTORY) for symbol in symbols]
-    return write_archive(folder, models, trained_at=datetime(2024, 3, 1, tzinfo=UTC))
+    return pack_unopened(folder, models, trained_at=datetime(2024, 3, 1, tzinfo=UTC))
 
 
 def run_record(archive: Path, folder: Path, server: MarketServer, *options: str) -> subprocess.Popen[str]:

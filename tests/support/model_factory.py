@@ -12,6 +12,8 @@ from support.policies import SPACES
 
 from pytest_modelgate.core.features.reference import REFERENCE
 from pytest_modelgate.core.policy.actions import action_name
+from pytest_modelgate.core.training.run import ParityProbe
+from pytest_modelgate.services.probes import make_probe
 
 WINDOW = 2
 APPROVED = {
@@ -52,6 +54,17 @@ def _network(first: torch.Tensor, head: torch.Tensor, bias: torch.Tensor) -> dic
         "value_head.weight": torch.zeros(1, len(first)),
         "value_head.bias": torch.zeros(1),
     }
+
+
+def probe(policy: Mapping[str, torch.Tensor]) -> ParityProbe:
+    """What torch itself computes for a policy of this module, whose activation is tanh."""
+
+    def logits(observations: Any) -> torch.Tensor:
+        first, head = ((policy[f"{name}.weight"], policy[f"{name}.bias"]) for name in ("trunk.0", "policy_head"))
+        hidden = torch.tanh(torch.nn.functional.linear(torch.as_tensor(observations), *first))
+        return torch.nn.functional.linear(hidden, *head)
+
+    return make_probe(logits, WINDOW * len(REFERENCE.columns), len(policy["policy_head.bias"]), "a model of the tests")
 
 
 def checkpoint(policy: Mapping[str, torch.Tensor], **changes: Any) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ from typing import Any
 import pandas as pd
 import pytest
 from support import model_factory
+from support.archives import pack_unopened
 
-from pytest_modelgate import ModelArtifact, write_archive
+from pytest_modelgate import ModelArtifact
 from pytest_modelgate.core.market.windows import TrainingWindow
 
 AS_OF = datetime(2024, 12, 27, 21, 18, 19, tzinfo=UTC)
@@ -34,14 +35,17 @@ def model(
 HELD_OUT = TrainingWindow(pd.Timestamp("2023-11-01T00:00Z"), pd.Timestamp("2024-06-24T00:00Z"))  # 186 days are left
 IN_SAMPLE = TrainingWindow(HELD_OUT.start, pd.Timestamp("2024-12-27T20:00Z"))
 
-GOOD = model("WAVUSD", model_factory.APPROVED, model_factory.follow("momentum_24"))
+GOOD = replace(
+    model("WAVUSD", model_factory.APPROVED, model_factory.follow("momentum_24")),
+    parity_probe=model_factory.probe(model_factory.follow("momentum_24")),
+)
 IDLE = model("RNDUSD", model_factory.REVIEW, model_factory.constant_policy("HOLD"))
 DROPPED = model("RNDUSD", model_factory.DROP, model_factory.follow("momentum_24"))
 
 
 def pack(folder: Path, *models: ModelArtifact, **facts: Any) -> Path:
     declared = {"reward_scale": 0.001, "feature_set": "reference-v1", "activation": "tanh"}
-    return write_archive(folder / ARCHIVE, models, trained_at=AS_OF, **{**declared, **facts})
+    return pack_unopened(folder / ARCHIVE, models, trained_at=AS_OF, **{**declared, **facts})
 
 
 @dataclass(frozen=True)

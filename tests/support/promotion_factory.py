@@ -9,7 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pytest_modelgate import ModelArtifact, write_archive
+from support.archives import pack_unopened
+
+from pytest_modelgate import ModelArtifact
 from pytest_modelgate.adapters.archive import open_archive
 from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.adapters.verdict.schema import CheckpointPart, ModelPart, Verdict
@@ -24,7 +26,7 @@ WORTHY = ("PAPER", "LIVE")
 def archive_of(folder: Path, models: Mapping[str, bytes]) -> Path:
     """An archive of checkpoints by SYMBOL; their bytes need be no checkpoint's."""
     artifacts = [ModelArtifact(symbol, "1Hour", content, HISTORY) for symbol, content in models.items()]
-    return write_archive(folder, artifacts, trained_at=TRAINED)
+    return pack_unopened(folder, artifacts, trained_at=TRAINED)
 
 
 def verdict_of(archive: Path, decisions: Mapping[str, str], path: Path, **changes: Any) -> Path:

@@ -9,14 +9,15 @@ from pytest_modelgate.adapters.archive.declaration import policy_json_schema
 from pytest_modelgate.adapters.archive.limits import Limits
 from pytest_modelgate.adapters.archive.reader import Archive, open_archive
 from pytest_modelgate.adapters.archive.summary import summary_json_schema
-from pytest_modelgate.adapters.archive.writer import ModelArtifact, write_archive
+from pytest_modelgate.adapters.archive.writer import Assembled, ModelArtifact, assemble
 
 __all__ = [
     "Archive",
+    "Assembled",
     "Limits",
     "ModelArtifact",
+    "assemble",
     "open_archive",
     "policy_json_schema",
     "summary_json_schema",
-    "write_archive",
 ]

@@ -1,11 +1,14 @@
-"""Writing an archive: a training script's models, in a form that the reader accepts."""
+"""Writing an archive: a training script's models, in a form that the reader accepts.
+
+Checkpoints are packed as they are; ``services.packing`` opens them first.
+"""
 
 from __future__ import annotations
 
 import io
 import json
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +20,7 @@ from pytest_modelgate.adapters.archive.schema import SCHEMA
 from pytest_modelgate.adapters.archive.summary import parse_summary
 from pytest_modelgate.adapters.files.atomic import write_atomically
 from pytest_modelgate.core.market.windows import TrainingWindow
-from pytest_modelgate.core.training.run import ParityProbe
+from pytest_modelgate.core.training.run import Declared, ParityProbe
 from pytest_modelgate.errors import ArchiveError
 from pytest_modelgate.text import plain
 
@@ -34,6 +37,9 @@ class ModelArtifact:
             latter two as fractions.
         training_window: first and last moment of its training data, where it differs from the run's.
         parity_probe: what the trainer computed for a few observations, so that the gate can prove it computes the same.
+        policy: makes that probe, or gives a probe without observations what it lacks: a ``torch.nn.Module``, or a
+            function of a float32 array of observations (n, obs_dim), that gives their logits (n, n_actions) as an array
+            or a tensor.
     """
 
     symbol: str
@@ -42,62 +48,65 @@ class ModelArtifact:
     history: Mapping[str, Sequence[float]]
     training_window: TrainingWindow | None = None
     parity_probe: ParityProbe | None = None
+    policy: Callable[..., Any] | None = None
 
 
-def write_archive(
-    path: Path,
-    models: Iterable[ModelArtifact],
-    *,
-    trained_at: datetime,
-    training_window: TrainingWindow | None = None,
-    reward_scale: float | None = None,
-    validation_interval: int | None = None,
-    feature_set: str | None = None,
-    account_mode: str | None = None,
-    activation: str | None = None,
-    trainer_version: str | None = None,
-) -> Path:
-    """Write an archive, whole or not at all; the same content gives the same bytes.
+@dataclass(frozen=True)
+class Assembled:
+    """An archive's members, before anything is written.
+
+    Attributes:
+        checkpoints: bytes by member.
+        declared: what the reader will find declared of a model, by its checkpoint's member.
+    """
+
+    stamp: datetime
+    summary: bytes
+    checkpoints: Mapping[str, bytes]
+    declared: Mapping[str, Declared]
+
+    @staticmethod
+    def member(model: ModelArtifact) -> str:
+        """Name of a model's checkpoint in the archive."""
+        return _member(f"{model.symbol}_{model.timeframe}")
+
+    def write(self, path: Path) -> Path:
+        """Write the zip, whole or not at all; in a folder it is named by its stamp."""
+        target = path / f"Alpaca_trading_trained_{self.stamp:%Y%m%d_%H%M%S}.zip" if path.is_dir() else path
+        write_atomically(target, _zip({_summary_name(self.stamp): self.summary, **self.checkpoints}, self.stamp))
+        return target
+
+
+def assemble(
+    models: Iterable[ModelArtifact], location: str, trained_at: datetime, facts: Mapping[str, Any]
+) -> Assembled:
+    """Put an archive together; the same content gives the same bytes.
 
     Args:
-        path: the zip to write, or a folder in which it is named ``Alpaca_trading_trained_YYYYMMDD_HHMMSS.zip``.
-        models: at least one.
-        trained_at: when training ended; needs a time zone.
-        training_window: first and last moment of the training data (UTC); without it no fold counts as out-of-sample.
-        reward_scale: what the drawdown limits of a profile are calibrated for.
-        validation_interval: training updates between two validations.
-        feature_set: name of the market features, for example ``reference-v1``.
-        account_mode: ``neutral`` or ``tracked``.
-        activation: between the layers, for example ``tanh``.
-        trainer_version: for the record.
-
-    Returns:
-        The zip's path.
+        location: the archive, for messages.
+        facts: what is declared for the whole run, as the summary's schema has it; None declares nothing.
 
     Raises:
-        ArchiveError: the gate would refuse what is to be written; nothing is written then.
+        ArchiveError: the reader would refuse it.
     """
-    location = f"archive {path}"
     if trained_at.tzinfo is None:
         raise ArchiveError(f"{location}, trained_at", "has no time zone", "Pass a datetime in UTC")
     stamp = trained_at.astimezone(UTC)
     entries, checkpoints = _collect(models, location)
-    facts = {
-        "trainer_version": trainer_version,
-        "reward_scale": reward_scale,
-        "validation_interval": validation_interval,
-        "feature_set": feature_set,
-        "account_mode": account_mode,
-        "activation": activation,
-        "training_window": _window(training_window),
-    }
-    said = {name: value for name, value in facts.items() if value is not None}
-    text = json.dumps({"schema": SCHEMA, **said, "models": entries}, indent=1) + "\n"
-    name = f"training_summary_{stamp:%Y%m%d_%H%M%S}.json"
-    parse_summary(text.encode(), f"{location}, member {name}", DEFAULT_LIMITS)
-    target = path / f"Alpaca_trading_trained_{stamp:%Y%m%d_%H%M%S}.zip" if path.is_dir() else path
-    write_atomically(target, _zip({name: text.encode(), **checkpoints}, stamp))
-    return target
+    said = {name: _plain(value) for name, value in facts.items() if value is not None}
+    probed = any("parity_probe" in entry for entry in entries.values())  # whose numbers nobody wants a line each for
+    text = json.dumps({"schema": SCHEMA, **said, "models": entries}, indent=None if probed else 1) + "\n"
+    read = parse_summary(text.encode(), f"{location}, member {_summary_name(stamp)}", DEFAULT_LIMITS)
+    declared = {_member(entry.key): entry.declared for entry in read}
+    return Assembled(stamp, text.encode(), checkpoints, declared)
+
+
+def _summary_name(stamp: datetime) -> str:
+    return f"training_summary_{stamp:%Y%m%d_%H%M%S}.json"
+
+
+def _member(key: str) -> str:
+    return f"{MODELS_FOLDER}/{key}.pt"
 
 
 def _collect(models: Iterable[ModelArtifact], location: str) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -115,17 +124,20 @@ def _collect(models: Iterable[ModelArtifact], location: str) -> tuple[dict[str, 
             raise ArchiveError(f"{location}, {plain(key)}", problem, "Leave out the optimizer's state")
         entries[key] = {metric: [float(value) for value in values] for metric, values in model.history.items()}
         if model.training_window:
-            entries[key]["training_window"] = _window(model.training_window)
+            entries[key]["training_window"] = _plain(model.training_window)
         if model.parity_probe:
             entries[key]["parity_probe"] = asdict(model.parity_probe)
-        checkpoints[f"{MODELS_FOLDER}/{key}.pt"] = content
+        checkpoints[_member(key)] = content
     if not entries:
         raise ArchiveError(location, "would hold no model", "Pass at least one ModelArtifact")
     return entries, checkpoints
 
 
-def _window(window: TrainingWindow | None) -> dict[str, str] | None:
-    return {"start": window.start.isoformat(), "end": window.end.isoformat()} if window else None
+def _plain(value: object) -> object:
+    """A fact as JSON has it."""
+    if isinstance(value, TrainingWindow):
+        return {"start": value.start.isoformat(), "end": value.end.isoformat()}
+    return value
 
 
 def _zip(members: Mapping[str, bytes], moment: datetime) -> bytes:

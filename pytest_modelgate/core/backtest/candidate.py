@@ -30,6 +30,17 @@ class _Session(NamedTuple):
     session: PolicySession
 
 
+def check_width(policy: Policy, width: int) -> None:
+    """Refuse a feature set of another width than the policy's input.
+
+    Raises:
+        CheckpointError: it has another number of features than the policy reads.
+    """
+    if width != policy.n_market:
+        problem = f"the policy reads {policy.n_market} market features per bar, the feature set has {width}"
+        raise CheckpointError("feature set", problem, "Name the one it was trained on with --gate-feature-set")
+
+
 @dataclass(eq=False)
 class Candidate:
     """A model with its policy, the features it sees and the rules it trades under; remembers what it decided.
@@ -55,10 +66,7 @@ class Candidate:
         Raises:
             CheckpointError: the feature set has another width than the policy's input.
         """
-        width = self.series.matrix.shape[1]
-        if width != self.policy.n_market:
-            problem = f"the policy reads {self.policy.n_market} market features per bar, the feature set has {width}"
-            raise CheckpointError("feature set", problem, "Name the one it was trained on with --gate-feature-set")
+        check_width(self.policy, self.series.matrix.shape[1])
         self._actions = np.full(len(self.series.bars), _UNKNOWN, dtype=np.int64)
 
     @property

@@ -16,4 +16,5 @@ class CapKind(StrEnum):
     CHAMPION = "champion"
     IMPLAUSIBLE = "implausible"
     INTEGRITY = "integrity"
+    PARITY = "parity"
     PROOF = "proof"

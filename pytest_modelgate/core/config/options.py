@@ -113,6 +113,9 @@ RECORDING = tuple(
 )
 """What decides which market data are recorded, and whether they are fit: ``modelgate record`` takes these as well."""
 
+CHECKING = tuple(_BY_SETTING[setting] for setting in ("profile", "feature_set", "activation", "model_version"))
+"""What decides whether a model would be judged: ``modelgate check`` takes these as well."""
+
 
 def option_of(setting: str) -> Option:
     """The option that fills a setting."""

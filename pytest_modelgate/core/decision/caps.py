@@ -57,6 +57,8 @@ def find_caps(case: ModelCase) -> tuple[Cap, ...]:
     """Every cap that applies to a model with backtest and folds, lifted where it is waived."""
     caps = [cap for cap_by in _SINGLE if (cap := cap_by(case))]
     caps += _caps_by_integrity(case)
+    if case.rule != "table" and (unproven := _cap_by_parity(case)):
+        caps.append(unproven)
     if case.rule == "proven":
         caps += _caps_by_proofs(case)
     return tuple(cap.lifted(case.waivers) for cap in caps)
@@ -136,6 +138,15 @@ def _caps_by_integrity(case: ModelCase) -> list[Cap]:
             source = CapSource(CapKind.INTEGRITY, check.name)
             caps.append(Cap(DecisionLevel.RETRAIN, reason, source, waivable=False))
     return caps
+
+
+def _cap_by_parity(case: ModelCase) -> Cap | None:
+    """A state dict does not show all of a function: only the trainer's own outputs tell that it is the one judged."""
+    if case.parity.status == "proven":
+        return None
+    remedy = "give write_archive the policy, ModelArtifact(..., policy=network), and it makes a probe"
+    reason = f"Parity with the trainer is unproven, PAPER at most: {case.parity.detail}; {remedy}."
+    return Cap(DecisionLevel.PAPER, reason, CapSource(CapKind.PARITY), waivable=False)
 
 
 def _caps_by_proofs(case: ModelCase) -> list[Cap]:

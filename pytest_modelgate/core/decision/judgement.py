@@ -17,12 +17,13 @@ from pytest_modelgate.core.config.waivers import Waiver
 from pytest_modelgate.core.decision.backtest_sanity import Sanity, judge_backtest
 from pytest_modelgate.core.decision.context import Context, put_in_context
 from pytest_modelgate.core.decision.decision import Decision, decide
-from pytest_modelgate.core.decision.model_case import ModelCase
+from pytest_modelgate.core.decision.model_case import NOT_COMPARED, ModelCase
 from pytest_modelgate.core.decision.plausibility import TradeCount
 from pytest_modelgate.core.decision.proofs import FoldAttribution, Proof, prove
 from pytest_modelgate.core.decision.robustness import Robustness, disturb
 from pytest_modelgate.core.evidence.records import ChampionEvidence, Evidence, IntegrityEvidence, WindowEvidence
 from pytest_modelgate.core.integrity.check import Check, NoiseDraw
+from pytest_modelgate.core.integrity.parity import Parity
 from pytest_modelgate.core.planning.plan import CHAMPION, INTEGRITY, ModelPlan
 from pytest_modelgate.core.statistics.paired_comparison import Comparison
 
@@ -160,6 +161,7 @@ def judge(
         shortfalls=plan.gating.findings,
         proofs=prove(attributions, profile, trials, judgement.noise) if folds else (),
         checks=judgement.checks,
+        parity=_parity(judgement),
         comparison=_comparison(evidence.get(CHAMPION)),
         later=_later(judgement, stamp),
         trades=TradeCount.over([fold.metrics for fold in folds]),
@@ -202,6 +204,13 @@ def _later(judgement: Judgement, stamp: pd.Timestamp | None) -> list[FoldResult]
         return []
     folds = zip(judgement.plan.folds, judgement.measured_folds, strict=True)
     return [FoldResult.of(fold.metrics) for window, fold in folds if window.start >= stamp]
+
+
+def _parity(judgement: Judgement) -> Parity:
+    """The parity of all windows: proven where it is in each of them."""
+    found = [item.checkpoint for item in judgement.measured]
+    unproven = [Parity("unproven", item.parity_detail) for item in found if item.parity != "proven"]
+    return next(iter([*unproven, *(Parity("proven", item.parity_detail) for item in found)]), NOT_COMPARED)
 
 
 def _comparison(evidence: Evidence | None) -> Comparison | None:

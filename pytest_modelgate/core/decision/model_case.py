@@ -17,9 +17,12 @@ from pytest_modelgate.core.decision.backtest_sanity import Sanity
 from pytest_modelgate.core.decision.plausibility import NO_TRADES, TradeCount
 from pytest_modelgate.core.decision.proofs import Proof
 from pytest_modelgate.core.integrity.check import Check
+from pytest_modelgate.core.integrity.parity import Parity
 from pytest_modelgate.core.statistics.fold_spread import Spread, measure_spread
 from pytest_modelgate.core.statistics.paired_comparison import Comparison
 from pytest_modelgate.core.training.gating import Classification
+
+NOT_COMPARED = Parity("unproven", "it was not compared")
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,12 @@ class ModelCase:
         shortfalls: ``Gating.findings``, quoted in the reasons.
         proofs: what ``prove`` measured, in any order. One that is missing counts as not passed.
         checks: what the integrity checks found; one that failed caps under every rule.
+        parity: with the trainer; unproven it caps under every rule but ``table``.
         comparison: with the model now deployed; None where there is none.
         later: those of the folds that start at the archive's time stamp or after it.
         trades: over all folds.
-        waivers: by check. Each lifts its cap by one step; none lifts a DROP, an integrity check or a proof.
+        waivers: by check. Each lifts its cap by one step; none lifts a DROP, an integrity check, unproven
+            parity or a proof.
 
     Raises:
         ValueError: evidence is missing for a model that gating did not drop.
@@ -52,6 +57,7 @@ class ModelCase:
     shortfalls: Sequence[str] = ()
     proofs: Sequence[Proof] = ()
     checks: Sequence[Check] = ()
+    parity: Parity = NOT_COMPARED
     comparison: Comparison | None = None
     later: Sequence[FoldResult] = ()
     trades: TradeCount = NO_TRADES

@@ -27,8 +27,8 @@ class ParityProbe:
         features: (m, market features) the trainer computed for the last m of ``bars``; may be empty.
     """
 
-    observations: tuple[tuple[float, ...], ...]
-    logits: tuple[tuple[float, ...], ...]
+    observations: tuple[tuple[float, ...], ...] = ()
+    logits: tuple[tuple[float, ...], ...] = ()
     bars: tuple[tuple[float, ...], ...] = ()
     features: tuple[tuple[float, ...], ...] = ()
 

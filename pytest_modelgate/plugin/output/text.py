@@ -46,6 +46,7 @@ _CAPS = {
     CapKind.LUCKY_FOLD: "one lucky fold",
     CapKind.CHAMPION: "champion",
     CapKind.IMPLAUSIBLE: "implausible",
+    CapKind.PARITY: "parity",
 }
 _MISSED = _SHORT | {"out_of_sample": "unseen data", "sharpe": "Sharpe", "costs": "costs", "timing": "timing"}
 

@@ -17,8 +17,9 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.archives import pack_unopened
 
-from pytest_modelgate.adapters.archive import Limits, ModelArtifact, open_archive, write_archive
+from pytest_modelgate.adapters.archive import Limits, ModelArtifact, open_archive
 from pytest_modelgate.adapters.archive.zip_source import ZipSource
 from pytest_modelgate.core.market.windows import TrainingWindow
 from pytest_modelgate.core.training.run import METRICS, Declared, ParityProbe, TrainingRun
@@ -453,7 +454,7 @@ def test_what_is_written_is_read_back(
     window = TrainingWindow(*(pd.Timestamp(f"{year}-01-01T00:00Z").as_unit("ns") for year in (2023, 2024)))
     artifact = ModelArtifact("BRK.B", "1Day", content, history, training_window=window, parity_probe=probe)
 
-    path = write_archive(
+    path = pack_unopened(
         tmp_path_factory.mktemp("packed"),
         [artifact],
         trained_at=datetime(2024, 12, 27, 23, 18, 19, tzinfo=timezone(timedelta(hours=2))),
@@ -476,9 +477,9 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
     moment = datetime(2024, 12, 27, tzinfo=UTC)
     models = [ModelArtifact(symbol, "1Hour", b"x", METRIC_VALUES) for symbol in ("UNIUSD", "BTCUSD")]
 
-    first = write_archive(tmp_path / "a.zip", models, trained_at=moment).read_bytes()
+    first = pack_unopened(tmp_path / "a.zip", models, trained_at=moment).read_bytes()
 
-    assert write_archive(tmp_path / "b.zip", models[::-1], trained_at=moment).read_bytes() == first
+    assert pack_unopened(tmp_path / "b.zip", models[::-1], trained_at=moment).read_bytes() == first
 
 
 @pytest.mark.parametrize(
@@ -494,13 +495,13 @@ def test_what_the_gate_would_refuse_is_not_written(tmp_path: Path, change: dict[
     fields = {"symbol": "UNIUSD", "timeframe": "1Hour", "checkpoint": b"x", "history": METRIC_VALUES, **change}
 
     with pytest.raises(ArchiveError, match=sentence):
-        write_archive(tmp_path, [ModelArtifact(**fields)], trained_at=datetime(2024, 12, 27, tzinfo=UTC))
+        pack_unopened(tmp_path, [ModelArtifact(**fields)], trained_at=datetime(2024, 12, 27, tzinfo=UTC))
 
     assert list(tmp_path.iterdir()) == []
 
 
 def test_checkpoints_are_stored_since_floats_hardly_shrink(tmp_path: Path) -> None:
-    path = write_archive(
+    path = pack_unopened(
         tmp_path, [ModelArtifact("UNIUSD", "1Hour", b"x", METRIC_VALUES)], trained_at=datetime.now(UTC)
     )
 
@@ -513,4 +514,4 @@ def test_a_moment_without_time_zone_is_refused(tmp_path: Path) -> None:
     artifact = ModelArtifact("UNIUSD", "1Hour", b"x", METRIC_VALUES)
 
     with pytest.raises(ArchiveError, match="trained_at: has no time zone"):
-        write_archive(tmp_path, [artifact], trained_at=datetime(2024, 12, 27))  # noqa: DTZ001 - that is the mistake
+        pack_unopened(tmp_path, [artifact], trained_at=datetime(2024, 12, 27))  # noqa: DTZ001 - that is the mistake

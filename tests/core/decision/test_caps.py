@@ -15,9 +15,10 @@ from pytest_modelgate.core.config.waivers import WAIVABLE, Waiver
 from pytest_modelgate.core.decision.backtest_sanity import Sanity
 from pytest_modelgate.core.decision.caps import Cap, CapSource
 from pytest_modelgate.core.decision.decision import Decision, decide
-from pytest_modelgate.core.decision.model_case import ModelCase
+from pytest_modelgate.core.decision.model_case import NOT_COMPARED, ModelCase
 from pytest_modelgate.core.decision.proofs import PROOFS, Proof
 from pytest_modelgate.core.integrity.check import Check
+from pytest_modelgate.core.integrity.parity import Parity
 from pytest_modelgate.core.statistics.paired_comparison import Comparison, Outcome
 from pytest_modelgate.core.training.gating import Classification
 
@@ -50,6 +51,7 @@ def _decide(*checks: str, **changes: Any) -> Decision:
         "profile": PROFILE,
         "rule": "proven",
         "proofs": _proofs(),
+        "parity": Parity("proven", "all of it"),
     }
     return decide(ModelCase(**flawless | changes, waivers=_waivers(*checks)))
 
@@ -67,6 +69,7 @@ CASES: dict[CapKind, dict[str, Any]] = {
     CapKind.CHAMPION: {"comparison": _compared("worse")},
     CapKind.IMPLAUSIBLE: {"folds": [FoldResult(0.05, 0.3, 800, 8760.0)] * 5},
     CapKind.INTEGRITY: {"checks": [FAILED]},
+    CapKind.PARITY: {"parity": NOT_COMPARED},
     CapKind.PROOF: {"proofs": _proofs("costs")},
 }
 
@@ -88,6 +91,16 @@ def test_what_nobody_earns_allows_paper_under_every_rule() -> None:
 
     assert [(decision.table, decision.level) for decision in rules] == [(LIVE, PAPER)] * 2
     assert rules[0].reasons[0].startswith("Too good to be true, which allows PAPER at most: an annualised Sharpe")
+
+
+def test_live_needs_proven_parity_unless_the_table_alone_decides() -> None:
+    proven, table = (_decide(**CASES[CapKind.PARITY], rule=rule) for rule in ("proven", "table"))
+
+    assert (proven.level, table.level, table.caps) == (PAPER, LIVE, ())
+    assert proven.reasons[0] == (
+        "Parity with the trainer is unproven, PAPER at most: it was not compared; give write_archive the policy, "
+        "ModelArtifact(..., policy=network), and it makes a probe."
+    )
 
 
 def test_a_flawless_model_has_no_cap() -> None:
@@ -130,7 +143,7 @@ def test_a_drop_stays_a_drop(folds: list[FoldResult]) -> None:
     assert _decide(*CapKind, classification=Classification.DROP, folds=folds).level is DROP
 
 
-@pytest.mark.parametrize("kind", [CapKind.IMPLAUSIBLE, CapKind.INTEGRITY, CapKind.PROOF])
+@pytest.mark.parametrize("kind", [CapKind.IMPLAUSIBLE, CapKind.INTEGRITY, CapKind.PARITY, CapKind.PROOF])
 def test_neither_integrity_nor_proof_nor_what_nobody_earns_can_be_waived(kind: CapKind) -> None:
     names = *CapKind, *PROOFS, "causality"
 

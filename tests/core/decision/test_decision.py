@@ -18,11 +18,13 @@ from pytest_modelgate.core.decision.backtest_sanity import Sanity
 from pytest_modelgate.core.decision.decision import Decision, decide
 from pytest_modelgate.core.decision.model_case import ModelCase
 from pytest_modelgate.core.decision.plausibility import NO_TRADES, find_implausible
+from pytest_modelgate.core.integrity.parity import Parity
 from pytest_modelgate.core.training.gating import Classification
 
 MISSION, LITERAL = load_profile("2.4.5"), load_profile("2.4.5-literal")
 DROP, RETRAIN, PAPER, LIVE = DecisionLevel
 APPROVED = Classification.APPROVED
+PROVEN = Parity("proven", "all of it")
 PASS, WARN, FAIL = Sanity("pass", ()), Sanity("warn", ("few trades",)), Sanity("fail", ("no trade",))
 HOURS, BARS = 8760.0, 864
 NOISE = {"low": 1.0, "moderate": 1.6, "high": 3.0, "undefined": math.nan}  # for 5 and for 10 folds alike
@@ -42,7 +44,7 @@ def decide_on(
     profile: Profile = MISSION,
     rule: Rule = "table",
 ) -> Decision:
-    return decide(ModelCase(classification, sanity, folds, profile, rule))
+    return decide(ModelCase(classification, sanity, folds, profile, rule, parity=PROVEN))
 
 
 def mixed(positive: int, count: int, loss: float = -0.01) -> list[float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -22,6 +22,7 @@ from pytest_modelgate.core.decision.decision import Decision, decide
 from pytest_modelgate.core.decision.model_case import ModelCase
 from pytest_modelgate.core.decision.proofs import PROOFS, FoldAttribution, Proof, compound, prove
 from pytest_modelgate.core.integrity.check import Check, NoiseDraw
+from pytest_modelgate.core.integrity.parity import Parity
 from pytest_modelgate.core.training.gating import Classification
 
 MISSION, STRICT = load_profile("2.4.5"), load_profile("strict")
@@ -57,10 +58,15 @@ def proofs_of(folds: Sequence[FoldAttribution], profile: Profile = MISSION, tria
     return {proof.name: proof for proof in prove(folds, profile, trials)}
 
 
-def decide_with(proofs: Sequence[Proof], profile: Profile = MISSION, checks: Sequence[Check] = ()) -> Decision:
+def decide_with(
+    proofs: Sequence[Proof],
+    profile: Profile = MISSION,
+    checks: Sequence[Check] = (),
+    parity: Literal["proven", "unproven"] = "proven",
+) -> Decision:
     folds = [FoldResult(0.05, 0.05 + step / 100, 864, 8760.0) for step in range(5)]
-    sanity = Sanity("pass", ())
-    return decide(ModelCase(Classification.APPROVED, sanity, folds, profile, "proven", proofs=proofs, checks=checks))
+    shown: Any = {"proofs": proofs, "checks": checks, "parity": Parity(parity, "so it is")}
+    return decide(ModelCase(Classification.APPROVED, Sanity("pass", ()), folds, profile, "proven", **shown))
 
 
 def test_a_skilled_model_proves_all_five_and_is_live() -> None:
@@ -305,13 +311,15 @@ def test_one_proof_more_never_worsens_the_decision(before: list[bool], place: in
 
 
 @thorough
-@given(found=flags, order=st.permutations(range(5)))
-def test_live_means_that_every_proof_is_passed(found: list[bool], order: list[int]) -> None:
+@given(found=flags, order=st.permutations(range(5)), parity=st.sampled_from(["proven", "unproven"]))
+def test_live_means_that_every_proof_is_passed_and_parity_proven(
+    found: list[bool], order: list[int], parity: Literal["proven", "unproven"]
+) -> None:
     proofs = proofs_with(found)
-    decision = decide_with([proofs[place] for place in order])
-    assert (decision.level is LIVE) == all(found)
+    decision = decide_with([proofs[place] for place in order], parity=parity)
+    assert (decision.level is LIVE) == (all(found) and parity == "proven")
     assert decision.table is LIVE
-    assert len(decision.caps) == found.count(False)
+    assert len(decision.caps) == found.count(False) + (parity == "unproven")
 
 
 @pytest.mark.parametrize("missing", PROOFS)

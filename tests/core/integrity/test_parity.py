@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.market_factory import random_walk
 from support.policies import mlp
 
 from pytest_modelgate.core.features.feature_set import FeatureSet
-from pytest_modelgate.core.integrity.parity import check_parity
+from pytest_modelgate.core.integrity.parity import check_parity, normalised
+from pytest_modelgate.core.policy.mlp import MlpPolicy
 from pytest_modelgate.core.training.run import ParityProbe
 from pytest_modelgate.errors import CheckpointError
 
@@ -62,16 +65,57 @@ def test_another_activation_is_noticed_with_the_probe_named() -> None:
         check_parity(other, PROBE, CHANGES, "X")
 
 
-@pytest.mark.parametrize(("error", "passes"), [(5e-5, True), (3e-4, False)])
-def test_what_float32_loses_is_tolerated_and_no_more(error: float, passes: bool) -> None:
-    largest = np.abs(np.array(PROBE.logits)).max(axis=1, keepdims=True)
-    probe = replace(PROBE, logits=rows(np.array(PROBE.logits) + error * largest))
+def test_normalised_logits_are_the_same_distribution() -> None:
+    """As torch's Categorical and SB3 give them; each row by itself may be shifted, however far."""
+    logits = np.array(PROBE.logits)
+    shifts = np.array([[0.0], [-3.0], [40.0], [-900.0]])
+    normal = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
 
-    if passes:
-        check_parity(POLICY, probe, CHANGES, "X")
-    else:
-        with pytest.raises(CheckpointError, match="logits differ"):
-            check_parity(POLICY, probe, CHANGES, "X")
+    for shifted in (normal, logits + shifts):
+        assert check_parity(POLICY, replace(PROBE, logits=rows(shifted)), CHANGES, "X").status == "proven"
+
+
+@given(row=st.integers(0, 3), action=st.integers(0, 2), share=st.floats(0.0, 0.5), shift=st.floats(-50, 50))
+def test_what_float32_loses_is_tolerated_and_no_more(row: int, action: int, share: float, shift: float) -> None:
+    logits, largest = np.array(PROBE.logits), np.abs(normalised(np.array(PROBE.logits)))[row].max()
+    near, far = logits + shift, logits + shift
+    near[row, action] += share * 1e-4 * largest
+    far[row, action] += (4.0 + share) * 1e-4 * largest
+
+    check_parity(POLICY, replace(PROBE, logits=rows(near)), CHANGES, "X")
+    with pytest.raises(CheckpointError, match=f"parity probe {row + 1}: logits differ"):
+        check_parity(POLICY, replace(PROBE, logits=rows(far)), CHANGES, "X")
+
+
+@pytest.mark.parametrize(
+    ("observations", "policy", "lack"),
+    [
+        (OBSERVATIONS[:2], POLICY, "2 of its 2 observations differ"),
+        (OBSERVATIONS[[0, 0, 1, 1]], POLICY, "2 of its 4 observations differ"),
+        (np.vstack([OBSERVATIONS[:2], np.zeros((1, 6)), np.ones((1, 6))]), POLICY, "2 of its 4 observations differ"),
+        (
+            OBSERVATIONS,
+            replace(POLICY, weights=[POLICY.weights[0] * 0.0, POLICY.weights[1]]),
+            "alike in all rows, to 0",
+        ),
+        (OBSERVATIONS, replace(POLICY, weights=[POLICY.weights[0], POLICY.weights[1] * 1e-5]), "alike in all rows"),
+        (OBSERVATIONS, replace(POLICY, weights=[POLICY.weights[0], np.ones((3, 5))]), "alike in all rows"),
+    ],
+    ids=["few", "repeated", "constant", "constant policy", "too faint", "one distribution"],
+)
+def test_a_probe_that_a_constant_would_pass_proves_nothing(observations: Any, policy: MlpPolicy, lack: str) -> None:
+    probe = ParityProbe(rows(observations), rows(policy.logits_of(observations)))
+
+    parity = check_parity(policy, probe, CHANGES, "X")
+
+    assert parity.status == "unproven"
+    assert lack in parity.detail
+
+
+def test_features_are_compared_where_they_are_known() -> None:
+    wrong = replace(PROBE, features=rows(np.array(PROBE.features) + 1.0))
+
+    assert "were not compared" in check_parity(POLICY, wrong, None, "X").detail
 
 
 def test_another_feature_formula_is_noticed_by_name() -> None:

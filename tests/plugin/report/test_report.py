@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,6 +11,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from support.plugin_helpers import DROPPED, GOOD, GateResult, RunGate, pack
+
+UNPROBED = replace(GOOD, parity_probe=None)
 
 
 class _Blob(HTMLParser):
@@ -26,7 +29,7 @@ class _Blob(HTMLParser):
 
 
 def test_the_report_opens_with_every_model_and_its_reasons(run_gate: RunGate, tmp_path: Path) -> None:
-    result = run_gate(pack(tmp_path, GOOD, DROPPED), drawn=True)
+    result = run_gate(pack(tmp_path, UNPROBED, DROPPED), drawn=True)
 
     page = unescape((result.output / "report.html").read_text(encoding="utf-8"))
     cards = re.findall(r'<article class="mg-card mg-(\w+)">\s*<h3><a href="#model-(\w+)">', page)
@@ -238,7 +241,7 @@ def test_the_terminal_stays_within_ascii(run_gate: RunGate, tmp_path: Path) -> N
 
 
 def test_a_tolerated_check_shows_its_reason_and_no_code(run_gate: RunGate, tmp_path: Path) -> None:
-    result = run_gate(pack(tmp_path, GOOD))
+    result = run_gate(pack(tmp_path, UNPROBED))
 
     parser = _Blob()
     parser.feed((result.output / "report.html").read_text(encoding="utf-8"))

@@ -1,0 +1,197 @@
+"""What the gate would say of each model before it looks at the market: judged as what, or refused, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pytest_modelgate.adapters.archive import Archive
+from pytest_modelgate.adapters.checkpoint import CheckpointFacts, LoadedCheckpoint, load_checkpoint
+from pytest_modelgate.core.backtest.candidate import check_width
+from pytest_modelgate.core.config.profiles import Profile
+from pytest_modelgate.core.config.settings import Settings
+from pytest_modelgate.core.features.feature_set import FeatureSet
+from pytest_modelgate.core.integrity.parity import Parity, check_parity
+from pytest_modelgate.core.policy.actions import action_name
+from pytest_modelgate.core.training.gating import Classification, check_reward_scale, judge_training
+from pytest_modelgate.core.training.run import Declared, ParityProbe, TrainedModel
+from pytest_modelgate.errors import CheckpointError, GateError
+from pytest_modelgate.services.model_loader import ModelLoader
+
+_DECLARE = 'write_archive(..., activation="tanh", feature_set="reference-v1")'
+_PROBE = "ModelArtifact(..., policy=network)"
+_WINDOW = "write_archive(..., training_window=TrainingWindow(first_bar, last_bar))"
+_PACK = (
+    "pack_checkpoint(network, path, model_version=..., n_features=..., window=..., activation=..., feature_set=..., "
+    "action_meanings=[...])"
+)
+_ENTRY = "ModelArtifact(symbol=..., timeframe=..., checkpoint=..., history={metric: values, ...})"
+
+
+@dataclass(frozen=True)
+class ModelReport:
+    """What would become of one model.
+
+    Attributes:
+        id: ``SYMBOL_TIMEFRAME``, or a file's name.
+        judged_as: what is known of it, by name, in the order in which it is told.
+        refusals: sentences of the gate; it would leave the model INCOMPLETE, or end with them.
+        notes: what else the reader should know.
+        lines: what a training script writes to mend it.
+        sha256: digest of the checkpoint's bytes; None where they could not be read.
+    """
+
+    id: str
+    judged_as: Mapping[str, str] = field(default_factory=dict)
+    refusals: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+    sha256: str | None = None
+
+
+def check_archive(
+    archive: Archive, settings: Settings, profile: Profile, feature_sets: Mapping[str, FeatureSet]
+) -> Iterator[ModelReport]:
+    """Report on the models of an archive, one after the other; of each no more than a copy is on disk at a time.
+
+    Args:
+        feature_sets: those that are known here; a project's own are not.
+    """
+    for model in archive.run.models:
+        with TemporaryDirectory(prefix="modelgate-", ignore_cleanup_errors=True) as scratch:
+            loader = ModelLoader(settings, archive, profile, lambda: feature_sets, Path(scratch))
+            report = _check_model(model, loader, profile, feature_sets)
+        yield report
+
+
+def check_checkpoint(path: Path, settings: Settings, feature_sets: Mapping[str, FeatureSet]) -> ModelReport:
+    """Report on a checkpoint that lies in no archive: nobody says how its training went."""
+    notes = ("it lies in no archive: without training metrics and a parity probe it is not judged",)
+    report = ModelReport(path.name, {"training metrics": "none"}, notes=notes)
+    location = f"checkpoint {path.name}"
+    try:
+        loaded = load_checkpoint(
+            path,
+            location=location,
+            activation=settings.activation,
+            model_version=settings.model_version,
+            feature_set=settings.feature_set,
+            declared=Declared(),
+            trainer_packages=settings.trainer_packages,
+        )
+    except GateError as error:
+        return _refused(report, error)
+    return _check_policy(report, loaded, None, feature_sets, location)
+
+
+def same_bytes(reports: Sequence[ModelReport]) -> list[tuple[str, ...]]:
+    """Ids of models whose checkpoints are the same file, together."""
+    by_digest: dict[str, list[str]] = {}
+    for report in reports:
+        if report.sha256:
+            by_digest.setdefault(report.sha256, []).append(report.id)
+    return [tuple(ids) for ids in by_digest.values() if len(ids) > 1]
+
+
+def _check_model(
+    model: TrainedModel, loader: ModelLoader, profile: Profile, feature_sets: Mapping[str, FeatureSet]
+) -> ModelReport:
+    report, dropped = _check_training(model, profile)
+    if model.declared.training_window is None:
+        note = "no training window is declared: no fold counts as out-of-sample, so LIVE is out of reach"
+        report = replace(report, notes=(*report.notes, note), lines=(*report.lines, _WINDOW))
+    try:
+        loaded, sha256 = loader.load(model)
+    except GateError as error:
+        return _told_if_dropped(_refused(report, error), dropped=dropped)
+    location = f"checkpoint {model.checkpoint.member}" if model.checkpoint else ""
+    report = replace(report, sha256=sha256)
+    checked = _check_policy(report, loaded, model.declared.parity_probe, feature_sets, location)
+    return _told_if_dropped(checked, dropped=dropped)
+
+
+def _check_training(model: TrainedModel, profile: Profile) -> tuple[ModelReport, bool]:
+    """What the training metrics say, and whether they drop the model."""
+    report = ModelReport(model.id, {"timeframe": model.timeframe.value})
+    try:
+        check_reward_scale(model.id, model.declared, profile)
+        if model.history is None:
+            refusal = "INCOMPLETE: the training summary has no entry for this checkpoint"
+            return replace(report, refusals=(refusal,), lines=(_ENTRY,)), False
+        gating = judge_training(model.history, profile, model.declared)
+    except GateError as error:
+        return replace(report, refusals=(str(error),)), False
+    said = "; ".join((str(gating.classification), *gating.findings))
+    told = replace(report, judged_as={**report.judged_as, "training metrics": said}, notes=gating.warnings)
+    return told, gating.classification is Classification.DROP
+
+
+def _check_policy(
+    report: ModelReport,
+    loaded: LoadedCheckpoint,
+    probe: ParityProbe | None,
+    feature_sets: Mapping[str, FeatureSet],
+    location: str,
+) -> ModelReport:
+    known = feature_sets.get(loaded.facts.feature_set)
+    notes = (*report.notes, *loaded.facts.shape.warnings)
+    report = replace(report, judged_as={**_described(loaded.facts), **report.judged_as}, notes=notes)
+    if known is None:
+        hook = "register it in conftest.py with the hook pytest_modelgate_feature_sets, where the gate finds it"
+        note = f"feature set {loaded.facts.feature_set!r} is not known here; {hook}"
+        report = replace(report, notes=(*report.notes, note))
+    else:
+        try:
+            check_width(loaded.policy, len(known.columns))
+        except CheckpointError as error:
+            report = _refused(report, error)
+    try:
+        parity = check_parity(loaded.policy, probe, known, location)
+    except CheckpointError as error:
+        said = {**report.judged_as, "parity": "differs"}
+        return _refused(replace(report, judged_as=said), error)
+    return _with_parity(report, parity)
+
+
+def _with_parity(report: ModelReport, parity: Parity) -> ModelReport:
+    said = {**report.judged_as, "parity": f"{parity.status}: {parity.detail}"}
+    if parity.status == "proven":
+        return replace(report, judged_as=said)
+    note = "parity with the trainer is unproven, which allows PAPER at most"
+    return replace(report, judged_as=said, notes=(*report.notes, note), lines=(*report.lines, _PROBE))
+
+
+def _described(facts: CheckpointFacts) -> dict[str, str]:
+    shape = facts.shape
+    return {
+        "generation": shape.model_version or "none of the trainer's",
+        "observation": f"{shape.window} bars of {shape.n_features} features",
+        "account features": ", ".join(feature.name for feature in shape.account) or "none",
+        "actions": ", ".join(map(action_name, shape.actions)),
+        "layers": " > ".join(facts.layers),
+        "hidden": ", ".join(map(str, facts.hidden)) or "none",
+        "activation": facts.activation,
+        "feature set": facts.feature_set,
+    }
+
+
+def _refused(report: ModelReport, error: GateError) -> ModelReport:
+    """The report with the gate's sentence, and what to write so that it does not come to it."""
+    refusals = (*report.refusals, str(error))
+    if "SYMBOL_TIMEFRAME.json" in error.remedy:
+        return replace(report, refusals=refusals)  # the sentence itself shows what to write
+    if error.where.endswith((", activation", ", feature set")):
+        line = _DECLARE
+    else:
+        line = _PROBE if ", parity probe" in error.where else _PACK
+    return replace(report, refusals=refusals, lines=(*report.lines, line))
+
+
+def _told_if_dropped(report: ModelReport, *, dropped: bool) -> ModelReport:
+    """What the training metrics drop is decided without its checkpoint: nothing about that refuses it."""
+    if not dropped:
+        return report
+    said = tuple(f"not looked at, since the training metrics drop it: {sentence}" for sentence in report.refusals)
+    return replace(report, refusals=(), notes=(*report.notes, *said))

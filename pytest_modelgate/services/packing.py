@@ -1,0 +1,181 @@
+"""Archives and checkpoints written by a training script: each opened as the gate will, before anything is in place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from pytest_modelgate.adapters.archive import ModelArtifact, assemble
+from pytest_modelgate.adapters.checkpoint import LoadedCheckpoint, load_checkpoint
+from pytest_modelgate.adapters.checkpoint_writer import save_checkpoint
+from pytest_modelgate.core.backtest.candidate import check_width
+from pytest_modelgate.core.features.feature_set import FeatureSet
+from pytest_modelgate.core.features.reference import REFERENCE
+from pytest_modelgate.core.integrity.parity import check_parity
+from pytest_modelgate.core.market.windows import TrainingWindow
+from pytest_modelgate.core.training.run import Declared, ParityProbe
+from pytest_modelgate.services.probes import make_probe
+from pytest_modelgate.text import plain
+
+TRAINER_PACKAGES = ("alpaca_trading",)
+
+
+def write_archive(
+    path: Path,
+    models: Iterable[ModelArtifact],
+    *,
+    trained_at: datetime,
+    training_window: TrainingWindow | None = None,
+    reward_scale: float | None = None,
+    validation_interval: int | None = None,
+    feature_set: str | None = None,
+    account_mode: str | None = None,
+    activation: str | None = None,
+    trainer_version: str | None = None,
+    trainer_packages: Sequence[str] = TRAINER_PACKAGES,
+) -> Path:
+    """Write an archive, whole or not at all; the same content gives the same bytes.
+
+    Every checkpoint is opened as the gate will open it. Where ``ModelArtifact.policy`` is given, it makes the parity
+    probe, of which bars and features may be given beside it. A probe, made or given, is held against what the gate
+    computes.
+
+    Args:
+        path: the zip to write, or a folder in which it is named ``Alpaca_trading_trained_YYYYMMDD_HHMMSS.zip``.
+        models: at least one.
+        trained_at: when training ended; needs a time zone.
+        training_window: first and last moment of the training data (UTC); without it no fold counts as out-of-sample.
+        reward_scale: what the drawdown limits of a profile are calibrated for.
+        validation_interval: training updates between two validations.
+        feature_set: name of the market features, for example ``reference-v1``. Features recorded in a probe are
+            compared where it is one of the gate's own.
+        account_mode: ``neutral`` or ``tracked``.
+        activation: between the layers, for example ``tanh``.
+        trainer_version: for the record.
+        trainer_packages: whose config classes a checkpoint may name, as ``--gate-trainer-package`` will tell the gate.
+
+    Returns:
+        The zip's path.
+
+    Raises:
+        ArchiveError: the gate would refuse what is to be written; nothing is written then.
+        CheckpointError: it would refuse a model's checkpoint, or computes something else than the model's probe or
+            policy; nothing is written then.
+    """
+    facts = {
+        "trainer_version": trainer_version,
+        "reward_scale": reward_scale,
+        "validation_interval": validation_interval,
+        "feature_set": feature_set,
+        "account_mode": account_mode,
+        "activation": activation,
+        "training_window": training_window,
+    }
+    location = f"archive {path}"
+    read = [replace(model, checkpoint=_content(model.checkpoint)) for model in models]
+    unprobed = [model if model.policy is None else replace(model, parity_probe=None) for model in read]
+    assembled = assemble(unprobed, location, trained_at, facts)
+    probed = []
+    with TemporaryDirectory(prefix="modelgate-") as scratch:
+        for model in read:
+            member = assembled.member(model)
+            copy = Path(scratch) / "model.pt"  # one after the other: they are large
+            copy.write_bytes(assembled.checkpoints[member])
+            loaded = _open(copy, assembled.declared[member], f"checkpoint {member}", trainer_packages)
+            probed.append(replace(model, parity_probe=_probe(model, loaded, f"checkpoint {member}")))
+            del loaded  # which is mapped from the copy
+            copy.unlink()
+    return assemble(probed, location, trained_at, facts).write(path)
+
+
+def pack_checkpoint(
+    policy: object,
+    path: Path,
+    *,
+    model_version: str,
+    n_features: int,
+    window: int,
+    activation: str,
+    feature_set: str,
+    action_meanings: Sequence[str],
+    min_trader_version: str | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write a checkpoint that the gate reads, whole or not at all; the same policy gives the same function.
+
+    Args:
+        policy: a ``torch.nn.Module``, or its state dict of tensors or numpy arrays, with layers that lead from the
+            observation to one logit per action. Parameters of a critic may be among them.
+        path: the .pt file to write; its folder is made as needed.
+        model_version: the generation, such as ``2.7.0``, which says what account features and actions there are.
+        n_features: per bar, account features included.
+        window: bars per observation.
+        activation: between the layers, for example ``tanh``.
+        feature_set: name of the market features, for example ``reference-v1``.
+        action_meanings: names of the actions in the order of the logits.
+        min_trader_version: for the record.
+        config: further plain values that the trainer wants to keep.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        CheckpointError: torch is not installed, ``policy`` is something else, or the gate would refuse the file;
+            nothing is written then.
+    """
+    contents = {
+        "config": {**(config or {}), "activation": activation, "feature_set": feature_set},
+        "model_version": model_version,
+        "n_features": n_features,
+        "n_actions": len(action_meanings),
+        "obs_dim": n_features * window,
+        "action_meanings": dict(enumerate(action_meanings)),
+        **({} if min_trader_version is None else {"min_trader_version": min_trader_version}),
+    }
+    location = f"checkpoint {plain(path.name)}"
+
+    def check(written: Path) -> None:
+        """Read what was written as the gate will."""
+        _known(_open(written, Declared(), location, ()))
+
+    save_checkpoint(policy, contents, path, location, check)
+    return path
+
+
+def _content(checkpoint: bytes | Path) -> bytes:
+    """The bytes, read once: what is checked is what is packed."""
+    return checkpoint.read_bytes() if isinstance(checkpoint, Path) else checkpoint
+
+
+def _probe(model: ModelArtifact, loaded: LoadedCheckpoint, location: str) -> ParityProbe | None:
+    """The model's probe, given or made; refused where the gate would compute something else."""
+    known = _known(loaded)
+    probe = model.parity_probe
+    if model.policy is not None and (probe is None or not probe.observations):
+        made = make_probe(model.policy, loaded.policy.obs_dim, loaded.policy.n_actions, location)
+        probe = made if probe is None else replace(made, bars=probe.bars, features=probe.features)
+    check_parity(loaded.policy, probe, known, location)
+    return probe
+
+
+def _known(loaded: LoadedCheckpoint) -> FeatureSet | None:
+    """The feature set if it is the gate's own, whose width the policy must have; None where a project registers it."""
+    if loaded.facts.feature_set != REFERENCE.name:
+        return None
+    check_width(loaded.policy, len(REFERENCE.columns))
+    return REFERENCE
+
+
+def _open(path: Path, declared: Declared, location: str, packages: Sequence[str]) -> LoadedCheckpoint:
+    return load_checkpoint(
+        path,
+        location=location,
+        activation=None,
+        feature_set=None,
+        declared=declared,
+        trainer_packages=tuple(packages),
+    )

@@ -1,0 +1,226 @@
+"""``modelgate check``: what would be judged or refused, in the words of the gate, without any market."""
+
+import io
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support import checkpoints, model_factory
+from support.archives import pack_unopened
+from support.checkpoints import GENERATIONS
+
+from pytest_modelgate import ModelArtifact
+from pytest_modelgate.adapters.archive import open_archive
+from pytest_modelgate.adapters.config_files.profiles import load_profile
+from pytest_modelgate.cli.main import main
+from pytest_modelgate.core.config.settings import Settings
+from pytest_modelgate.core.features.reference import REFERENCE
+from pytest_modelgate.errors import CheckpointError
+from pytest_modelgate.services.model_loader import ModelLoader
+from pytest_modelgate.services.probes import make_probe
+
+FACTS: dict[str, Any] = {"trained_at": datetime(2024, 12, 27, 21, 18, 19, tzinfo=UTC)}
+NETWORK = checkpoints.Actor(3 * 53, (8, 4), 3)
+PROBE = make_probe(NETWORK, 3 * 53, 3, "X")
+
+
+def content(version: str = "2.3.0", **changes: Any) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(checkpoints.contents(version, **changes), buffer)
+    return buffer.getvalue()
+
+
+def model(symbol: str, checkpoint: bytes, history: Any = model_factory.APPROVED, **facts: Any) -> ModelArtifact:
+    return ModelArtifact(symbol, "1Hour", checkpoint, history, **facts)
+
+
+def good(symbol: str) -> ModelArtifact:
+    return model(symbol, content(policy_state_dict=NETWORK.state_dict()), parity_probe=PROBE)
+
+
+def check(capsys: pytest.CaptureFixture[str], path: Path, *options: str) -> tuple[int, dict[str, Any]]:
+    """Status, and reports by model."""
+    status = main(["check", str(path), "--json", *options])
+    return status, {report["id"]: report for report in json.loads(capsys.readouterr().out)}
+
+
+def pack(folder: Path, *models: ModelArtifact, **facts: Any) -> Path:
+    return pack_unopened(folder, models, **FACTS, **facts)
+
+
+def gates_sentence(path: Path, folder: Path, model_id: str) -> str:
+    """What the gate itself says of a model."""
+    with open_archive(path) as archive:
+        (found,) = (model for model in archive.run.models if model.id == model_id)
+        loader = ModelLoader(Settings(archive=path), archive, load_profile("2.4.5"), dict, folder)
+        with pytest.raises(CheckpointError) as refused:
+            loader.load(found)
+    return str(refused.value)
+
+
+def test_what_would_be_judged_is_described(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, reports = check(capsys, pack(tmp_path, good("UNIUSD")))
+
+    assert status == 0
+    report = reports["UNIUSD_1Hour"]
+    assert report["judged_as"] == {
+        "generation": "2.3.0",
+        "observation": "3 bars of 53 features",
+        "account features": "none",
+        "actions": "HOLD, BUY, SELL",
+        "layers": "trunk.0 > trunk.2 > policy_head",
+        "hidden": "8, 4",
+        "activation": "tanh",
+        "feature set": "reference-v1",
+        "timeframe": "1Hour",
+        "training metrics": "APPROVED",
+        "parity": "proven: the logits of 32 observations were reproduced, no features were recorded",
+    }
+    assert report["refusals"] == []
+
+
+@pytest.mark.parametrize("version", GENERATIONS)
+def test_every_generation_is_told_with_its_account_and_actions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], version: str
+) -> None:
+    _, reports = check(capsys, pack(tmp_path, model("UNIUSD", content(version))))
+
+    said = reports["UNIUSD_1Hour"]["judged_as"]
+    width, actions = GENERATIONS[version]
+    account = [] if said["account features"] == "none" else said["account features"].split(", ")
+    assert (said["generation"], len(account), len(said["actions"].split(", "))) == (version, width - 53, actions)
+
+
+@pytest.mark.parametrize(
+    ("broken", "line"),
+    [
+        (model("RNDUSD", b"PK nothing"), "pack_checkpoint(network"),
+        (model("RNDUSD", content("2.3.0", model_version="9.9.9")), "pack_checkpoint(network"),
+        (model("RNDUSD", content(config=None)), 'write_archive(..., activation="tanh"'),
+        (model("RNDUSD", content(obs_dim=160)), "pack_checkpoint(network"),
+    ],
+    ids=["no zip", "generation", "activation", "shape"],
+)
+def test_a_refusal_is_the_gates_own_and_siblings_are_told_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], broken: ModelArtifact, line: str
+) -> None:
+    path = pack(tmp_path, good("UNIUSD"), broken)
+
+    status, reports = check(capsys, path)
+
+    assert status == 1
+    assert reports["RNDUSD_1Hour"]["refusals"] == [gates_sentence(path, tmp_path / "s", "RNDUSD_1Hour")]
+    assert reports["UNIUSD_1Hour"]["refusals"] == []
+    assert any(line in mend for mend in reports["RNDUSD_1Hour"]["lines"])
+
+
+@pytest.mark.parametrize(
+    ("probe", "parity", "refused"),
+    [(None, "unproven: the archive holds no parity probe", False), (PROBE, "differs", True)],
+)
+def test_parity_that_is_missing_or_differs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], probe: Any, parity: str, refused: bool
+) -> None:
+    status, reports = check(capsys, pack(tmp_path, model("UNIUSD", content(), parity_probe=probe)))
+
+    report = reports["UNIUSD_1Hour"]
+    assert (status, bool(report["refusals"]), report["judged_as"]["parity"]) == (int(refused), refused, parity)
+    assert "ModelArtifact(..., policy=network)" in report["lines"]
+
+
+def test_what_options_say_is_what_the_gate_would_be_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = pack(tmp_path, model("UNIUSD", content(config=None)), reward_scale=0.1)
+
+    refused = check(capsys, path)
+    options = ("--activation", "relu", "--feature-set", "reference-v1", "--profile", "2.3")
+    judged = check(capsys, path, *options)
+
+    assert (refused[0], judged[0]) == (1, 0)
+    assert "profile 2.4.5 is calibrated for 0.001" in refused[1]["UNIUSD_1Hour"]["refusals"][0]
+    assert judged[1]["UNIUSD_1Hour"]["judged_as"]["activation"] == "relu"
+
+
+def test_a_feature_set_of_the_users_own_is_no_refusal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, reports = check(capsys, pack(tmp_path, good("UNIUSD")), "--feature-set", "mine-v1")
+    assert status == 1  # the checkpoint says another
+
+    made = content(config={"activation": "tanh", "feature_set": "mine-v1"})
+    status, reports = check(capsys, pack(tmp_path, model("UNIUSD", made)))
+
+    assert status == 0
+    told = reports["UNIUSD_1Hour"]["notes"]
+    assert any("'mine-v1' is not known here" in note and "pytest_modelgate_feature_sets" in note for note in told)
+
+
+def test_another_width_than_the_feature_set_has_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, reports = check(capsys, pack(tmp_path, model("UNIUSD", content(n_features=159))))
+
+    assert status == 1
+    expected = f"the policy reads 159 market features per bar, the feature set has {len(REFERENCE.columns)}"
+    assert expected in reports["UNIUSD_1Hour"]["refusals"][0]
+
+
+def test_what_training_dropped_is_decided_without_its_checkpoint(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, reports = check(capsys, pack(tmp_path, model("UNIUSD", b"PK nothing", model_factory.DROP)))
+
+    report = reports["UNIUSD_1Hour"]
+    assert (status, report["refusals"]) == (0, [])
+    assert report["judged_as"]["training metrics"].startswith("DROP; profit_factor is 0.9")
+    assert any(
+        note.startswith("not looked at, since the training metrics drop it: checkpoint") for note in report["notes"]
+    )
+
+
+def test_text_names_the_same_bytes_and_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = pack(tmp_path, good("AAPL"), good("UNIUSD"), model("RNDUSD", b"nothing"))
+
+    assert main(["check", str(path)]) == 1
+
+    lines = capsys.readouterr().out.splitlines()
+    assert "the same bytes: AAPL_1Hour, UNIUSD_1Hour" in lines
+    assert "RNDUSD_1Hour: would be refused" in lines
+    assert lines[-1] == "3 models: 2 would be judged, 1 would be refused"
+    assert max(map(len, lines)) <= 100
+
+
+def test_a_folder_and_a_single_checkpoint_are_checked_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(pack(tmp_path, good("UNIUSD"))) as archive:
+        archive.extractall(tmp_path / "run")
+    file = tmp_path / "run" / "models" / "rl_symbols" / "UNIUSD_1Hour.pt"
+
+    assert check(capsys, tmp_path / "run")[0] == 0
+    status, reports = check(capsys, file)
+
+    assert (status, reports["UNIUSD_1Hour.pt"]["judged_as"]["generation"]) == (0, "2.3.0")
+    file.write_bytes(b"nothing")
+    status, reports = check(capsys, file)
+    assert (status, len(reports["UNIUSD_1Hour.pt"]["refusals"])) == (1, 1)
+
+
+@pytest.mark.parametrize("options", [("missing.zip",), (".", "--profile", "none")])
+def test_what_cannot_be_checked_is_one_clear_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert main(["check", *options]) == 1
+
+    told = capsys.readouterr()
+    assert (told.out, told.err.count("\n"), "--gate-" in told.err) == ("", 1, False)
+
+
+def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, place = pack(tmp_path, good("UNIUSD")), tmp_path / "tmp"
+    place.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+
+    main(["check", str(path)])
+
+    assert list(place.iterdir()) == []

@@ -1,0 +1,255 @@
+"""What a training script writes is opened as the gate will open it: what it would refuse is not there."""
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support import checkpoints, model_factory
+from support.archives import pack_unopened
+from support.market_factory import random_walk
+
+from pytest_modelgate import CheckpointError, ModelArtifact, ParityProbe, pack_checkpoint, write_archive
+from pytest_modelgate.adapters.archive import open_archive
+from pytest_modelgate.core.features.reference import REFERENCE
+
+TRAINED = datetime(2024, 12, 27, 21, 18, 19, tzinfo=UTC)
+FACTS: dict[str, Any] = {"trained_at": TRAINED, "feature_set": "reference-v1", "activation": "tanh"}
+INPUTS = 3 * 53
+
+
+def actor(seed: int = 1, **changes: Any) -> tuple[checkpoints.Actor, bytes]:
+    """A network, and the checkpoint that a trainer makes of it."""
+    torch.manual_seed(seed)
+    network = checkpoints.Actor(INPUTS, (8, 4), 3)
+    buffer = io.BytesIO()
+    torch.save(checkpoints.contents(policy_state_dict=network.state_dict(), **changes), buffer)
+    return network, buffer.getvalue()
+
+
+def artifact(content: bytes, **changes: Any) -> ModelArtifact:
+    return ModelArtifact("UNIUSD", "1Hour", content, model_factory.APPROVED, **changes)
+
+
+def probe_in(path: Path) -> ParityProbe | None:
+    with open_archive(path) as archive:
+        (model,) = archive.run.models
+    return model.declared.parity_probe
+
+
+@pytest.mark.parametrize(
+    ("content", "facts", "told"),
+    [
+        (b"x", {}, r"^checkpoint models/rl_symbols/UNIUSD_1Hour.pt: is not a zip"),
+        (actor(model_version="9.9.9")[1], {}, r"UNIUSD_1Hour.pt, model_version: is '9.9.9'"),
+        (actor(config=None)[1], {"activation": None}, r"UNIUSD_1Hour.pt, activation: neither the checkpoint nor"),
+        (
+            actor()[1],
+            {"activation": "relu"},
+            r"activation: the checkpoint says 'tanh', the training summary says 'relu'",
+        ),
+        (actor(n_features=INPUTS, obs_dim=INPUTS)[1], {}, "reads 159 market features per bar, the feature set has 53"),
+    ],
+    ids=["no checkpoint", "generation", "undeclared", "contradiction", "width"],
+)
+def test_a_checkpoint_that_the_gate_refuses_is_not_packed(
+    tmp_path: Path, content: bytes, facts: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(CheckpointError, match=told):
+        write_archive(tmp_path, [artifact(content)], **{**FACTS, **facts})
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_gate_reads_is_packed_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "trained.pt"
+    file.write_bytes(actor()[1])
+    by_path = ModelArtifact("UNIUSD", "1Hour", file, model_factory.APPROVED)
+
+    written = [
+        write_archive(tmp_path / f"{n}.zip", [model], **FACTS)
+        for n, model in enumerate([by_path, artifact(actor()[1])])
+    ]
+    unopened = pack_unopened(tmp_path / "u.zip", [by_path], **FACTS)
+
+    assert {path.read_bytes() for path in written} == {unopened.read_bytes()}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.zip", "1.zip", "trained.pt", "u.zip"]
+
+
+@pytest.mark.parametrize("how", ["module", "tensor", "array", "normalised"])
+def test_a_policy_makes_a_probe_that_proves_parity(tmp_path: Path, how: str) -> None:
+    network, content = actor()
+    network.train()
+    policies: dict[str, Callable[..., Any]] = {
+        "module": network,
+        "tensor": lambda rows: network(torch.from_numpy(rows)),  # with its gradients
+        "array": lambda rows: network(torch.from_numpy(rows)).detach().numpy().astype(np.float64),
+        "normalised": lambda rows: torch.distributions.Categorical(logits=network(torch.from_numpy(rows))).logits,
+    }
+
+    probe = probe_in(write_archive(tmp_path, [artifact(content, policy=policies[how])], **FACTS))
+
+    assert probe is not None
+    assert (len(probe.observations), len(probe.observations[0]), network.training) == (32, INPUTS, True)
+
+
+def test_a_policy_that_is_not_the_checkpoints_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"UNIUSD_1Hour.pt, parity probe 1: logits differ"):
+        write_archive(tmp_path, [artifact(actor(1)[1], policy=actor(2)[0])], **FACTS)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+class Clamped(torch.nn.Module):
+    """What a state dict does not show."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.network(rows.clamp(-10.0, 10.0))
+        return logits
+
+
+def test_a_clamp_that_the_weights_do_not_show_is_noticed(tmp_path: Path) -> None:
+    network, content = actor()
+
+    with pytest.raises(CheckpointError, match="logits differ"):
+        write_archive(tmp_path, [artifact(content, policy=Clamped(network))], **FACTS)
+
+
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [
+        (lambda _: 1 / 0, "fails for 32 observations of 159 numbers: ZeroDivisionError"),
+        (lambda rows: (rows[:, :3], rows[:, 0]), r"gives a tuple, expected logits of shape \(32, 3\)"),
+        (lambda rows: rows[:, :7], r"gives an array of shape \(32, 7\), expected logits of shape \(32, 3\)"),
+        (lambda rows: rows[:, :3] * np.nan, "gives a logit that is not finite"),
+        (lambda _: "BUY", "gives a str"),
+    ],
+    ids=["fails", "tuple", "shape", "nan", "text"],
+)
+def test_a_policy_that_gives_no_logits_is_refused(tmp_path: Path, policy: Any, told: str) -> None:
+    with pytest.raises(CheckpointError, match=rf"UNIUSD_1Hour.pt, policy: {told}"):
+        write_archive(tmp_path, [artifact(actor()[1], policy=policy)], **FACTS)
+
+
+def test_a_probe_that_was_given_is_kept(tmp_path: Path) -> None:
+    network, content = actor()
+    rows = np.eye(3, INPUTS)
+    given = ParityProbe(
+        *(tuple(map(tuple, table.tolist())) for table in (rows, network(torch.as_tensor(rows).float())))
+    )
+
+    assert probe_in(write_archive(tmp_path, [artifact(content, parity_probe=given, policy=network)], **FACTS)) == given
+
+
+def test_bars_and_features_beside_a_policy_are_part_of_its_probe(tmp_path: Path) -> None:
+    network, content = actor()
+    frame = random_walk("2024-01-01", REFERENCE.warmup + 3)
+    bars = tuple((float(at.timestamp()), *row) for at, row in zip(frame.index, frame.to_numpy().tolist(), strict=True))
+    features = REFERENCE.compute(frame).to_numpy()[-2:]
+
+    given = [
+        ParityProbe(bars=bars, features=tuple(map(tuple, table.tolist()))) for table in (features, features + 1e-3)
+    ]
+    path = write_archive(tmp_path, [artifact(content, parity_probe=given[0], policy=network)], **FACTS)
+
+    probe = probe_in(path)
+    assert probe is not None
+    assert (len(probe.observations), probe.bars, probe.features) == (32, given[0].bars, given[0].features)
+    with pytest.raises(CheckpointError, match=r"feature '.*' differs from the trainer's by 0.001"):
+        write_archive(tmp_path, [artifact(content, parity_probe=given[1], policy=network)], **FACTS)
+
+
+SAID: dict[str, Any] = {
+    "model_version": "2.3.0",
+    "n_features": 53,
+    "window": 3,
+    "activation": "tanh",
+    "feature_set": "reference-v1",
+    "action_meanings": ("HOLD", "BUY", "SELL"),
+}
+
+
+@pytest.mark.parametrize("how", ["module", "state dict", "arrays", "half", "slices"])
+def test_a_checkpoint_of_a_policy_is_the_same_function(tmp_path: Path, how: str) -> None:
+    network, _ = actor()
+    state: Mapping[str, torch.Tensor] = network.state_dict()
+    policies: dict[str, Any] = {
+        "module": network,
+        "state dict": state,
+        "arrays": {name: tensor.numpy() for name, tensor in state.items()},
+        "half": replace_all(state, torch.Tensor.bfloat16),
+        "slices": replace_all(state, lambda tensor: torch.stack([tensor, tensor])[0]),
+    }
+
+    path = pack_checkpoint(policies[how], tmp_path / "new" / "UNIUSD_1Hour.pt", **SAID)
+
+    loaded = checkpoints.load(path)
+    rows = np.random.default_rng(1).normal(size=(5, INPUTS))
+    if how == "half":
+        network.load_state_dict(policies[how])
+    theirs = network(torch.as_tensor(rows).float()).detach().numpy()
+    np.testing.assert_allclose(loaded.policy.logits_of(rows), theirs, atol=1e-5)
+    shape = loaded.facts.shape
+    assert (loaded.facts.activation, shape.window, len(shape.actions)) == ("tanh", 3, 3)
+    assert path.stat().st_size < 12_000
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def replace_all(state: Mapping[str, torch.Tensor], change: Callable[[torch.Tensor], Any]) -> dict[str, Any]:
+    return {name: change(tensor) for name, tensor in state.items()}
+
+
+def test_the_same_policy_gives_the_same_bytes(tmp_path: Path) -> None:
+    first, second = (pack_checkpoint(actor()[0], tmp_path / f"{n}.pt", **SAID).read_bytes() for n in range(2))
+
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("policy", "changes", "told"),
+    [
+        (None, {"model_version": "9.9.9"}, "model_version: is '9.9.9'"),
+        (None, {"action_meanings": ("HOLD", "SELL", "BUY")}, "action_meanings: is 'HOLD', 'SELL', 'BUY'"),
+        (None, {"window": 4}, "expected 212 inputs"),
+        (None, {"activation": "swish"}, "activation: 'swish' is unknown"),
+        (None, {"n_features": INPUTS, "window": 1}, "the feature set has 53"),
+        ([1.0], {}, "the policy is a list, expected a module or a state dict"),
+        ({"net.0.weight": "much"}, {}, "holds something other than numbers"),
+    ],
+)
+def test_what_the_gate_would_refuse_leaves_what_was_there(
+    tmp_path: Path, policy: object, changes: dict[str, Any], told: str
+) -> None:
+    path = tmp_path / "UNIUSD_1Hour.pt"
+    path.write_bytes(b"before")
+
+    with pytest.raises(CheckpointError, match=told):
+        pack_checkpoint(actor()[0] if policy is None else policy, path, **{**SAID, **changes})
+
+    assert ([file.name for file in tmp_path.iterdir()], path.read_bytes()) == ([path.name], b"before")
+
+
+def test_without_torch_there_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, _ = actor()
+    monkeypatch.setitem(__import__("sys").modules, "torch", None)
+
+    with pytest.raises(CheckpointError, match="torch, which writes it, is not installed"):
+        pack_checkpoint(network, tmp_path / "X.pt", **SAID)
+
+
+def test_both_together_end_in_an_archive_that_is_proven(tmp_path: Path) -> None:
+    network, _ = actor()
+    file = pack_checkpoint(network, tmp_path / "UNIUSD_1Hour.pt", **SAID)
+
+    path = write_archive(tmp_path, [replace(artifact(b""), checkpoint=file, policy=network)], trained_at=TRAINED)
+
+    assert probe_in(path) is not None
