@@ -94,7 +94,9 @@ def write_archive(
     said = {name: value for name, value in facts.items() if value is not None}
     text = json.dumps({"schema": SCHEMA, **said, "models": entries}, indent=1) + "\n"
     name = f"training_summary_{stamp:%Y%m%d_%H%M%S}.json"
-    parse_summary(text.encode(), f"{location}, member {name}", DEFAULT_LIMITS)
+    for entry in parse_summary(text.encode(), f"{location}, member {name}", DEFAULT_LIMITS).entries:
+        if entry.fault:
+            raise ArchiveError(entry.fault.where, entry.fault.problem, entry.fault.remedy)
     target = path / f"Alpaca_trading_trained_{stamp:%Y%m%d_%H%M%S}.zip" if path.is_dir() else path
     write_atomically(target, _zip({name: text.encode(), **checkpoints}, stamp))
     return target

@@ -36,7 +36,7 @@ def model_key(
         code: version of the code that evaluates.
     """
     model, declared = plan.model, plan.model.declared
-    training = declared.training_window
+    training, selection = declared.training_window, declared.selection_window
     return json_sha256(
         {
             "code": code,
@@ -50,6 +50,7 @@ def model_key(
             "rules": asdict(rules_for(profile, model.instrument.asset_class)),
             "settings": _settings(settings),
             "training": [training.start.isoformat(), training.end.isoformat()] if training else None,
+            "selection": [selection.start.isoformat(), selection.end.isoformat()] if selection else None,
             "activation": declared.activation,
             "feature_set": declared.feature_set,
             "parity": asdict(declared.parity_probe) if declared.parity_probe else None,
