@@ -64,9 +64,30 @@ def _documents(draw: st.DrawFn) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
+def members() -> st.SearchStrategy[list[tuple[str, bytes]]]:
+    """Members of an archive, some of them with a part; often as they should be, but for one."""
+    return _honest() | _any()
+
+
 @st.composite
-def members(draw: st.DrawFn) -> list[tuple[str, bytes]]:
-    """Members of an archive, some of them with a part."""
+def _honest(draw: st.DrawFn) -> list[tuple[str, bytes]]:
+    prefix = draw(st.sampled_from(_PREFIXES))
+    name, document = draw(
+        st.sampled_from(
+            [("manifest.json", MANIFEST), (_DOCUMENTS[0], FULL), (_DOCUMENTS[0], BARE), ("index.json", INDEX)]
+        )
+    )
+    more = draw(st.just([]) | _any().map(lambda made: made[-1:]))
+    return [
+        (f"{prefix}{name}", json.dumps(document).encode()),
+        (f"{prefix}models/UNIUSD_1Hour.pt", b"PKweights"),
+        (f"{prefix}checkpoints/auto_best_5.pt", b"PK"),
+        *more,
+    ]
+
+
+@st.composite
+def _any(draw: st.DrawFn) -> list[tuple[str, bytes]]:
     prefix = draw(st.sampled_from(_PREFIXES))
     made = [(prefix + draw(st.sampled_from(_DOCUMENTS[:6])), draw(_documents()))]
     more = st.tuples(st.builds(str.__add__, st.sampled_from(_PREFIXES), st.sampled_from(_DOCUMENTS)), _documents())

@@ -138,13 +138,13 @@ def _checkpoints(files: list[str], folder: str, kind: Kind, location: str) -> tu
     place = f"{root}{MODELS_FOLDER}/"
     if not any(_lies_in(name, place) for name in files):
         place = f"{root}models/"
-    inside = [name for name in files if _lies_in(name, place, any_case=True)]
-    odd = [name for name in inside if not name.endswith(".pt")]
-    elsewhere = [name for name in files if _LIKE_MODEL.fullmatch(name) and name not in set(inside)]
+    inside = {name for name in files if _lies_in(name, place, any_case=True)}
+    odd = sorted(name for name in inside if not name.endswith(".pt"))
+    elsewhere = [name for name in files if _LIKE_MODEL.fullmatch(name) and name not in inside]
     strays = [f"{listed(odd)} not judged: expected the ending .pt"] if odd else []
     strays += [f"{listed(elsewhere)} not judged: not in {plain(place)}"] if elsewhere else []
-    names = {name.removeprefix(place).removesuffix(".pt"): name for name in inside if name not in set(odd)}
-    return names, tuple(strays)
+    sound = sorted(name for name in inside if name.endswith(".pt"))
+    return {name.removeprefix(place).removesuffix(".pt"): name for name in sound}, tuple(strays)
 
 
 def _lies_in(name: str, place: str, *, any_case: bool = False) -> bool:
