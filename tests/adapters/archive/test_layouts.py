@@ -233,6 +233,18 @@ def test_an_index_names_its_files(tmp_path: Path, path: str) -> None:
     assert "'unknown_4Hour', 'model 4' not judged" in run.warnings[0]
 
 
+def test_two_models_cannot_have_one_file(tmp_path: Path) -> None:
+    listed = [
+        {"symbol": symbol, "timeframe": "1Hour", "file": f"weights/{file}.pt", "history": METRICS}
+        for symbol, file in (("UNIUSD", "a"), ("BTCUSD", "a"), ("ETHUSD", "b"))
+    ]
+
+    found = states(run_of(zipped(tmp_path, {"index.json": listed, "weights/a.pt": b"a", "weights/b.pt": b"b"})))
+
+    assert found.pop("ETHUSD_1Hour") == "weights/b.pt"
+    assert all("which is another model's" in state for state in found.values())
+
+
 def test_nothing_that_describes_a_run_is_told_with_what_would(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError) as caught:
         open_archive(zipped(tmp_path, {UNI: b"u", "Training_Summary.json": b"{}"}))
