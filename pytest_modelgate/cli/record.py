@@ -111,6 +111,8 @@ def _needed(settings: Settings) -> tuple[Settings, dict[MarketRequest, set[Timef
     as_of = when(run, settings)
     timeframes: dict[MarketRequest, set[Timeframe]] = {}
     for model in run.models:
+        if model.name:  # it tells no timeframe, and is judged on nothing
+            continue
         timeframes.setdefault(market_request(model.instrument, model.timeframe, settings, as_of), set()).add(
             model.timeframe
         )

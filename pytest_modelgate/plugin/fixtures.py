@@ -72,6 +72,8 @@ def metric(gate_case: Case) -> str:
 @pytest.fixture
 def gating(model_plan: ModelPlan) -> Gating:
     """How the model's training metrics were judged."""
+    if model_plan.model.fault:
+        pytest.fail(f"INCOMPLETE: {model_plan.model.fault}", pytrace=False)
     if model_plan.gating is None:
         pytest.fail("INCOMPLETE: the training summary has no entry for this checkpoint", pytrace=False)
     return model_plan.gating

@@ -79,7 +79,7 @@ class ModelEvaluator:
             window=window.name,
             start=window.start.isoformat(),
             end=window.end.isoformat(),
-            sample=sample_of(window, model.declared.training_window, candidate.series.bars.index, embargo).value,
+            sample=sample_of(window, model.declared.seen, candidate.series.bars.index, embargo).value,
             checkpoint=prepared.checkpoint,
             market=prepared.market,
             metrics=metrics,

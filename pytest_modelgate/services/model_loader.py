@@ -193,6 +193,8 @@ class ModelLoader:
         return Candidate(policy, series, rules, plan.windows, device, tracked)
 
     def _checkpoint(self, model: TrainedModel) -> CheckpointRef:
+        if model.fault:
+            raise model.fault.error
         if model.checkpoint is None:
             where = f"archive {self._archive.run.name}, model {model.id}"
             problem = f"the summary lists it, but there is no models/rl_symbols/{model.id}.pt"

@@ -45,9 +45,11 @@ def terms_of(plan: ModelPlan, settings: Settings, profile: Profile) -> str:
     Nor are waivers and the champion, which lift no proof, nor what no decision depends on.
     """
     declared = plan.model.declared
-    training = declared.training_window
+    training, selection = declared.training_window, declared.selection_window
+    chosen = {"selection": [selection.start.isoformat(), selection.end.isoformat()]} if selection else {}
     return json_sha256(
         {
+            **chosen,  # where it is declared: looks entered before it could be keep their terms
             "account": plan.account,
             "activation": settings.activation or declared.activation,
             "adjustment": settings.adjustment,
@@ -77,6 +79,6 @@ def register_archive(archive: Path, ledger: Path, clock: Callable[[], datetime])
         SettingsError: the ledger cannot be used.
     """
     with open_archive(archive) as opened:
-        references = [model.checkpoint for model in opened.run.models if model.checkpoint]
-        checkpoints = [opened.checkpoint_sha256(reference) for reference in references]
+        models = [model for model in opened.run.models if model.checkpoint and not model.fault]
+        checkpoints = [opened.checkpoint_sha256(model.checkpoint) for model in models if model.checkpoint]
         return register(ledger, opened.sha256(), checkpoints, clock)

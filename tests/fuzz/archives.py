@@ -25,13 +25,14 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 _BATCH = 250
-_KINDS = ("zip", "summary", "checkpoint")
+_KINDS = ("zip", "summary", "layout", "tar", "checkpoint")
 
 
 def _readings() -> dict[str, tuple[Any, Any]]:
     """Strategy and reader per kind of input."""
     from support import hostile_reading as reading
     from support.hostile_checkpoints import checkpoint_files
+    from support.hostile_layouts import layouts, tars
     from support.hostile_summaries import summaries
     from support.hostile_zips import zips
 
@@ -39,6 +40,8 @@ def _readings() -> dict[str, tuple[Any, Any]]:
     return {
         "zip": (zips(reading.honest_zip()), reading.read_archive),
         "summary": (packed, reading.read_archive),
+        "layout": (layouts(), reading.read_archive),
+        "tar": (tars(), reading.read_archive),
         "checkpoint": (checkpoint_files(), reading.read_checkpoint),
     }
 

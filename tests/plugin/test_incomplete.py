@@ -1,6 +1,10 @@
 """What cannot be evaluated never counts in a model's favour, and never blocks its siblings."""
 
+import json
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.model_factory import APPROVED, WINDOW, constant_policy, follow
@@ -47,6 +51,52 @@ def test_a_bad_checkpoint_leaves_its_own_model_incomplete(
     run_gate: RunGate, tmp_path: Path, broken: ModelArtifact, told: str
 ) -> None:
     assert_incomplete(run_gate(pack(tmp_path, GOOD, broken)), told)
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        pytest.param({**APPROVED, "max_drawdown": [8.0, 12.0]}, "max_drawdown[0]: is 8.0", id="in percent"),
+        pytest.param({"error": "CUDA out of memory"}, "the error 'CUDA out of memory'", id="an error"),
+    ],
+)
+def test_an_odd_entry_leaves_its_own_model_incomplete(
+    run_gate: RunGate, tmp_path: Path, entry: dict[str, Any], told: str
+) -> None:
+    archive = pack(tmp_path, GOOD, model("RNDUSD", APPROVED, POLICY))
+    repacked(archive, lambda summary: summary["models"].update({"RNDUSD_1Hour": entry}))
+
+    result = run_gate(archive)
+
+    assert_incomplete(result, told)
+    about = [line for line in result.run.outlines if "[RNDUSD_1Hour" in line and line.startswith(("ERROR", "FAILED"))]
+    assert len(about) == result.text.count("\nERROR model_tests") + result.text.count("\nFAILED model_tests") == 21
+
+
+def test_an_odd_sibling_is_named_and_spoils_nobody(run_gate: RunGate, tmp_path: Path) -> None:
+    archive = pack(tmp_path, GOOD)
+    repacked(archive, lambda summary: summary["models"].update(total={}), "models/rl_symbols/WAVUSD_1Hour_best.pt")
+
+    result = run_gate(archive, drawn=True)
+
+    assert result.run.ret == 0
+    assert result.verdict["promotable"] == ["WAVUSD_1Hour"]
+    for name in ("WAVUSD_1Hour_best.pt", "total"):
+        assert any(f"'{name}' not judged" in warning for warning in result.verdict["archive"]["warnings"])
+        for text in (result.text, *((result.output / file).read_text() for file in ("summary.md", "report.html"))):
+            assert name.replace("_", "") in text.replace("_", "").replace("\\", "")
+
+
+def repacked(archive: Path, change: Callable[[Any], object], *more: str) -> None:
+    """The archive, its summary changed, with more members of one byte."""
+    with zipfile.ZipFile(archive) as packed:
+        members = {name: packed.read(name) for name in packed.namelist()}
+    summary = json.loads(members["training_summary_20241227_211819.json"])
+    change(summary)
+    members["training_summary_20241227_211819.json"] = json.dumps(summary).encode()
+    with zipfile.ZipFile(archive, "w") as packed:
+        for name, content in {**members, **dict.fromkeys(more, b"x")}.items():
+            packed.writestr(name, content)
 
 
 def test_a_missing_cassette_names_the_command_that_records_it(run_gate: RunGate, tmp_path: Path) -> None:

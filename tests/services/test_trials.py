@@ -50,6 +50,7 @@ def terms(profile: str = "2.4.5", declared: Declared = DECLARED, **options: Any)
         {"declared": replace(DECLARED, activation="relu")},
         {"declared": replace(DECLARED, feature_set="other")},
         {"declared": replace(DECLARED, training_window=WINDOW)},
+        {"declared": replace(DECLARED, selection_window=WINDOW)},
     ],
     ids=str,
 )

@@ -6,6 +6,7 @@ import faulthandler
 import io
 import os
 import sys
+import tarfile
 import tempfile
 import warnings
 import zipfile
@@ -127,8 +128,25 @@ def _archive(path: Path) -> None:
                 copy, digest = archive.checkpoint_file(model.checkpoint, path.parent / "scratch")
                 assert copy.parent == path.parent / "scratch"
                 assert archive.checkpoint_sha256(model.checkpoint) == digest
-                with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as other:  # Python reads the very same
-                    assert other.read(model.checkpoint.member) == copy.read_bytes()
+                assert _as_python_reads(path, model.checkpoint.member) == copy.read_bytes()
+        faults = [model.fault.error for model in archive.run.models if model.fault]
+        assert all(text.isascii() and text.isprintable() and len(text) < 1200 for text in archive.run.warnings)
+    if faults:
+        raise faults[0]
+
+
+def _as_python_reads(path: Path, member: str) -> bytes:
+    """A member, as Python's own libraries read it."""
+    raw = path.read_bytes()
+    if raw.startswith(b"PK"):
+        with zipfile.ZipFile(io.BytesIO(raw)) as other:
+            return other.read(member)
+    with tarfile.open(fileobj=io.BytesIO(raw)) as tar:
+        found = [item for item in tar.getmembers() if item.name.removeprefix("./") == member]
+        assert len(found) == 1
+        content = tar.extractfile(found[0])
+        assert content
+        return content.read()
 
 
 def _checkpoint(path: Path) -> None:

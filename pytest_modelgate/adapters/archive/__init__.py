@@ -1,8 +1,9 @@
 """Archives of training runs: read in place, verified, and written.
 
-``names`` knows which member plays which part, ``zip_source`` and ``folder_source`` read bytes,
-``strict_json``, ``schema`` and ``summary`` read the training summary, ``reader`` puts them together, ``writer`` is
-the way back.
+``zip_source``, ``tar_source`` and ``folder_source`` read bytes, ``names`` knows which of their members are passed
+over, ``roles`` which play which part. ``strict_json``, ``schema`` and ``entries`` read what is said of models:
+``summary`` in a training summary, ``manifest`` and ``manifest_fields`` in files without a schema. ``matching`` brings
+entries and checkpoints together, ``reader`` all of it; ``writer`` is the way back.
 """
 
 from pytest_modelgate.adapters.archive.declaration import policy_json_schema

@@ -6,12 +6,12 @@ import json
 from dataclasses import replace
 from typing import Any
 
+from pytest_modelgate.adapters.archive.entries import utc, validated
 from pytest_modelgate.adapters.archive.limits import Limits
 from pytest_modelgate.adapters.archive.schema import PolicyFile
-from pytest_modelgate.adapters.archive.strict_json import read_json
-from pytest_modelgate.adapters.archive.summary import utc, validated
+from pytest_modelgate.adapters.archive.strict_json import read_object
 from pytest_modelgate.adapters.meanings import declared_meanings
-from pytest_modelgate.core.training.run import Declared
+from pytest_modelgate.core.training.run import Declared, Fault, TrainedModel
 from pytest_modelgate.errors import ArchiveError
 
 
@@ -19,6 +19,23 @@ def policy_json_schema() -> str:
     """The published JSON Schema of such a file, as text."""
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Policy"}
     return json.dumps(head | PolicyFile.model_json_schema(), indent=2) + "\n"
+
+
+def declare(model: TrainedModel, raw: bytes, location: str, limits: Limits) -> TrainedModel | None:
+    """A model with what the file beside its checkpoint declares; with a fault where that cannot be used.
+
+    Args:
+        raw: the file.
+
+    Returns:
+        None for a file that names no schema: it is something else of the trainer's.
+    """
+    try:
+        if "schema" not in read_object(raw, location, limits):
+            return None
+        return replace(model, declared=declared_beside(raw, model.declared, location, limits))
+    except ArchiveError as error:
+        return replace(model, fault=model.fault or Fault.of(error))
 
 
 def declared_beside(raw: bytes, declared: Declared, location: str, limits: Limits) -> Declared:
@@ -31,7 +48,7 @@ def declared_beside(raw: bytes, declared: Declared, location: str, limits: Limit
     Raises:
         ArchiveError: the file is none that the schema describes, or says something else than the summary.
     """
-    part = validated(PolicyFile, read_json(raw, location, limits, lambda _: False), location)
+    part = validated(PolicyFile, read_object(raw, location, limits), location)
     said: dict[str, Any] = declared_meanings(part)
     said |= {name: getattr(part, name) for name in ("feature_set", "account_mode", "activation")}
     said["bar_origin"] = None if part.bar_origin is None else utc(part.bar_origin)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pytest_modelgate.adapters.archive.limits import Limits
-from pytest_modelgate.adapters.archive.names import check_names, is_clutter
+from pytest_modelgate.adapters.archive.names import Member, sound_members
 from pytest_modelgate.errors import ArchiveError
 from pytest_modelgate.text import plain
 
@@ -21,7 +21,8 @@ class FolderSource:
     """A folder that holds what a zip would.
 
     Attributes:
-        sizes: bytes of every file, by its path relative to the folder, with slashes.
+        sizes: bytes of every file that can be read, by its path relative to the folder, with slashes.
+        odd: names of the others that are passed over.
         packed: bytes of all of them.
         stamp: empty, since nothing short of its content tells whether a folder is still the same.
     """
@@ -32,14 +33,13 @@ class FolderSource:
         self._path = path
         self._location = location
         try:
-            sizes = dict(self._walk(limits.entries))
+            members = list(self._walk(limits.entries))
         except OSError as error:
             raise ArchiveError(location, f"cannot be read: {error.strerror}", "Check its permissions") from None
-        check_names(sizes, location)
-        self.sizes: Mapping[str, int] = {
-            name: size for name, size in sorted(sizes.items()) if not (name.endswith("/") or is_clutter(name))
-        }
-        self.packed: int = sum(sizes.values())
+        sound = sound_members(members, location)
+        self.sizes: Mapping[str, int] = dict(sorted(sound.sizes.items()))
+        self.odd: tuple[str, ...] = tuple(sorted(sound.odd))
+        self.packed: int = sum(member.size for member in members)
 
     def chunks(self, name: str) -> Iterator[bytes]:
         """A file's content, piece by piece.
@@ -77,7 +77,7 @@ class FolderSource:
     def close(self) -> None:
         """Nothing: no file is held open."""
 
-    def _walk(self, limit: int) -> Iterator[tuple[str, int]]:
+    def _walk(self, limit: int) -> Iterator[Member]:
         pending, count = [(self._path, "")], 0
         while pending:
             folder, prefix = pending.pop()
@@ -90,10 +90,8 @@ class FolderSource:
                     name, facts = prefix + entry.name, entry.stat(follow_symlinks=False)
                     if stat.S_ISDIR(facts.st_mode):
                         pending.append((folder / entry.name, f"{name}/"))
-                        yield f"{name}/", 0
+                        yield Member(f"{name}/", 0)
                     elif stat.S_ISREG(facts.st_mode):
-                        yield name, facts.st_size
+                        yield Member(name, facts.st_size)
                     else:
-                        location = f"{self._location}, member {plain(name)}"
-                        problem = "is a link or device, expected a file or folder"
-                        raise ArchiveError(location, problem, "Put the file itself in its place")
+                        yield Member(name, 0, "is a link or device, expected a file or folder")

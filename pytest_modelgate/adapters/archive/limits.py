@@ -16,6 +16,7 @@ class Limits:
     Attributes:
         summary_bytes: size of the training summary, unpacked.
         model_bytes: size of one checkpoint, unpacked.
+        declaration_bytes: size of what is declared of one model in a file beside it.
         entries: files and folders in the archive.
         total_bytes: size of all checkpoints together, unpacked: copies of them take as much temporary space.
         ratio: how many times the archive's own size they may unpack to, beyond one of the largest. Weights hardly
@@ -26,6 +27,7 @@ class Limits:
 
     summary_bytes: int = 16 * _MIB
     model_bytes: int = 512 * _MIB
+    declaration_bytes: int = _MIB
     entries: int = 20_000
     total_bytes: int = 128 * 1024 * _MIB
     ratio: int = 20

@@ -6,30 +6,35 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import pandas as pd
 from filelock import FileLock
 
+from pytest_modelgate.adapters.archive.declaration import declare
+from pytest_modelgate.adapters.archive.entries import Reading
 from pytest_modelgate.adapters.archive.folder_source import FolderSource
 from pytest_modelgate.adapters.archive.limits import DEFAULT_LIMITS, Limits
-from pytest_modelgate.adapters.archive.names import Roles, archive_stamp, find_roles, parse_stamp
-from pytest_modelgate.adapters.archive.summary import Entry, parse_summary
+from pytest_modelgate.adapters.archive.manifest import parse_assessments, parse_index, parse_manifest
+from pytest_modelgate.adapters.archive.matching import Matching
+from pytest_modelgate.adapters.archive.names import archive_stamp, listed, parse_stamp, stamp_within
+from pytest_modelgate.adapters.archive.roles import Kind, Roles, find_roles
+from pytest_modelgate.adapters.archive.summary import parse_summary
+from pytest_modelgate.adapters.archive.tar_source import TarSource, is_tar
 from pytest_modelgate.adapters.archive.zip_source import ZipSource
 from pytest_modelgate.adapters.files.atomic import write_atomically
-from pytest_modelgate.core.market.bars import Instrument, Timeframe
-from pytest_modelgate.core.training.run import CheckpointRef, Declared, TrainedModel, TrainingRun
+from pytest_modelgate.core.training.run import CheckpointRef, TrainedModel, TrainingRun
 from pytest_modelgate.errors import ArchiveError, CheckpointError
-from pytest_modelgate.text import plain, shown
+from pytest_modelgate.text import plain
 
-Source = ZipSource | FolderSource
+Source = ZipSource | FolderSource | TarSource
 _BINARY: int = getattr(os, "O_BINARY", 0)
 _SAVE_AGAIN = "Save it again with torch.save and its defaults"
-_Key = tuple[Instrument, Timeframe]
 
 
 class Archive:
@@ -70,9 +75,11 @@ class Archive:
         """Digest of a checkpoint's bytes, without copying them.
 
         Raises:
-            ArchiveError: the content is damaged or larger than allowed.
+            ArchiveError: the content is damaged, larger than allowed, or not what the trainer says it is.
         """
-        return self._member_digest(checkpoint.member)
+        sha256 = self._member_digest(checkpoint.member)
+        self._check_digest(checkpoint, sha256)
+        return sha256
 
     def checkpoint_file(self, checkpoint: CheckpointRef, folder: Path) -> tuple[Path, str]:
         """A copy of a checkpoint in a private folder, named by its sha256; read from the archive only once.
@@ -86,8 +93,8 @@ class Archive:
             The copy and its sha256.
 
         Raises:
-            ArchiveError: the content is damaged, no zip, or larger than allowed, or the archive was written to in the
-                meantime; no copy is left behind then.
+            ArchiveError: the content is damaged, no zip, larger than allowed, or not what the trainer says it is, or
+                the archive was written to in the meantime; no copy is left behind then.
             CheckpointError: it was copied, and refused.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -96,7 +103,7 @@ class Archive:
         if not note.exists():
             with FileLock(folder / f"{name}.lock", mode=0o600):
                 if not note.exists():
-                    write_atomically(note, self._copy(checkpoint.member, folder, name).encode(), durable=False)
+                    write_atomically(note, self._copy(checkpoint, folder, name).encode(), durable=False)
         if (refusal := folder / f"{name}.refused").exists():
             raise CheckpointError(*json.loads(refusal.read_bytes()))
         sha256 = note.read_text(encoding="ascii")
@@ -112,9 +119,9 @@ class Archive:
                 with suppress(PermissionError):  # Windows keeps what another process has mapped
                     copy.unlink()
 
-    def _copy(self, member: str, folder: Path, name: str) -> str:
+    def _copy(self, checkpoint: CheckpointRef, folder: Path, name: str) -> str:
         """Copy a member, and return its digest."""
-        digest = hashlib.sha256()
+        member, digest = checkpoint.member, hashlib.sha256()
         temporary = folder / f".{secrets.token_hex(8)}.tmp"
         try:
             with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600), "wb") as file:
@@ -127,11 +134,18 @@ class Archive:
             if not self._source.is_unchanged():
                 location = f"{self._location}, member {plain(member)}"
                 raise ArchiveError(location, "changed while it was read", "Let the training run end, then start again")
+            self._check_digest(checkpoint, digest.hexdigest())
             temporary.replace(folder / f"{digest.hexdigest()}-{name}.pt")
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
         return digest.hexdigest()
+
+    def _check_digest(self, checkpoint: CheckpointRef, sha256: str) -> None:
+        if checkpoint.sha256 not in (None, sha256):
+            location = f"{self._location}, member {plain(checkpoint.member)}"
+            problem = f"has sha256 {sha256[:12]}..., but its trainer says {checkpoint.sha256[:12]}..."
+            raise ArchiveError(location, problem, "Pack the checkpoint that the trainer chose")
 
     def close(self) -> None:
         """Release the file."""
@@ -150,67 +164,87 @@ def _name_of(checkpoint: CheckpointRef) -> str:
 
 
 def open_archive(path: Path, limits: Limits = DEFAULT_LIMITS) -> Archive:
-    """Open a zip or an extracted folder and read what it says of its training run.
+    """Open a zip, a tar or an extracted folder and read what it says of its training run.
 
     Raises:
         ArchiveError: it cannot be used as a whole; nothing in it is judged.
     """
     location = f"archive {plain(path.name)}"
     if not path.exists():
-        raise ArchiveError(f"archive {path}", "does not exist, expected a zip or a folder", "Check the path")
-    source: Source = FolderSource(path, location, limits) if path.is_dir() else ZipSource(path, location, limits)
+        raise ArchiveError(f"archive {path}", "does not exist, expected a zip, a tar or a folder", "Check the path")
+    source = _source(path, location, limits)
     try:
-        roles = find_roles(source.sizes, location)
-        limits.check_total(sum(source.sizes[name] for name in roles.checkpoints.values()), source.packed, location)
-        summary = f"{location}, member {plain(roles.summary)}"
-        raw = b"".join(_capped(source, roles.summary, limits.summary_bytes, location))
-        entries = _by_model(parse_summary(raw, summary, limits), roles, summary)
-        keys = sorted({*entries, *roles.checkpoints}, key=lambda key: (key[0].symbol, key[1]))
-        if not keys:
-            problem = "holds no model, neither in its summary nor under models/rl_symbols"
+        roles = find_roles(source.sizes, path.name, location)
+        reading = _read(source, roles, location, limits)
+        matching = Matching(roles, source.sizes, location)
+        models = matching.models(reading.entries)
+        strays = [*roles.strays, *matching.strays, *reading.strays]
+        if source.odd:
+            strays.append(f"{listed(source.odd)} passed over: an odd name, or it cannot be read")
+        if not models:
+            problem = f"holds no model{''.join(f'; {stray}' for stray in strays[:2])}"
             raise ArchiveError(location, problem, "Pack the training run again")
-        models = tuple(_model(key, entries, roles, source) for key in keys)
-        stamp = archive_stamp(path.name) or roles.summary_stamp
-        return Archive(source, TrainingRun(path.name, parse_stamp(stamp, location), models), location, limits)
+        models = _declared(models, source, location, limits, strays)
+        members = {model.checkpoint.member for model in models if model.checkpoint}
+        limits.check_total(sum(source.sizes[name] for name in members), source.packed, location)
+        warnings = tuple(f"{location}: {stray}." for stray in strays)
+        return Archive(source, TrainingRun(path.name, _ended(path, roles, reading), models, warnings), location, limits)
     except BaseException:
         source.close()
         raise
 
 
-def _by_model(entries: tuple[Entry, ...], roles: Roles, location: str) -> dict[_Key, Entry]:
-    """Entries by symbol and timeframe; a bare symbol means the one checkpoint of that symbol."""
-    by_model: dict[_Key, Entry] = {}
-    for entry in entries:
-        timeframe = entry.timeframe or _only_timeframe(entry, roles, location)
-        if (entry.instrument, timeframe) in by_model:
-            other = by_model[entry.instrument, timeframe].key
-            problem = f"{shown(other)} and {shown(entry.key)} both describe {entry.instrument.symbol}_{timeframe}"
-            raise ArchiveError(location, problem, "Keep one of the two")
-        by_model[entry.instrument, timeframe] = entry
-    return by_model
+def _declared(
+    models: Sequence[TrainedModel], source: Source, location: str, limits: Limits, strays: list[str]
+) -> tuple[TrainedModel, ...]:
+    """Models with what is declared beside their checkpoints; what is no declaration joins the strays."""
+
+    def declared(model: TrainedModel) -> TrainedModel:
+        name = model.checkpoint.declaration if model.checkpoint else None
+        if name is None:
+            return model
+        small = source.sizes[name] <= limits.declaration_bytes
+        told = declare(
+            model, b"".join(source.chunks(name)) if small else b"{}", f"{location}, member {plain(name)}", limits
+        )
+        if told is None:
+            strays.append(f"{listed([name])} passed over: it names no schema modelgate.policy/1")
+        return told or model
+
+    return tuple(map(declared, models))
 
 
-def _only_timeframe(entry: Entry, roles: Roles, location: str) -> Timeframe:
-    symbol = entry.instrument.symbol
-    choices = sorted(timeframe for instrument, timeframe in roles.checkpoints if instrument == entry.instrument)
-    if len(choices) != 1:
-        listed = ", ".join(f"{symbol}_{timeframe}.pt" for timeframe in choices) or "no checkpoint"
-        problem = f"names no timeframe, and the archive holds {listed} of that symbol"
-        remedy = f"Call it SYMBOL_TIMEFRAME, such as {symbol}_1Hour"
-        raise ArchiveError(f"{location}, {plain(entry.key)}", problem, remedy)
-    return choices[0]
+def _source(path: Path, location: str, limits: Limits) -> Source:
+    if path.is_dir():
+        return FolderSource(path, location, limits)
+    return TarSource(path, location, limits) if is_tar(path) else ZipSource(path, location, limits)
 
 
-def _model(key: _Key, entries: dict[_Key, Entry], roles: Roles, source: Source) -> TrainedModel:
-    instrument, timeframe = key
-    entry, member = entries.get(key), roles.checkpoints.get(key)
-    return TrainedModel(
-        instrument,
-        timeframe,
-        entry.history if entry else None,
-        CheckpointRef(member, source.sizes[member]) if member else None,
-        entry.declared if entry else Declared(),
-    )
+def _read(source: Source, roles: Roles, location: str, limits: Limits) -> Reading:
+    """What describes the run, by its layout."""
+
+    def content(name: str) -> tuple[bytes, str]:
+        return b"".join(_capped(source, name, limits.summary_bytes, location)), f"{location}, member {plain(name)}"
+
+    raw, place = content(roles.main)
+    match roles.kind:
+        case Kind.SUMMARY:
+            summary = parse_summary(raw, place, limits)
+            return parse_manifest(*content(roles.beside), limits, summary) if roles.beside else summary
+        case Kind.MANIFEST:
+            return parse_manifest(raw, place, limits)
+        case Kind.ASSESSMENTS:
+            beside, other = content(roles.beside) if roles.beside else (None, "")
+            return parse_assessments(raw, place, beside, other, limits)
+        case Kind.INDEX:
+            return parse_index(raw, place, limits)
+
+
+def _ended(path: Path, roles: Roles, reading: Reading) -> pd.Timestamp | None:
+    """When training ended, as the archive's name says, else that of the run, else what describes it."""
+    location = f"archive {plain(path.name)}"
+    stamp = archive_stamp(path.name) or (roles.kind is not Kind.SUMMARY and stamp_within(path.name)) or roles.stamp
+    return parse_stamp(stamp, location) if stamp else reading.ended
 
 
 def _capped(source: Source, name: str, most: int, location: str) -> Iterator[bytes]:

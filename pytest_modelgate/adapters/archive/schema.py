@@ -25,12 +25,15 @@ from pytest_modelgate.core.training.run import METRICS
 from pytest_modelgate.text import shown
 
 SCHEMA = "modelgate.training_summary/1"
+ROUNDING = 1e-6  # by which a fraction may miss 0 or 1, and is read as that
 _MOST_FITNESS = 1e9  # as far as a profile's threshold may lie
 _MOST_RATIO = 1e12  # 10,000 USD over 1e-8, which some trainers add to the loss so as not to divide by zero
 POLICY_SCHEMA = "modelgate.policy/1"
 
 
 def _fraction(value: float) -> float:
+    if -ROUNDING <= value < 0 or 1 < value <= 1 + ROUNDING:
+        return float(value > 0)  # what sums of floats come to
     if math.isfinite(value) and not 0 <= value <= 1:
         refuse(f"is {value!r}, expected a fraction from 0 to 1", "Write fractions, not percent: 8 % is 0.08")
     return value
@@ -53,6 +56,13 @@ def _ratio(value: float) -> float:
     return value
 
 
+def _null_is_nan(values: object) -> object:
+    """Serializers that keep to the standard write NaN as null."""
+    if isinstance(values, list) and None in values:
+        return [math.nan if value is None else value for value in values]
+    return values
+
+
 def _moment(value: object) -> datetime:
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
@@ -66,16 +76,21 @@ def _moment(value: object) -> datetime:
 
 
 Text = Annotated[str, Field(pattern=r"^[ -~]{1,80}$", description="1 to 80 printable ASCII characters")]
-Fraction = Annotated[float, AfterValidator(_fraction), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
+Fraction = Annotated[
+    float,
+    AfterValidator(_fraction),
+    WithJsonSchema({"type": ["number", "null"], "minimum": -ROUNDING, "maximum": 1 + ROUNDING}),
+]
 Score = Annotated[
     float,
     AfterValidator(_score),
-    WithJsonSchema({"type": "number", "minimum": -_MOST_FITNESS, "maximum": _MOST_FITNESS}),
+    WithJsonSchema({"type": ["number", "null"], "minimum": -_MOST_FITNESS, "maximum": _MOST_FITNESS}),
 ]
 Ratio = Annotated[
-    float, AfterValidator(_ratio), WithJsonSchema({"type": "number", "minimum": 0, "maximum": _MOST_RATIO})
+    float, AfterValidator(_ratio), WithJsonSchema({"type": ["number", "null"], "minimum": 0, "maximum": _MOST_RATIO})
 ]
 Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+_NULLS = BeforeValidator(_null_is_nan)
 Row = Annotated[list[float], Field(min_length=1), FailFast()]
 BarRow = Annotated[list[float], Field(min_length=6, max_length=6), FailFast()]
 ModelKey = Annotated[str, Field(pattern=rf"^[A-Z0-9.]+(_({'|'.join(Timeframe)}))?$")]
@@ -86,7 +101,7 @@ class _Part(BaseModel):
 
 
 class WindowPart(_Part):
-    """First and last moment of the training data, both inclusive."""
+    """First and last moment of a stretch of data, both inclusive."""
 
     start: Moment
     end: Moment
@@ -131,7 +146,10 @@ class Facts(Meanings):
     feature_set: Text | None = None
     account_mode: Literal["neutral", "tracked"] | None = None
     activation: Text | None = None
-    training_window: WindowPart | None = None
+    training_window: Annotated[WindowPart | None, Field(description="what it was trained on")] = None
+    selection_window: Annotated[
+        WindowPart | None, Field(description="what the checkpoint was chosen by, as validations are")
+    ] = None
     bar_origin: Moment | None = Field(
         default=None, description="a moment at which a bar begins, where bars are put together from shorter ones"
     )
@@ -150,13 +168,13 @@ class PolicyFile(Meanings):
 class ModelEntry(Facts):
     """One model: the validation history of each metric, oldest first, all of one length.
 
-    NaN and Infinity, as Python writes them, are accepted as values of metrics; such a model is judged DROP.
+    NaN and Infinity, as Python writes them, and null are accepted as values of metrics; such a model is judged DROP.
     """
 
-    fitness_score: Annotated[list[Score], Field(min_length=1), FailFast()]
-    profit_factor: Annotated[list[Ratio], Field(min_length=1), FailFast()]
-    consistency: Annotated[list[Fraction], Field(min_length=1), FailFast()]
-    max_drawdown: Annotated[list[Fraction], Field(min_length=1), FailFast()]
+    fitness_score: Annotated[list[Score], Field(min_length=1), FailFast(), _NULLS]
+    profit_factor: Annotated[list[Ratio], Field(min_length=1), FailFast(), _NULLS]
+    consistency: Annotated[list[Fraction], Field(min_length=1), FailFast(), _NULLS]
+    max_drawdown: Annotated[list[Fraction], Field(min_length=1), FailFast(), _NULLS]
     parity_probe: ProbePart | None = None
 
     @model_validator(mode="after")

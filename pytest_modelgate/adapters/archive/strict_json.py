@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
 from itertools import islice, pairwise
 from typing import Any
 
@@ -18,16 +17,15 @@ _NEAR = 2_000  # bytes in front of a place in which its key is looked for
 _REMEDY = "Write the summary with json.dump, or use pytest_modelgate.write_archive"
 
 
-def read_json(raw: bytes, location: str, limits: Limits, may_diverge: Callable[[Path], bool]) -> dict[str, Any]:
-    """Parse a file whose outermost value is an object.
+def read_json(raw: bytes, location: str, limits: Limits) -> dict[str, Any] | list[Any]:
+    """Parse a file whose outermost value is an object or a list; its numbers may be NaN or infinite.
 
     Args:
         raw: UTF-8, with or without a byte order mark.
         location: archive and member, for messages.
-        may_diverge: whether the number at a path of keys and indexes may be NaN or infinite.
 
     Raises:
-        ArchiveError: not JSON, not UTF-8, too deep, a key twice in one object, or a number that must be finite is not.
+        ArchiveError: not JSON, not UTF-8, too deep, or a key twice in one object.
     """
     containers = raw.count(b"[") + raw.count(b"{")
     if containers > limits.json_containers:
@@ -46,10 +44,39 @@ def read_json(raw: bytes, location: str, limits: Limits, may_diverge: Callable[[
         raise _too_deep(location, limits) from None
     except ValueError:  # an integer of thousands of digits
         raise ArchiveError(location, "holds a number that is out of range", _REMEDY) from None
+    if not isinstance(document, dict | list):
+        raise ArchiveError(location, f"is {shown(document)}, expected an object", _REMEDY)
+    _check_depth(document, 0, location, limits)
+    return document
+
+
+def read_object(raw: bytes, location: str, limits: Limits) -> dict[str, Any]:
+    """Parse a file whose outermost value is an object; see ``read_json``.
+
+    Raises:
+        ArchiveError: as ``read_json``, or it is a list.
+    """
+    document = read_json(raw, location, limits)
     if not isinstance(document, dict):
         raise ArchiveError(location, f"is {shown(document)}, expected an object", _REMEDY)
-    _check(document, (), location, limits, may_diverge)
     return document
+
+
+def check_finite(value: object, path: Path, location: str) -> None:
+    """Refuse NaN and infinities, wherever they stand in a value.
+
+    Args:
+        path: of keys and indexes, at which the value stands.
+
+    Raises:
+        ArchiveError: naming the place of the first.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        problem = f"is {value}, expected a finite number; only the values of metrics may be NaN or infinite"
+        raise ArchiveError(f"{location}, {path_text(path)}", problem, "Correct what the trainer writes")
+    if isinstance(value, dict | list):
+        for key, child in value.items() if isinstance(value, dict) else enumerate(value):
+            check_finite(child, (*path, key), location)
 
 
 def _beyond(raw: bytes, limits: Limits) -> str:
@@ -77,17 +104,12 @@ def _unique(pairs: list[tuple[str, Any]], location: str) -> dict[str, Any]:
     return members
 
 
-def _check(
-    value: dict[str, Any] | list[Any], path: Path, location: str, limits: Limits, ok: Callable[[Path], bool]
-) -> None:
-    if len(path) >= limits.json_depth:
+def _check_depth(value: dict[str, Any] | list[Any], depth: int, location: str, limits: Limits) -> None:
+    if depth >= limits.json_depth:
         raise _too_deep(location, limits)
-    for key, child in value.items() if isinstance(value, dict) else enumerate(value):
+    for child in value.values() if isinstance(value, dict) else value:
         if isinstance(child, dict | list):
-            _check(child, (*path, key), location, limits, ok)
-        elif isinstance(child, float) and not math.isfinite(child) and not ok((*path, key)):
-            problem = f"is {child}, expected a finite number; only the values of metrics may be NaN or infinite"
-            raise ArchiveError(f"{location}, {path_text((*path, key))}", problem, "Correct what the trainer writes")
+            _check_depth(child, depth + 1, location, limits)
 
 
 def _too_deep(location: str, limits: Limits) -> ArchiveError:

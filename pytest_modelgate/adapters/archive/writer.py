@@ -96,8 +96,11 @@ def assemble(
     said = {name: _plain(value) for name, value in facts.items() if value is not None}
     probed = any("parity_probe" in entry for entry in entries.values())  # whose numbers nobody wants a line each for
     text = json.dumps({"schema": SCHEMA, **said, "models": entries}, indent=None if probed else 1) + "\n"
-    read = parse_summary(text.encode(), f"{location}, member {_summary_name(stamp)}", DEFAULT_LIMITS)
-    declared = {_member(entry.key): entry.declared for entry in read}
+    declared = {}
+    for entry in parse_summary(text.encode(), f"{location}, member {_summary_name(stamp)}", DEFAULT_LIMITS).entries:
+        if entry.fault:
+            raise ArchiveError(entry.fault.where, entry.fault.problem, entry.fault.remedy)
+        declared[_member(entry.key)] = entry.declared
     return Assembled(stamp, text.encode(), checkpoints, declared)
 
 

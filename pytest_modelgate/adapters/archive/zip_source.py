@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pytest_modelgate.adapters.archive.limits import Limits
-from pytest_modelgate.adapters.archive.names import check_names, is_clutter
+from pytest_modelgate.adapters.archive.names import Member, sound_members
 from pytest_modelgate.adapters.files.zip_layout import LayoutError, Span, read_layout
 from pytest_modelgate.errors import ArchiveError
 from pytest_modelgate.text import plain
@@ -22,7 +22,8 @@ class ZipSource:
     """A zip that is opened once; every byte comes through that one handle.
 
     Attributes:
-        sizes: bytes of every file, by the archive's name for it.
+        sizes: bytes of every file that can be read, by the archive's name for it.
+        odd: names of the others that are passed over.
         packed: bytes of the zip.
         stamp: device, number, size and time of the file when it was opened: they change when somebody writes to it.
     """
@@ -40,11 +41,15 @@ class ZipSource:
         self.stamp: str = self._stamp()
         self.packed: int = os.fstat(self._file.fileno()).st_size
         try:
-            self._spans = self._members(limits)
+            members = self._members(limits)
+            listed = [Member(name, span.size, span.flaw) for name, span in members]
+            sound = sound_members(listed, location)
         except BaseException:
             self._file.close()
             raise
-        self.sizes: Mapping[str, int] = {name: span.size for name, span in self._spans.items() if not is_clutter(name)}
+        self._spans = {name: span for name, span in members if name in sound.sizes}
+        self.sizes: Mapping[str, int] = sound.sizes
+        self.odd: tuple[str, ...] = sound.odd
 
     def chunks(self, name: str) -> Iterator[bytes]:
         """A member's content, piece by piece; it is complete and whole only if the iteration ends without an error.
@@ -81,15 +86,13 @@ class ZipSource:
         """Release the file."""
         self._file.close()
 
-    def _members(self, limits: Limits) -> dict[str, Span]:
-        """Spans of the files, by names that mean the same everywhere."""
+    def _members(self, limits: Limits) -> list[tuple[str, Span]]:
+        """Spans of files and folders."""
         try:
-            members = read_layout(self._file, limits.entries, limits.directory_bytes)
+            return read_layout(self._file, limits.entries, limits.directory_bytes, tolerant=True)
         except LayoutError as error:
             location = f"{self._location}, member {plain(error.member)}" if error.member else self._location
             raise ArchiveError(location, error.problem, _REMEDY) from None
-        check_names((name for name, _ in members), self._location)
-        return {name: span for name, span in members if not name.endswith("/")}
 
     def _stamp(self) -> str:
         facts = os.fstat(self._file.fileno())

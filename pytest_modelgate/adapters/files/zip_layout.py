@@ -53,13 +53,18 @@ class _Content(NamedTuple):
 
 @dataclass(frozen=True)
 class Span:
-    """Where a member's packed bytes lie, and what they must unpack to."""
+    """Where a member's packed bytes lie, and what they must unpack to.
+
+    Attributes:
+        flaw: why they cannot be unpacked, as the end of a sentence; empty when they can.
+    """
 
     start: int
     packed: int
     size: int
     crc: int
     deflated: bool
+    flaw: str = ""
 
 
 class LayoutError(Exception):
@@ -76,17 +81,20 @@ class LayoutError(Exception):
         self.member: str = member
 
 
-def read_layout(file: BinaryIO, most_entries: int, most_bytes: int) -> list[tuple[str, Span]]:
+def read_layout(
+    file: BinaryIO, most_entries: int, most_bytes: int, *, tolerant: bool = False
+) -> list[tuple[str, Span]]:
     """Members by name, folders with a slash at the end, in the order in which they lie in the zip.
 
     Args:
         file: the zip, seekable.
         most_entries: that its directory may list.
         most_bytes: that its directory may take.
+        tolerant: list a member that is neither file nor folder, encrypted, or packed other than by deflate, with its
+            flaw, rather than refuse the zip for it.
 
     Raises:
-        LayoutError: not a zip, damaged, ambiguous, too large, or with a member that is neither file nor folder,
-            encrypted, or packed other than by deflate.
+        LayoutError: not a zip, damaged, ambiguous, too large, or with such a member.
     """
     directory = _find_directory(file)
     length = directory.end - directory.start
@@ -100,7 +108,7 @@ def read_layout(file: BinaryIO, most_entries: int, most_bytes: int) -> list[tupl
     if len(infos) != directory.entries:
         raise LayoutError(f"its directory lists {len(infos)} entries, but announces {directory.entries}")
     for info in infos:
-        if flaw := _flaw(info):
+        if flaw := _flaw(info) or ("" if tolerant else _unreadable(info)):
             raise LayoutError(flaw, info.orig_filename)
     infos.sort(key=lambda info: info.header_offset)
     starts = [*(info.header_offset for info in infos), directory.start]
@@ -161,7 +169,8 @@ def _read_wide_end(file: BinaryIO, at: int, narrow: End) -> End64:
     return wide
 
 
-def _flaw(info: zipfile.ZipInfo) -> str:
+def _unreadable(info: zipfile.ZipInfo) -> str:
+    """Why a member cannot be unpacked, though it is clear where it lies; empty when it can."""
     mode, folder = info.external_attr >> 16, info.orig_filename.endswith("/")
     if info.flag_bits & (_ENCRYPTED | _STRONG | _MASKED):
         return "is encrypted"
@@ -169,11 +178,17 @@ def _flaw(info: zipfile.ZipInfo) -> str:
         return f"uses features that few tools know (flags {info.flag_bits:#06x})"
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         return f"is packed by method {info.compress_type}, expected stored or deflate"
-    if info.compress_type == zipfile.ZIP_STORED and info.compress_size != info.file_size:
-        return f"is stored, yet {info.compress_size} bytes are to be {info.file_size}"
     if stat.S_IFMT(mode) not in (0, stat.S_IFDIR if folder else stat.S_IFREG) or info.external_attr & _REPARSE_POINT:
         return "is a link or device, expected a file or folder"
-    if folder and info.file_size:
+    return ""
+
+
+def _flaw(info: zipfile.ZipInfo) -> str:
+    """What makes a member ambiguous; empty when nothing does."""
+    encrypted = info.flag_bits & (_ENCRYPTED | _STRONG | _MASKED)
+    if not encrypted and info.compress_type == zipfile.ZIP_STORED and info.compress_size != info.file_size:
+        return f"is stored, yet {info.compress_size} bytes are to be {info.file_size}"
+    if info.orig_filename.endswith("/") and info.file_size:
         return "is a folder with content"
     if info.volume:
         return "lies in another part of a split zip"
@@ -200,7 +215,8 @@ def _span(file: BinaryIO, info: zipfile.ZipInfo, following: int) -> Span:
         raise LayoutError("overlaps what follows")
     if end < following:
         raise LayoutError(f"leaves {following - end} bytes behind it unexplained")
-    return Span(start, listed.packed, listed.size, listed.crc, header.method == zipfile.ZIP_DEFLATED)
+    deflated = header.method == zipfile.ZIP_DEFLATED
+    return Span(start, listed.packed, listed.size, listed.crc, deflated, _unreadable(info))
 
 
 def _read_header(file: BinaryIO, info: zipfile.ZipInfo) -> LocalHeader:

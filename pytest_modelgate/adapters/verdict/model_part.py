@@ -31,7 +31,7 @@ def model_part(judgement: Judgement) -> dict[str, Any]:
     return {
         "id": model.id,
         "symbol": model.instrument.symbol,
-        "timeframe": model.timeframe.value,
+        "timeframe": "unknown" if model.name else model.timeframe.value,
         "checkpoint": _checkpoint(judgement),
         "gating": _gating(judgement),
         "backtest": {**_window(backtest), "status": sanity.status, "findings": list(sanity.findings)}
@@ -53,6 +53,7 @@ def model_part(judgement: Judgement) -> dict[str, Any]:
         "decision": judgement.label,
         "reasons": list(judgement.reasons),
         "warnings": list(judgement.warnings),
+        "choice": model.declared.choice,
     }
 
 

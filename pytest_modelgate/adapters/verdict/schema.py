@@ -6,7 +6,14 @@ import math
 from datetime import date
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 SCHEMA = "modelgate.verdict/1"
 _DIGITS = 12  # what a reader can use; the last bits of a float may differ between processors
@@ -41,12 +48,28 @@ class _ReturnPart(Part):
     total_return: Figure = Field(alias="return")
 
 
-class ArchivePart(Part):
-    """Which archive was judged; ``timestamp`` is when training ended (ISO 8601, UTC)."""
+class _SparePart(Part):
+    """A part with a field that is left out where it is empty."""
 
+    spare: ClassVar[str]
+
+    @model_serializer(mode="wrap")
+    def _leave_out(self, handler: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def] # noqa: ANN202 - else the schema is lost
+        fields = handler(self)
+        return fields if fields[self.spare] else {key: value for key, value in fields.items() if key != self.spare}
+
+
+class ArchivePart(_SparePart):
+    """Which archive was judged; ``timestamp`` is when training ended (ISO 8601, UTC).
+
+    ``warnings`` say what lies in it and is no model; they are left out where there are none.
+    """
+
+    spare: ClassVar[str] = "warnings"
     name: str
     sha256: str
     timestamp: str | None
+    warnings: list[str] = []
 
 
 class ProfilePart(Part):
@@ -262,9 +285,14 @@ class ChampionPart(Part):
     challenger_return: Figure
 
 
-class ModelPart(Part):
-    """One model: evidence, decision and why. ``decision`` is INCOMPLETE when evidence is missing."""
+class ModelPart(_SparePart):
+    """One model: evidence, decision and why. ``decision`` is INCOMPLETE when evidence is missing.
 
+    ``timeframe`` is ``unknown`` where the archive tells none. ``choice`` says which checkpoint the trainer chose,
+    and why, in its own words; it is left out where nothing is said.
+    """
+
+    spare: ClassVar[str] = "choice"
     id: str
     symbol: str
     timeframe: str
@@ -283,6 +311,7 @@ class ModelPart(Part):
     decision: Literal["LIVE", "PAPER", "RETRAIN", "DROP", "INCOMPLETE"]
     reasons: list[str]
     warnings: list[str]
+    choice: str | None = None
 
 
 class WaiverPart(Part):

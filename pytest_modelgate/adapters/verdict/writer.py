@@ -98,9 +98,9 @@ def _complete(judgements: Sequence[Judgement], unfinished: str) -> Literal[True]
     return unfinished or "; ".join(missing) or True
 
 
-def _archive(plan: Plan, sha256: str) -> dict[str, str | None]:
-    ended = plan.run.timestamp
-    return {"name": plan.run.name, "sha256": sha256, "timestamp": None if ended is None else ended.isoformat()}
+def _archive(plan: Plan, sha256: str) -> dict[str, Any]:
+    ended = None if plan.run.timestamp is None else plan.run.timestamp.isoformat()
+    return {"name": plan.run.name, "sha256": sha256, "timestamp": ended, "warnings": list(plan.run.warnings)}
 
 
 def _settings(settings: Settings, plan: Plan) -> dict[str, str | int | float | list[str] | None]:

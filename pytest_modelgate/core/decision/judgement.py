@@ -182,6 +182,8 @@ def _undecided(plan: ModelPlan, profile: Profile, evidence: Mapping[str, Evidenc
 
 def _incomplete(plan: ModelPlan, evidence: Mapping[str, Evidence | None]) -> str:
     """Reason why no decision can be made; empty when one can."""
+    if plan.model.fault:
+        return str(plan.model.fault)
     if plan.gating is None:
         return "the training summary has no entry for this checkpoint"
     for name, item in evidence.items():

@@ -26,8 +26,9 @@ def registration_notes(plan: ModelPlan, registered: str | None) -> tuple[str, ..
     else:
         rest = "." if len(later) == len(plan.folds) else "; the others rest on the declared training window."
         notes = [f"{since}: certain to be unseen, since they start after that, are {', '.join(later)}{rest}"]
-    training = plan.model.declared.training_window
-    if training is not None and training.end > moment:
-        ended = training.end.strftime(_FORMAT)
-        notes.append(f"{since}, while its training data are declared to end on {ended}: one of the two is wrong.")
+    declared = plan.model.declared
+    for data, window in (("training", declared.training_window), ("selection", declared.selection_window)):
+        if window is not None and window.end > moment:
+            ended = window.end.strftime(_FORMAT)
+            notes.append(f"{since}, while its {data} data are declared to end on {ended}: one of the two is wrong.")
     return tuple(notes)

@@ -38,7 +38,7 @@ def model_key(
         code: version of the code that evaluates.
     """
     model, declared = plan.model, plan.model.declared
-    training = declared.training_window
+    training, selection = declared.training_window, declared.selection_window
     return json_sha256(
         {
             "code": code,
@@ -52,6 +52,7 @@ def model_key(
             "rules": asdict(rules_for(profile, model.instrument.asset_class)),
             "settings": _settings(settings),
             "training": [training.start.isoformat(), training.end.isoformat()] if training else None,
+            "selection": [selection.start.isoformat(), selection.end.isoformat()] if selection else None,
             "account": plan.account,
             "activation": declared.activation,
             "bar_origin": str(declared.bar_origin),

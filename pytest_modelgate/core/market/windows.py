@@ -26,7 +26,7 @@ _LEAST_DAYS = 365  # one recording serves every usual check
 
 @dataclass(frozen=True)
 class TrainingWindow:
-    """First and last moment of the data a model was trained on (UTC, both inclusive)."""
+    """First and last moment of the data a model was trained on, or chosen by (UTC, both inclusive)."""
 
     start: pd.Timestamp
     end: pd.Timestamp
@@ -109,7 +109,7 @@ def sample_of(window: Window, training: TrainingWindow | None, index: pd.Datetim
 
     Args:
         window: the window.
-        training: what the archive declares; None when it declares nothing.
+        training: the data that shaped the model, as the archive declares; None when it declares nothing.
         index: starts of all bars at hand, sorted, UTC.
         embargo_bars: bars that must start after the training's end and before the window's start.
     """

@@ -34,7 +34,7 @@ def advise(plan: Plan, settings: Settings) -> HoldOut | None:
 
     Embargos are estimated from an observation of 100 bars; the label of each fold is counted in bars, later.
     """
-    models = [model for model in plan.models if not model.dropped]
+    models = [model for model in plan.models if not model.dropped and model.model.fault is None]
     if not models or any(_has_clean_fold(model) for model in models):
         return None
     walk_forward = settings.walk_forward_days * _DAY
@@ -49,8 +49,8 @@ def _has_clean_fold(plan: ModelPlan) -> bool:
 
 
 def _clean_from(plan: ModelPlan) -> pd.Timestamp | None:
-    """The first bar after training data and embargo; None without a declared training window."""
-    window = plan.model.declared.training_window
+    """The first bar after training and selection data and embargo; None without a declared training window."""
+    window = plan.model.declared.seen
     return None if window is None else window.end + _embargo(plan)
 
 

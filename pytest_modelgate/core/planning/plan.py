@@ -72,7 +72,7 @@ class ModelPlan:
 
     Attributes:
         model: what the archive says about it.
-        gating: None when the training summary has no entry for its checkpoint.
+        gating: None when the training summary has no entry for its checkpoint, or the model has a fault.
         backtest: the sanity window.
         folds: the walk-forward windows, oldest first.
         champion: digest of the deployed model that it is compared with; None where there is none.
@@ -217,9 +217,8 @@ def market_request(
 
 def market_requests(run: TrainingRun, settings: Settings, as_of: pd.Timestamp) -> tuple[MarketRequest, ...]:
     """The market data of a whole archive, each series once, in the order of its models."""
-    return tuple(
-        dict.fromkeys(market_request(model.instrument, model.timeframe, settings, as_of) for model in run.models)
-    )
+    known = [model for model in run.models if not model.name]
+    return tuple(dict.fromkeys(market_request(model.instrument, model.timeframe, settings, as_of) for model in known))
 
 
 def make_plan(
@@ -239,13 +238,15 @@ def make_plan(
     as_of = when(run, settings)
     models = []
     for model in run.models:
-        check_reward_scale(model.id, model.declared, profile)
-        gating = None if model.history is None else judge_training(model.history, profile, model.declared)
+        if model.fault is None:
+            check_reward_scale(model.id, model.declared, profile)
+        readable = model.history if model.fault is None else None
+        gating = None if readable is None else judge_training(readable, profile, model.declared)
         backtest, *folds = windows_of(model.timeframe, settings, as_of)
-        models.append(
-            ModelPlan(model, gating, backtest, tuple(folds), champions.get(model.id), account_mode(model, settings))
-        )
-    judged, looks = sum(plan.model.checkpoint is not None for plan in models), _assumed_looks(run, settings, as_of)
+        champion, account = champions.get(model.id), account_mode(model, settings)
+        models.append(ModelPlan(model, gating, backtest, tuple(folds), champion, account))
+    judged = sum(model.checkpoint is not None and model.fault is None for model in run.models)
+    looks = _assumed_looks(run, settings, as_of)
     return Plan(run, as_of, tuple(models), max(1, judged) * looks, looks)
 
 

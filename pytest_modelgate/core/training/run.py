@@ -12,6 +12,7 @@ from pytest_modelgate.core.market.bars import Instrument, Timeframe
 from pytest_modelgate.core.market.windows import TrainingWindow
 from pytest_modelgate.core.policy.account_features import Encoding, Measure
 from pytest_modelgate.core.policy.actions import Action
+from pytest_modelgate.errors import CheckpointError, GateError
 
 METRICS = ("fitness_score", "profit_factor", "consistency", "max_drawdown")
 
@@ -51,7 +52,12 @@ class DeclaredFeature:
 
 @dataclass(frozen=True)
 class Declared:
-    """Optional facts a training summary may declare; None means it says nothing."""
+    """Optional facts a training summary may declare; None means it says nothing.
+
+    Attributes:
+        selection_window: data on which the trainer chose the checkpoint among those that training passed through.
+        choice: which checkpoint was chosen, and why, in the trainer's words made fit for messages.
+    """
 
     training_window: TrainingWindow | None = None
     reward_scale: float | None = None
@@ -66,6 +72,16 @@ class Declared:
     actions: tuple[Action, ...] | None = None
     account: tuple[DeclaredFeature, ...] | None = None
     bar_origin: pd.Timestamp | None = None
+    selection_window: TrainingWindow | None = None
+    choice: str | None = None
+
+    @property
+    def seen(self) -> TrainingWindow | None:
+        """All data that shaped the model: trained on, or chosen by; None without a declared training window."""
+        training, selection = self.training_window, self.selection_window
+        if training is None or selection is None:
+            return training
+        return TrainingWindow(min(training.start, selection.start), max(training.end, selection.end))
 
 
 @dataclass(frozen=True)
@@ -75,10 +91,40 @@ class CheckpointRef:
     Attributes:
         member: the archive's own name for it; a key into the archive and a text to show, never a path to open.
         size: bytes.
+        sha256: what the trainer says its digest is; None when it says nothing.
+        declaration: member beside it of the same name that ends in ``.json``; None when there is none.
     """
 
     member: str
     size: int
+    sha256: str | None = None
+    declaration: str | None = None
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why one model of an archive cannot be judged, whatever else is known of it; its siblings are.
+
+    Attributes:
+        where, problem, remedy: as of ``GateError``.
+    """
+
+    where: str
+    problem: str
+    remedy: str
+
+    @classmethod
+    def of(cls, error: GateError) -> Fault:
+        """The fault that an error tells of."""
+        return cls(error.where, error.problem, error.remedy)
+
+    @property
+    def error(self) -> CheckpointError:
+        """The error to raise where evidence of the model is asked for."""
+        return CheckpointError(self.where, self.problem, self.remedy)
+
+    def __str__(self) -> str:
+        return str(self.error)
 
 
 @dataclass(frozen=True)
@@ -89,8 +135,12 @@ class TrainedModel:
         instrument: what it trades.
         timeframe: its bar size.
         history: validation history per metric of METRICS, oldest first, each non-empty; values may be NaN or
-            infinite when training diverged. None when the summary has no entry for this checkpoint.
+            infinite when training diverged. None when the summary has no entry for this checkpoint, or none that can
+            be read.
         checkpoint: None when the archive holds no checkpoint for this summary entry.
+        fault: why it cannot be judged; None when nothing is known to speak against it.
+        name: what the archive calls it where that tells no timeframe, or an unknown one: ``timeframe`` means nothing
+            then, and ``fault`` says why. Empty otherwise.
     """
 
     instrument: Instrument
@@ -98,11 +148,13 @@ class TrainedModel:
     history: Mapping[str, tuple[float, ...]] | None
     checkpoint: CheckpointRef | None
     declared: Declared = field(default_factory=Declared)
+    fault: Fault | None = None
+    name: str = ""
 
     @property
     def id(self) -> str:
         """``SYMBOL_TIMEFRAME``, as in file names and test ids."""
-        return f"{self.instrument.symbol}_{self.timeframe}"
+        return self.name or f"{self.instrument.symbol}_{self.timeframe}"
 
 
 @dataclass(frozen=True)
@@ -111,10 +163,13 @@ class TrainingRun:
 
     Attributes:
         name: file or folder name.
-        timestamp: when training ended (UTC), from the zip's or the summary's name; None when neither says.
+        timestamp: when training ended (UTC), from the archive's or the summary's name, or as a manifest says; None when
+            nothing does.
         models: sorted by id.
+        warnings: sentences about what lies in the archive and is no model.
     """
 
     name: str
     timestamp: pd.Timestamp | None
     models: tuple[TrainedModel, ...]
+    warnings: tuple[str, ...] = ()

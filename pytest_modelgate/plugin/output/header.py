@@ -31,6 +31,7 @@ def header(config: pytest.Config, run: GateRun) -> list[str]:
         f"{recording}{terminal_safe(str(settings.cassettes))}; account {_accounts(run)}; {describe_device(config)}"
     )
     lines = [asked, basis, f"model gate: {_known(run)}"]
+    lines += [f"model gate: warning: {terminal_safe(warning)}" for warning in gate.plan.run.warnings]
     if text := hold_out_text(run):
         lines.append(f"model gate: {text}")
     if is_distributed(config) and not config.option.collectonly:

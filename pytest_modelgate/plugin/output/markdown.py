@@ -50,6 +50,8 @@ def summary(config: pytest.Config, run: GateRun) -> str:
             f"> **In-sample warning:** folds of {', '.join(seen)} are not shown to lie after the training data.",
             "",
         ]
+    for warning in verdict.archive.warnings:
+        lines += [f"> **Archive:** {markdown(warning)}", ""]
     for waiver in run.settings.waivers:
         lines += [f"> **Waived:** {markdown(f'{waiver.check} of {waiver.model}, {waiver}')}", ""]
     lines += [*table(_COLUMNS, [_row(judgement) for judgement in judgements]), ""]

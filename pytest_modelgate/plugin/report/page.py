@@ -113,6 +113,7 @@ def _model(judgement: Judgement) -> dict[str, Any]:
         "rows": _rows(judgement),
         "checkpoint": judgement.measured[0].checkpoint if judgement.measured else None,
         "member": plan.model.checkpoint.member if plan.model.checkpoint else "",
+        "choice": plan.model.declared.choice or "",
         "champion": champion_text(judgement),
         "checks": judgement.checks,
         "robustness": judgement.robustness,

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import stat
 import struct
 import subprocess
@@ -34,6 +35,7 @@ METRIC_VALUES: dict[str, Any] = {
 NAME = "Alpaca_trading_trained_20241227_211819.zip"
 SUMMARY = "training_summary_20241227_211819.json"
 MODEL = "models/rl_symbols/UNIUSD_1Hour.pt"
+BITCOIN = "models/rl_symbols/BTCUSD_1Hour.pt"
 MEMBERS: dict[str, Any] = {SUMMARY: {"UNIUSD": METRIC_VALUES}, MODEL: b"weights"}
 
 
@@ -212,35 +214,68 @@ def test_a_zip_of_a_streaming_writer_is_read(tmp_path: Path) -> None:
     assert [model.id for model in read(path).models] == ["UNIUSD_1Hour"]
 
 
+def faulty(path: Path, *parts: str) -> None:
+    """The one model is told to be at fault, in one sentence."""
+    (model,) = read(path).models
+    message = str(model.fault)
+    assert model.history is None
+    assert all(text in message for text in parts), message
+    assert message.isprintable()
+    assert message.isascii()
+
+
 @pytest.mark.parametrize(
-    ("summary", "parts"),
+    ("entry", "parts"),
     [
-        ({"UNIUSD": {**METRIC_VALUES, "consistency": [80, 90]}}, ["UNIUSD, consistency", "80", "fraction"]),
-        ({"UNIUSD": {**METRIC_VALUES, "max_drawdown": [-0.1, 0.1]}}, ["UNIUSD, max_drawdown", "-0.1"]),
-        ({"UNIUSD": {**METRIC_VALUES, "profit_factor": [-1.0, 1.0]}}, ["UNIUSD, profit_factor", "-1.0"]),
+        ({**METRIC_VALUES, "consistency": [80, 90]}, ["UNIUSD, consistency", "80", "fraction"]),
+        ({**METRIC_VALUES, "max_drawdown": [-0.1, 0.1]}, ["UNIUSD, max_drawdown", "-0.1"]),
+        ({**METRIC_VALUES, "consistency": [0.5, 1.000002]}, ["UNIUSD, consistency[1]", "1.000002", "fraction"]),
+        ({**METRIC_VALUES, "profit_factor": [-1.0, 1.0]}, ["UNIUSD, profit_factor", "-1.0"]),
         *(
-            ({"UNIUSD": {**METRIC_VALUES, metric: [0.5, value]}}, [f"UNIUSD, {metric}[1]", str(value), expected])
+            ({**METRIC_VALUES, metric: [0.5, value]}, [f"UNIUSD, {metric}[1]", str(value), expected])
             for metric, value, expected in (
                 ("fitness_score", 1e300, "between -1e+09 and 1e+09"),
                 ("fitness_score", -1.1e9, "between -1e+09 and 1e+09"),
                 ("profit_factor", 1e300, "at most 1e+12"),
             )
         ),
-        ({"UNIUSD": {**METRIC_VALUES, "fitness_score": []}}, ["UNIUSD, fitness_score", "empty list"]),
-        ({"UNIUSD": {**METRIC_VALUES, "fitness_score": [True, 0.1]}}, ["UNIUSD, fitness_score", "true"]),
-        ({"UNIUSD": {**METRIC_VALUES, "fitness_score": 0.8}}, ["UNIUSD, fitness_score", "0.8", "a list"]),
-        ({"UNIUSD": {**METRIC_VALUES, "fitness_score": [0.8]}}, ["UNIUSD", "differing length", "fitness_score 1"]),
-        ({"UNIUSD": {"fitness_score": [0.1]}}, ["UNIUSD, profit_factor", "missing"]),
-        ({"UNIUSD": 5}, ["UNIUSD", "5"]),
-        ({"uniusd": METRIC_VALUES}, ["uniusd"]),
-        ({"UNIUSD_2Hour": METRIC_VALUES}, ["2Hour", "1Hour"]),
-        ({"BTCUSD": METRIC_VALUES}, ["BTCUSD", "names no timeframe"]),
+        ({**METRIC_VALUES, "fitness_score": []}, ["UNIUSD, fitness_score", "empty list"]),
+        ({**METRIC_VALUES, "fitness_score": [True, 0.1]}, ["UNIUSD, fitness_score", "true"]),
+        ({**METRIC_VALUES, "fitness_score": 0.8}, ["UNIUSD, fitness_score", "0.8", "a list"]),
+        ({**METRIC_VALUES, "fitness_score": [0.8]}, ["UNIUSD", "differing length", "fitness_score 1"]),
+        ({**METRIC_VALUES, "reward_scale": float("inf")}, ["UNIUSD, reward_scale", "finite"]),
+        ({"fitness_score": [0.1]}, ["UNIUSD, profit_factor", "missing"]),
+        ({"error": "out of \x1b[31m memory"}, ["UNIUSD", "the error 'out of \\x1b[31m memory'"]),
+        ({**METRIC_VALUES, "error": "stopped"}, ["UNIUSD", "the error 'stopped'"]),
+        (5, ["UNIUSD", "5"]),
+        (None, ["UNIUSD", "null"]),
+    ],
+)
+def test_an_entry_that_does_not_fit_is_its_own_models_fault(tmp_path: Path, entry: Any, parts: list[str]) -> None:
+    faulty(pack(tmp_path, {SUMMARY: {"UNIUSD": entry}, MODEL: b"x"}), *parts)
+
+    siblings = {SUMMARY: {"UNIUSD": entry, "BTCUSD": METRIC_VALUES}, MODEL: b"x", BITCOIN: b"y"}
+    assert told(read(pack(tmp_path, siblings))) == {"BTCUSD_1Hour": "", "UNIUSD_1Hour": parts[0].partition("[")[0]}
+
+
+def told(run: TrainingRun) -> dict[str, str]:
+    """Models, and for those at fault the field."""
+    places = {model.id: model.fault.where if model.fault else "" for model in run.models}
+    return {name: where.rpartition(f"{SUMMARY}, ")[2].partition("[")[0] for name, where in places.items()}
+
+
+def test_an_unknown_field_of_the_full_form_is_its_own_models_fault(tmp_path: Path) -> None:
+    models = {"UNIUSD_1Hour": {**METRIC_VALUES, "fitnes": 1}}
+    summary = {"schema": "modelgate.training_summary/1", "models": models}
+
+    faulty(pack(tmp_path, {SUMMARY: summary, MODEL: b"x"}), "fitnes", "unknown")
+
+
+@pytest.mark.parametrize(
+    ("summary", "parts"),
+    [
         ({"schema": "modelgate.training_summary/2", "models": {}}, ["schema", "/2"]),
         ({"schema": "modelgate.training_summary/1"}, ["models", "missing"]),
-        (
-            {"schema": "modelgate.training_summary/1", "models": {"UNIUSD_1Hour": {**METRIC_VALUES, "fitnes": 1}}},
-            ["fitnes", "unknown"],
-        ),
         ("[]", [SUMMARY]),
         ("{", ["is not JSON"]),
         ('{"UNIUSD": {}, "UNIUSD": {}}', ["UNIUSD", "twice"]),
@@ -248,8 +283,27 @@ def test_a_zip_of_a_streaming_writer_is_read(tmp_path: Path) -> None:
         (b"\xff\xfe", ["UTF-8"]),
     ],
 )
-def test_a_summary_that_does_not_fit_is_told_by_model_and_field(tmp_path: Path, summary: Any, parts: list[str]) -> None:
+def test_a_summary_that_is_none_is_refused(tmp_path: Path, summary: Any, parts: list[str]) -> None:
     refused(pack(tmp_path, {SUMMARY: summary, MODEL: b"x"}), *parts)
+
+
+def test_null_counts_as_nan(tmp_path: Path) -> None:
+    (model,) = read(
+        pack(tmp_path, {SUMMARY: {"UNIUSD": {**METRIC_VALUES, "consistency": [0.8, None]}}, MODEL: b"x"})
+    ).models
+
+    assert model.fault is None
+    assert model.history is not None
+    assert math.isnan(model.history["consistency"][1])
+
+
+def test_fractions_that_miss_their_ends_by_a_rounding_are_read_as_these(tmp_path: Path) -> None:
+    entry = METRIC_VALUES | {"consistency": [1.0000001, 1.000001], "max_drawdown": [-1e-12, -1e-6]}
+
+    (model,) = read(pack(tmp_path, {SUMMARY: {"UNIUSD": entry}, MODEL: b"x"})).models
+
+    assert model.history is not None
+    assert (model.history["consistency"], model.history["max_drawdown"]) == ((1.0, 1.0), (0.0, 0.0))
 
 
 def test_metrics_as_far_out_as_a_trainer_can_mean_are_read(tmp_path: Path) -> None:
@@ -265,12 +319,6 @@ def test_of_far_too_many_models_the_first_beyond_the_limit_is_named(tmp_path: Pa
     refused(pack(tmp_path, {SUMMARY: summary, MODEL: b"x"}), "500001 lists and objects", "200000", "'S39999'", "split")
 
 
-def test_a_symbol_with_two_timeframes_needs_full_names(tmp_path: Path) -> None:
-    members = MEMBERS | {"models/rl_symbols/UNIUSD_4Hour.pt": b"x"}
-
-    refused(pack(tmp_path, members), "UNIUSD_1Hour.pt, UNIUSD_4Hour.pt")
-
-
 def test_an_archive_without_models_is_refused(tmp_path: Path) -> None:
     refused(pack(tmp_path, {SUMMARY: {}}), "holds no model")
 
@@ -282,17 +330,17 @@ def test_an_archive_without_models_is_refused(tmp_path: Path) -> None:
         "/etc/evil.pt",
         "C:/evil.pt",
         "models/rl_symbols/UNIUSD_1Hour.pt:stream",
-        "notes/2024-12-27 21:18.txt",
-        "a\\b.pt",
-        "a//b.pt",
-        "con.txt",
-        "x\x1b[31m.txt",
+        "..\\evil.pt",
         SUMMARY.upper(),
+        MODEL.replace("/", "\\"),
+        "models\\rl_symbols\\BTCUSD_1Hour.pt",
+        "./" + MODEL,
+        "models/rl_symbols/BTCUSD_1Hour.pt.",
+        "models/rl_symbols/BTCUSD_1Hour.pt\x01",
+        "models/rl_symbols",
         "models/rl_symbols/UNIUSD_1Hour.PT",
         "models/rl_symbols/\uff35NIUSD_1Hour.pt",
-        "models/rl_symbols/evil.pt",
         f"{SUMMARY}/inside.txt",
-        "other/" + MODEL,
     ],
 )
 def test_a_name_that_another_program_could_misread_is_refused(tmp_path: Path, name: str) -> None:
@@ -300,7 +348,7 @@ def test_a_name_that_another_program_could_misread_is_refused(tmp_path: Path, na
 
 
 def _link(archive: zipfile.ZipFile) -> None:
-    info = zipfile.ZipInfo("link.pt")
+    info = zipfile.ZipInfo("models/rl_symbols/BTCUSD_1Hour.pt")
     info.create_system, info.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
     archive.writestr(info, "/etc/passwd")
 
@@ -310,7 +358,7 @@ def _twice(archive: zipfile.ZipFile) -> None:
 
 
 def _bzip2(archive: zipfile.ZipFile) -> None:
-    archive.writestr("x.txt", b"x" * 100, zipfile.ZIP_BZIP2)
+    archive.writestr("models/rl_symbols/BTCUSD_1Hour.pt", b"x" * 100, zipfile.ZIP_BZIP2)
 
 
 @pytest.mark.parametrize("add", [_link, _twice, _bzip2])

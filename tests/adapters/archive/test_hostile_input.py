@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from support import hostile_reading as reading
 from support.hostile_checkpoints import HONEST, checkpoint_files
 from support.hostile_corpus import CORPUS
+from support.hostile_layouts import layouts, tars
 from support.hostile_summaries import summaries
 from support.hostile_zips import Zip, zips
 
@@ -33,6 +34,18 @@ def test_zips_that_lie(content: bytes) -> None:
 @given(summaries())
 def test_summaries_of_any_kind(raw: bytes) -> None:
     reading.read_archive(reading.honest_zip(raw).build())
+
+
+@FEW
+@given(layouts())
+def test_layouts_of_any_kind(content: bytes) -> None:
+    reading.read_archive(content)
+
+
+@FEW
+@given(tars())
+def test_tars_that_lie(content: bytes) -> None:
+    reading.read_archive(content)
 
 
 @FEW

@@ -107,6 +107,7 @@ STRICTER = replace(PROFILE, walk_forward=replace(PROFILE.walk_forward, good_perc
         pytest.param({"request": request_for("UNIUSD", FRAME.iloc[1:])}, id="request"),
         pytest.param({"model": replace(MODEL, checkpoint=CheckpointRef("models/v.pt", 9))}, id="member"),
         pytest.param({"model": declared(training_window=TRAINING)}, id="training window"),
+        pytest.param({"model": declared(selection_window=TRAINING)}, id="selection window"),
         pytest.param({"model": declared(activation="relu")}, id="declared activation"),
         pytest.param({"model": declared(feature_set="mine")}, id="declared feature set"),
         pytest.param({"model": declared(account_mode="tracked")}, id="declared account mode"),
