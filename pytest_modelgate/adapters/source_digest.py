@@ -15,6 +15,7 @@ from pathlib import Path
 EVIDENCE = (
     "adapters/alpaca/client.py",
     "adapters/archive/__init__.py",
+    "adapters/archive/declaration.py",
     "adapters/archive/entries.py",
     "adapters/archive/folder_source.py",
     "adapters/archive/limits.py",
@@ -36,6 +37,7 @@ EVIDENCE = (
     "adapters/files/zip_layout.py",
     "adapters/files/zip_records.py",
     "adapters/gpu/torch_device.py",
+    "adapters/meanings.py",
     "core/backtest",
     "core/config/profiles.py",
     "core/config/settings.py",

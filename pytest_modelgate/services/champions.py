@@ -15,7 +15,6 @@ from pytest_modelgate.adapters.promotion import Promoted, Target
 from pytest_modelgate.adapters.verdict.reader import read_verdict
 from pytest_modelgate.core.backtest.attribution import BarAttribution
 from pytest_modelgate.core.config.settings import Settings
-from pytest_modelgate.core.evidence.content_key import meanings_of
 from pytest_modelgate.core.evidence.records import WindowEvidence, WindowFailure
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.policy.mlp import Policy
@@ -51,8 +50,7 @@ class Champion:
     @property
     def digest(self) -> str:
         """Digest of all that a comparison with it depends on."""
-        meanings = meanings_of(self.declared, None)
-        return json_sha256([self.sha256, self.feature_set, self.activation, self.verdict, meanings])
+        return json_sha256([self.sha256, self.feature_set, self.activation, self.verdict, self.declared.meanings])
 
     def load(self, settings: Settings) -> tuple[Policy, str]:
         """Its policy and the name of its feature set.

@@ -10,7 +10,6 @@ from pytest_modelgate.adapters.archive import open_archive
 from pytest_modelgate.adapters.ledger import LedgerState, Registration, record_trials, register
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.config.settings import Settings
-from pytest_modelgate.core.evidence.content_key import meanings_of
 from pytest_modelgate.core.planning.looks import Trial
 from pytest_modelgate.core.planning.plan import ModelPlan, Plan
 from pytest_modelgate.digest import json_sha256
@@ -61,7 +60,7 @@ def terms_of(plan: ModelPlan, settings: Settings, profile: Profile) -> str:
             "folds": settings.folds,
             "profile": profile.sha256,
             "sessions": settings.sessions,
-            "meanings": meanings_of(declared, settings.model_version),
+            "meanings": [settings.model_version, *declared.meanings],
             "training": [training.start.isoformat(), training.end.isoformat()] if training else None,
             "walk_forward_days": settings.walk_forward_days,
         }

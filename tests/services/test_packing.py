@@ -46,7 +46,7 @@ def probe_in(path: Path) -> ParityProbe | None:
     ("content", "facts", "told"),
     [
         (b"x", {}, r"^checkpoint models/rl_symbols/UNIUSD_1Hour.pt: is not a zip"),
-        (actor(model_version="9.9.9")[1], {}, r"UNIUSD_1Hour.pt, model_version: is '9.9.9'"),
+        (actor(model_version="9.9.9")[1], {}, r"UNIUSD_1Hour.pt, model_version: is 9.9.9, known generations"),
         (actor(config=None)[1], {"activation": None}, r"UNIUSD_1Hour.pt, activation: neither the checkpoint nor"),
         (
             actor()[1],
@@ -217,7 +217,7 @@ def test_the_same_policy_gives_the_same_bytes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("policy", "changes", "told"),
     [
-        (None, {"model_version": "9.9.9"}, "model_version: is '9.9.9'"),
+        (None, {"model_version": "9.9.9"}, "model_version: is 9.9.9, known generations"),
         (None, {"action_meanings": ("HOLD", "SELL", "BUY")}, "action_meanings: is 'HOLD', 'SELL', 'BUY'"),
         (None, {"window": 4}, "expected 212 inputs"),
         (None, {"activation": "swish"}, "activation: 'swish' is unknown"),

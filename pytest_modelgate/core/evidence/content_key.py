@@ -11,8 +11,6 @@ from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.market.bars import Bars
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.planning.plan import ModelPlan, Plan, Work, WorkKind
-from pytest_modelgate.core.policy.actions import action_name
-from pytest_modelgate.core.training.run import Declared
 from pytest_modelgate.digest import json_sha256
 
 
@@ -56,18 +54,11 @@ def model_key(
             "account": plan.account,
             "activation": declared.activation,
             "bar_origin": str(declared.bar_origin),
-            "meanings": meanings_of(declared, settings.model_version),
+            "meanings": [settings.model_version, *declared.meanings],
             "feature_set": declared.feature_set,
             "parity": asdict(declared.parity_probe) if declared.parity_probe else None,
         }
     )
-
-
-def meanings_of(declared: Declared, model_version: str | None) -> list[object]:
-    """What is said, beside a checkpoint, of the meaning of its numbers."""
-    actions = None if declared.actions is None else [action_name(action) for action in declared.actions]
-    account = None if declared.account is None else [asdict(feature) for feature in declared.account]
-    return [model_version, declared.model_version, declared.lookback, actions, account]
 
 
 def content_key(model: str, work: Work, feature_sets: Mapping[str, str], champion: str | None = None) -> str:

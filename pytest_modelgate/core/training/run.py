@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 import pandas as pd
@@ -11,7 +11,7 @@ import pandas as pd
 from pytest_modelgate.core.market.bars import Instrument, Timeframe
 from pytest_modelgate.core.market.windows import TrainingWindow
 from pytest_modelgate.core.policy.account_features import Encoding, Measure
-from pytest_modelgate.core.policy.actions import Action
+from pytest_modelgate.core.policy.actions import Action, action_name
 from pytest_modelgate.errors import CheckpointError, GateError
 
 METRICS = ("fitness_score", "profit_factor", "consistency", "max_drawdown")
@@ -74,6 +74,13 @@ class Declared:
     bar_origin: pd.Timestamp | None = None
     selection_window: TrainingWindow | None = None
     choice: str | None = None
+
+    @property
+    def meanings(self) -> list[object]:
+        """What is said of the meaning of a checkpoint's numbers, in plain values."""
+        actions = None if self.actions is None else [action_name(action) for action in self.actions]
+        account = None if self.account is None else [asdict(feature) for feature in self.account]
+        return [self.model_version, self.lookback, actions, account]
 
     @property
     def seen(self) -> TrainingWindow | None:
