@@ -35,7 +35,7 @@ def wide(count):
     return FeatureSet(f"reference-{count}", columns, REFERENCE.warmup, compute)
 
 def pytest_modelgate_feature_sets():
-    return [wide(51), wide(58), wide(59)]
+    return {f"reference-{count}": wide(count) for count in (51, 58, 59)}
 """
 ACCOUNT = [
     {"name": "pnl", "place": 0},
@@ -76,11 +76,7 @@ EVERY = (
         65,
         59,
         8,
-        {
-            "account": [
-                {"name": name, "place": 3 * n, "neutral": [0, 0.5, 0, 0, 0.7, 0][n]} for n, name in enumerate(ACCOUNT)
-            ]
-        },
+        {"account": ACCOUNT},
     ),
     Written("SOLUSD", "5.5.1", 51, 51, 8),
     Written("LINKUSD", "5.6.0", 58, 58, 8),

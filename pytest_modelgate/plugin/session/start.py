@@ -85,10 +85,13 @@ def feature_sets(config: pytest.Config) -> Mapping[str, FeatureSet]:
     """The reference set and what the project registers.
 
     Raises:
-        SettingsError: two registrations claim one name.
+        SettingsError: two registrations claim one name, or something else than feature sets by name is registered.
     """
     known = {REFERENCE.name: REFERENCE}
     for registered in config.hook.pytest_modelgate_feature_sets():
+        if not (isinstance(registered, Mapping) and all(isinstance(one, FeatureSet) for one in registered.values())):
+            problem = f"an implementation returned a {type(registered).__name__}, expected a dict of FeatureSet by name"
+            raise SettingsError("hook pytest_modelgate_feature_sets", problem, "Return {feature_set.name: feature_set}")
         for name, feature_set in registered.items():
             if name in known or name != feature_set.name:
                 problem = f"{name!r} is taken, or is not the name the feature set bears ({feature_set.name!r})"
