@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any, ClassVar, NoReturn, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
+from pytest_modelgate.core.market.windows import TrainingWindow
 from pytest_modelgate.core.policy.account_features import AccountFeature, Encoding, Measure, Scale
-from pytest_modelgate.core.policy.actions import Action, action_name, parse_action
+from pytest_modelgate.core.policy.actions import Action, Order, Target, action_name, parse_action
 from pytest_modelgate.core.training.run import DeclaredFeature
 from pytest_modelgate.text import shown
 
@@ -130,3 +132,16 @@ def written_meanings(
             for feature in account
         ],
     }
+
+
+def plain_fact(value: object) -> object:
+    """A fact as JSON has it."""
+    if isinstance(value, TrainingWindow):
+        return {"start": value.start.isoformat(), "end": value.end.isoformat()}
+    if isinstance(value, Order):
+        return {"order": value.size}
+    if isinstance(value, Target):
+        return {"target": value.exposure}
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return [plain_fact(item) for item in value] if isinstance(value, list | tuple) else value

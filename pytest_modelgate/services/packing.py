@@ -9,9 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pytest_modelgate.adapters.archive import ModelArtifact, assemble
+from pytest_modelgate.adapters.archive import ModelArtifact, assemble, written_declaration
 from pytest_modelgate.adapters.checkpoint import LoadedCheckpoint, load_checkpoint
 from pytest_modelgate.adapters.checkpoint_writer import save_checkpoint
+from pytest_modelgate.adapters.files.atomic import write_atomically
 from pytest_modelgate.core.backtest.candidate import check_width
 from pytest_modelgate.core.features.feature_set import FeatureSet
 from pytest_modelgate.core.features.reference import REFERENCE
@@ -36,6 +37,8 @@ def write_archive(
     account_mode: str | None = None,
     activation: str | None = None,
     trainer_version: str | None = None,
+    selection_window: TrainingWindow | None = None,
+    bar_origin: datetime | None = None,
     trainer_packages: Sequence[str] = TRAINER_PACKAGES,
 ) -> Path:
     """Write an archive, whole or not at all; the same content gives the same bytes.
@@ -56,6 +59,8 @@ def write_archive(
         account_mode: ``neutral`` or ``tracked``.
         activation: between the layers, for example ``tanh``.
         trainer_version: for the record.
+        selection_window: first and last moment of the data by which checkpoints were chosen (UTC), as validations are.
+        bar_origin: a moment at which a bar began (with a zone), where bars were put together from shorter ones.
         trainer_packages: whose config classes a checkpoint may name, as ``--gate-trainer-package`` will tell the gate.
 
     Returns:
@@ -74,6 +79,8 @@ def write_archive(
         "account_mode": account_mode,
         "activation": activation,
         "training_window": training_window,
+        "selection_window": selection_window,
+        "bar_origin": bar_origin,
     }
     location = f"archive {path}"
     read = [replace(model, checkpoint=_content(model.checkpoint)) for model in models]
@@ -104,6 +111,7 @@ def pack_checkpoint(
     action_meanings: Sequence[str],
     min_trader_version: str | None = None,
     config: Mapping[str, Any] | None = None,
+    declared: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write a checkpoint that the gate reads, whole or not at all; the same policy gives the same function.
 
@@ -119,6 +127,8 @@ def pack_checkpoint(
         action_meanings: names of the actions in the order of the logits.
         min_trader_version: for the record.
         config: further plain values that the trainer wants to keep.
+        declared: what the generation does not tell, such as ``actions`` and ``account``, see docs/checkpoints.md; it is
+            written into a file of the same name that ends in ``.json``, which belongs into the archive beside it.
 
     Returns:
         ``path``.
@@ -140,9 +150,12 @@ def pack_checkpoint(
 
     def check(written: Path) -> None:
         """Read what was written as the gate will."""
-        _known(_open(written, Declared(), location, ()))
+        _known(_open(written, beside, location, ()))
 
+    text, beside = written_declaration(declared or {}, location)
     save_checkpoint(policy, contents, path, location, check)
+    if declared:
+        write_atomically(path.with_suffix(".json"), text)
     return path
 
 

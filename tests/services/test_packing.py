@@ -1,6 +1,7 @@
 """What a training script writes is opened as the gate will open it: what it would refuse is not there."""
 
 import io
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,7 +15,17 @@ from support import checkpoints, model_factory
 from support.archives import pack_unopened
 from support.market_factory import random_walk
 
-from pytest_modelgate import CheckpointError, ModelArtifact, ParityProbe, pack_checkpoint, write_archive
+from pytest_modelgate import (
+    CLOSE,
+    HOLD,
+    ArchiveError,
+    CheckpointError,
+    ModelArtifact,
+    ParityProbe,
+    Target,
+    pack_checkpoint,
+    write_archive,
+)
 from pytest_modelgate.adapters.archive import open_archive
 from pytest_modelgate.core.features.reference import REFERENCE
 
@@ -253,3 +264,28 @@ def test_both_together_end_in_an_archive_that_is_proven(tmp_path: Path) -> None:
     path = write_archive(tmp_path, [replace(artifact(b""), checkpoint=file, policy=network)], trained_at=TRAINED)
 
     assert probe_in(path) is not None
+
+
+DECLARED = {"actions": [HOLD, Target(1.0), CLOSE], "account": [{"name": "position_sign", "neutral": 0}]}
+
+
+def test_what_no_generation_tells_is_declared_beside_the_checkpoint(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    network = checkpoints.Actor(3 * 54, (8, 4), 3)
+    said = SAID | {"model_version": "9.9.9", "n_features": 54}
+
+    path = pack_checkpoint(network, tmp_path / "UNIUSD_1Hour.pt", **said, declared=DECLARED)
+
+    beside = json.loads((tmp_path / "UNIUSD_1Hour.json").read_text())
+    assert beside["schema"] == "modelgate.policy/1"
+    assert beside["actions"] == [{"order": 0.0}, {"target": 1.0}, {"target": 0.0}]
+    packed = write_archive(tmp_path, [replace(artifact(path.read_bytes()), declared=DECLARED)], **FACTS)
+    with open_archive(packed) as archive:
+        (model,) = archive.run.models
+        assert model.declared.actions == (HOLD, Target(1.0), CLOSE)
+
+
+def test_a_declaration_that_does_not_fit_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match="which some mean as an order"):
+        pack_checkpoint(actor()[0], tmp_path / "UNIUSD_1Hour.pt", **SAID, declared={"actions": ["BUY"]})
+    assert list(tmp_path.iterdir()) == []

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from pytest_modelgate.adapters.archive.entries import utc, validated
-from pytest_modelgate.adapters.archive.limits import Limits
-from pytest_modelgate.adapters.archive.schema import PolicyFile
+from pytest_modelgate.adapters.archive.limits import DEFAULT_LIMITS, Limits
+from pytest_modelgate.adapters.archive.schema import POLICY_SCHEMA, PolicyFile
 from pytest_modelgate.adapters.archive.strict_json import read_object
-from pytest_modelgate.adapters.meanings import declared_meanings
+from pytest_modelgate.adapters.meanings import declared_meanings, plain_fact
 from pytest_modelgate.core.training.run import Declared, Fault, TrainedModel
 from pytest_modelgate.errors import ArchiveError
 
@@ -19,6 +20,20 @@ def policy_json_schema() -> str:
     """The published JSON Schema of such a file, as text."""
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Policy"}
     return json.dumps(head | PolicyFile.model_json_schema(), indent=2) + "\n"
+
+
+def written_declaration(facts: Mapping[str, Any], location: str) -> tuple[bytes, Declared]:
+    """Such a file, and what it declares.
+
+    Args:
+        facts: by the names of its fields; actions may be ``Order`` and ``Target``.
+
+    Raises:
+        ArchiveError: a fact that the schema does not describe.
+    """
+    document = {"schema": POLICY_SCHEMA, **{name: plain_fact(value) for name, value in facts.items()}}
+    text = (json.dumps(document, indent=1) + "\n").encode()
+    return text, declared_beside(text, Declared(), location, DEFAULT_LIMITS)
 
 
 def declare(model: TrainedModel, raw: bytes, location: str, limits: Limits) -> TrainedModel | None:

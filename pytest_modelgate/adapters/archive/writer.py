@@ -9,7 +9,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from pytest_modelgate.adapters.archive.names import MODELS_FOLDER, parse_key
 from pytest_modelgate.adapters.archive.schema import SCHEMA
 from pytest_modelgate.adapters.archive.summary import parse_summary
 from pytest_modelgate.adapters.files.atomic import write_atomically
+from pytest_modelgate.adapters.meanings import plain_fact
 from pytest_modelgate.core.market.windows import TrainingWindow
 from pytest_modelgate.core.training.run import Declared, ParityProbe
 from pytest_modelgate.errors import ArchiveError
@@ -40,6 +41,9 @@ class ModelArtifact:
         policy: makes that probe, or gives a probe without observations what it lacks: a ``torch.nn.Module``, or a
             function of a float32 array of observations (n, obs_dim), that gives their logits (n, n_actions) as an array
             or a tensor.
+        declared: what differs from the run's, or what its checkpoint does not say, by the names of a summary's fields:
+            ``activation``, ``feature_set``, ``model_version``, ``lookback``, ``actions``, ``account`` and others, see
+            docs/checkpoints.md. Actions may be ``Order`` and ``Target``, windows ``TrainingWindow``.
     """
 
     symbol: str
@@ -49,6 +53,7 @@ class ModelArtifact:
     training_window: TrainingWindow | None = None
     parity_probe: ParityProbe | None = None
     policy: Callable[..., Any] | None = None
+    declared: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ def assemble(
         raise ArchiveError(f"{location}, trained_at", "has no time zone", "Pass a datetime in UTC")
     stamp = trained_at.astimezone(UTC)
     entries, checkpoints = _collect(models, location)
-    said = {name: _plain(value) for name, value in facts.items() if value is not None}
+    said = {name: plain_fact(value) for name, value in facts.items() if value is not None}
     probed = any("parity_probe" in entry for entry in entries.values())  # whose numbers nobody wants a line each for
     text = json.dumps({"schema": SCHEMA, **said, "models": entries}, indent=None if probed else 1) + "\n"
     declared = {}
@@ -126,21 +131,15 @@ def _collect(models: Iterable[ModelArtifact], location: str) -> tuple[dict[str, 
             problem = f"its checkpoint holds {len(content)} bytes, expected at most {DEFAULT_LIMITS.model_bytes}"
             raise ArchiveError(f"{location}, {plain(key)}", problem, "Leave out the optimizer's state")
         entries[key] = {metric: [float(value) for value in values] for metric, values in model.history.items()}
+        entries[key] |= {name: plain_fact(value) for name, value in model.declared.items()}
         if model.training_window:
-            entries[key]["training_window"] = _plain(model.training_window)
+            entries[key]["training_window"] = plain_fact(model.training_window)
         if model.parity_probe:
             entries[key]["parity_probe"] = asdict(model.parity_probe)
         checkpoints[_member(key)] = content
     if not entries:
         raise ArchiveError(location, "would hold no model", "Pass at least one ModelArtifact")
     return entries, checkpoints
-
-
-def _plain(value: object) -> object:
-    """A fact as JSON has it."""
-    if isinstance(value, TrainingWindow):
-        return {"start": value.start.isoformat(), "end": value.end.isoformat()}
-    return value
 
 
 def _zip(members: Mapping[str, bytes], moment: datetime) -> bytes:
