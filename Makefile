@@ -6,7 +6,7 @@ DEMO := examples/demo_archive.zip
 # Many tests wait for processes of their own, so one worker more than cores; what a module sets up is set up once.
 WORKERS ?= 3
 
-.PHONY: gate test check coverage fuzz fuzz-archives fuzz-functions fuzz-coverage determinism lock bench
+.PHONY: gate test check coverage fuzz fuzz-kills fuzz-archives fuzz-functions fuzz-coverage determinism lock bench
 
 $(STAMP): pyproject.toml constraints.txt requirements.lock
 	$(PYTHON) -m venv .venv
@@ -44,6 +44,9 @@ coverage: $(STAMP)
 
 fuzz: $(STAMP)
 	$(BIN)/python tests/fuzz/circumstances.py $(FUZZ)
+
+fuzz-kills: $(STAMP)
+	$(BIN)/python tests/fuzz/kills.py $(FUZZ)
 
 fuzz-archives: $(STAMP)
 	$(BIN)/python tests/fuzz/archives.py $(FUZZ)

@@ -1,4 +1,4 @@
-"""What the report of many models costs: size, seconds against the same run without a report, time to open.
+"""What the report of many models costs: size, memory, seconds against the same run without a report, time to open.
 
     python benchmarks/report.py [models] [pairs]
 
@@ -9,22 +9,25 @@ is the report's. Chromium opens the page if one is installed.
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
+from gate_runs import Cost, python
+from rows import Row, make_row, not_measured
 from support import cheap_gate, model_factory
 from support.plugin_helpers import pack
 
-_UNUSED = ("hypothesispytest", "randomly", "rerunfailures", "timeout", "pytest_cov", "cacheprovider")
+_MANY = 200
+_PLUGINS = ("modelgate", "html", "metadata", "xdist", "support.cheap_gate")  # by the names they look for each other
+_WITHOUT = ("-p", "no:html")
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -38,24 +41,26 @@ def archive(folder: Path, models: int) -> Path:
     return pack(folder, *(cheap_gate.artifact(symbol, history) for symbol in symbols))
 
 
-def run(folder: Path, path: Path, *options: str) -> tuple[float, float]:
-    """Wall and CPU seconds of one run."""
-    unused = [part for plugin in _UNUSED for part in ("-p", f"no:{plugin}")]
-    arguments = [*unused, "-p", "support.cheap_gate", f"--model-archive={path}"]
-    command = [sys.executable, "-m", "pytest", "-q", "--tb=no", *arguments]
+def run(folder: Path, path: Path, *options: str) -> Cost:
+    """One run of the gate with the evidence that is there."""
     told = folder / "told.json"
     told.write_text('{"drawn": true}')
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(
-        [*command, *options],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "tests"), cheap_gate.INSTRUCTIONS: str(told)},
-        capture_output=True,
-        check=False,
-    )
-    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert done.returncode in (0, 1), done.stdout.decode() + done.stderr.decode()
-    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    os.environ |= {"PYTHONPATH": str(ROOT / "tests"), cheap_gate.INSTRUCTIONS: str(told)}
+    plugins = [word for name in _PLUGINS for word in ("-p", name)]
+    return python(folder, "-m", "pytest", "-q", "--tb=no", *plugins, f"--model-archive={path}", *options)
+
+
+def rows() -> Iterator[Row]:
+    """Of many models at once, evaluated by two workers."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        cost = run(folder, archive(folder, _MANY), "-n2")
+        page = folder / "gate-report" / "report.html"
+        note = "of controller and workers the largest; cheap models over 180 days of hours; target 400"
+        yield make_row(f"peak memory, {_MANY} models with a report, -n 2", "MB", cost.peak, note=note)
+        yield make_row(f"report.html of {_MANY} models", "MB", page.stat().st_size / 1e6)
+        opened, seconds = f"opening the report of {_MANY} models", opening(page)
+        yield make_row(opened, "s", seconds) if seconds else not_measured(opened, "there is no Chromium")
 
 
 def opening(page: Path) -> float | None:
@@ -84,24 +89,25 @@ def main(models: int = 20, pairs: int = 3) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = archive(folder, models)
-        run(folder, path, "-p", "no:html")  # gains the evidence
+        run(folder, path, *_WITHOUT)  # gains the evidence
         without, with_report = [], []
         for _ in range(pairs):
-            without.append(run(folder, path, "-p", "no:html"))
+            without.append(run(folder, path, *_WITHOUT))
             with_report.append(run(folder, path))
         page = folder / "gate-report" / "report.html"
         size, verdict = page.stat().st_size, (folder / "gate-report" / "verdict.json").stat().st_size
         seconds = opening(page)
-    wall = statistics.median(a[0] - b[0] for a, b in zip(with_report, without, strict=True))
-    cpu = statistics.median(a[1] - b[1] for a, b in zip(with_report, without, strict=True))
-    ratio = statistics.median(a[1] / b[1] for a, b in zip(with_report, without, strict=True))
+    wall = statistics.median(a.wall - b.wall for a, b in zip(with_report, without, strict=True))
+    cpu = statistics.median(a.cpu - b.cpu for a, b in zip(with_report, without, strict=True))
+    ratio = statistics.median(a.cpu / b.cpu for a, b in zip(with_report, without, strict=True))
     print(f"{models} models, medians of {pairs} pairs")
     print(f"{'report.html':<38}{size / 1e6:>8.2f} MB")
     print(f"{'verdict.json':<38}{verdict / 1e6:>8.2f} MB")
-    print(f"{'run without a report, CPU':<38}{statistics.median(cost[1] for cost in without):>8.2f} s")
-    print(f"{'run with it, CPU':<38}{statistics.median(cost[1] for cost in with_report):>8.2f} s  ({ratio:.2f} x)")
+    print(f"{'run without a report, CPU':<38}{statistics.median(cost.cpu for cost in without):>8.2f} s")
+    print(f"{'run with it, CPU':<38}{statistics.median(cost.cpu for cost in with_report):>8.2f} s  ({ratio:.2f} x)")
     print(f"{'what the report adds, CPU':<38}{cpu:>8.2f} s")
     print(f"{'what the report adds, wall':<38}{wall:>8.2f} s")
+    print(f"{'most memory with it':<38}{max(cost.peak for cost in with_report):>8.0f} MB")
     print(f"{'opening it in Chromium':<38}" + (f"{seconds:>8.2f} s" if seconds else "not measured: no Chromium"))
 
 

@@ -73,13 +73,13 @@ class ModelEvaluator:
         candidate, model = prepared.candidate, plan.model
         trajectory, metrics = evaluate(candidate, window, plan.account, self.settings.capital)
         delayed = replay(candidate, window, [NO_ACTION, *trajectory.actions.tolist()], self.settings.capital)
-        embargo = candidate.policy.lookback
+        bars, embargo = candidate.series.bars, candidate.policy.lookback
         return WindowEvidence(
             model=model.id,
             window=window.name,
             start=window.start.isoformat(),
             end=window.end.isoformat(),
-            sample=sample_of(window, model.declared.seen, candidate.series.bars.index, embargo).value,
+            sample=sample_of(window, model.declared.seen, bars.index, embargo).value,
             checkpoint=prepared.checkpoint,
             market=prepared.market,
             metrics=metrics,
@@ -88,7 +88,7 @@ class ModelEvaluator:
             delayed=FoldResult.of(measure(delayed, candidate.bars_per_year)),
             refused=dict(trajectory.refused),
             times=tuple(trajectory.index.as_unit("s").asi8.tolist()),
-            first_open=float(candidate.series.bars.frame["open"].loc[trajectory.index[0]]),
+            first_open=float(bars.frame["open"].iloc[bars.positions(window.start, window.end).start]),
         )
 
     def _examine(self, plan: ModelPlan, work: Work) -> IntegrityEvidence:

@@ -31,8 +31,8 @@ from pytest_modelgate.errors import CheckpointError
 from pytest_modelgate.services.accelerator import Accelerator
 from pytest_modelgate.services.market_data import MarketSeries, load_series
 
-_SERIES_IN_MEMORY = 4  # features of a year of hours are 4 MB, its bars half a MB; models of one symbol share them
-_MARKETS_IN_MEMORY = 64
+_SERIES_IN_MEMORY = 2  # features of a year of hours are 4 MB: a model's, and those of the one it is compared with
+_MARKETS_IN_MEMORY = 64  # half a MB each: content keys take them before models are evaluated
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,8 @@ class ModelLoader:
         """
         name = plan.model.id
         if name not in self._prepared:
+            for earlier in self._prepared.values():
+                earlier.candidate.series.bars.release()  # the bars may be asked for again, what it traded on may not
             self._prepared.clear()  # before another takes its room
             self._prepared[name] = self._prepare(plan)
         return self._prepared[name]

@@ -140,6 +140,7 @@ class Recorder:
                 f"folder {self.folder}", problem, "Check its permissions and the free space"
             ) from None
         try:
+            cassette_files.settle(self.folder, request)
             yield
         finally:
             lock.release()

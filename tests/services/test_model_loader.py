@@ -73,6 +73,16 @@ def test_one_model_is_kept_and_all_bars(archive: Archive, settings: Settings) ->
     assert reads.reads == {"RNDUSD_1Hour.pt": 2, "WAVUSD_1Hour.pt": 1, "RNDUSD": 1, "WAVUSD": 1}
 
 
+def test_what_an_earlier_model_traded_on_is_let_go_of(archive: Archive, settings: Settings) -> None:
+    loader, (first, second) = loader_of(archive, settings, Counting()), plans(archive, settings)
+    bars = loader.prepared(first).candidate.series.bars
+    traded = bars.rows(slice(0, 24))
+
+    assert loader.prepared(first).candidate.series.bars.rows(slice(0, 24)) is traded
+    loader.prepared(second)
+    assert bars.rows(slice(0, 24)) is not traded
+
+
 @pytest.mark.parametrize(("account", "tracked"), [("neutral", 0), ("tracked", 6)])
 def test_first_layers_are_shared_where_the_true_account_is_fed(
     archive: Archive, settings: Settings, account: Any, tracked: int

@@ -52,7 +52,7 @@ from pytest_modelgate.services.market_data import MarketSeries, check_series
 from pytest_modelgate.services.model_loader import ModelLoader
 
 INSTRUCTIONS = "CHEAP_GATE"
-UNDRAWN: Any = SimpleNamespace(render=lambda *_: "")  # of a report that nobody looks at, pictures take half of a run
+UNDRAWN: Any = SimpleNamespace(pieces=lambda *_: ())  # of a report that nobody looks at, pictures take half of a run
 _FEATURES = len(REFERENCE.columns)
 
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -93,15 +94,14 @@ def read_cassette(folder: Path, name: str, record_command: str = RECORD) -> str:
     """
     where = f"cassette {folder / name}"
     remedy = f"Restore it from version control, or record it again: {record_command}"
+    facts = manifest(folder).get(name, {})
+    known = str(facts.get("sha256", "")) if isinstance(facts, dict) else ""
     try:
-        content = _at_most(folder / name, _MOST_TEXT)
+        content, digest = _found(folder / name, known)
     except FileNotFoundError:
         raise MarketDataError(where, f"is missing, though {MANIFEST} lists it", remedy) from None
     except OSError as error:
         raise MarketDataError(where, f"cannot be read: {error.strerror}", "Check its permissions") from None
-    facts = manifest(folder).get(name, {})
-    known = str(facts.get("sha256", "")) if isinstance(facts, dict) else ""
-    digest = hashlib.sha256(content).hexdigest()
     if known != digest:
         problem = f"was altered: its sha256 is {digest[:12]}..., the manifest says {known[:12]}..."
         raise MarketDataError(where, problem, remedy)
@@ -117,18 +117,68 @@ def read_cassette(folder: Path, name: str, record_command: str = RECORD) -> str:
 
 def is_intact(folder: Path, entry: Entry) -> bool:
     """Whether a cassette's bytes are there and are those the manifest vouches for."""
+    path = folder / entry.name
+    return _holds(path, entry.sha256) or _holds(_staged(path), entry.sha256)
+
+
+def _staged(path: Path) -> Path:
+    """Where a cassette lies before the manifest vouches for it, and until it is put in place."""
+    return path.with_name(f".{path.name}.new")
+
+
+def _found(path: Path, sha256: str) -> tuple[bytes, str]:
+    """Bytes of a cassette and their digest: those of that digest, should they not be in place yet.
+
+    Raises:
+        OSError: there are none, or they cannot be read.
+    """
+    found: tuple[bytes, str] | None = None
+    for place in (path, _staged(path), path):  # the last, for what was put in place meanwhile
+        with suppress(FileNotFoundError):
+            content = _at_most(place, _MOST_TEXT)
+            digest = hashlib.sha256(content).hexdigest()
+            if digest == sha256:
+                return content, digest
+            found = found or (content, digest)
+    if found is None:
+        raise FileNotFoundError(path)
+    return found
+
+
+def _holds(path: Path, sha256: str) -> bool:
     try:
-        with (folder / entry.name).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == entry.sha256
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
     except OSError:
         return False
 
 
-def write_cassette(folder: Path, name: str, text: str, facts: Mapping[str, Any]) -> None:
-    """Put a cassette and its entry in the manifest in place, each in one step; the same text gives the same bytes.
+def settle(folder: Path, request: MarketRequest) -> None:
+    """Finish what a killed process left of a series: what the manifest vouches for is put in place, the rest removed.
 
-    A process killed between the two leaves a cassette that the manifest contradicts: replay refuses it, and recording
-    takes it for missing.
+    Raises:
+        MarketDataError: the manifest is unusable, or the folder cannot be written.
+    """
+    from filelock import FileLock
+
+    series = folder / _series(request)
+    try:
+        with FileLock(work_folder(folder) / "manifest.lock"):
+            for name, facts in manifest(folder).items():
+                staged = _staged(folder / name)
+                if staged.parent == series and isinstance(facts, dict) and _holds(staged, str(facts.get("sha256"))):
+                    staged.replace(folder / name)
+            for path in (*series.glob(".*.new"), *series.glob(".*.tmp")):
+                path.unlink()
+    except OSError as error:
+        raise _unwritable(f"folder {folder}", error) from None
+
+
+def write_cassette(folder: Path, name: str, text: str, facts: Mapping[str, Any]) -> None:
+    """Put a cassette and its entry in the manifest in place; the same text gives the same bytes.
+
+    The entry, put in place in one step, decides: before it the old recording replays, after it the new one, which lies
+    beside its place until it takes it. ``settle`` finishes what a killed process left.
 
     Raises:
         MarketDataError: the text is too long to be read back, the manifest there is unusable, or the folder cannot be
@@ -146,11 +196,16 @@ def write_cassette(folder: Path, name: str, text: str, facts: Mapping[str, Any])
             entries = manifest(folder)
             entries[name] = {"sha256": hashlib.sha256(content).hexdigest(), **facts}
             document = {"schema": _SCHEMA, "cassettes": dict(sorted(entries.items()))}
-            write_atomically(folder / name, content)
+            write_atomically(_staged(folder / name), content)
             write_atomically(folder / MANIFEST, (json.dumps(document, indent=2) + "\n").encode())
+            _staged(folder / name).replace(folder / name)
     except OSError as error:
-        remedy = "Check the folder's permissions and the free space; nothing recorded before is lost"
-        raise MarketDataError(f"cassette {folder / name}", f"cannot be written: {error.strerror}", remedy) from None
+        raise _unwritable(f"cassette {folder / name}", error) from None
+
+
+def _unwritable(where: str, error: OSError) -> MarketDataError:
+    remedy = "Check the folder's permissions and the free space; nothing recorded before is lost"
+    return MarketDataError(where, f"cannot be written: {error.strerror}", remedy)
 
 
 def manifest(folder: Path) -> dict[str, Any]:

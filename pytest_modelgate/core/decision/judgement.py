@@ -26,6 +26,7 @@ from pytest_modelgate.core.integrity.check import Check, NoiseDraw
 from pytest_modelgate.core.integrity.parity import Parity
 from pytest_modelgate.core.planning.plan import CHAMPION, INTEGRITY, ModelPlan
 from pytest_modelgate.core.statistics.paired_comparison import Comparison
+from pytest_modelgate.errors import GateError
 
 _KINDS: dict[str, type[Evidence]] = {INTEGRITY: IntegrityEvidence, CHAMPION: ChampionEvidence}
 
@@ -117,9 +118,35 @@ class Judgement:
             warnings.append(f"{len(seen)} of {len(self.folds)} folds are not out-of-sample ({labels}).")
         return (*warnings, *self.notes)
 
-    def packed(self) -> Judgement:
-        """The same in a quarter of the memory; see ``WindowEvidence.packed``."""
-        return replace(self, backtest=_packed(self.backtest), folds=tuple(map(_packed, self.folds)))
+    def without_bars(self) -> Judgement:
+        """The same without what happened at every bar; see ``WindowEvidence.without_bars``."""
+        return self._with_windows(WindowEvidence.without_bars)
+
+    def with_bars(self, find: Callable[[str], Evidence | None]) -> Judgement:
+        """The same with what happened at every bar.
+
+        Args:
+            find: gives the evidence of a window by its name.
+
+        Raises:
+            GateError: what it gives is not what this judgement rests on.
+        """
+
+        def found(held: WindowEvidence) -> WindowEvidence:
+            evidence = find(held.window)
+            # as text, since no undefined figure equals itself
+            if isinstance(evidence, WindowEvidence) and str(evidence.without_bars()) == str(held.without_bars()):
+                return evidence
+            where = f"evidence of {held.model} {held.window}"
+            raise GateError(where, "is no longer what was judged", "Run again when nobody writes to its folder")
+
+        return self._with_windows(found)
+
+    def _with_windows(self, change: Callable[[WindowEvidence], WindowEvidence]) -> Judgement:
+        def changed(evidence: Evidence | None) -> Evidence | None:
+            return change(evidence) if isinstance(evidence, WindowEvidence) else evidence
+
+        return replace(self, backtest=changed(self.backtest), folds=tuple(map(changed, self.folds)))
 
     def reaches(self, require: DecisionLevel) -> bool:
         """Whether the decision is at least ``require``; an INCOMPLETE model reaches nothing."""
@@ -230,10 +257,6 @@ def _with_context(decided: Judgement, case: ModelCase, attributions: Sequence[Fo
         robustness=disturb(attributions, case.folds, delayed, decided.noise, partial(_decide_on, case)),
         context=put_in_context(pooled, days, case.profile.proofs.min_psr),
     )
-
-
-def _packed(evidence: Evidence | None) -> Evidence | None:
-    return evidence.packed() if isinstance(evidence, WindowEvidence) else evidence
 
 
 def _attribution(evidence: WindowEvidence) -> FoldAttribution:

@@ -162,6 +162,11 @@ class Bars:
     def _parts(self) -> dict[tuple[int, int], Bars]:
         return {}
 
+    def release(self) -> None:
+        """Let go of the rows and quotes that were kept; whoever asks for them again gets them made anew."""
+        for kept in ("_parts", "quotes"):
+            vars(self).pop(kept, None)
+
     @cached_property
     def sha256(self) -> str:
         """Digest of time stamps and values as little-endian 8-byte numbers; the cassette's encoding does not matter."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +14,9 @@ from pytest_modelgate.plugin.collection import STAGES
 from pytest_modelgate.text import terminal_safe
 
 if TYPE_CHECKING:  # these pull in pandas and jinja, which a run without a report must not pay for
-    from pytest_modelgate.core.decision.judgement import Judgement
     from pytest_modelgate.plugin.session.gate_run import GateRun
+
+_LACKS = "lacks the models' cards and pictures"
 
 
 def add_report(config: pytest.Config, run: GateRun) -> None:
@@ -23,7 +26,7 @@ def add_report(config: pytest.Config, run: GateRun) -> None:
     if not config.option.htmlpath:
         config.option.htmlpath = str(run.settings.output / "report.html")
         config.option.self_contained_html = True
-    run.report_path = config.invocation_params.dir / config.option.htmlpath
+    run.report_path = config.invocation_params.dir / Path(os.path.expandvars(config.option.htmlpath)).expanduser()
     config.pluginmanager.register(_HtmlReport(config, run), "modelgate-html")
 
 
@@ -34,7 +37,7 @@ class _HtmlReport:
         self._config, self._run = config, run
         self._data: Any = None  # pytest-html's ReportData, which has no public type
         self._places: dict[str, tuple[str, int]] = {}
-        self._drawn: tuple[Sequence[Judgement], str] = ((), "")
+        self._mark = f"<!-- model gate {run.run_id} -->"  # nobody else can know it, and texts of others have no "<"
         self._flaw = ""
 
     @pytest.hookimpl(optionalhook=True)
@@ -73,10 +76,8 @@ class _HtmlReport:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_summary(self, prefix: list[str]) -> None:
-        """Open with cards and figures, and bring the tests of each model together, in the order of the checks."""
-        if self._drawn[0] is not self._run.judgements:  # a report that is written after every test is drawn once
-            self._drawn = self._run.judgements, self._render()
-        prefix.append(self._drawn[1])
+        """Leave room for cards and figures, and bring the tests of each model together, in the order of the checks."""
+        prefix.append(self._mark)
         tests = self._data.data["tests"]
         last = ("\x7f", len(STAGES))  # tests of no model come after those of models
         ordered = sorted(tests, key=lambda nodeid: (self._places.get(nodeid) or last, nodeid))
@@ -84,11 +85,12 @@ class _HtmlReport:
         tests.clear()
         tests.update(rows)
 
-    @pytest.hookimpl(wrapper=True)
+    @pytest.hookimpl(wrapper=True, trylast=True)  # within the one that tells what cannot be written
     def pytest_sessionfinish(self) -> Generator[None, object, object]:
-        """Let a page that pytest-html cannot put together cost nothing but the page."""
+        """Fill the page; let one that pytest-html cannot put together cost nothing but the page."""
         try:
-            return (yield)
+            result = yield
+            self._fill()
         except OSError:
             raise  # told as what cannot be written
         except Exception as error:
@@ -97,6 +99,7 @@ class _HtmlReport:
                 raise
             self._flaw, self._run.report_path = _told("was not written", error), None
             return None
+        return result
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -104,17 +107,37 @@ class _HtmlReport:
         if self._flaw:
             terminalreporter.line(f"warning: {self._flaw}", yellow=True)
 
-    def _render(self) -> str:
-        """The gate's part of the page; where it cannot be drawn, a sentence that says so."""
+    def _fill(self) -> None:
+        """Put the gate's part where room was left, piece by piece: whole pages of many models take much memory.
+
+        Raises:
+            OSError: the page cannot be read or written.
+        """
         from markupsafe import escape
 
-        try:
-            from pytest_modelgate.plugin.report.page import render
+        assert self._run.report_path
+        head, room, tail = self._run.report_path.read_text(encoding="utf-8").partition(self._mark)
+        if not room:
+            self._flaw = _told(_LACKS, ValueError("another plugin took their place"))
+            return
+        with self._run.report_path.open("w", encoding="utf-8") as page:
+            page.write(head)
+            place = page.tell()
+            try:
+                page.writelines(self._pieces())
+            except OSError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever breaks the page must not cost the rest
+                page.seek(place)
+                page.truncate()
+                self._flaw = _told(_LACKS, error)
+                page.write(f"<p>{escape(self._flaw)}</p>")
+            page.write(tail)
 
-            return render(self._config, self._run)
-        except Exception as error:  # noqa: BLE001 - whatever breaks the page must not cost the rest
-            self._flaw = _told("lacks the models' cards and pictures", error)
-            return f"<p>{escape(self._flaw)}</p>"
+    def _pieces(self) -> Iterator[str]:
+        from pytest_modelgate.plugin.report.page import pieces
+
+        yield from pieces(self._config, self._run)
 
 
 def _told(lack: str, error: Exception) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -32,6 +32,10 @@ from pytest_modelgate.plugin.output.text import (
 from pytest_modelgate.plugin.report.pictures import pictures_of, spark
 from pytest_modelgate.plugin.session.gate_run import GateRun
 
+if TYPE_CHECKING:  # matplotlib is imported when the first picture is drawn
+    from pytest_modelgate.adapters.drawing.charts import Pictures
+    from pytest_modelgate.core.config.profiles import Profile
+
 _REASONS = 3
 
 
@@ -45,12 +49,15 @@ class Row:
     cells: tuple[str, ...]
 
 
-def render(config: pytest.Config, run: GateRun) -> str:
-    """The gate's part of the page, as HTML.
+def pieces(config: pytest.Config, run: GateRun) -> Iterator[str]:
+    """The gate's part of the page, as HTML, in pieces: each model is drawn when it is asked for, and then let go of.
 
     Args:
         config: says how the run was started.
         run: with its judgements and its verdict.
+
+    Raises:
+        GateError: evidence is no longer what was judged.
     """
     from pytest_modelgate.adapters.drawing.charts import pictures  # an import that only a report pays for
 
@@ -63,26 +70,25 @@ def render(config: pytest.Config, run: GateRun) -> str:
     )
     environment.filters.update(percent=percent, number=number)
     judgements, profile = most_severe_first(run.judgements), run.gate.profile
-    with pictures() as draw:
-        models = [
-            _model(judgement) | {"spark": spark(judgement, draw), "pictures": pictures_of(judgement, profile, draw)}
-            for judgement in judgements
-        ]
     seen = [judgement.plan.model.id for judgement in judgements if judgement.folds_not_out_of_sample]
-    return environment.get_template("report.html.j2").render(
-        verdict=run.verdict,
-        profile=profile,
-        plan=run.gate.plan,
-        settings=run.settings,
-        models=models,
-        tally=tally(run.judgements),
-        window=_window(judgements),
-        seen=seen,
-        advice=hold_out_text(run),
-        command=command_line(config),
-        version=version("pytest-modelgate"),
-        multiples=MULTIPLES,
-    )
+    with pictures() as draw:
+        yield from environment.get_template("report.html.j2").generate(
+            verdict=run.verdict,
+            profile=profile,
+            plan=run.gate.plan,
+            settings=run.settings,
+            count=len(judgements),
+            cards=(_card(judgement) | {"spark": spark(judgement, draw)} for judgement in judgements),
+            ids=[judgement.plan.model.id for judgement in judgements],
+            models=(_model(run.in_full(judgement), profile, draw) for judgement in judgements),
+            tally=tally(run.judgements),
+            window=_window(judgements),
+            seen=seen,
+            advice=hold_out_text(run),
+            command=command_line(config),
+            version=version("pytest-modelgate"),
+            multiples=MULTIPLES,
+        )
 
 
 def _window(judgements: Sequence[Judgement]) -> str:
@@ -94,7 +100,8 @@ def _window(judgements: Sequence[Judgement]) -> str:
     return f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"
 
 
-def _model(judgement: Judgement) -> dict[str, Any]:
+def _card(judgement: Judgement) -> dict[str, Any]:
+    """What a card says, of figures alone."""
     decision, plan = judgement.decision, judgement.plan
     return {
         "id": plan.model.id,
@@ -104,12 +111,24 @@ def _model(judgement: Judgement) -> dict[str, Any]:
         "held_back": held_back_by(judgement),
         "first_reasons": judgement.reasons[:_REASONS],
         "reasons": judgement.reasons,
+        "decision": decision,
+        "drawdown": _deepest(judgement),
+        "folds": len(plan.folds),
+    }
+
+
+def _model(judgement: Judgement, profile: Profile, draw: Pictures) -> dict[str, Any]:
+    plan = judgement.plan
+    return {
+        "id": plan.model.id,
+        "label": judgement.label,
+        "reasons": judgement.reasons,
         "warnings": judgement.warnings,
         "gating": plan.gating,
         "backtest": backtest_text(judgement),
-        "decision": decision,
+        "decision": judgement.decision,
         "spread": spread_text(judgement),
-        "drawdown": _deepest(judgement),
+        "pictures": pictures_of(judgement, profile, draw),
         "rows": _rows(judgement),
         "checkpoint": judgement.measured[0].checkpoint if judgement.measured else None,
         "member": plan.model.checkpoint.member if plan.model.checkpoint else "",

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from filelock import BaseFileLock
@@ -43,7 +44,7 @@ class GateRun:
         scheduled: whether this is a worker that gets its work from our schedule.
         refusal: why this worker cannot take part; empty when it can.
         report_path: where the HTML report is written, None when there is none.
-        judgements: of every model, as of the last verdict written.
+        judgements: of every model, as of the last verdict written, without what happened at every bar.
         reusable: evidence that earlier runs left.
         selected: evidence that has a test in this run; of it only what this run itself finds out counts.
         unwritten: why something could not be written at the end; empty when all was.
@@ -154,9 +155,17 @@ class GateRun:
         shard = self.settings.shard
         unfinished = f"this was shard {shard}: run the others, and merge their evidence" if shard else ""
         try:
-            self._judge_and_write(unfinished, lambda model, name: self.gate.known(model, name, self.selected))
+            self._judge_and_write(unfinished, self._known)
         except SettingsError as error:
             self.unwritten = str(error)
+
+    def in_full(self, judgement: Judgement) -> Judgement:
+        """One of the judgements with what happened at every bar, read again: of many models that takes much memory.
+
+        Raises:
+            GateError: the evidence is no longer what was judged.
+        """
+        return judgement.with_bars(partial(self._known, judgement.plan.model.id))
 
     def close(self) -> None:
         """Release the archive and the copies of its checkpoints."""
@@ -166,9 +175,12 @@ class GateRun:
         if self.controller:
             shutil.rmtree(self.scratch, ignore_errors=True)
 
+    def _known(self, model: str, name: str) -> Evidence | None:
+        return self.gate.known(model, name, self.selected)
+
     def _judge_and_write(self, unfinished: str, find: Callable[[str, str], Evidence | None]) -> None:
         gate = self.gate
-        self.judgements = tuple(gate.judge(plan.model.id, find).packed() for plan in gate.plan.models)
+        self.judgements = tuple(gate.judge(plan.model.id, find).without_bars() for plan in gate.plan.models)
         verdict = make_verdict(
             archive_sha256=gate.archive.sha256(),
             plan=gate.plan,

@@ -1,5 +1,6 @@
 """Cassettes and their manifest on disk."""
 
+import contextlib
 import gzip
 import hashlib
 import json
@@ -13,7 +14,14 @@ import pytest
 from support.market_factory import random_walk, request_for
 
 from pytest_modelgate.adapters.cassettes import files as cassette_files
-from pytest_modelgate.adapters.cassettes.files import entries_of, is_intact, path_of, read_cassette, write_cassette
+from pytest_modelgate.adapters.cassettes.files import (
+    entries_of,
+    is_intact,
+    path_of,
+    read_cassette,
+    settle,
+    write_cassette,
+)
 from pytest_modelgate.core.market.requests import Span
 from pytest_modelgate.errors import MarketDataError
 
@@ -115,6 +123,48 @@ def test_a_file_that_is_gone_is_missing(tmp_path: Path) -> None:
 
     assert not is_intact(tmp_path, entry)
     with pytest.raises(MarketDataError, match=r"is missing, though manifest\.json lists it"):
+        read_cassette(tmp_path, path_of(CRYPTO))
+
+
+@pytest.mark.parametrize("earlier", ["old", None])
+@pytest.mark.parametrize(("steps", "found"), [(0, "old"), (1, "old"), (2, "new"), (3, "new")])
+def test_a_writer_that_is_killed_leaves_the_old_cassette_or_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int, found: str, earlier: str | None
+) -> None:
+    """A step puts something in place: the new bytes beside, the manifest, the new bytes where they belong."""
+    cassette_files.work_folder(tmp_path)
+    if earlier:
+        write(tmp_path, earlier)
+    real, done = Path.replace, list[Path]()
+
+    def dying(path: Path, target: Path) -> Path:
+        if len(done) == steps:
+            raise KeyboardInterrupt  # nothing else of a process that is killed goes on, either
+        done.append(target)
+        return real(path, target)
+
+    with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+        patch.setattr(Path, "replace", dying)
+        write(tmp_path, "new")
+
+    for _ in range(2):
+        entries = entries_of(tmp_path, CRYPTO)
+        assert len(entries) == (0 if earlier is None and found == "old" else 1)
+        for entry in entries:
+            assert is_intact(tmp_path, entry)
+            assert read_cassette(tmp_path, entry.name) == found
+        (tmp_path / path_of(CRYPTO)).with_name(".half.tmp").touch()  # as a killed process leaves them
+        settle(tmp_path, CRYPTO)
+    assert {path.name for path in tmp_path.glob("crypto/**/*.*")} == {entry.name.split("/")[-1] for entry in entries}
+
+
+def test_what_lies_beside_a_cassette_counts_as_far_as_the_manifest_vouches_for_it(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    path.with_name(f".{path.name}.new").write_bytes(gzip.compress(b"other words", mtime=0))
+    assert read_cassette(tmp_path, path_of(CRYPTO)) == "words"
+    path.unlink()
+
+    with pytest.raises(MarketDataError, match="was altered"):
         read_cassette(tmp_path, path_of(CRYPTO))
 
 

@@ -1,37 +1,38 @@
 """Records of evidence, as they are kept while a run goes on."""
 
-import sys
-from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import replace
 
-from numpy.testing import assert_equal
-from support.report_factory import judged
+import pytest
+from support.report_factory import evidence_of, judged, judgement_of, plan_of
 
 from pytest_modelgate.adapters.verdict.model_part import model_part
-from pytest_modelgate.core.evidence.curves import Growth, Prices, growth, prices
-from pytest_modelgate.core.evidence.records import BarFigures, WindowEvidence
+from pytest_modelgate.errors import GateError
+
+PLAN = plan_of("AAPL")
+EVIDENCE = evidence_of(PLAN, drift=0.001)
+WHOLE = judgement_of(PLAN, EVIDENCE)
 
 
-def _bytes_of(window: WindowEvidence) -> int:
-    """What the numbers per bar take."""
-    series: list[Sequence[float]] = [window.equity, window.times]
-    series += [getattr(window.bars, field.name) for field in fields(BarFigures)]
-    loose = sum(sys.getsizeof(number) for numbers in series if isinstance(numbers, tuple) for number in numbers)
-    return loose + sum(sys.getsizeof(numbers) for numbers in series)
+def test_what_is_kept_says_the_same_in_a_tenth_of_the_room() -> None:
+    kept = WHOLE.without_bars()
+
+    assert model_part(kept) == model_part(WHOLE)
+    assert kept.reasons == WHOLE.reasons
+    for ours, theirs in zip(kept.measured, WHOLE.measured, strict=True):
+        assert len(str(ours)) < len(str(theirs)) / 10
 
 
-def test_packed_evidence_takes_a_third_at_most() -> None:
-    for window in judged("AAPL", drift=0.001).measured:
-        assert _bytes_of(window.packed()) < _bytes_of(window) / 3
+def test_what_was_left_out_is_found_again() -> None:
+    assert str(WHOLE.without_bars().with_bars(EVIDENCE.get)) == str(WHOLE)
 
 
-def test_packed_evidence_says_the_same() -> None:
-    judgement = judged("AAPL", drift=0.001)
-    packed = judgement.packed()
+def test_what_was_never_there_is_not_looked_for() -> None:
+    incomplete = replace(WHOLE, backtest=None, folds=(None,) * len(WHOLE.folds))
 
-    assert model_part(packed) == model_part(judgement)
-    for ours, theirs in zip(packed.measured, judgement.measured, strict=True):
-        for field in fields(Growth):
-            assert_equal(getattr(growth([ours]), field.name), getattr(growth([theirs]), field.name))
-        for field in fields(Prices):
-            assert_equal(getattr(prices(ours), field.name), getattr(prices(theirs), field.name))
+    assert incomplete.with_bars(lambda _: pytest.fail("nothing to find")) == incomplete
+
+
+def test_other_evidence_than_was_judged_is_refused() -> None:
+    for other in (judged("AAPL", drift=0.002).backtest, None):
+        with pytest.raises(GateError, match=r"AAPL_1Hour backtest: is no longer what was judged"):
+            WHOLE.without_bars().with_bars({**EVIDENCE, "backtest": other}.get)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +23,8 @@ from pytest_modelgate.core.planning.plan import Plan
 from pytest_modelgate.core.training.run import TrainingRun
 from pytest_modelgate.plugin.output.markdown import annotate, summary
 from pytest_modelgate.plugin.output.progress import Progress
-from pytest_modelgate.plugin.report.page import render
+from pytest_modelgate.plugin.report import page as report_page
+from pytest_modelgate.plugin.report.page import pieces
 from pytest_modelgate.text import terminal_safe
 
 SCRIPT = "<script>alert(1)</script>"
@@ -51,25 +54,49 @@ def run_of(judgements: Sequence[Judgement], name: str = "a.zip", **settings: Any
         judgements=judgements,
         verdict=verdict,
         archive_name=terminal_safe(name),
+        in_full=lambda judgement: judgement,
         work=plan.work,
         selected=frozenset(),
         reusable=frozenset(),
     )
 
 
+def render(run: Any) -> str:
+    return "".join(pieces(CONFIG, run))
+
+
 EARNS = factory.judged("UNIUSD", drift=0.0008)
 
 
 def test_the_same_evidence_gives_the_same_page() -> None:
-    assert render(CONFIG, run_of([EARNS])) == render(CONFIG, run_of([EARNS]))
+    assert render(run_of([EARNS])) == render(run_of([EARNS]))
 
 
 def test_twenty_models_stay_under_three_megabytes() -> None:
     models = [factory.judged(f"AA{letter}USD", drift=0.001) for letter in "ABCD"]
-    page = render(CONFIG, run_of(models))
+    page = render(run_of(models))
 
     assert page.count("<svg ") == 6 * len(models)
     assert len(page.encode()) * 20 / len(models) < 2_300_000  # pytest-html's own part of 400 tests takes 0.5 MB
+
+
+def test_models_are_drawn_one_by_one_and_let_go_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report_page, "pictures_of", lambda *_: [])  # they take most of the time
+    run, asked = run_of([factory.judged(f"AA{letter}USD", drift=0.001).without_bars() for letter in "ABCD"]), []
+
+    def in_full(kept: Judgement) -> Judgement:
+        whole = kept.with_bars(factory.evidence_of(kept.plan, drift=0.001).get)
+        asked.append(weakref.ref(whole))
+        return whole
+
+    run.in_full = in_full
+    held = []
+    for piece in pieces(CONFIG, run):
+        if "mg-model mg-" in piece:
+            gc.collect()
+            held.append((len(asked), sum(whole() is not None for whole in asked)))
+
+    assert held == [(1, 0), (2, 0), (3, 0), (4, 0)]
 
 
 def test_texts_from_archive_checkpoint_and_command_line_are_text() -> None:
@@ -82,7 +109,7 @@ def test_texts_from_archive_checkpoint_and_command_line_are_text() -> None:
         for name, item in found.items()
     }
 
-    page = render(CONFIG, run_of([factory.judgement_of(plan, hostile)], name=f"{SCRIPT}.zip"))
+    page = render(run_of([factory.judgement_of(plan, hostile)], name=f"{SCRIPT}.zip"))
 
     assert "<script" not in page
     assert page.count("&lt;script&gt;") == 5  # archive, command, member, version, features
@@ -90,7 +117,7 @@ def test_texts_from_archive_checkpoint_and_command_line_are_text() -> None:
 
 
 def test_an_incomplete_model_says_what_is_missing_and_shows_what_is_there() -> None:
-    page = render(CONFIG, run_of([factory.incomplete("UNIUSD")]))
+    page = render(run_of([factory.incomplete("UNIUSD")]))
 
     assert "<strong>Not complete:</strong> UNIUSD_1Hour: fold3of5 was not evaluated in this run" in page
     assert "not measured</td>" in page
@@ -102,7 +129,7 @@ def test_a_picture_that_cannot_be_drawn_costs_neither_the_report_nor_its_figures
 ) -> None:
     monkeypatch.setattr(pictures, "tidy", lambda *_: 1 / 0)
 
-    page = render(CONFIG, run_of([EARNS]))
+    page = render(run_of([EARNS]))
 
     assert page.count("This picture could not be drawn") == 5
     assert '<th scope="col">drawdown</th>' in page

@@ -71,6 +71,25 @@ def test_a_report_asked_for_elsewhere_is_written_there(run_gate: RunGate, tmp_pa
     assert not (result.output / "report.html").exists()
 
 
+def test_a_run_keeps_no_more_than_figures_and_finds_the_rest_again(
+    run_gate: RunGate, tmp_path: Path, pytester: pytest.Pytester
+) -> None:
+    pytester.makeconftest(
+        """
+        from pytest_modelgate.plugin.state import RUN
+
+        def pytest_terminal_summary(terminalreporter, config):
+            run = config.stash[RUN]
+            for judgement in (run.judgements[0], run.in_full(run.judgements[0])):
+                terminalreporter.line(f"kept: {sum(len(item.equity) for item in judgement.measured)}")
+        """
+    )
+
+    result = run_gate(pack(tmp_path, GOOD))
+
+    assert re.findall("kept: [0-9]+", result.text) == ["kept: 0", f"kept: {210 * 24 + 6}"]
+
+
 def whole_but_for_the_page(run_gate: RunGate, archive: Path, whole: GateResult) -> GateResult:
     """A run whose page is broken; all else is as it is with one."""
     result = run_gate(archive, drawn=True)
@@ -111,6 +130,26 @@ def test_a_page_that_pytest_html_cannot_write_costs_the_page_alone(
     assert "warning: the HTML report was not written (ValueError: a broken plugin). Table, summary" in result.text
     assert not (result.output / "report.html").exists()
     assert "report:  " not in result.text
+
+
+def test_a_page_without_room_for_the_models_says_so(
+    run_gate: RunGate, tmp_path: Path, pytester: pytest.Pytester
+) -> None:
+    archive = pack(tmp_path, GOOD)
+    whole = run_gate(archive)
+    pytester.makeconftest(
+        """
+        import pytest
+
+        @pytest.hookimpl(trylast=True)
+        def pytest_html_results_summary(prefix):
+            prefix.clear()
+        """
+    )
+
+    result = whole_but_for_the_page(run_gate, archive, whole)
+
+    assert "warning: the HTML report lacks the models' cards and pictures (ValueError: another plugin" in result.text
 
 
 def test_an_error_of_another_plugin_is_not_taken_for_the_pages(
