@@ -53,6 +53,7 @@ def model_part(judgement: Judgement) -> dict[str, Any]:
         "decision": judgement.label,
         "reasons": list(judgement.reasons),
         "warnings": list(judgement.warnings),
+        "account_mode": judgement.plan.account,
         "choice": model.declared.choice,
     }
 

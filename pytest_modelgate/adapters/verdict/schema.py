@@ -49,14 +49,14 @@ class _ReturnPart(Part):
 
 
 class _SparePart(Part):
-    """A part with a field that is left out where it is empty."""
+    """A part with fields that are left out where they are empty: verdicts from before them keep their digests."""
 
-    spare: ClassVar[str]
+    spare: ClassVar[tuple[str, ...]]
 
     @model_serializer(mode="wrap")
     def _leave_out(self, handler: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def] # noqa: ANN202 - else the schema is lost
         fields = handler(self)
-        return fields if fields[self.spare] else {key: value for key, value in fields.items() if key != self.spare}
+        return {key: value for key, value in fields.items() if value or key not in self.spare}
 
 
 class ArchivePart(_SparePart):
@@ -65,7 +65,7 @@ class ArchivePart(_SparePart):
     ``warnings`` say what lies in it and is no model; they are left out where there are none.
     """
 
-    spare: ClassVar[str] = "warnings"
+    spare: ClassVar[tuple[str, ...]] = ("warnings",)
     name: str
     sha256: str
     timestamp: str | None
@@ -123,13 +123,14 @@ class AccountFeaturePart(Part):
     factor: float
 
 
-class CheckpointPart(Part):
+class CheckpointPart(_SparePart):
     """The judged bytes and what they said of themselves; null where they could not be read.
 
     ``layers`` names the policy's layers in the order in which they were judged to apply; ``actions`` are the meanings
     of its outputs, ``account`` its account features.
     """
 
+    spare: ClassVar[tuple[str, ...]] = ("actions", "account")
     member: str
     sha256: str | None
     model_version: str | None
@@ -289,10 +290,11 @@ class ModelPart(_SparePart):
     """One model: evidence, decision and why. ``decision`` is INCOMPLETE when evidence is missing.
 
     ``timeframe`` is ``unknown`` where the archive tells none. ``choice`` says which checkpoint the trainer chose,
-    and why, in its own words; it is left out where nothing is said.
+    and why, in its own words; it is left out where nothing is said. ``account_mode`` says how account features were
+    fed.
     """
 
-    spare: ClassVar[str] = "choice"
+    spare: ClassVar[tuple[str, ...]] = ("choice", "account_mode")
     id: str
     symbol: str
     timeframe: str
@@ -312,6 +314,7 @@ class ModelPart(_SparePart):
     reasons: list[str]
     warnings: list[str]
     choice: str | None = None
+    account_mode: Literal["neutral", "tracked"] | None = None
 
 
 class WaiverPart(Part):

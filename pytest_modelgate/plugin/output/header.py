@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_modelgate.plugin.output.text import describe_accounts
 from pytest_modelgate.plugin.xdist.placement import describe, describe_device, is_distributed
 from pytest_modelgate.text import terminal_safe
 
@@ -28,7 +28,8 @@ def header(config: pytest.Config, run: GateRun) -> list[str]:
     basis = (
         f"model gate: as of {gate.plan.as_of:%Y-%m-%d %H:%M} UTC; backtest {settings.backtest_days} days, "
         f"{settings.folds} folds over {settings.walk_forward_days} days; "
-        f"{recording}{terminal_safe(str(settings.cassettes))}; account {_accounts(run)}; {describe_device(config)}"
+        f"{recording}{terminal_safe(str(settings.cassettes))}; account {describe_accounts(gate.plan)}; "
+        f"{describe_device(config)}"
     )
     lines = [asked, basis, f"model gate: {_known(run)}"]
     lines += [f"model gate: warning: {terminal_safe(warning)}" for warning in gate.plan.run.warnings]
@@ -37,14 +38,6 @@ def header(config: pytest.Config, run: GateRun) -> list[str]:
     if is_distributed(config) and not config.option.collectonly:
         lines.append(f"model gate: {describe(config)}")
     return lines
-
-
-def _accounts(run: GateRun) -> str:
-    """How account features are fed: to all models alike, or to how many of them."""
-    modes = Counter(item.account for item in run.gate.plan.models)
-    if len(modes) == 1:
-        return next(iter(modes))
-    return " and ".join(f"{mode} for {count}" for mode, count in sorted(modes.items()))
 
 
 def _assumed(run: GateRun) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # pulls in pandas, which a run without an archive must not pa
     from pytest_modelgate.core.decision.context import Context
     from pytest_modelgate.core.decision.judgement import Judgement
     from pytest_modelgate.core.decision.proofs import Proof
+    from pytest_modelgate.core.planning.plan import Plan
 
 _SHORT = {
     "out_of_sample": "folds on unseen data",
@@ -199,3 +200,11 @@ def record_text(context: Context) -> str:
     if math.isinf(context.days_needed):
         return "no track record would prove it"
     return f"{context.days_needed:.0f} more days of this would prove it"
+
+
+def describe_accounts(plan: Plan) -> str:
+    """How account features are fed: to all models alike, or to how many of them."""
+    modes = Counter(item.account for item in plan.models)
+    if len(modes) == 1:
+        return next(iter(modes))
+    return " and ".join(f"{mode} for {count}" for mode, count in sorted(modes.items()))
