@@ -26,6 +26,7 @@ EVIDENCE = (
     "adapters/cassettes",
     "adapters/checkpoint",
     "adapters/exchange_calendar.py",
+    "adapters/files/file_kinds.py",
     "adapters/files/zip_layout.py",
     "adapters/files/zip_records.py",
     "adapters/gpu/torch_device.py",

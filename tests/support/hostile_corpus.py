@@ -124,7 +124,7 @@ CORPUS: dict[str, tuple[Callable[[bytes], str], Callable[[], bytes], str]] = {
     "tuples that double": (read_checkpoint, _tuples_that_double, "cannot be read as a checkpoint"),
     "tuples in pairs": (read_checkpoint, _tuples_that_double_in_an_ordered_dict, "cannot be read as a checkpoint"),
     "two directories": (read_checkpoint, _two_directories, "its directory does not lie where its end record says"),
-    "another protocol": (read_checkpoint, _another_protocol, "its pickle uses PROTO"),
+    "another protocol": (read_checkpoint, _another_protocol, "its pickle has protocol 0"),
     "an odd escape": (read_checkpoint, _odd_escape, "its pickle asks for"),
     "no method get": (read_checkpoint, _methods_replaced("get"), "cannot be read as a checkpoint"),
     "no method items": (read_checkpoint, _methods_replaced("items"), "cannot be read as a checkpoint"),

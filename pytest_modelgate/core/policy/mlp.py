@@ -9,10 +9,12 @@ from typing import Protocol
 
 import numpy as np
 
+from pytest_modelgate.core.policy.activations import activate
+from pytest_modelgate.core.policy.layer_norm import LayerNorm
+from pytest_modelgate.core.policy.normaliser import Normaliser
 from pytest_modelgate.core.typing import Actions, Floats, Weights
 from pytest_modelgate.errors import CheckpointError
 
-ACTIVATIONS = ("tanh", "relu", "elu")
 ACTIONS = {
     3: ("HOLD", "BUY", "SELL"),
     7: ("HOLD", "BUY_25", "BUY_50", "BUY_75", "SELL_25", "SELL_50", "SELL_75"),
@@ -72,7 +74,10 @@ class MlpPolicy:
     Attributes:
         weights: per layer (out, in), float64, or float32 as checkpoints hold them.
         biases: per layer (out,).
-        activation: applied between layers; one of ACTIVATIONS.
+        activation: applied between layers; see ``activations.is_known``.
+        norms: behind each hidden layer, before or after its activation; empty without any.
+        normaliser: of the features before the first layer sees them; what is said of observations elsewhere is said of
+            those that it has normalised.
     """
 
     weights: Sequence[Weights]
@@ -81,6 +86,8 @@ class MlpPolicy:
     n_market: int
     n_account: int
     lookback: int
+    norms: Sequence[LayerNorm | None] = ()
+    normaliser: Normaliser | None = None
 
     @property
     def obs_dim(self) -> int:
@@ -109,6 +116,7 @@ class MlpPolicy:
         Raises:
             CheckpointError: a logit is not finite.
         """
+        market, account = self.normalised_market(market), self.normalised_account(account)
         count = max(0, len(market) - self.lookback + 1)
         hidden = np.zeros((count, len(self.weights[0])))
         for lag in range(self.lookback if count else 0):
@@ -121,11 +129,32 @@ class MlpPolicy:
         Raises:
             CheckpointError: a logit is not finite.
         """
+        if self.normaliser is not None:
+            rows = observations.reshape(-1, self.n_market + self.n_account)
+            observations = self.normaliser.apply(rows, slice(None)).reshape(observations.shape)
         return self._remaining_layers(observations @ self.weights[0].T + self.biases[0])
 
+    def normalised_market(self, market: Floats) -> Floats:
+        """Market features (..., n_market) as the first layer sees them."""
+        return market if self.normaliser is None else self.normaliser.apply(market, slice(self.n_market))
+
+    def normalised_account(self, account: Floats) -> Floats:
+        """Account features (..., n_account) as the first layer sees them."""
+        return account if self.normaliser is None else self.normaliser.apply(account, slice(self.n_market, None))
+
+    def norm_behind(self, layer: int) -> LayerNorm | None:
+        """The normalisation behind a hidden layer, counted from 0."""
+        return self.norms[layer] if self.norms else None
+
     def _remaining_layers(self, hidden: Floats) -> Floats:
-        for weight, bias in zip(self.weights[1:], self.biases[1:], strict=True):
-            hidden = activate(self.activation, hidden) @ weight.T + bias
+        for number, (weight, bias) in enumerate(zip(self.weights[1:], self.biases[1:], strict=True)):
+            norm = self.norm_behind(number)
+            if norm is not None and norm.before_activation:
+                hidden, _ = norm.apply(hidden)
+            hidden = activate(self.activation, hidden)
+            if norm is not None and not norm.before_activation:
+                hidden, _ = norm.apply(hidden)
+            hidden = hidden @ weight.T + bias
         _refuse_non_finite(hidden)
         return hidden
 
@@ -144,28 +173,3 @@ def greedy(logits: Floats) -> Actions:
 def _refuse_non_finite(logits: Floats) -> None:
     if not np.isfinite(logits).all():
         raise CheckpointError("policy", "produced a logit that is not finite", "Train the model again")
-
-
-def check_activation(name: str) -> None:
-    """Refuse an activation that is unknown.
-
-    Raises:
-        CheckpointError: it is not one of ACTIVATIONS.
-    """
-    if name not in ACTIVATIONS:
-        problem = f"{name!r} is unknown, expected one of {', '.join(ACTIVATIONS)}"
-        raise CheckpointError("activation", problem, "Name it with --gate-activation")
-
-
-def activate(name: str, values: Floats) -> Floats:
-    """Apply an activation as fast as numpy does it.
-
-    Raises:
-        CheckpointError: it is not one of ACTIVATIONS.
-    """
-    check_activation(name)
-    if name == "tanh":
-        return np.tanh(values)
-    if name == "relu":
-        return np.maximum(values, 0.0)
-    return np.where(values > 0.0, values, np.expm1(np.minimum(values, 0.0)))

@@ -51,6 +51,7 @@ def test_no_logit_is_further_from_its_definition_than_its_bound(
         policy.n_market,
         0,
         policy.lookback,
+        policy.norms,
     )
     market = market_for(policy, rng, 40)
     market[rng.integers(len(market))] *= spike
