@@ -7,8 +7,7 @@ statistics is never passed over: it is applied, or the model is refused by its n
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple, NoReturn
 
 import numpy as np
@@ -16,40 +15,22 @@ import numpy as np
 from pytest_modelgate.adapters.checkpoint.container import Container
 from pytest_modelgate.adapters.checkpoint.numbers import length_of, read_numbers
 from pytest_modelgate.adapters.checkpoint.pickled import StandIn
+from pytest_modelgate.adapters.checkpoint.statistic_names import (
+    is_bare,
+    is_skipped,
+    says_normaliser,
+    says_observations,
+    says_returns,
+    says_statistics,
+)
 from pytest_modelgate.core.policy.normaliser import Normaliser
 from pytest_modelgate.errors import CheckpointError
 from pytest_modelgate.text import plain
 
-_SEEN = r"(obs|observation|observations|state|states|input|inputs|feature|features)"
-_KEPT = (
-    r"(rms|mean|means|var|variance|std|stds|sigma|stat|stats|statistics|norm|normer|normalization|normalisation|"
-    r"normalizer|normaliser|scaler|scaling|scale|filter|running_mean_std|mean_std)"
-)
-_OBSERVED = re.compile(rf"(.*_)?{_SEEN}_(.*_)?{_KEPT}(_.*)?|(.*_)?vec_?norm(ali[sz]er?)?(_.*)?|(.*_)?obsrms(_.*)?")
-_GENERAL = re.compile(  # of observations only if it holds as many numbers as one of these
-    rf"(.*_)?(running_mean|running_var|running_mean_std|running_std|{_KEPT})(_.*)?"
-)
-_RETURNS = frozenset({"ret", "return", "returns", "reward", "rewards", "value", "values"})
-_OTHERS = _RETURNS | {
-    "grad",
-    "gradient",
-    "gradients",
-    "loss",
-    "losses",
-    "adv",
-    "advantage",
-    "advantages",
-    "action",
-    "actions",
-    "log",
-}
-_DEEPER = re.compile(r"(.*_)?(running_(mean|var|std|mean_std)|norm(ali[sz])er|scaler)(_.*)?")
-_SKIPPED = re.compile(r".*optim.*|policy_state_dict|.*scheduler.*|.*grad_?scaler.*|amp.*")
 _MEAN, _VARIANCE = ("mean", "running_mean", "mean_"), ("var", "running_var", "variance", "var_")
 _EPSILON, _CLIP = ("epsilon", "eps"), ("clip_obs", "clip")
 _KNOWN = {*_MEAN, *_VARIANCE, *_EPSILON, *_CLIP, "count", "num_batches_tracked"}
-_FLAT = {*_MEAN, *_VARIANCE, "means", "std", "stds", "sigma", "running_std"}
-_DEPTH, _MOST, _FEW, _LARGEST = 4, 2000, 8, 1e30
+_MOST, _FEW, _LARGEST = 1_000_000, 8, 1e30
 _REMEDY = (
     'Store them as {"mean": ..., "var": ..., "epsilon": 1e-8, "clip_obs": 10.0} with one number per feature of a row '
     '("clip_obs": None where nothing is clipped), and docs/checkpoints.md says which function that is; or train on '
@@ -84,7 +65,7 @@ def read_statistics(
         CheckpointError: something looks like statistics of observations, and its form is not known; or several do.
     """
     location = container.location
-    found = [*_beside(contents, row), *_within(state)]
+    found = [*_Search(row).find(contents), *_within(state)]
     if not found:
         return None
     if len(found) > 1:
@@ -106,58 +87,85 @@ def split_statistics(state: Mapping[str, object], location: str) -> tuple[dict[s
             remedy = "Fold it into the layer before it (torch.nn.utils.fusion.fuse_linear_bn_eval), or use LayerNorm"
             raise CheckpointError(f"{location}, layer {plain(module, 80)}", "is a batch normalisation", remedy)
     buffers = {name: value for name, value in state.items() if _is_buffer(name)}
-    kept = {name: value for name, value in buffers.items() if _RETURNS.isdisjoint(re.split("[._]", name.lower()))}
+    kept = {name: value for name, value in buffers.items() if not says_returns(name)}
     return {name: value for name, value in state.items() if name not in buffers}, kept
 
 
 def _is_buffer(name: str) -> bool:
-    parts = name.lower().split(".")
-    if parts[-1] in ("weight", "bias") or "log" in parts[-1].split("_"):
+    *modules, last = name.split(".")
+    if last in ("weight", "bias") or "log" in last.split("_"):
         return False
-    return bool(_GENERAL.fullmatch(parts[-1])) or any(map(_OBSERVED.fullmatch, parts)) or parts[-1] in _KNOWN
+    return says_statistics(last) or last in _KNOWN or any(map(says_observations, modules))
 
 
-def _beside(contents: Mapping[str, object], row: Row) -> list[_Found]:
-    """Entries that look like statistics: at the top by any name for such, deeper by one that says observations."""
-    found, flat = [], {}
-    for name, value in contents.items():
-        if not isinstance(name, str) or _SKIPPED.fullmatch(name.lower()):
-            continue
-        general = _looks_general(name)
-        if _looks_observed(name):
-            if not _is_empty(value):
+class _Search:
+    """Looks through what a checkpoint holds beside its policy, whatever refers to whatever in it, once."""
+
+    def __init__(self, row: Row) -> None:
+        self._row, self._left = row, _MOST
+        self._walked: set[int] = set()
+        self._known: dict[int, bool] = {}
+
+    def find(self, contents: Mapping[str, object]) -> list[_Found]:
+        """Entries that look like statistics: at the top by any name for such, deeper by one that leaves no doubt."""
+        found, bare = [], {}
+        for name, value in contents.items():
+            if not isinstance(name, str) or is_skipped(name):
+                continue
+            if says_observations(name) and not _is_empty(value):
                 found.append(_Found("the checkpoint", name, value))
-        elif general and name in _FLAT:
-            flat[name] = value
-        elif general and _holds_observation(value, row):
-            found.append(_Found("the checkpoint", name, value))
-        else:
-            found += _nested(name, value, row)
-    if any(_holds_observation(value, row) for value in flat.values()):
-        found.append(_Found("the checkpoint", next(iter(flat)), flat))
-    return found
+            elif says_statistics(name) and is_bare(name):
+                bare[name] = value
+            elif says_statistics(name) and self._holds_observation(value):
+                found.append(_Found("the checkpoint", name, value))
+            else:
+                found += self._nested(name, value)
+            if len(found) > 1:
+                return found
+        if any(map(self._holds_observation, bare.values())):
+            found.append(_Found("the checkpoint", next(iter(bare)), bare))
+        return found
+
+    def _nested(self, name: str, value: object) -> list[_Found]:
+        pending = [(name, value)]
+        while pending:
+            where, part = pending.pop()
+            if not isinstance(part, dict | StandIn) or id(part) in self._walked:
+                continue
+            self._walked.add(id(part))
+            for key, inner in _entries(part).items():
+                full = f"{where[:80]}.{key[:80]}" if isinstance(key, str) else where
+                named = isinstance(key, str) and (says_observations(key) or says_normaliser(key))
+                if named and self._holds_observation(inner):
+                    return [_Found(where, full, inner)]
+                pending.append((full, inner))
+        return []
+
+    def _holds_observation(self, value: object) -> bool:
+        """Whether something holds as many numbers in one place as an observation has, or is too much to look at."""
+        pending = [value]
+        while pending:
+            part = pending.pop()
+            self._left -= 1
+            if self._left < 0 or self._is_observation(part):
+                return True
+            if isinstance(part, StandIn | dict):
+                self._left -= len(_entries(part))
+                pending += _entries(part).values() if self._left > 0 else []
+            if isinstance(part, StandIn | list | tuple):
+                pending += (part.arguments if isinstance(part, StandIn) else part)[:_FEW]
+        return False
+
+    def _is_observation(self, value: object) -> bool:
+        if isinstance(value, list | tuple) and len(value) > 1 and len(value) not in self._row:
+            return False
+        if id(value) not in self._known:
+            self._known[id(value)] = length_of(value) in self._row
+        return self._known[id(value)]
 
 
-def _nested(name: str, value: object, row: Row) -> list[_Found]:
-    """What lies deeper in an entry, under a name that says observations."""
-    found, pending, left = [], [(name, value, 1)], _MOST
-    while pending and left:
-        left -= 1
-        where, part, depth = pending.pop()
-        for key, inner in _entries(part):
-            if isinstance(key, str) and _looks_deeper(key) and _holds_observation(inner, row):
-                found.append(_Found(where, f"{where}.{key}", inner))
-            elif depth < _DEPTH and isinstance(inner, dict | StandIn):
-                pending.append((f"{where}.{key}" if isinstance(key, str) else where, inner, depth + 1))
-    return found
-
-
-def _entries(value: object) -> Iterator[tuple[object, object]]:
-    fields = value.fields if isinstance(value, StandIn) else value if isinstance(value, dict) else {}
-    for number, entry in enumerate(fields.items()):
-        if number == _MOST:
-            return
-        yield entry
+def _entries(value: object) -> Mapping[object, object]:
+    return value.fields if isinstance(value, StandIn) else value if isinstance(value, dict) else {}
 
 
 def _within(state: Mapping[str, object]) -> list[_Found]:
@@ -169,22 +177,6 @@ def _within(state: Mapping[str, object]) -> list[_Found]:
     return [_Found("policy_state_dict", module or next(iter(parts)), parts) for module, parts in modules.items()]
 
 
-def _looks_observed(name: str) -> bool:
-    return _OBSERVED.fullmatch(name.lower()) is not None and not _says_others(name)
-
-
-def _looks_deeper(name: str) -> bool:
-    return _looks_observed(name) or (_DEEPER.fullmatch(name.lower()) is not None and not _says_others(name))
-
-
-def _looks_general(name: str) -> bool:
-    return _GENERAL.fullmatch(name.lower()) is not None and not _says_others(name)
-
-
-def _says_others(name: str) -> bool:
-    return not _OTHERS.isdisjoint(name.lower().split("_"))
-
-
 def _is_empty(value: object) -> bool:
     return (
         value is None
@@ -193,31 +185,13 @@ def _is_empty(value: object) -> bool:
     )
 
 
-def _holds_observation(value: object, row: Row) -> bool:
-    """Whether something holds as many numbers as an observation has, in one place, or cannot be looked into."""
-    pending, left = [value], _MOST
-    while pending and left:
-        left -= 1
-        part = pending.pop()
-        if length_of(part) in row:
-            return True
-        if isinstance(part, StandIn):
-            pending += [inner for _, inner in _entries(part)]
-            pending += part.arguments[:_FEW]
-        elif isinstance(part, dict):
-            pending += [inner for _, inner in _entries(part)]
-        elif isinstance(part, list | tuple):
-            pending += part[:_FEW]
-    return bool(pending)
-
-
 def _normaliser(found: _Found, row: Row, container: Container) -> Normaliser:
     """What statistics of a known form do to a row.
 
     Raises:
         CheckpointError: their form is not known.
     """
-    parts = {str(key): value for key, value in _entries(found.value)}
+    parts = {str(key): value for key, value in [*_entries(found.value).items()][: len(_KNOWN) + 1]}
     mean, variance = (_one(parts, names) for names in (_MEAN, _VARIANCE))
     if mean is None or variance is None or not set(parts) <= _KNOWN:
         _refuse(found, "that the gate does not know how to apply", container)
