@@ -33,6 +33,7 @@ EVIDENCE = (
     "adapters/cassettes",
     "adapters/checkpoint",
     "adapters/exchange_calendar.py",
+    "adapters/files/file_kinds.py",
     "adapters/files/tar_layout.py",
     "adapters/files/zip_layout.py",
     "adapters/files/zip_records.py",

@@ -4,7 +4,8 @@ there, and that the gate neither refuses nor fails for float32, is a fault.
     python tests/fuzz/functions.py --minutes 30 --seed 1
     python tests/fuzz/functions.py --seed 1 --only 4711     # one policy again
 
-Names come in any order and several styles, numbers in any type; every second policy is made hard for float32.
+Names come in any order and several styles, numbers in any type and layout, with and without biases, normalisations
+between layers and statistics of observations; every second policy is made hard for float32.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import torch
 from support import torch_functions as functions
 from support.function_fuzzing import judge
 
-from pytest_modelgate.core.policy.mlp import ACTIVATIONS
+from pytest_modelgate.core.policy.activations import ACTIVATIONS
 
 _WIDTHS = (3, 8, 8, 8, 16, 53, 64)
 
@@ -40,6 +41,10 @@ def draw(seed: int, number: int) -> functions.Network:
         dtype=rng.choice(functions.DTYPES),
         ill=rng.choice(functions.ILLS) if rng.random() < 0.5 else "none",
         shuffle=rng.random() < 0.5,
+        norms=rng.choice(("none", *functions.NORMS)),
+        biases=rng.random() < 0.8,
+        turned=rng.random() < 0.3,
+        statistics=rng.random() < 0.3,
     )
 
 

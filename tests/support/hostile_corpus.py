@@ -118,13 +118,40 @@ def _many_dicts() -> bytes:
     return packed_with(b"\x80\x02](ccollections\nOrderedDict\nq\x00)R" + b"h\x00)R" * (15_000 * SCALE[0]) + b"e.")
 
 
+def _many_notes() -> bytes:
+    """Sets, dicts and objects, as many as a pickle may describe."""
+    notes = b"\x8f\x94}K\x01K\x02scargparse\nNamespace\n)\x81" * (12_000 * SCALE[0])
+    return packed_with(b"\x80\x04](" + notes + b"e.")
+
+
+def _a_set_of_one_list() -> bytes:
+    """One long list, of which a set is made again and again."""
+    items = b"](" + b"K\x01" * 100_000 + b"e\x85q\x01"
+    return packed_with(b"\x80\x02cbuiltins\nset\nq\x00" + items + b"h\x00h\x01R" * 100_000 + b".")
+
+
+def _keys_of_one_hash() -> bytes:
+    """Whole numbers that Python gives the same hash, which takes the square of their count to fill a dict with."""
+    keys = b"".join(
+        b"\x8a\x0b" + (at * (2**61 - 1)).to_bytes(11, "little") + b"N" for at in range(1, 40_000 * SCALE[0])
+    )
+    return packed_with(b"\x80\x02}(" + keys + b"u.")
+
+
+def _many_statistics() -> bytes:
+    """Names of statistics without end, all of one large dict."""
+    large = b"}q\x00(" + b"".join(_text(f"k{at}") + b"]" for at in range(2_000 * SCALE[0])) + b"u"
+    names = b"".join(_text(f"running_mean_{at}") + b"h\x00" for at in range(4_000 * SCALE[0]))
+    return packed_with(HONEST_PICKLE[:-2] + _text("first") + large + names + b"u.")
+
+
 # Name: how to read it, how to write it, what must be told.
 CORPUS: dict[str, tuple[Callable[[bytes], str], Callable[[], bytes], str]] = {
     "tuples in tuples": (read_checkpoint, _tuples_in_tuples, "cannot be read as a checkpoint"),
     "tuples that double": (read_checkpoint, _tuples_that_double, "cannot be read as a checkpoint"),
     "tuples in pairs": (read_checkpoint, _tuples_that_double_in_an_ordered_dict, "cannot be read as a checkpoint"),
     "two directories": (read_checkpoint, _two_directories, "its directory does not lie where its end record says"),
-    "another protocol": (read_checkpoint, _another_protocol, "its pickle uses PROTO"),
+    "another protocol": (read_checkpoint, _another_protocol, "its pickle has protocol 0"),
     "an odd escape": (read_checkpoint, _odd_escape, "its pickle asks for"),
     "no method get": (read_checkpoint, _methods_replaced("get"), "cannot be read as a checkpoint"),
     "no method items": (read_checkpoint, _methods_replaced("items"), "cannot be read as a checkpoint"),
@@ -134,5 +161,9 @@ CORPUS: dict[str, tuple[Callable[[bytes], str], Callable[[], bytes], str]] = {
     "a large probe": (read_archive, _probe, "read"),
     "many fields": (read_archive, _fields, "fields, expected at most 1000"),
     "many tensors": (read_checkpoint, _many_tensors, "holds a list, expected a dict"),
+    "many notes": (read_checkpoint, _many_notes, "holds a list, expected a dict"),
+    "a set of one list": (read_checkpoint, _a_set_of_one_list, "too much to hash"),
+    "keys of one hash": (read_checkpoint, _keys_of_one_hash, "model_version: is missing"),
+    "many statistics": (read_checkpoint, _many_statistics, "statistics"),
     "many dicts": (read_checkpoint, _many_dicts, "holds a list, expected a dict"),
 }

@@ -6,10 +6,13 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
+import torch
 from hypothesis import strategies as st
 from support.policies import mlp
 
-from pytest_modelgate.core.policy.mlp import ACTIVATIONS, MlpPolicy
+from pytest_modelgate.core.policy.activations import ACTIVATIONS
+from pytest_modelgate.core.policy.layer_norm import LayerNorm
+from pytest_modelgate.core.policy.mlp import MlpPolicy
 from pytest_modelgate.core.typing import Actions, Floats
 
 
@@ -47,7 +50,20 @@ def networks(draw: st.DrawFn, longest: int = 200) -> tuple[MlpPolicy, np.random.
         places = rng.permutation(policy.n_features)[: policy.n_account].tolist()
         account = tuple(replace(item, place=place) for item, place in zip(policy.account, places, strict=True))
         policy = replace(policy, account=account)
-    return policy, rng
+    norms = draw(st.sampled_from(["none", "none", "before", "after", "some"]))
+    return with_norms(policy, rng, norms), rng
+
+
+def with_norms(policy: MlpPolicy, rng: np.random.Generator, place: str) -> MlpPolicy:
+    """A policy with layer normalisations ``before`` or ``after`` its activations, or behind ``some`` layers."""
+    if place == "none":
+        return policy
+    norms: list[LayerNorm | None] = []
+    for weight in policy.weights[:-1]:
+        first = place == "before" or (place == "some" and bool(rng.integers(2)))
+        scale, shift = 1.0 + 0.3 * rng.normal(size=(2, len(weight))) - np.array([[0.0], [1.0]])
+        norms.append(None if place == "some" and rng.random() < 0.4 else LayerNorm(scale, shift, 1e-5, first))
+    return replace(policy, norms=norms)
 
 
 def market_for(policy: MlpPolicy, rng: np.random.Generator, windows: int) -> Floats:
@@ -70,8 +86,20 @@ def observation(policy: MlpPolicy, market: Floats, account: Floats) -> Floats:
 def _activated(name: str, values: Floats) -> Floats:
     if name == "tanh":
         return np.tanh(values)
+    if name in ("gelu", "gelu_tanh", "silu", "leaky_relu"):
+        how = {"gelu_tanh": {"approximate": "tanh"}}.get(name, {})
+        function = getattr(torch.nn.functional, name.removesuffix("_tanh"))
+        activated: Floats = function(torch.from_numpy(values), **how).numpy()
+        return activated
     below = np.exp(np.minimum(values, 0.0)) - 1.0 if name == "elu" else np.zeros_like(values)
     return np.where(values > 0, values, below)
+
+
+def _normed(norm: LayerNorm, values: Floats) -> Floats:
+    parts = (torch.from_numpy(part) for part in (values, norm.weight, norm.bias))
+    seen, weight, bias = parts
+    normed: Floats = torch.nn.functional.layer_norm(seen, seen.shape, weight, bias).numpy()
+    return normed
 
 
 def plain_logits(policy: MlpPolicy, seen: Floats) -> Floats:
@@ -79,7 +107,10 @@ def plain_logits(policy: MlpPolicy, seen: Floats) -> Floats:
     values = seen
     for number, (weight, bias) in enumerate(zip(policy.weights, policy.biases, strict=True)):
         if number:
+            norm = policy.norm_behind(number - 1)
+            values = _normed(norm, values) if norm and norm.before_activation else values
             values = _activated(policy.activation, values)
+            values = _normed(norm, values) if norm and not norm.before_activation else values
         values = weight.astype(np.float64) @ values + bias.astype(np.float64)
     return values
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,11 +12,22 @@ import torch
 from hypothesis import strategies as st
 from support.checkpoints import contents, saved
 
-from pytest_modelgate.core.policy.mlp import ACTIVATIONS
+from pytest_modelgate.core.policy.activations import ACTIVATIONS
 
 FEATURES, ACTIONS = 53, 3  # of generation 2.3
 STYLES = ("trunk", "actor", "fc", "sb3", "shared", "words")
+EPSILON, CLIP = 1e-8, 2.0
 DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+NORMS = ("none", "before", "after")  # their activation, in a Sequential
+FUNCTIONS = {  # as a trainer's class holds them
+    "tanh": torch.nn.Tanh(),
+    "relu": torch.nn.ReLU(),
+    "elu": torch.nn.ELU(),
+    "silu": torch.nn.SiLU(),
+    "gelu": torch.nn.GELU(),
+    "gelu_tanh": torch.nn.GELU(approximate="tanh"),
+    "leaky_relu": torch.nn.LeakyReLU(),
+}
 ILLS = ("none", "offset", "biases", "pair", "saturated pair", "swallowed", "gain", "vanishing")
 
 
@@ -28,6 +39,9 @@ class Network:
         names: layers in the order in which the class applies them.
         listed: the same layers in the order of the file.
         ill: how it was made hard for float32.
+        norms: names of normalisations by the layer they follow, and whether they come before the activation.
+        turned: weights lie column by column in the file.
+        statistics: of the features of a row, mean and variance; None without.
     """
 
     names: tuple[str, ...]
@@ -37,46 +51,77 @@ class Network:
     window: int
     seed: int
     ill: str = "none"
+    norms: dict[str, str] = field(default_factory=dict)
+    norms_first: bool = True
+    turned: bool = False
+    statistics: tuple[np.ndarray, np.ndarray] | None = None
 
     def save(self, folder: Path) -> Path:
         """Write a checkpoint whose state dict has the file's order."""
-        state = {f"{name}.{part}": self.state[f"{name}.{part}"] for name in self.listed for part in ("weight", "bias")}
-        config = {"activation": self.activation, "feature_set": "reference-v1"}
+        listed = [part for name in self.listed for part in (name, *([self.norms[name]] if name in self.norms else []))]
+        state = {
+            full: tensor.t().contiguous().t() if self.turned and tensor.dim() == 2 else tensor
+            for name in listed
+            for part in ("weight", "bias")
+            if (tensor := self.state.get(full := f"{name}.{part}")) is not None
+        }
+        config = {"activation": FUNCTIONS[self.activation], "feature_set": "reference-v1"}
         made = contents(window=self.window, policy_state_dict=state, config=config, optimizer_state_dict=None)
+        if self.statistics:
+            mean, variance = self.statistics
+            made["obs_rms"] = {"mean": mean, "var": variance, "count": 1e4, "epsilon": EPSILON, "clip_obs": CLIP}
         return saved(folder, made)
 
     def module(self, path: Path, dtype: torch.dtype) -> Trader:
         """What a trader runs: its own class, filled by name from the file."""
-        module = Trader(self.names, self.state, self.activation).to(dtype)
-        module.load_state_dict(torch.load(path, weights_only=True)["policy_state_dict"], strict=True)
+        module = Trader(self).to(dtype)
+        module.load_state_dict(torch.load(path, weights_only=False)["policy_state_dict"], strict=True)
         return module
 
 
 class Trader(torch.nn.Module):
-    """Linear layers under any names, applied in a given order."""
+    """Linear layers under any names, applied in a given order, on observations that statistics may change first."""
 
-    def __init__(self, names: Sequence[str], state: dict[str, torch.Tensor], activation: str) -> None:
+    def __init__(self, made: Network) -> None:
         super().__init__()
-        self.order, self.activation = tuple(names), getattr(torch.nn.functional, activation)
-        for name in names:
+        self.made, self.activation = made, FUNCTIONS[made.activation]
+        for name in (*made.names, *made.norms.values()):
             *folders, last = name.split(".")
             parent: torch.nn.Module = self
             for folder in folders:
                 if folder not in dict(parent.named_children()):
                     parent.add_module(folder, torch.nn.Module())
                 parent = parent.get_submodule(folder)
-            outputs, inputs = state[f"{name}.weight"].shape
-            parent.add_module(last, torch.nn.Linear(inputs, outputs))
+            shape = made.state[f"{name}.weight"].shape
+            parent.add_module(
+                last,
+                torch.nn.LayerNorm(shape[0])
+                if len(shape) == 1
+                else torch.nn.Linear(shape[1], shape[0], bias=f"{name}.bias" in made.state),
+            )
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
-        for number, name in enumerate(self.order):
-            values = self.get_submodule(name)(self.activation(values) if number else values)
+        values = self._normalised(values)
+        for number, name in enumerate(self.made.names):
+            values = self.get_submodule(name)(values)
+            if number == len(self.made.names) - 1:
+                return values
+            norm = self.get_submodule(self.made.norms[name]) if name in self.made.norms else torch.nn.Identity()
+            values = self.activation(norm(values)) if self.made.norms_first else norm(self.activation(values))
         return values
 
+    def _normalised(self, values: torch.Tensor) -> torch.Tensor:
+        if self.made.statistics is None:
+            return values
+        mean, variance = (torch.from_numpy(part).double() for part in self.made.statistics)
+        rows = values.double().reshape(len(values), self.made.window, FEATURES)
+        clipped = ((rows - mean) / torch.sqrt(variance + EPSILON)).clamp(-CLIP, CLIP)
+        return clipped.reshape(len(values), -1).to(values.dtype)
 
-def layer_names(style: str, count: int) -> tuple[str, ...]:
+
+def layer_names(style: str, count: int, step: int = 2) -> tuple[str, ...]:
     """Names of so many layers as trainers choose them, in the order in which they apply."""
-    stack = [f"{2 * number}" for number in range(count)]
+    stack = [f"{step * number}" for number in range(count)]
     if style == "words":
         return tuple(("delta", "alpha", "gamma", "beta", "omega", "eta")[:count])
     if style == "fc":
@@ -86,7 +131,7 @@ def layer_names(style: str, count: int) -> tuple[str, ...]:
         return (*(f"shared.{part}" for part in stack[:middle]), *(f"actor.{part}" for part in stack[: count - middle]))
     folder, head = {
         "trunk": ("trunk", "policy_head"),
-        "actor": ("actor", f"actor.{2 * count - 2}"),
+        "actor": ("actor", f"actor.{step * (count - 1)}"),
         "sb3": ("mlp_extractor.policy_net", "action_net"),
     }[style]
     return (*(f"{folder}.{part}" for part in stack[:-1]), head)
@@ -102,20 +147,33 @@ def network(
     dtype: torch.dtype = torch.float32,
     ill: str = "none",
     shuffle: bool = False,
+    norms: str = "none",
+    biases: bool = True,
+    turned: bool = False,
+    statistics: bool = False,
 ) -> Network:
     """A policy of the size that training begins with, or one that is hard for float32."""
     rng = np.random.default_rng(seed)
     sizes = [FEATURES * window, *hidden, ACTIONS]
     weights = [rng.normal(size=(out, into)) * 1.5 / np.sqrt(into) for into, out in pairwise(sizes)]
-    biases = [0.1 * rng.normal(size=out) for out in sizes[1:]]
-    _spoil(weights, biases, ill, rng, activation)
-    names = layer_names(style, len(weights))
+    shifts = [0.1 * rng.normal(size=out) for out in sizes[1:]]
+    _spoil(weights, shifts, ill, rng, activation)
+    names = layer_names(style, len(weights), 2 if norms == "none" else 3)
     state = {}
-    for name, weight, bias in zip(names, weights, biases, strict=True):
+    for name, weight, bias in zip(names, weights, shifts, strict=True):
         state[f"{name}.weight"] = torch.from_numpy(weight).to(dtype)
-        state[f"{name}.bias"] = torch.from_numpy(bias).to(dtype)
+        if biases:
+            state[f"{name}.bias"] = torch.from_numpy(bias).to(dtype)
+    behind: dict[str, str] = {}
+    for name, weight in zip(names[:-1], weights[:-1], strict=True):
+        prefix, _, number = name.rpartition(".")
+        if norms != "none" and number.isdigit():
+            behind[name] = norm = f"{prefix}.{int(number) + (1 if norms == 'before' else 2)}"
+            state[f"{norm}.weight"] = torch.from_numpy(1.0 + 0.3 * rng.normal(size=len(weight))).to(dtype)
+            state[f"{norm}.bias"] = torch.from_numpy(0.3 * rng.normal(size=len(weight))).to(dtype)
     listed = [names[place] for place in rng.permutation(len(names))] if shuffle else names
-    return Network(names, tuple(listed), state, activation, window, seed, ill)
+    known = (rng.normal(size=FEATURES), np.exp(rng.normal(size=FEATURES))) if statistics else None
+    return Network(names, tuple(listed), state, activation, window, seed, ill, behind, norms == "before", turned, known)
 
 
 def _spoil(
@@ -159,6 +217,10 @@ def networks(draw: st.DrawFn, ills: Sequence[str] = ILLS) -> Network:
         dtype=draw(st.sampled_from(DTYPES)),
         ill=draw(st.sampled_from(ills)),
         shuffle=draw(st.booleans()),
+        norms=draw(st.sampled_from(("none", *NORMS))),
+        biases=draw(st.sampled_from([True, True, False])),
+        turned=draw(st.booleans()),
+        statistics=draw(st.sampled_from([False, False, True])),
     )
 
 

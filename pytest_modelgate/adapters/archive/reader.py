@@ -28,13 +28,13 @@ from pytest_modelgate.adapters.archive.summary import parse_summary
 from pytest_modelgate.adapters.archive.tar_source import TarSource, is_tar
 from pytest_modelgate.adapters.archive.zip_source import ZipSource
 from pytest_modelgate.adapters.files.atomic import write_atomically
+from pytest_modelgate.adapters.files.file_kinds import why_no_zip
 from pytest_modelgate.core.training.run import CheckpointRef, TrainedModel, TrainingRun
 from pytest_modelgate.errors import ArchiveError, CheckpointError
 from pytest_modelgate.text import plain
 
 Source = ZipSource | FolderSource | TarSource
 _BINARY: int = getattr(os, "O_BINARY", 0)
-_SAVE_AGAIN = "Save it again with torch.save and its defaults"
 
 
 class Archive:
@@ -126,9 +126,9 @@ class Archive:
         try:
             with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600), "wb") as file:
                 for piece in _capped(self._source, member, self._limits.model_bytes, self._location):
-                    if not (file.tell() or piece.startswith(b"PK") or len(piece) == self._source.sizes[member]):
-                        location = f"{self._location}, member {plain(member)}"  # and the rest is never unpacked
-                        raise ArchiveError(location, "is not a zip, as torch.save writes it", _SAVE_AGAIN)
+                    part = not file.tell() and len(piece) != self._source.sizes[member]
+                    if part and (why := why_no_zip(piece)) is not None:  # and the rest is never unpacked
+                        raise ArchiveError(f"{self._location}, member {plain(member)}", *why)
                     digest.update(piece)
                     file.write(piece)
             if not self._source.is_unchanged():

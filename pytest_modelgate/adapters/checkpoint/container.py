@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_modelgate.adapters.files.file_kinds import why_no_checkpoint, why_no_zip
 from pytest_modelgate.adapters.files.zip_layout import LayoutError, Span, read_layout
 from pytest_modelgate.errors import CheckpointError
 
 REMEDY = "Save it again with torch.save and its defaults, and pack the archive anew"
-_MAX_PICKLE = 1 << 20  # the pickle holds names and numbers only; weights are records of their own
+_MAX_PICKLE = 64 << 20  # it holds names, numbers and notes of training; weights are records of their own
 _MAX_RECORDS, _MAX_DIRECTORY = 20_000, 4 << 20  # one record per tensor, each with a name of few letters
 _RECORD = re.compile(
     r"data\.pkl|data/[0-9]+|version|byteorder|\.format_version|\.storage_alignment|\.data/serialization_id"
@@ -63,8 +64,8 @@ def read_container(path: Path, location: str) -> tuple[Container, bytes]:
         CheckpointError: not a zip as torch.save writes it, a damaged record, or a pickle that is too large.
     """
     with path.open("rb") as file:
-        if file.read(2) != b"PK":
-            raise CheckpointError(location, "is not a zip, as torch.save has written since torch 1.6", REMEDY)
+        if (why := why_no_zip(file.read(512))) is not None:
+            raise CheckpointError(location, *why)
         try:
             members = read_layout(file, _MAX_RECORDS, _MAX_DIRECTORY)
         except LayoutError as error:
@@ -82,6 +83,8 @@ def read_container(path: Path, location: str) -> tuple[Container, bytes]:
 
 def _checked(members: list[tuple[str, Span]], location: str) -> dict[str, Span]:
     names = [name for name, _ in members]
+    if (why := why_no_checkpoint(names)) is not None:
+        raise CheckpointError(location, *why)
     roots = {name.partition("/")[0] for name in names}
     records = {name.partition("/")[2]: span for name, span in members}
     if len(roots) != 1 or len({name.casefold() for name in names}) != len(names):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from pytest_modelgate.core.policy.mlp import ACTIVATIONS
+from pytest_modelgate.adapters.checkpoint.activations import activation_name
+from pytest_modelgate.adapters.checkpoint.pickled import described
+from pytest_modelgate.core.policy.activations import ACTIVATIONS, is_known
 from pytest_modelgate.core.training.run import Declared
 from pytest_modelgate.errors import CheckpointError
 
 _TRAIN = "Let the trainer store it, see docs/checkpoints.md"
+_NO_ACTIVATIONS = ("identity", "linear", "none")
 _HIDDEN = ("hidden_dims", "hidden_sizes", "hidden_layers", "hidden")  # as trainers call the sizes of hidden layers
 
 
@@ -31,9 +34,11 @@ def read_function(
     """
     config = _config_fields(contents.get("config"))
     said = activation, config.get("activation", contents.get("activation")), declared.activation
-    chosen = _choose("activation", "--gate-activation", [_activation_name(value) for value in said], location)
-    if chosen not in ACTIVATIONS:
+    chosen = _choose("activation", "--gate-activation", [activation_name(value) for value in said], location)
+    if not is_known(chosen):
         problem = f"{chosen!r} is unknown, expected one of {', '.join(ACTIVATIONS)}"
+        if chosen in _NO_ACTIVATIONS:
+            problem = f"{chosen!r} is none: without one between them, layers are a single linear one"
         raise CheckpointError(f"{location}, activation", problem, "Train with one of these")
     features = feature_set, config.get("feature_set", contents.get("feature_set")), declared.feature_set
     return chosen, _choose("feature set", "--gate-feature-set", features, location)
@@ -78,11 +83,6 @@ def _choose(name: str, option: str, values: Sequence[object], location: str) -> 
     return str(next(iter(said.values())))
 
 
-def _activation_name(value: object) -> object:
-    """Name of an activation in one spelling, ``tanh`` for ``nn.Tanh``; ``_choose`` refuses what is no text."""
-    return value.rpartition(".")[2].lower() if isinstance(value, str) else value
-
-
 def text_or_none(value: object) -> str | None:
     """Text if it is short and printable; None for anything else."""
     return value if isinstance(value, str) and re.fullmatch(r"[ -~]{1,80}", value) else None
@@ -91,4 +91,4 @@ def text_or_none(value: object) -> str | None:
 def _shown(value: object) -> str:
     if value is None:
         return "missing"
-    return ascii(value)[:60] if isinstance(value, str | int | float) else f"a {type(value).__name__}"
+    return ascii(value)[:60] if isinstance(value, str | int | float) else described(value)

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from pytest_modelgate.adapters.checkpoint.values import StoredTensor
-from pytest_modelgate.core.policy.account_features import AccountFeature, Encoding
+from pytest_modelgate.adapters.checkpoint.pickled import described
+from pytest_modelgate.adapters.checkpoint.rebuilt import StoredTensor
+from pytest_modelgate.core.policy.account_features import AccountFeature, Encoding, market_places
 from pytest_modelgate.core.policy.actions import CLOSE, HOLD, Action, Order, action_name, direction
 from pytest_modelgate.core.policy.generations import (
     GENERATIONS,
@@ -52,6 +53,11 @@ class Shape:
     actions: tuple[Action, ...]
     account: tuple[AccountFeature, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def market_places(self) -> list[int]:
+        """Columns of the market features in a row."""
+        return market_places(self.n_features, self.account)
 
 
 def read_shape(contents: Mapping[str, object], declared: Declared, location: str, model_version: str | None) -> Shape:
@@ -271,4 +277,4 @@ def _size(contents: Mapping[str, object], name: str, location: str) -> int | Non
 
 
 def _shown(value: object) -> str:
-    return ascii(value)[:60] if isinstance(value, str | int | float) else f"a {type(value).__name__}"
+    return ascii(value)[:60] if isinstance(value, str | int | float) else described(value)

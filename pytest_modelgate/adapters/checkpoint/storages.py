@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pytest_modelgate.adapters.checkpoint.container import REMEDY, Container
-from pytest_modelgate.adapters.checkpoint.values import Contents, StoredTensor
+from pytest_modelgate.adapters.checkpoint.rebuilt import StoredTensor
+from pytest_modelgate.adapters.checkpoint.values import Contents
 from pytest_modelgate.errors import CheckpointError
 
 

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from pytest_modelgate.core.policy.elementary import log10, tanh
+from pytest_modelgate.core.policy.scalars import log10, tanh
 from pytest_modelgate.core.typing import Floats
 
 Measure = Literal[
@@ -58,6 +58,12 @@ class AccountFeature:
     neutral: float
     encoding: Encoding
     place: int
+
+
+def market_places(n_features: int, account: Sequence[AccountFeature]) -> list[int]:
+    """Columns of a row that hold no account feature."""
+    taken = {feature.place % n_features for feature in account}
+    return [column for column in range(n_features) if column not in taken]
 
 
 def neutral_account(features: Sequence[AccountFeature]) -> Floats:

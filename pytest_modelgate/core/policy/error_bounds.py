@@ -9,9 +9,28 @@ With u the unit roundoff and gamma(n) = n u / (1 - n u) (Higham 2002, "Accuracy 
     a layer           ||z_f - z_r|| <= ||W||_2 d + 2 gamma(n) (||W||_F (||h_f|| + d) + ||b||)
     an activation     ||h_f - h_r|| <= ||z_f - z_r|| + 2 e (||h_f|| + d)
 
-where d is the difference before the step. tanh, relu and elu are Lipschitz with constant 1, and e is their relative
-error; it includes rounding z first, since |z f'(z)| <= |f(z)| for all three. For a logit, its own row takes the place
-of both matrix norms. The largest logit is certain when it less its bound exceeds every other plus its own.
+where d is the difference before the step. tanh, relu, leaky relu and elu are Lipschitz with constant 1, and e is their
+relative error; it includes rounding z first, since |z f'(z)| <= |f(z)| for all of them. For a logit, its own row takes
+the place of both matrix norms. The largest logit is certain when it less its bound exceeds every other plus its own.
+
+silu and gelu have a slope of up to L = 1.0999 and 1.1291, and left of 0 they fall to 0 by cancellation, so that no
+relative error holds. But both are z times a share s(z) in [0, 1], which is computed to within E, whatever z is, and
+|f(z)| <= |z|. So an error of at most E |z| takes the place of e |f(z)|, and ||z|| that of ||h||:
+
+    an activation     ||h_f - h_r|| <= L ||z_f - z_r|| + 2 E (||z_f|| + d)
+
+E includes rounding what the share is computed from: |z s'(z)| < 0.36 for all three. Layer normalisation of n values v,
+with c their distances from their mean, s = sqrt(||c||^2 / n + epsilon), gain G = max |weight| and bias b: of (c, s) as
+of (c / sqrt(n), sqrt(epsilon)), s is the norm, hence Lipschitz with 1 / sqrt(n), and ||c|| <= sqrt(n) s, so that
+
+    ||c1/s1 - c2/s2|| <= ||c1 - c2|| / s2 + (||c1|| / s1) |s1 - s2| / s2 <= 2 ||v1 - v2|| / s2
+
+for either of the two as the second. Rounding moves c by at most gamma(n + 3) ||v||, of which the same holds, and the
+quotient, which is at most sqrt(n) long, by gamma(n + 10) of itself. With s at least the smaller deviation of the two,
+which is at least the one computed less what d and rounding can have changed,
+
+    a normalisation   ||y_f - y_r|| <= 2 G d / s + 2 R
+                      R = G (2 gamma(n + 3) (||v_f|| + d) / s + gamma(n + 10) sqrt(n)) + 2 u ||b||
 
 First layer by transforms of N points, W bars per window, F features, ||x|| over the rows of a block: an entry of the
 series' spectrum X is off by at most sqrt(2) gamma(N + 18) sqrt(N) ||x||, one of the weights' by the same with W and
@@ -27,12 +46,14 @@ Numbers too small to be squared, or flushed to zero, are covered by ``_TINY``; b
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_modelgate.core.policy.activations import errs_with_argument, steepest
+from pytest_modelgate.core.policy.layer_norm import LayerNorm
 from pytest_modelgate.core.policy.mlp import MlpPolicy
 from pytest_modelgate.core.typing import Actions, Floats, Weights
 from pytest_modelgate.errors import CheckpointError
@@ -40,6 +61,8 @@ from pytest_modelgate.errors import CheckpointError
 _U = 2.0**-53  # unit roundoff of float64
 _LARGEST = 2.0**960
 _ACTIVATION = 16.0  # roundings: more than any library's tanh or expm1 is off, and one of the argument
+_SHARE = 64.0  # roundings: more than exponential, quotient and argument can move the share of silu or gelu
+_NORMAL = 2.0**480  # what can be squared and summed
 _TINY = 2.0**-40
 _SMALLEST = 2.0**-63  # its square is a normal number of float32
 _SLACK = 1.001  # what rounding in the bounds themselves, in norms, and products of two bounds can add
@@ -55,12 +78,14 @@ class Layer:
         rounding: difference of what fast evaluation and definition round, relative to the other norms.
         spectral, frobenius: of the weights.
         bias: Euclidean norm.
+        norm: the normalisation behind it.
     """
 
     rounding: float
     spectral: float | Floats
     frobenius: float | Floats
     bias: float | Floats
+    norm: LayerNorm | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,10 +95,12 @@ class Norms:
     Attributes:
         layers: at least one; ``spectral`` of the first is not needed.
         rivals: outputs that differ from all before them: of two that are alike the second never wins.
+        activation: between the layers.
     """
 
     layers: Sequence[Layer]
     rivals: NDArray[np.bool_]
+    activation: str = "tanh"
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,11 +121,33 @@ class Bound:
         scale = (layer.frobenius + _TINY) * self.size + layer.bias
         return np.where(scale < _LARGEST, layer.spectral * self.difference + layer.rounding * scale, np.inf)
 
-    def through(self, layer: Layer, norms: Floats) -> Bound:
-        """Bounds after a layer and its activation, whose values have these norms (bars, 1) in the fast evaluation."""
-        rounded = 2.0 * _ACTIVATION * _U * (norms + _TINY)
-        difference = _SLACK * (self.of_sums(layer) + rounded)
+    def through(self, layer: Layer, activation: str, figures: Iterator[Floats]) -> Bound:
+        """Bounds after a layer, its activation and its normalisation.
+
+        Args:
+            figures: (bars, 1) each, of the fast evaluation, see ``RemainingLayers.evaluate``.
+        """
+        difference, norm = self.of_sums(layer), layer.norm
+        if norm is not None and norm.before_activation:
+            difference = _normalised(norm, difference, next(figures), next(figures))
+        norms = next(figures)
+        rounded = 2.0 * (_SHARE if errs_with_argument(activation) else _ACTIVATION) * _U * (norms + _TINY)
+        difference = _SLACK * (steepest(activation) * difference + rounded)
+        if norm is not None and not norm.before_activation:
+            difference = _normalised(norm, difference, next(figures), next(figures))
+            norms = np.full_like(norms, norm.reach)
         return Bound(difference, norms + difference + _TINY)
+
+
+def _normalised(norm: LayerNorm, difference: Floats, norms: Floats, deviation: Floats) -> Floats:
+    """Bound on the difference of normalised values whose arguments have this bound, these norms and deviations."""
+    width = len(norm.weight)
+    root, size = math.sqrt(width), norms + difference + _TINY
+    moved = _gamma(width + 3) * size
+    least = deviation / _SLACK - (moved + difference) / root
+    rounded = norm.gain * (2.0 * moved / least + _gamma(width + 10) * root) + 2.0 * _U * norm.offset
+    bound = _SLACK * (2.0 * norm.gain * difference / least + 2.0 * rounded)
+    return np.where((size < _NORMAL) & (least > 0.0), bound, np.inf)
 
 
 def norms_of(policy: MlpPolicy, transform: int) -> Norms:
@@ -123,8 +172,8 @@ def norms_of(policy: MlpPolicy, transform: int) -> Norms:
             layers.append(Layer(rounding, _SLACK * rows, _SLACK * rows, biases))
         else:
             spectral = _spectral(weight, frobenius) if number > 2 else frobenius
-            layers.append(Layer(rounding, spectral, frobenius, bias_norm))
-    return Norms(layers, _rivals(policy))
+            layers.append(Layer(rounding, spectral, frobenius, bias_norm, policy.norm_behind(number - 1)))
+    return Norms(layers, _rivals(policy), policy.activation)
 
 
 def _rivals(policy: MlpPolicy) -> NDArray[np.bool_]:
@@ -184,13 +233,14 @@ def logit_errors(norms: Norms, market_norms: Floats, hidden_norms: Floats) -> Fl
 
     Args:
         market_norms: (bars,) Euclidean norm of what the first layer saw.
-        hidden_norms: (bars, hidden layers) Euclidean norms of the values after each activation.
+        hidden_norms: (bars, figures) of the fast evaluation, see ``RemainingLayers.evaluate``.
     """
     *hidden, head = norms.layers
     with np.errstate(all="ignore"):
         bound = Bound(np.zeros((len(market_norms), 1)), market_norms[:, None] + _TINY)
-        for number, layer in enumerate(hidden):
-            bound = bound.through(layer, hidden_norms[:, number, None])
+        figures = iter(hidden_norms.T[:, :, None])
+        for layer in hidden:
+            bound = bound.through(layer, norms.activation, figures)
         return _SLACK * bound.of_sums(head)
 
 

@@ -15,10 +15,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_modelgate.core.policy.activations import activate, check_activation, errs_with_argument
 from pytest_modelgate.core.policy.definition import reference_logits
 from pytest_modelgate.core.policy.error_bounds import Norms, certify, logit_errors, norms_of
 from pytest_modelgate.core.policy.first_layer import Blocking, block_norms, choose_blocking, convolve
-from pytest_modelgate.core.policy.mlp import MlpPolicy, Policy, activate, check_activation, greedy
+from pytest_modelgate.core.policy.layer_norm import LayerNorm
+from pytest_modelgate.core.policy.mlp import MlpPolicy, Policy, greedy
 from pytest_modelgate.core.typing import Actions, Floats
 from pytest_modelgate.errors import CheckpointError
 
@@ -55,7 +57,7 @@ class RemainingLayers:
     """Layers of a policy after the first, converted to float64 once."""
 
     def __init__(self, policy: MlpPolicy) -> None:
-        self._activation = policy.activation
+        self._policy = policy
         pairs = zip(policy.weights[1:], policy.biases[1:], strict=True)
         self._layers = [(weight.astype(np.float64, copy=False), bias) for weight, bias in pairs]
 
@@ -63,18 +65,36 @@ class RemainingLayers:
         """Logits of windows, given the first layer's sums (windows, width).
 
         Returns:
-            Logits (windows, n_actions), and Euclidean norms of the values after each activation (windows, hidden
-            layers).
+            Logits (windows, n_actions), and what error bounds need of each window (windows, figures): of every
+            activation the Euclidean norm of its values, or of its arguments (see ``errs_with_argument``); of every
+            normalisation that of its arguments, and their deviation. In the order in which these apply.
         """
-        norms = np.empty((len(sums), len(self._layers)))
-        values = sums
+        figures: list[Floats] = []
+        values, activation = sums, self._policy.activation
         with np.errstate(all="ignore"):
             for number, (weight, bias) in enumerate(self._layers):
-                values = activate(self._activation, values)
-                norms[:, number] = np.sqrt(np.einsum("ij,ij->i", values, values))
+                norm = self._policy.norm_behind(number)
+                if norm is not None and norm.before_activation:
+                    values = _normalise(norm, values, figures)
+                activated = activate(activation, values)
+                figures.append(_norms_of_rows(values if errs_with_argument(activation) else activated))
+                values = activated
+                if norm is not None and not norm.before_activation:
+                    values = _normalise(norm, values, figures)
                 values = values @ weight.T
                 values += bias
-        return values, norms
+        return values, np.stack(figures, axis=1) if figures else np.empty((len(sums), 0))
+
+
+def _normalise(norm: LayerNorm, values: Floats, figures: list[Floats]) -> Floats:
+    normalised, deviation = norm.apply(values)
+    figures += [_norms_of_rows(values), deviation]
+    return normalised
+
+
+def _norms_of_rows(values: Floats) -> Floats:
+    norms: Floats = np.sqrt(np.einsum("ij,ij->i", values, values))
+    return norms
 
 
 def choose_actions(policy: Policy, market: Floats, account: Floats, device: Device | None = None) -> Actions:
@@ -100,7 +120,8 @@ def choose_actions_of_all(
     """``choose_actions`` for several series; of an MLP at once, since preparing its weights is much of the work."""
     if not isinstance(policy, MlpPolicy):
         return [greedy(policy.logits(market, account)) for market in series]
-    evaluator = _BatchEvaluator(policy, series, device)
+    evaluator = _BatchEvaluator(policy, [policy.normalised_market(market) for market in series], device)
+    account = policy.normalised_account(account)
     counts = evaluator.blocking.counts
     actions = evaluator.choose_actions(account) if any(counts) else np.empty(0, dtype=np.int64)
     return [actions[first:last] for first, last in pairwise(accumulate(counts, initial=0))]
@@ -114,12 +135,13 @@ class PolicySession:
     """
 
     def __init__(self, policy: MlpPolicy, market: Floats, device: Device | None = None) -> None:
-        self._evaluator = _BatchEvaluator(policy, [market], device)
+        self._evaluator = _BatchEvaluator(policy, [policy.normalised_market(market)], device)
         self._market_sums = self._evaluator.market_sums()
 
     def choose_actions(self, windows: NDArray[np.int64], accounts: Floats) -> Actions:
         """Actions (n,) at the end of windows (n,), counted from 0, with account features (n, n_account)."""
         evaluator = self._evaluator
+        accounts = evaluator.policy.normalised_account(accounts)
         with np.errstate(all="ignore"):
             sums = self._market_sums[windows] + accounts @ evaluator.policy.account_weights.T
         return evaluator.settle(windows, accounts, *evaluator.remaining_layers.evaluate(sums))
@@ -127,7 +149,7 @@ class PolicySession:
 
 @dataclass(frozen=True, eq=False)
 class _BatchEvaluator:
-    """A policy in front of several series, whose windows are numbered throughout."""
+    """A policy in front of several series, whose windows are numbered throughout; all features are normalised."""
 
     policy: MlpPolicy
     series: Sequence[Floats]

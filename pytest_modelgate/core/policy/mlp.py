@@ -10,13 +10,15 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_modelgate.core.policy.account_features import AccountFeature
+from pytest_modelgate.core.policy.account_features import AccountFeature, market_places
 from pytest_modelgate.core.policy.actions import Action
+from pytest_modelgate.core.policy.activations import activate
+from pytest_modelgate.core.policy.layer_norm import LayerNorm
+from pytest_modelgate.core.policy.normaliser import Normaliser
 from pytest_modelgate.core.typing import Actions, Floats, Weights
 from pytest_modelgate.errors import CheckpointError
 
 T = TypeVar("T", np.float32, np.float64)
-ACTIVATIONS = ("tanh", "relu", "elu")
 
 
 class Policy(Protocol):
@@ -69,7 +71,10 @@ class MlpPolicy:
     Attributes:
         weights: per layer (out, in), float64, or float32 as checkpoints hold them.
         biases: per layer (out,).
-        activation: applied between layers; one of ACTIVATIONS.
+        activation: applied between layers; see ``activations.is_known``.
+        norms: behind each hidden layer, before or after its activation; empty without any.
+        normaliser: of the features before the first layer sees them; what is said of observations elsewhere is said of
+            those that it has normalised.
     """
 
     weights: Sequence[Weights]
@@ -79,6 +84,8 @@ class MlpPolicy:
     account: tuple[AccountFeature, ...]
     lookback: int
     actions: tuple[Action, ...]
+    norms: Sequence[LayerNorm | None] = ()
+    normaliser: Normaliser | None = None
 
     @property
     def n_account(self) -> int:
@@ -106,6 +113,11 @@ class MlpPolicy:
         return [feature.place % self.n_features for feature in self.account]
 
     @cached_property
+    def market_places(self) -> list[int]:
+        """Columns of the market features in a row."""
+        return market_places(self.n_features, self.account)
+
+    @cached_property
     def market_weights(self) -> Weights:
         """The first layer's weights of the market features: (width, lookback, n_market), a view if these come first."""
         by_row = self._weights_by_row
@@ -126,8 +138,7 @@ class MlpPolicy:
     def observe(self, market: NDArray[T], account: NDArray[T]) -> NDArray[T]:
         """Flat observations (..., obs_dim) of windows (..., lookback, n_market), with account features (n_account,)."""
         rows = np.empty((*market.shape[:-1], self.n_features), dtype=market.dtype)
-        market_places = np.delete(np.arange(self.n_features), self.account_places)
-        rows[..., market_places], rows[..., self.account_places] = market, account
+        rows[..., self.market_places], rows[..., self.account_places] = market, account
         return rows.reshape(*market.shape[:-2], self.obs_dim)
 
     def logits(self, market: Floats, account: Floats) -> Floats:
@@ -136,6 +147,7 @@ class MlpPolicy:
         Raises:
             CheckpointError: a logit is not finite.
         """
+        market, account = self.normalised_market(market), self.normalised_account(account)
         count = max(0, len(market) - self.lookback + 1)
         hidden = np.zeros((count, len(self.weights[0])))
         for lag in range(self.lookback if count else 0):
@@ -148,11 +160,32 @@ class MlpPolicy:
         Raises:
             CheckpointError: a logit is not finite.
         """
+        if self.normaliser is not None:
+            rows = observations.reshape(-1, self.n_market + self.n_account)
+            observations = self.normaliser.apply(rows, range(self.n_features)).reshape(observations.shape)
         return self._remaining_layers(observations @ self.weights[0].T + self.biases[0])
 
+    def normalised_market(self, market: Floats) -> Floats:
+        """Market features (..., n_market) as the first layer sees them."""
+        return market if self.normaliser is None else self.normaliser.apply(market, self.market_places)
+
+    def normalised_account(self, account: Floats) -> Floats:
+        """Account features (..., n_account) as the first layer sees them."""
+        return account if self.normaliser is None else self.normaliser.apply(account, self.account_places)
+
+    def norm_behind(self, layer: int) -> LayerNorm | None:
+        """The normalisation behind a hidden layer, counted from 0."""
+        return self.norms[layer] if self.norms else None
+
     def _remaining_layers(self, hidden: Floats) -> Floats:
-        for weight, bias in zip(self.weights[1:], self.biases[1:], strict=True):
-            hidden = activate(self.activation, hidden) @ weight.T + bias
+        for number, (weight, bias) in enumerate(zip(self.weights[1:], self.biases[1:], strict=True)):
+            norm = self.norm_behind(number)
+            if norm is not None and norm.before_activation:
+                hidden, _ = norm.apply(hidden)
+            hidden = activate(self.activation, hidden)
+            if norm is not None and not norm.before_activation:
+                hidden, _ = norm.apply(hidden)
+            hidden = hidden @ weight.T + bias
         _refuse_non_finite(hidden)
         return hidden
 
@@ -171,28 +204,3 @@ def greedy(logits: Floats) -> Actions:
 def _refuse_non_finite(logits: Floats) -> None:
     if not np.isfinite(logits).all():
         raise CheckpointError("policy", "produced a logit that is not finite", "Train the model again")
-
-
-def check_activation(name: str) -> None:
-    """Refuse an activation that is unknown.
-
-    Raises:
-        CheckpointError: it is not one of ACTIVATIONS.
-    """
-    if name not in ACTIVATIONS:
-        problem = f"{name!r} is unknown, expected one of {', '.join(ACTIVATIONS)}"
-        raise CheckpointError("activation", problem, "Name it with --gate-activation")
-
-
-def activate(name: str, values: Floats) -> Floats:
-    """Apply an activation as fast as numpy does it.
-
-    Raises:
-        CheckpointError: it is not one of ACTIVATIONS.
-    """
-    check_activation(name)
-    if name == "tanh":
-        return np.tanh(values)
-    if name == "relu":
-        return np.maximum(values, 0.0)
-    return np.where(values > 0.0, values, np.expm1(np.minimum(values, 0.0)))

@@ -8,6 +8,7 @@ function of the numbers: every machine counts the same bars, and weights that ca
 What float32 loses is estimated layer by layer, for every value: the root of the sum of the squares of all products that
 go into it, times 64 units of roundoff, and what the values before it had lost already. Rounding errors add up like
 independent ones unless they conspire (Higham & Mary 2019, "A New Approach to Probabilistic Rounding Error Analysis").
+What silu and gelu lose is measured by their argument, since left of 0 they cancel.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_modelgate.core.policy.mlp import MlpPolicy, activate
+from pytest_modelgate.core.policy.activations import activate, errs_with_argument, steepest
+from pytest_modelgate.core.policy.layer_norm import LayerNorm
+from pytest_modelgate.core.policy.mlp import MlpPolicy
 from pytest_modelgate.core.typing import Actions, Floats, Weights
 
 Singles = NDArray[np.float32]
@@ -51,14 +54,14 @@ def float32_changes(
     with np.errstate(all="ignore"):
         pairs = zip(policy.weights, policy.biases, strict=True)
         layers = [_single(weight, bias, first=number == 0) for number, (weight, bias) in enumerate(pairs)]
-        seen = market.astype(np.float32), account.astype(np.float32)
+        seen = _seen(policy, market, account)
         for first in range(0, len(actions), _ROWS):
             judged = actions[first : first + _ROWS]
             observations = _observations(policy, *seen, first, len(judged))
-            doubtful = np.flatnonzero(~_beyond_doubt(layers, policy.activation, observations, judged))
+            doubtful = np.flatnonzero(~_beyond_doubt(policy, layers, observations, judged))
             for group in np.split(doubtful, range(_GROUP, len(doubtful), _GROUP)) if len(doubtful) else ():
                 for shuffle in (None, rng):
-                    logits = _product_by_product(layers, policy.activation, observations[group], shuffle)
+                    logits = _product_by_product(policy, layers, observations[group], shuffle)
                     same = np.isfinite(logits).all(axis=1) & (np.argmax(logits, axis=1) == judged[group])
                     changed[first + group] |= ~same
     return changed
@@ -76,8 +79,16 @@ def _observations(policy: MlpPolicy, market: Singles, account: Singles, first: i
     return policy.observe(market[rows], account)
 
 
+def _seen(policy: MlpPolicy, market: Floats, account: Floats) -> tuple[Singles, Singles]:
+    """Features as the first layer sees them, normalised in float32, as a module of its own would."""
+    return (
+        policy.normalised_market(market.astype(np.float32)).astype(np.float32, copy=False),
+        policy.normalised_account(account.astype(np.float32)).astype(np.float32, copy=False),
+    )
+
+
 def _beyond_doubt(
-    layers: Sequence[_Layer], activation: str, observations: Singles, judged: Actions
+    policy: MlpPolicy, layers: Sequence[_Layer], observations: Singles, judged: Actions
 ) -> NDArray[np.bool_]:
     """Whether the plain forward pass gives the judged action (n,), by more than it can have lost."""
     values = observations
@@ -85,7 +96,7 @@ def _beyond_doubt(
     lost: Floats = np.zeros_like(squares)
     for number, layer in enumerate(layers):
         if number:
-            values = _activated(activation, values)
+            values, lost = _between(policy, number - 1, values, lost)
             squares = np.square(values, dtype=np.float64)
         lost = (lost + _LOSS**2 * squares) @ layer.squares
         lost += _LOSS**2 * np.square(layer.bias, dtype=np.float64) + len(layer.weight) * _LEAST**2
@@ -97,12 +108,36 @@ def _beyond_doubt(
     return np.array(np.all(ahead, axis=1), dtype=np.bool_)
 
 
+def _between(policy: MlpPolicy, hidden: int, values: Singles, lost: Floats) -> tuple[Singles, Floats]:
+    """Activation and normalisation of a hidden layer, and the squares of what the values have lost then."""
+    norm = policy.norm_behind(hidden)
+    if norm is not None and norm.before_activation:
+        values, lost = _loss_of_norm(norm, values, lost)
+    if errs_with_argument(policy.activation):
+        lost = lost * steepest(policy.activation) ** 2 + _LOSS**2 * np.square(values, dtype=np.float64)
+    values = _activated(policy.activation, values)
+    if norm is not None and not norm.before_activation:
+        values, lost = _loss_of_norm(norm, values, lost)
+    return values, lost
+
+
+def _loss_of_norm(norm: LayerNorm, values: Singles, lost: Floats) -> tuple[Singles, Floats]:
+    """Each value loses what it had lost, and its share of what mean and deviation have lost."""
+    wide = values.astype(np.float64)
+    normalised, deviation = norm.apply(wide)
+    own = lost + _LOSS**2 * (np.square(wide) + np.square(wide).mean(axis=1, keepdims=True))
+    quotient = (normalised - norm.bias) / np.where(norm.weight == 0.0, 1.0, norm.weight)
+    common = (1.0 + np.square(quotient)) * own.mean(axis=1, keepdims=True)
+    scale = np.square(norm.weight) / np.square(deviation)[:, None]
+    return normalised.astype(np.float32), (own + common) * scale + _LOSS**2 * np.square(norm.bias)
+
+
 def _activated(activation: str, values: Singles) -> Singles:
     return activate(activation, values.astype(np.float64)).astype(np.float32)
 
 
 def _product_by_product(
-    layers: Sequence[_Layer], activation: str, observations: Singles, rng: np.random.Generator | None
+    policy: MlpPolicy, layers: Sequence[_Layer], observations: Singles, rng: np.random.Generator | None
 ) -> Singles:
     """Logits (n, n_actions), every product rounded and added by itself.
 
@@ -113,14 +148,53 @@ def _product_by_product(
     values = observations
     for number, layer in enumerate(layers):
         if number:
-            values = _activated(activation, values)
+            norm = policy.norm_behind(number - 1)
+            if norm is not None and norm.before_activation:
+                values = _normalised_by_value(norm, values, rng)
+            values = _activated_by_parts(policy.activation, values, rng)
+            if norm is not None and not norm.before_activation:
+                values = _normalised_by_value(norm, values, rng)
         columns = np.ascontiguousarray(values.T)[:, :, None]
         sums = np.zeros((len(values), len(layer.bias)), dtype=np.float32)
         if rng is not None:
             sums += layer.bias
-        for term in range(len(columns)) if rng is None else rng.permutation(len(columns)).tolist():
+        for term in _order(len(columns), rng):
             sums += columns[term] * layer.weight[term]
         if rng is None:
             sums += layer.bias
         values = sums
     return values
+
+
+def _activated_by_parts(activation: str, values: Singles, rng: np.random.Generator | None) -> Singles:
+    """The activation; without rng as ``x * (1 + t) / 2``, with t the error function or tanh, where that is its formula.
+
+    Where t is -1 in float32 nothing is left of what the function is.
+    """
+    activated = _activated(activation, values)
+    if rng is not None or not activation.startswith("gelu"):
+        return activated
+    wide = values.astype(np.float64)
+    share = np.divide(activate(activation, wide), wide, out=np.full_like(wide, 0.5), where=wide != 0.0)
+    rounded = (2.0 * share - 1.0).astype(np.float32)
+    half: Singles = values * np.float32(0.5) * (np.float32(1.0) + rounded)
+    return half
+
+
+def _normalised_by_value(norm: LayerNorm, values: Singles, rng: np.random.Generator | None) -> Singles:
+    """Layer normalisation whose mean and variance are added up value by value."""
+    count = np.float32(values.shape[1])
+    total = np.zeros(len(values), dtype=np.float32)
+    for term in _order(values.shape[1], rng):
+        total += values[:, term]
+    centred = values - (total / count)[:, None]
+    squares = np.zeros(len(values), dtype=np.float32)
+    for term in _order(values.shape[1], rng):
+        squares += centred[:, term] * centred[:, term]
+    deviation = np.sqrt(squares / count + np.float32(norm.epsilon))
+    normalised: Singles = centred / deviation[:, None] * norm.weight.astype(np.float32) + norm.bias.astype(np.float32)
+    return normalised
+
+
+def _order(count: int, rng: np.random.Generator | None) -> Sequence[int]:
+    return range(count) if rng is None else rng.permutation(count).tolist()

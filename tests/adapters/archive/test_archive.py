@@ -447,7 +447,7 @@ def test_what_is_no_zip_is_not_unpacked_beyond_its_first_piece(tmp_path: Path) -
     with open_archive(path) as archive:
         checkpoint = next(model.checkpoint for model in archive.run.models if model.checkpoint)
 
-        with pytest.raises(ArchiveError, match=r"XAUSD_1Hour\.pt: is not a zip, as torch\.save writes it"):
+        with pytest.raises(ArchiveError, match=r"XAUSD_1Hour\.pt: is not a zip, as torch\.save has written"):
             archive.checkpoint_file(checkpoint, tmp_path / "scratch")
 
     assert [item.suffix for item in (tmp_path / "scratch").iterdir()] == [".lock"]

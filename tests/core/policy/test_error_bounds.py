@@ -45,14 +45,8 @@ def test_no_logit_is_further_from_its_definition_than_its_bound(
     made: tuple[MlpPolicy, np.random.Generator], spike: float, transformed: bool
 ) -> None:
     policy, rng = made
-    policy = mlp(
-        [policy.weights[0][:, : policy.lookback * policy.n_market], *policy.weights[1:]],
-        policy.biases,
-        policy.activation,
-        policy.n_market,
-        0,
-        policy.lookback,
-    )
+    first = policy.weights[0][:, : policy.lookback * policy.n_market]
+    policy = replace(policy, weights=[first, *policy.weights[1:]], account=())
     market = market_for(policy, rng, 40)
     market[rng.integers(len(market))] *= spike
     length, outputs = (policy.lookback + 19, 20) if transformed else (0, 256)

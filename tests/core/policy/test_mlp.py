@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.policies import mlp
 
-from pytest_modelgate.core.policy.mlp import ACTIVATIONS, MlpPolicy, greedy
+from pytest_modelgate.core.policy.activations import ACTIVATIONS
+from pytest_modelgate.core.policy.mlp import MlpPolicy, greedy
 from pytest_modelgate.errors import CheckpointError
 
 

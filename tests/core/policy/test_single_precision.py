@@ -89,6 +89,14 @@ def test_numbers_that_float32_does_not_have_are_told(size: float) -> None:
     assert share(policy) == 1.0
 
 
+@pytest.mark.parametrize("activation", ["gelu", "gelu_tanh"])
+def test_what_cancels_inside_of_an_activation_is_told(activation: str) -> None:
+    """Left of -6 torch's float32 has nothing left of either gelu, and of three logits alike the first wins."""
+    head = np.array([[0.0], [-1.0], [1.0]])
+    policy = mlp([np.ones((1, 3)), head], [np.full(1, -9.0), np.zeros(3)], activation, 3, 0, 1)
+    assert share(policy, np.abs(np.random.default_rng(1).normal(size=(300, 3))) * 0.3) > 0.9
+
+
 def test_float64_weights_are_rounded_as_load_state_dict_rounds_them() -> None:
     """Two logits apart by less than float32 can tell, so that the first wins there."""
     head = np.array([[0.0, 0.0], [1e-9, 0.0], [0.0, 0.0]]) + 1.0

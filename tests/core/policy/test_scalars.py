@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_modelgate.core.policy.elementary import log10, tanh
+from pytest_modelgate.core.policy.scalars import log10, tanh
 
 _LAST = 2.0**-52
 
