@@ -89,6 +89,7 @@ class ModelEvaluator:
             refused=dict(trajectory.refused),
             times=tuple(trajectory.index.as_unit("s").asi8.tolist()),
             first_open=float(candidate.series.bars.frame["open"].loc[trajectory.index[0]]),
+            exits=trajectory.exits,
         )
 
     def _examine(self, plan: ModelPlan, work: Work) -> IntegrityEvidence:

@@ -142,7 +142,10 @@ class GatingPart(Part):
 
 
 class WindowPart(_ReturnPart):
-    """What one window measured; fractions, USD for ``min_equity``, Sharpe annualised and per bar."""
+    """What one window measured; fractions, USD for ``min_equity``, Sharpe annualised and per bar.
+
+    ``exits`` counts positions that a stop or a target of the profile closed; it is missing where none did.
+    """
 
     start: str
     end: str
@@ -159,6 +162,7 @@ class WindowPart(_ReturnPart):
     min_equity: Figure
     bars: int
     refused_orders: dict[str, int]
+    exits: dict[str, int] = {}
 
 
 class BacktestPart(WindowPart):

@@ -38,13 +38,25 @@ def log10(value: float) -> float:
     return _LOG10_E * (power * _LN2_HIGH + (power * _LN2_LOW + 2.0 * ratio * series))
 
 
+def exp(value: float) -> float:
+    """Exponential of a number of at most 0, good to a few units in the last place down to -10, to 3e-14 at -700, then 0."""
+    if value < -700.0:
+        return 0.0
+    less_one, scale = _reduced(value)
+    return scale * less_one + scale
+
+
 def _expm1(value: float) -> float:
     """``exp(value) - 1`` for a value of at most 0."""
-    value = max(value, -60.0)  # where it is -1 already
+    less_one, scale = _reduced(max(value, -60.0))  # where it is -1 already
+    return scale * less_one + (scale - 1.0)
+
+
+def _reduced(value: float) -> tuple[float, float]:
+    """``exp(value) / scale - 1`` for the power of two nearest to ``exp(value)``, and that power, the scale."""
     power = round(value / _LN2)
     rest = (value - power * _LN2_HIGH) - power * _LN2_LOW
     series = 1.0
     for term in range(_EXPM1_TERMS, 1, -1):
         series = 1.0 + rest * series / term
-    scale = math.ldexp(1.0, power)
-    return scale * (rest * series) + (scale - 1.0)
+    return rest * series, math.ldexp(1.0, power)
