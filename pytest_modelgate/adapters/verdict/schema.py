@@ -144,7 +144,7 @@ class GatingPart(Part):
 class WindowPart(_ReturnPart):
     """What one window measured; fractions, USD for ``min_equity``, Sharpe annualised and per bar.
 
-    ``exits`` counts positions that a stop or a target of the profile closed; it is missing where none did.
+    ``exits`` counts positions that a stop or a target of the profile closed; it is missing in older verdicts.
     """
 
     start: str

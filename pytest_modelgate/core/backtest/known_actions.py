@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,12 +35,11 @@ def simulate_known(
     if last < 1 or min(actions) < NO_ACTION or max(actions) >= len(meanings):
         return step_by_step()
     trades = [meaning != HOLD for meaning in meanings] + [False]  # the last for NO_ACTION
-    orders = [(row, meanings[action]) for row, action in enumerate(actions[:last]) if trades[action]]
     account = Account(rules, float(capital))
-    course, exits = _execute(account, bars, orders)
-    changes, cash, quantity = zip(*course, strict=True)
-    spans = np.diff([*changes, last + 1])
-    held, money = np.repeat(quantity, spans), np.repeat(cash, spans)
+    rows = [row for row, action in enumerate(actions[:last]) if trades[action]]
+    course, exits = _execute(account, bars, rows, [meanings[actions[row]] for row in rows])
+    spans = np.diff([*course.rows, last + 1])
+    held, money = np.repeat(course.quantity, spans), np.repeat(course.cash, spans)
     closes = bars.quotes[1]
     values = held * np.array(closes)
     for row, after in exits:
@@ -53,29 +53,44 @@ def simulate_known(
     return trajectory_of(bars, account, equity, (money, values, held), actions[:last])
 
 
+class _Course(NamedTuple):
+    """Cash and quantity from the opens of some rows on; lists, for thousands of tuples keep the collector busy."""
+
+    rows: list[int]
+    cash: list[float]
+    quantity: list[float]
+
+
 def _execute(
-    account: Account, bars: Bars, orders: Sequence[tuple[int, Action]]
-) -> tuple[list[tuple[int, float, float]], list[tuple[int, float]]]:
+    account: Account, bars: Bars, rows: Sequence[int], actions: Sequence[Action]
+) -> tuple[_Course, list[tuple[int, float]]]:
     """Trade up to the last close.
 
     Args:
-        orders: rows at whose closes something is decided, and what.
+        rows: at whose closes something is decided.
+        actions: what.
 
     Returns:
-        Rows from whose opens on, cash, and quantity; rows within which the rules closed the position, and cash then.
+        The course, and rows within which the rules closed the position, with the cash then.
     """
     opens, closes = bars.quotes
-    course, exits = [(0, account.cash, 0.0)], []
-    watching, watched = account.rules.exits_within_bars, 0
-    for row, action in [*orders, (len(closes) - 1, HOLD)] if watching else orders:
-        if watching and (left := _leave(account, bars, range(watched, row + 1))) is not None:
-            exits.append((left, account.cash))
-            course.append((left + 1, account.cash, 0.0))
-        watched = row + 1
+    changes, cash, quantity = course = _Course([0], [account.cash], [0.0])
+    exits, watching, watched, last = [], account.rules.exits_within_bars, 0, len(closes) - 1
+    for row, action in zip([*rows, last], [*actions, HOLD], strict=True):
+        if watching:
+            left = _leave(account, bars, range(watched, row + 1))
+            watched = row + 1
+            if left is not None:
+                exits.append((left, account.cash))
+                changes.append(left + 1)
+                cash.append(account.cash)
+                quantity.append(0.0)
         order = account.order(action, closes[row])
         if order != 0.0:
             account.fill(order, opens[row + 1], row + 1)
-            course.append((row + 1, account.cash, account.quantity))
+            changes.append(row + 1)
+            cash.append(account.cash)
+            quantity.append(account.quantity)
     return course, exits
 
 

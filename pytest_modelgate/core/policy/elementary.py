@@ -39,7 +39,7 @@ def log10(value: float) -> float:
 
 
 def exp(value: float) -> float:
-    """Exponential of a number of at most 0, good to a few units in the last place down to -10, to 3e-14 at -700, then 0."""
+    """Exponential of a number of at most 0, good to a few units in the last place, to 3e-14 at -700; 0 below."""
     if value < -700.0:
         return 0.0
     less_one, scale = _reduced(value)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
+from numpy.typing import NDArray
 from support.policies import ACCOUNTS
 from support.simulation_cases import CAPITAL, RULES, WatchedCase, identical, make_bars, watched_cases
 from support.slow_account import SlowAccount
@@ -20,7 +21,9 @@ from pytest_modelgate.core.backtest.simulation import Trajectory, simulate, simu
 from pytest_modelgate.core.backtest.speculation import Speculation
 from pytest_modelgate.core.integrity.behaviour import check_accounting
 from pytest_modelgate.core.market.bars import Bars
+from pytest_modelgate.core.policy.account_features import AccountFeature, Encoding
 from pytest_modelgate.core.policy.actions import HOLD, NO_ACTION, Order, Target
+from pytest_modelgate.core.typing import Floats
 
 thorough = settings(deadline=None, max_examples=150)
 ALMOST_ALL = math.nextafter(1.0, 0.0)
@@ -66,6 +69,22 @@ def test_speculation_gives_the_same_to_the_last_bit(case: WatchedCase) -> None:
         CAPITAL,
     )
     assert identical(path, expected)
+
+
+def test_right_guesses_save_asking_where_positions_are_stopped_too() -> None:
+    case, batches, pnl = WatchedCase(1), [], AccountFeature("pnl", 0.0, Encoding(), -1)
+    rng, rules = np.random.default_rng(1), replace(FREE, position_size=0.2, stop_loss=0.01, take_profit=0.01)
+    walk = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.01, 800)))
+    bars, actions = make_bars(walk[::2].tolist(), walk[1::2].tolist()), rng.integers(0, 8, 400).tolist()
+
+    def answer(_: NDArray[np.int64], rows: NDArray[np.int64], __: Floats) -> list[int]:
+        batches.append(len(rows))
+        return [actions[row] for row in rows.tolist()]
+
+    speculation = Speculation(answer, [bars], [actions], meanings=case.meanings, features=(pnl,), most=64)
+    (path,) = simulate_episodes([bars], speculation, case.meanings, rules, CAPITAL)
+    assert min(path.exits.values()) > 10
+    assert len(batches) < 20
 
 
 @thorough
