@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -70,6 +71,19 @@ def test_twenty_models_stay_under_three_megabytes() -> None:
 
     assert page.count("<svg ") == 6 * len(models)
     assert len(page.encode()) * 20 / len(models) < 2_300_000  # pytest-html's own part of 400 tests takes 0.5 MB
+
+
+def test_positions_that_rules_closed_are_counted_in_page_and_verdict() -> None:
+    plan = factory.plan_of("UNIUSD")
+    found = factory.evidence_of(plan, drift=0.001)
+    fold = found["fold1of5"]
+    assert isinstance(fold, WindowEvidence)
+    found["fold1of5"] = replace(fold, exits={"stop_loss": 3, "take_profit": 2})
+    run = run_of([factory.judgement_of(plan, found)])
+
+    (model,) = json.loads(run.verdict.model_dump_json())["models"]
+    assert [part["exits"] for part in model["folds"]] == [{"stop_loss": 3, "take_profit": 2}, {}, {}, {}, {}]
+    assert render(CONFIG, run).count(f"{fold.metrics.closed_trades} (3 by stop loss, 2 by take profit)") == 1
 
 
 def test_texts_from_archive_checkpoint_and_command_line_are_text() -> None:
