@@ -16,8 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from rows import Row, make_row, medians, not_measured
 
+from pytest_modelgate.core.backtest.known_actions import simulate_known
 from pytest_modelgate.core.backtest.rules import TradingRules
-from pytest_modelgate.core.backtest.simulation import Trajectory, simulate_known
+from pytest_modelgate.core.backtest.simulation import Trajectory
 from pytest_modelgate.core.market.bars import COLUMNS, Bars, Instrument, Timeframe
 from pytest_modelgate.core.policy.actions import HALF_ORDERS
 

@@ -31,8 +31,8 @@ import pandas as pd
 from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.core.backtest.candidate import Candidate
 from pytest_modelgate.core.backtest.evaluation import evaluate, evaluate_all
+from pytest_modelgate.core.backtest.known_actions import simulate_known
 from pytest_modelgate.core.backtest.rules import TradingRules
-from pytest_modelgate.core.backtest.simulation import simulate_known
 from pytest_modelgate.core.features.reference import REFERENCE, WARMUP
 from pytest_modelgate.core.features.series import compute_features
 from pytest_modelgate.core.integrity.examination import examine

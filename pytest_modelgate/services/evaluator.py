@@ -89,6 +89,7 @@ class ModelEvaluator:
             refused=dict(trajectory.refused),
             times=tuple(trajectory.index.as_unit("s").asi8.tolist()),
             first_open=float(bars.frame["open"].iloc[bars.positions(window.start, window.end).start]),
+            exits=trajectory.exits,
         )
 
     def _examine(self, plan: ModelPlan, work: Work) -> IntegrityEvidence:

@@ -130,6 +130,7 @@ def _window(evidence: WindowEvidence) -> dict[str, Any]:
         "min_equity": metrics.min_equity,
         "bars": metrics.bars,
         "refused_orders": dict(evidence.refused),
+        "exits": dict(evidence.exits),
     }
 
 

@@ -166,7 +166,10 @@ class GatingPart(Part):
 
 
 class WindowPart(_ReturnPart):
-    """What one window measured; fractions, USD for ``min_equity``, Sharpe annualised and per bar."""
+    """What one window measured; fractions, USD for ``min_equity``, Sharpe annualised and per bar.
+
+    ``exits`` counts positions that a stop or a target of the profile closed; it is missing in older verdicts.
+    """
 
     start: str
     end: str
@@ -183,6 +186,7 @@ class WindowPart(_ReturnPart):
     min_equity: Figure
     bars: int
     refused_orders: dict[str, int]
+    exits: dict[str, int] = {}
 
 
 class BacktestPart(WindowPart):

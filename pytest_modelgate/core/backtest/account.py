@@ -6,57 +6,22 @@ import math
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal
 
+from pytest_modelgate.core.backtest.fills import (
+    BELOW_MINIMUM,
+    CUT_TO_CAP,
+    INSUFFICIENT_CASH,
+    POSITION_CAP,
+    SHORT_NOT_ALLOWED,
+    Cause,
+    Fill,
+    Trade,
+)
 from pytest_modelgate.core.backtest.rules import TradingRules
 from pytest_modelgate.core.policy.account_features import AccountFeature
 from pytest_modelgate.core.policy.actions import Action, Target
 from pytest_modelgate.errors import SettingsError
-
-# Why an order was not executed; the words of Trajectory.refused.
-BELOW_MINIMUM = "below_minimum"
-INSUFFICIENT_CASH = "insufficient_cash"
-POSITION_CAP = "position_cap"
-SHORT_NOT_ALLOWED = "short_not_allowed"
-CUT_TO_CAP = "cut_to_cap"  # executed, but for less than the policy asked
-
-
-class Fill(NamedTuple):
-    """One executed order.
-
-    Attributes:
-        row: bar at whose open it was filled (at whose close, for the final liquidation), counted in the window.
-        side: what was done.
-        quantity: units, positive.
-        price: USD, slippage included.
-        fee: USD.
-    """
-
-    row: int
-    side: Literal["buy", "sell"]
-    quantity: float
-    price: float
-    fee: float
-
-
-class Trade(NamedTuple):
-    """One round trip from flat to flat, whatever was added or taken off in between.
-
-    Attributes:
-        entry_row: bar of the first fill, counted in the window.
-        exit_row: bar of the last fill.
-        side: direction of the position.
-        quantity: largest position held, units, positive.
-        pnl: cash that came out of the trade less cash that went in, after all costs, USD.
-        costs: fees plus slippage, USD.
-    """
-
-    entry_row: int
-    exit_row: int
-    side: Literal["long", "short"]
-    quantity: float
-    pnl: float
-    costs: float
 
 
 @dataclass(slots=True)
@@ -70,6 +35,7 @@ class Account:
         capital: starting cash, USD.
         cash: USD; proceeds of a short sale are credited.
         quantity: units held, negative when short.
+        entry_price: average price of what was added to the position, slippage included, USD; where it is needed.
         position_value: signed market value of the position at the last bar close, USD.
         equity: at the last bar close, USD.
         previous_equity: at the bar close before that, USD.
@@ -85,6 +51,7 @@ class Account:
     capital: float
     cash: float = field(init=False)
     quantity: float = field(default=0.0, init=False)
+    entry_price: float = field(default=0.0, init=False)
     position_value: float = field(default=0.0, init=False)
     equity: float = field(init=False)
     previous_equity: float = field(init=False)
@@ -99,6 +66,7 @@ class Account:
     _largest: float = field(default=0.0, init=False)
     _cash_flow: float = field(default=0.0, init=False)
     _costs: float = field(default=0.0, init=False)
+    _exits: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         """Start flat.
@@ -109,6 +77,7 @@ class Account:
         if not 0.0 < self.capital < math.inf:
             raise SettingsError("capital", f"is {self.capital!r}, expected a positive number", "Set --gate-capital")
         self.cash = self.equity = self.previous_equity = self.peak = self.capital
+        self._exits = self.rules.exits_within_bars
 
     def fork(self) -> Account:
         """The same account, to try something on."""
@@ -149,7 +118,8 @@ class Account:
     def _towards(self, exposure: float, price: float) -> float:
         """Quantity that leads to an exposure; one across zero closes first, and opens when the target is repeated.
 
-        A target that was reached is kept, whatever prices make of the exposure meanwhile: traders do not rebalance.
+        A target that was reached, or cut to the cap, is kept until another action, whatever prices make of the exposure
+        meanwhile: traders do not rebalance.
         """
         rules, held = self.rules, self.quantity
         reached, self._target = exposure == self._target, exposure
@@ -159,22 +129,28 @@ class Account:
             return 0.0
         if exposure < 0.0 and not rules.can_short:
             return self._refuse(SHORT_NOT_ALLOWED)
-        equity, most = self.cash + held * price, min(rules.max_position, 1.0 - rules.cash_buffer)
-        if abs(exposure) > most:
+        equity, size = self.cash + held * price, abs(held) * price
+        value, most = abs(exposure) * equity, min(rules.max_position, 1.0 - rules.cash_buffer) * equity
+        if value > max(most * (1.0 + 1e-9), size):  # rounding is no excess
             self._refuse(CUT_TO_CAP)
-            exposure = math.copysign(most, exposure)
-        quantity = exposure * equity / price - held
-        if abs(quantity) * price < rules.min_order_usd or quantity == 0.0:
+            value = max(most, size)  # the cap limits orders: a position that grew beyond it is kept
+        if value == size > 0.0:
+            return 0.0
+        if value < rules.min_order_usd and held != 0.0:  # what is left could never be sold
+            return -held
+        quantity = math.copysign(value, exposure) / price - held
+        if quantity == 0.0 or abs(quantity) * price < rules.min_order_usd:
+            self._target = math.nan  # which was not reached
             return self._refuse(BELOW_MINIMUM)
         return quantity
 
-    def fill(self, quantity: float, market: float, row: int) -> None:
+    def fill(self, quantity: float, market: float, row: int, cause: Cause = "order") -> None:
         """Execute an order, with slippage against the trader and the fee on what is really paid.
 
         Args:
             quantity: signed, as ``order`` returned it; 0 does nothing. It never crosses from long to short.
             market: the bar's price before slippage, USD.
-            row: of the bar, for the books.
+            row, cause: for the books.
         """
         if quantity == 0.0:
             return
@@ -191,16 +167,36 @@ class Account:
         if held == 0.0:
             self._entry, self._largest, self._cash_flow, self._costs = row, 0.0, 0.0, 0.0
         self.quantity = left = held + quantity
+        if self._exits and abs(left) > abs(held):
+            self.entry_price = (self.entry_price * held + paid) / left if held else price
         self.cash -= total
         self._cash_flow -= total
         size = abs(quantity)
-        self.fills.append(Fill(row, "buy" if buys else "sell", size, price, fee))
+        self.fills.append(Fill(row, "buy" if buys else "sell", size, price, fee, cause))
         self._costs += fee + size * abs(price - market)
         self._largest = max(self._largest, abs(left))
         if left == 0.0:
             side: Literal["long", "short"] = "long" if held > 0.0 else "short"
             self.trades.append(Trade(self._entry, row, side, self._largest, self._cash_flow, self._costs))
             self.winning += self._cash_flow > 0.0
+
+    def leave(self, opened: float, high: float, low: float, row: int) -> None:
+        """Close the position where the bar reaches its stop or its target; at its stop where it reaches both.
+
+        A stop is filled at its level, or at the open where that lies beyond it; a target at its level, never better.
+
+        Call it when orders were filled at the open. Prices are USD.
+        """
+        held, rules = self.quantity, self.rules
+        if held == 0.0:
+            return
+        entry, long = self.entry_price, held > 0.0
+        worst, best, side = (low, high, 1.0) if long else (high, low, -1.0)
+        stop, target = entry * (1.0 - side * rules.stop_loss), entry * (1.0 + side * rules.take_profit)
+        if rules.stop_loss > 0.0 and side * worst <= side * stop:
+            self.fill(-held, min(opened, stop) if long else max(opened, stop), row, "stop_loss")
+        elif rules.take_profit > 0.0 and side * best >= side * target:
+            self.fill(-held, target, row, "take_profit")
 
     def mark(self, close: float) -> None:
         """Value the account at a bar close (USD)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -19,9 +19,10 @@ class BarAttribution:
 
     All shares are fractions of the equity at the close before the bar, and
 
-        returns == overnight_weight * overnight_return + intraday_weight * intraday_return - fees - slippage
+        returns == overnight_weight * overnight_return + intraday_weight * intraday_return - forgone - fees - slippage
 
-    up to rounding: a position carried over the gap earns the gap, one held during the bar earns the bar's move.
+    up to rounding: a position carried over the gap earns the gap, one held during the bar earns the bar's move, or as
+    much of it as came before a stop or a target.
 
     Attributes:
         returns: of the account, after costs; from the close before to the bar's close.
@@ -30,6 +31,7 @@ class BarAttribution:
         overnight_return: of the market, from the close before to the open.
         intraday_return: of the market, from open to close.
         fees, slippage: what was paid, not negative.
+        forgone: what the position would have earned from a stop or a target in the bar to the bar's close; 0 without.
     """
 
     returns: Floats
@@ -39,6 +41,12 @@ class BarAttribution:
     intraday_return: Floats
     fees: Floats
     slippage: Floats
+    forgone: Floats = field(default_factory=lambda: np.zeros(0))
+
+    def __post_init__(self) -> None:
+        """Nothing is forgone where nothing is said of it."""
+        if len(self.forgone) == 0:
+            object.__setattr__(self, "forgone", np.zeros(len(self.returns)))
 
     def __len__(self) -> int:
         return len(self.returns)
@@ -46,6 +54,11 @@ class BarAttribution:
     @property
     def gross(self) -> Floats:
         """Returns before costs."""
+        return self.held_to_close - self.forgone
+
+    @property
+    def held_to_close(self) -> Floats:
+        """Returns before costs, had the positions of stopped bars been held to the close: what timing alone earns."""
         return self.overnight_weight * self.overnight_return + self.intraday_weight * self.intraday_return
 
     @property
@@ -83,11 +96,14 @@ def attribute(trajectory: Trajectory, bars: Bars, close_before: float, rules: Tr
     opens, closes = (bars.frame[name].to_numpy(dtype=np.float64) for name in ("open", "close"))
     before = np.concatenate([[close_before], closes[:-1]])
     equity = np.where(trajectory.equity > 0.0, trajectory.equity, np.inf)  # of a ruined account nothing has a share
-    fees, slippage = np.zeros(len(bars)), np.zeros(len(bars))
+    fees, slippage, forgone = np.zeros(len(bars)), np.zeros(len(bars)), np.zeros(len(bars))
     for fill in trajectory.fills:
         worse = rules.slippage / (1.0 + rules.slippage if fill.side == "buy" else 1.0 - rules.slippage)
         fees[fill.row] += fill.fee
         slippage[fill.row] += fill.quantity * fill.price * worse
+        if fill.cause != "order":
+            level = fill.price * (1.0 - worse if fill.side == "buy" else 1.0 + worse)
+            forgone[fill.row] = trajectory.quantity[fill.row] * (closes[fill.row] - level)
     ruined = ~(trajectory.equity[:-1] > 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         returns = np.where(ruined, 0.0, trajectory.equity[1:] / trajectory.equity[:-1] - 1.0)
@@ -99,4 +115,5 @@ def attribute(trajectory: Trajectory, bars: Bars, close_before: float, rules: Tr
         intraday_return=closes / opens - 1.0,
         fees=fees / equity[:-1],
         slippage=slippage / equity[:-1],
+        forgone=forgone / equity[:-1],
     )

@@ -14,13 +14,15 @@ from pytest_modelgate.core.backtest.rules import TradingRules
 from pytest_modelgate.core.features.series import FeatureSeries
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.policy.account_features import neutral_account
+from pytest_modelgate.core.policy.actions import NO_ACTION
+from pytest_modelgate.core.policy.confidence import sure_actions
 from pytest_modelgate.core.policy.inference import Device, PolicySession, choose_actions_of_all
-from pytest_modelgate.core.policy.mlp import MlpPolicy, Policy, greedy
+from pytest_modelgate.core.policy.mlp import MlpPolicy, Policy
 from pytest_modelgate.core.typing import Actions, Floats
 from pytest_modelgate.errors import CheckpointError
 
 _SHARED = 1 << 24  # sums of the first layer that are kept for several windows: 128 MiB
-_UNKNOWN = -1  # an action that nobody asked for
+_UNKNOWN = NO_ACTION - 1  # an action that nobody asked for
 
 
 class _Session(NamedTuple):
@@ -44,6 +46,8 @@ def check_width(policy: Policy, width: int) -> None:
 @dataclass(eq=False)
 class Candidate:
     """A model with its policy, the features it sees and the rules it trades under; remembers what it decided.
+
+    Whoever asks for its actions gets ``NO_ACTION`` where the confidence in one is below what the rules ask for.
 
     Attributes:
         judged: windows of which all neutral actions are found together, as soon as one of them is asked for.
@@ -106,9 +110,10 @@ class Candidate:
             Takes rows of the series (n,) and the account features at each (n, n_account), gives n actions.
         """
         policy, matrix, lookback = self.policy, self.series.matrix, self.policy.lookback
+        least = self.rules.min_confidence
         if not isinstance(policy, MlpPolicy):
             return lambda asked, accounts: [
-                int(greedy(policy.logits(matrix[row - lookback + 1 : row + 1], account))[0])
+                int(sure_actions(policy.logits(matrix[row - lookback + 1 : row + 1], account), least)[0])
                 for row, account in zip(asked.tolist(), accounts, strict=True)
             ]
         whole = self._spanning(rows, self.tracked)
@@ -117,7 +122,7 @@ class Candidate:
         if self._session is None or self._session.rows != whole:
             self._session = None  # one at a time: it is large
             observed = matrix[whole.start - lookback + 1 : whole.stop]
-            self._session = _Session(whole, PolicySession(policy, observed, self.device))
+            self._session = _Session(whole, PolicySession(policy, observed, self.device, least))
         session = self._session.session
         return lambda asked, accounts: session.choose_actions(asked - whole.start, accounts).tolist()
 
@@ -136,4 +141,5 @@ class Candidate:
             matrices: features of the whole series (bars, features), and of what else it is shown.
         """
         observed = [matrix[rows.start - policy.lookback + 1 : rows.stop] for matrix in matrices]
-        return choose_actions_of_all(policy, observed, neutral_account(policy.account), self.device)
+        neutral = neutral_account(policy.account)
+        return choose_actions_of_all(policy, observed, neutral, self.device, self.rules.min_confidence)

@@ -8,8 +8,9 @@ import numpy as np
 
 from pytest_modelgate.core.backtest.attribution import BarAttribution, attribute
 from pytest_modelgate.core.backtest.candidate import Candidate
+from pytest_modelgate.core.backtest.known_actions import simulate_known
 from pytest_modelgate.core.backtest.metrics import Metrics, measure
-from pytest_modelgate.core.backtest.simulation import Trajectory, simulate_episodes, simulate_known
+from pytest_modelgate.core.backtest.simulation import Trajectory, simulate_episodes
 from pytest_modelgate.core.backtest.speculation import Speculation
 from pytest_modelgate.core.config.settings import AccountMode
 from pytest_modelgate.core.market.windows import Window

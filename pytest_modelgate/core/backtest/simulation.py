@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,10 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pytest_modelgate.core.backtest.account import Account, Fill, Trade
+from pytest_modelgate.core.backtest.account import Account
+from pytest_modelgate.core.backtest.fills import LOW_CONFIDENCE, Fill, Trade
 from pytest_modelgate.core.backtest.rules import TradingRules
 from pytest_modelgate.core.market.bars import Bars
-from pytest_modelgate.core.policy.actions import HOLD, NO_ACTION, Action
+from pytest_modelgate.core.policy.actions import NO_ACTION, Action
 from pytest_modelgate.core.typing import Floats
 from pytest_modelgate.errors import CheckpointError, MarketDataError
 
@@ -44,11 +46,12 @@ class Trajectory:
         equity: (n + 1,) USD: the starting capital, then each bar close; the last one after liquidation.
         cash: (n,) USD at each bar close.
         position_value: (n,) signed USD at each bar close; ``equity[1:] == cash + position_value``.
-        quantity: (n,) signed units held during each bar, after the fill at its open and before the final liquidation.
+        quantity: (n,) signed units held during each bar: after the fill at its open, before a stop or a target within
+            it and before the final liquidation.
         actions: (n - 1,) what was decided at the close of each bar but the last; ``NO_ACTION`` where nothing was.
         fills: oldest first.
         trades: oldest first; their P&L adds up to ``equity[-1] - equity[0]``.
-        refused: reason to number of orders, sorted by reason.
+        refused: reason to number of orders, sorted by reason; among them bars where no action was sure enough.
     """
 
     index: pd.DatetimeIndex
@@ -61,11 +64,17 @@ class Trajectory:
     trades: tuple[Trade, ...]
     refused: Mapping[str, int]
 
+    @property
+    def exits(self) -> dict[str, int]:
+        """How often the rules closed a position within a bar, by cause; empty where they never did."""
+        counts = Counter(fill.cause for fill in self.fills)
+        return {cause: counts[cause] for cause in ("stop_loss", "take_profit") if counts[cause]}
+
 
 def simulate(
     bars: Bars, choose_action: ChooseAction, meanings: Sequence[Action], rules: TradingRules, capital: float
 ) -> Trajectory:
-    """Trade one window: decide at a bar's close, fill at the next bar's open, end flat.
+    """Trade one window: decide at a bar's close, fill at the next bar's open, leave by the rules within it, end flat.
 
     Args:
         bars: the bars of the window only, n >= 1.
@@ -89,47 +98,6 @@ def simulate(
     except StopIteration as end:
         trajectory: Trajectory = end.value
         return trajectory
-
-
-def simulate_known(
-    bars: Bars, actions: Sequence[int], meanings: Sequence[Action], rules: TradingRules, capital: float
-) -> Trajectory:
-    """As ``simulate`` where every action is known beforehand: only bars with an order take a step of the account.
-
-    Args:
-        actions: one for each bar but the last.
-
-    Raises:
-        MarketDataError, CheckpointError, SettingsError: as ``simulate``.
-    """
-
-    def step_by_step() -> Trajectory:
-        return simulate(bars, lambda row, _: actions[row], meanings, rules, capital)
-
-    last = len(bars) - 1
-    if last < 1 or min(actions) < NO_ACTION or max(actions) >= len(meanings):
-        return step_by_step()
-    trades = [meaning != HOLD for meaning in meanings] + [False]  # the last for NO_ACTION
-    opens, closes = bars.quotes
-    account = Account(rules, float(capital))
-    changes, cash, quantity = [0], [account.cash], [0.0]
-    for row in [row for row, action in enumerate(actions[:last]) if trades[action]]:
-        order = account.order(meanings[actions[row]], closes[row])
-        if order != 0.0:
-            account.fill(order, opens[row + 1], row + 1)
-            changes.append(row + 1)
-            cash.append(account.cash)
-            quantity.append(account.quantity)
-    spans = np.diff([*changes, last + 1])
-    held, money = np.repeat(quantity, spans), np.repeat(cash, spans)
-    values = held * np.array(closes)
-    if not (money + values)[:last].min() > 0.0:  # the broker closed a ruined account, and what followed is void
-        return step_by_step()
-    if held[last] != 0.0:
-        account.fill(-account.quantity, closes[last], last)
-        money[last], values[last] = account.cash, account.quantity * closes[last]
-    equity = np.concatenate([[account.capital], money + values])
-    return _trajectory(bars, account, equity, (money, values, held), actions[:last])
 
 
 def simulate_episodes(
@@ -177,11 +145,14 @@ def _trade(
     last = len(closes) - 1
     account = Account(rules, float(capital))
     equity, cash, values, quantity, actions = [account.capital], [], [], [], []
+    highs, lows = bars.extremes if rules.exits_within_bars else (opens, closes)
     order = 0.0
     for row, close in enumerate(closes):
         if order != 0.0:
             account.fill(order, opens[row], row)
         quantity.append(account.quantity)
+        if rules.exits_within_bars:
+            account.leave(opens[row], highs[row], lows[row], row)
         if row == last and account.quantity != 0.0:
             account.fill(-account.quantity, close, row)
         account.mark(close)
@@ -199,14 +170,18 @@ def _trade(
             order = -account.quantity
         else:
             order = 0.0 if action == NO_ACTION else account.order(meanings[action], close)
-    return _trajectory(bars, account, equity, (cash, values, quantity), actions)
+    return trajectory_of(bars, account, equity, (cash, values, quantity), actions)
 
 
-def _trajectory(
+def trajectory_of(
     bars: Bars, account: Account, equity: _Curve, curves: tuple[_Curve, _Curve, _Curve], actions: Sequence[int]
 ) -> Trajectory:
-    """Trajectory of an account at the end; ``curves`` are cash, position value and quantity."""
+    """Trajectory of an account at the end; ``curves`` are cash, position value and quantity, as of ``Trajectory``."""
     cash, values, quantity = (np.array(curve) for curve in curves)
+    if account.rules.min_confidence > 0.0:
+        solvent = np.minimum.accumulate(equity[1:-1]) > 0.0  # a ruined account is not asked
+        if unsure := int(np.count_nonzero(np.array(actions, dtype=np.int64)[solvent] == NO_ACTION)):
+            account.refused[LOW_CONFIDENCE] = unsure
     return Trajectory(
         bars.index,
         np.array(equity),

@@ -91,12 +91,15 @@ class Speculation:
     def _speculate(self, episode: int, row: int, account: Account) -> list[Seen]:
         """Account features from this bar on, by guessed actions; twice as many bars as guesses held last time."""
         opens, closes = self._series[episode].quotes
-        guesses, trial = self._guesses[episode], account.fork()
+        guesses, trial, watching = self._guesses[episode], account.fork(), account.rules.exits_within_bars
+        highs, lows = self._series[episode].extremes if watching else (opens, closes)
         seen = [account_features(account, self._features)]
         last = min(row + min(self._most, 2 * self._held[episode]), len(closes) - 2)
         for now in range(row, last):
             if guesses[now] != NO_ACTION:
                 trial.fill(trial.order(self._meanings[guesses[now]], closes[now]), opens[now + 1], now + 1)
+            if watching:
+                trial.leave(opens[now + 1], highs[now + 1], lows[now + 1], now + 1)
             trial.mark(closes[now + 1])
             if trial.ruined:
                 break

@@ -68,7 +68,11 @@ class Option:
 
 
 OPTIONS = (
-    Option("profile", "thresholds: 2.3, 2.4.5, 2.4.5-literal, 4.1.0, strict or a TOML file", metavar="NAME|FILE.toml"),
+    Option(
+        "profile",
+        "thresholds: 2.3, 2.4.5, 2.4.5-literal, 4.1.0, strict, trainer or a file",
+        metavar="NAME|FILE.toml",
+    ),
     Option("require", "the least decision with which a model passes", choices=("live", "paper")),
     Option("as_of", "UTC; judge on bars closed before it (default: the archive's time stamp)", metavar="DATE"),
     Option("backtest_days", "length of the sanity backtest", int, metavar="N"),

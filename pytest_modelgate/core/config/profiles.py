@@ -208,6 +208,21 @@ class Trading:
 
 
 @dataclass(frozen=True)
+class Execution:
+    """What the trader does beside the policy's actions; 0 switches a rule off.
+
+    Attributes:
+        min_confidence: an action counts only when its softmax probability reaches it.
+        stop_loss: a position that has lost this fraction of its average entry price is closed.
+        take_profit: one that has gained it is.
+    """
+
+    min_confidence: Share
+    stop_loss: Share
+    take_profit: Share
+
+
+@dataclass(frozen=True)
 class Profile:
     """Every limit a verdict rests on.
 
@@ -230,11 +245,17 @@ class Profile:
     integrity: IntegrityLimits
     robustness: RobustnessLimits
     trading: Trading
+    execution: Execution
 
     @cached_property
     def sha256(self) -> str:
-        """Digest of all limits, whatever the name, the comments or the order of keys in the file."""
+        """Digest of all limits, whatever the name, the comments or the order of keys in the file.
+
+        Execution rules that are off leave it as it was before there were any, so that ledgers still count.
+        """
         limits = {key: value for key, value in asdict(self).items() if key != "name"}
+        if not any(limits["execution"].values()):
+            del limits["execution"]
         return json_sha256(limits, spaced=True)
 
 
@@ -324,7 +345,8 @@ def _value(hint: Any, value: object, location: str) -> object:  # noqa: ANN401 -
 
 def _check_order(profile: Profile, source: str) -> None:
     approved, review, folds, spread = profile.approved, profile.review, profile.walk_forward, profile.spread
-    market = profile.market_data
+    market, execution = profile.market_data, profile.execution
+    below_one = "is 1, expected a fraction below 1: 0.02 is 2 %"
     looser = "is stricter than in approved, expected the same or looser"
     by_chance = spread.reading == "chance"
     ordered = 0 < spread.high < spread.moderate < 1 if by_chance else 0 < spread.moderate <= spread.high
@@ -341,6 +363,7 @@ def _check_order(profile: Profile, source: str) -> None:
         ("market_data.warn_zero_volume", market.warn_zero_volume > market.max_zero_volume, "is above max_zero_volume"),
         ("trading.position_size", profile.trading.position_size == 0, "is 0, expected a positive fraction"),
         ("trading.cash_buffer", profile.trading.cash_buffer == 1, "is 1, which leaves nothing to trade with"),
+        *((f"execution.{rule}", value == 1, below_one) for rule, value in asdict(execution).items()),
     )
     for key, wrong, problem in contradictions:
         if wrong:

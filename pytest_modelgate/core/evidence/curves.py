@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pytest_modelgate.core.backtest.attribution import concatenate
+from pytest_modelgate.core.backtest.attribution import BarAttribution, concatenate
 from pytest_modelgate.core.evidence.records import WindowEvidence
 from pytest_modelgate.core.typing import Floats
 
@@ -73,7 +73,10 @@ class Growth:
 
 
 class Trip(NamedTuple):
-    """One round trip: rows of the bars that open and close it, its side, and the prices there, USD, before slippage."""
+    """One round trip: rows of the bars that open and close it, its side, and the prices there, USD, before slippage.
+
+    The exit's price is the bar's open, the level of a stop or a target within it, or the last close.
+    """
 
     entered: int
     left: int
@@ -133,17 +136,23 @@ def prices(window: WindowEvidence) -> Prices:
     attribution = window.bars.attribution()
     close = window.first_open / (1.0 + attribution.overnight_return[0]) * np.cumprod(1.0 + attribution.market)
     opens = close / (1.0 + attribution.intraday_return)
-    sides = np.sign(attribution.intraday_weight).astype(np.int64)
-    borders = np.flatnonzero(np.diff(sides, prepend=0)).tolist()
-    trips = []
-    for number, row in enumerate(borders):
-        if sides[row] == 0:
-            continue
-        closed = number + 1 < len(borders)
-        left = borders[number + 1] if closed else len(close) - 1  # what is left is sold at the last close
-        paid = float(opens[left] if closed else close[left])
-        trips.append(Trip(row, left, int(sides[row]), float(opens[row]), paid))
-    return Prices(np.array(window.times, dtype=np.int64), close, tuple(trips))
+    return Prices(np.array(window.times, dtype=np.int64), close, tuple(_trips(attribution, opens, close)))
+
+
+def _trips(attribution: BarAttribution, opens: Floats, close: Floats) -> Iterator[Trip]:
+    sides = np.sign(attribution.intraday_weight).astype(np.int64).tolist()
+    entered, last = -1, len(close) - 1
+    for row, side in enumerate(sides):
+        if entered >= 0 and side != sides[entered]:
+            yield Trip(entered, row, sides[entered], float(opens[entered]), float(opens[row]))
+            entered = -1
+        if side and entered < 0:
+            entered = row
+        forgone = attribution.forgone[row]
+        if entered >= 0 and (forgone or row == last):  # what is left is sold at the last close
+            level = close[row] - opens[row] * forgone / attribution.intraday_weight[row]
+            yield Trip(entered, row, side, float(opens[entered]), float(level))
+            entered = -1
 
 
 def _seconds(moment: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
@@ -72,7 +72,7 @@ class MarketEvidence:
 
 @dataclass(frozen=True)
 class BarFigures:
-    """A ``BarAttribution`` in plain types, one number per bar in every array."""
+    """A ``BarAttribution`` in plain types, one number per bar in every array; nothing where nothing was forgone."""
 
     returns: tuple[float, ...]
     overnight_weight: tuple[float, ...]
@@ -81,11 +81,15 @@ class BarFigures:
     intraday_return: tuple[float, ...]
     fees: tuple[float, ...]
     slippage: tuple[float, ...]
+    forgone: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, attribution: BarAttribution) -> BarFigures:
         """Figures of an attribution."""
-        return cls(*(tuple(getattr(attribution, field.name).tolist()) for field in fields(cls)))
+        columns = {field.name: getattr(attribution, field.name) for field in fields(cls)}
+        if not columns["forgone"].any():
+            del columns["forgone"]
+        return cls(**{name: tuple(values.tolist()) for name, values in columns.items()})
 
     def attribution(self) -> BarAttribution:
         """The attribution, to the last bit."""
@@ -106,9 +110,10 @@ class WindowEvidence:
         equity: USD, the starting capital and then each bar's close.
         bars: weights held and returns earned at every bar.
         delayed: result had every order come one bar later.
-        refused: orders the account refused, by reason.
+        refused: orders the account refused, by reason; ``low_confidence`` counts bars without any.
         times: start of every bar, seconds since 1970 UTC.
         first_open: USD, open of the first bar; with ``bars`` it gives every price.
+        exits: positions that a rule of execution closed within a bar, by rule; empty without any.
     """
 
     model: str
@@ -125,6 +130,7 @@ class WindowEvidence:
     refused: Mapping[str, int]
     times: tuple[int, ...]
     first_open: float
+    exits: Mapping[str, int] = field(default_factory=dict)
 
     def without_bars(self) -> WindowEvidence:
         """The same without what happened at every bar, in a hundredth of the memory; no longer to be written."""

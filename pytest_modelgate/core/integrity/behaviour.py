@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from pytest_modelgate.core.backtest.account import BELOW_MINIMUM, SHORT_NOT_ALLOWED, Fill
 from pytest_modelgate.core.backtest.attribution import BarAttribution
+from pytest_modelgate.core.backtest.fills import BELOW_MINIMUM, LOW_CONFIDENCE, SHORT_NOT_ALLOWED, Fill
 from pytest_modelgate.core.backtest.rules import TradingRules
 from pytest_modelgate.core.backtest.simulation import Trajectory
 from pytest_modelgate.core.config.profiles import IntegrityLimits
@@ -20,6 +20,11 @@ from pytest_modelgate.core.policy.actions import HOLD, NO_ACTION, Action, action
 from pytest_modelgate.core.typing import Floats
 
 _EXACT = 1e-9  # relative
+_WORDS = {
+    "withheld": "no action sure enough at {:.0f} bars",
+    "stop_loss": "{:.0f} positions stopped",
+    "take_profit": "{:.0f} closed at their target",
+}
 _DAY_TRADES, _DAYS, _LEAST_EQUITY = 3, 5, 25_000.0  # FINRA rule 4210, as Alpaca enforces it
 
 
@@ -46,10 +51,15 @@ def check_activity(
         "fills": float(sum(len(trajectory.fills) for trajectory in trajectories)),
     }
     position = f"long in {long:.1%}, short in {short:.1%}"
-    habits = f"signals at {signals:.1%} of the bars, {entropy:.2f} bits of choice, {position}"
+    by_rules = _by_rules(trajectories)
+    figures |= by_rules
+    counted = "".join(f", {_WORDS[name].format(count)}" for name, count in by_rules.items())
+    habits = f"signals at {signals:.1%} of the bars, {entropy:.2f} bits of choice, {position}{counted}"
     if shares[usual] >= limits.max_same_action:
         sentence = f"It is always {action_name(meanings[usual])} ({shares[usual]:.1%} of the bars): that is no model."
         return Check("activity", "fail", sentence, figures)
+    if "withheld" in by_rules and 1.0 - signals >= limits.max_same_action:
+        return Check("activity", "fail", f"It is hardly ever sure enough to act ({habits}): that is no model.", figures)
     if figures["fills"] == 0.0:
         return Check("activity", "fail", f"It never trades: every order is refused ({habits}).", figures)
     for words, share in (("long", long), ("short", short)):
@@ -60,6 +70,15 @@ def check_activity(
         sentence = f"It hardly decides: {habits}; healthy models signal at 30 to 60 % of the bars."
         return Check("activity", "warn", sentence, figures)
     return Check("activity", "pass", f"It decides: {habits}.", figures)
+
+
+def _by_rules(trajectories: Sequence[Trajectory]) -> dict[str, float]:
+    """How often rules of execution had a say, by figure; what never happened is left out."""
+    counts = Counter[str]()
+    for trajectory in trajectories:
+        counts["withheld"] += trajectory.refused.get(LOW_CONFIDENCE, 0)
+        counts.update(trajectory.exits)
+    return {name: float(counts[name]) for name in _WORDS if counts[name]}
 
 
 def check_accounting(trajectories: Sequence[Trajectory]) -> Check:

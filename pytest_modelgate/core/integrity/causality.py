@@ -22,7 +22,7 @@ _AFTER = 150  # bars after the last moment
 _RECENT = 8  # bars before and after a moment
 
 
-def check_causality(bars: Bars, feature_set: FeatureSet, policy: Policy, rows: slice) -> Check:
+def check_causality(bars: Bars, feature_set: FeatureSet, policy: Policy, rows: slice, least: float = 0.0) -> Check:
     """Change the future in several ways at several random bars.
 
     What follows a bar is cut off, and replaced: by another market, or by absurd prices and volumes. Features and
@@ -32,6 +32,7 @@ def check_causality(bars: Bars, feature_set: FeatureSet, policy: Policy, rows: s
     Args:
         bars: the series; rows before ``rows`` are history.
         rows: those on which the model is judged.
+        least: confidence that an action needs to count.
     """
     rng = np.random.default_rng(int(hashlib.sha256(f"{bars.sha256} {feature_set.name}".encode()).hexdigest(), 16))
     needed = feature_set.warmup + policy.lookback
@@ -41,7 +42,7 @@ def check_causality(bars: Bars, feature_set: FeatureSet, policy: Policy, rows: s
     first, last = min(start, needed), min(start, needed) + stretch - 1
     moments = sorted({int(row) for row in rng.integers(first, min(last, len(excerpt) - 2), _MOMENTS, endpoint=True)})
     base = _features(feature_set, excerpt)
-    comparison = _Comparison(policy, base, feature_set.warmup)
+    comparison = _Comparison(policy, base, feature_set.warmup, least)
     for number, now in enumerate(moments):
         for changed, how in _futures(excerpt, now, rng, absurd=bool(number % 2)):
             features = _features(feature_set, changed)
@@ -74,8 +75,8 @@ class _Comparison:
     before the change tell whether its evaluation, which takes many bars at once, keeps the future out of them.
     """
 
-    def __init__(self, policy: Policy, base: Floats, warmup: int) -> None:
-        self._policy, self._base, self._warmup = policy, base, warmup
+    def __init__(self, policy: Policy, base: Floats, warmup: int, least: float) -> None:
+        self._policy, self._base, self._warmup, self._least = policy, base, warmup, least
         self._pieces: list[tuple[int, int, Floats, Floats]] = []
 
     def add(self, features: Floats, now: int) -> None:
@@ -90,7 +91,7 @@ class _Comparison:
     def first_moved(self) -> int | None:
         """The earliest added bar up to which an action is another one; None when none is."""
         parts = [np.nan_to_num(part, posinf=0.0, neginf=0.0) for piece in self._pieces for part in piece[2:]]
-        acted = choose_actions_of_all(self._policy, parts, neutral_account(self._policy.account))
+        acted = choose_actions_of_all(self._policy, parts, neutral_account(self._policy.account), least=self._least)
         moved = [
             now
             for number, (now, count, *_) in enumerate(self._pieces)

@@ -46,7 +46,7 @@ def examine(
     trajectories = replayer.trade(actions)
     own = replayer.attribution(trajectories)
     checks = (
-        check_causality(bars, feature_set, policy, replayer.rows),
+        check_causality(bars, feature_set, policy, replayer.rows, candidate.rules.min_confidence),
         check_weights(replayer, actions, own, sha256),
         check_activity(trajectories, own, policy.actions, profile.integrity),
         check_accounting((*trajectories, neutral)),

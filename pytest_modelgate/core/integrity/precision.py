@@ -37,7 +37,9 @@ def check_precision(candidate: Candidate, windows: Sequence[Window], limits: Int
     market = candidate.series.matrix[rows.start - policy.lookback + 1 : rows.stop]
     neutral = neutral_account(policy.account)
     actions, rng = candidate.neutral_actions(rows), seeded(sha256, "precision")
-    changed = int(np.count_nonzero(float32_changes(policy, market, neutral, actions, rng)[judged[rows]]))
+    least = candidate.rules.min_confidence
+    changes = float32_changes(policy, market, neutral, actions, rng, least=least)
+    changed = int(np.count_nonzero(changes[judged[rows]]))
     share = changed / len(ends)
     figures = {"actions_that_differ": share, "bars_that_differ": float(changed), "bars": float(len(ends))}
     counted = f"{changed} of {len(ends)} actions ({share:.2%})"

@@ -146,6 +146,12 @@ class Bars:
         """Opens and closes as a simulation wants them; made once, for it may be run many times."""
         return self.frame["open"].tolist(), self.frame["close"].tolist()
 
+    @cached_property
+    def extremes(self) -> tuple[list[float], list[float]]:
+        """Highs and lows as a simulation wants them: of all four prices, for feeds print opens and closes beyond."""
+        prices = self.frame[["open", "high", "low", "close"]]
+        return prices.max(axis=1).tolist(), prices.min(axis=1).tolist()
+
     def positions(self, start: pd.Timestamp, end: pd.Timestamp) -> slice:
         """Row range of the bars that start at or after ``start`` and before ``end``."""
         first, last = self.index.searchsorted([start, end])

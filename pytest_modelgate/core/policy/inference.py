@@ -15,12 +15,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_modelgate.core.policy.actions import NO_ACTION
 from pytest_modelgate.core.policy.activations import activate, check_activation, errs_with_argument
+from pytest_modelgate.core.policy.confidence import certify_confidence, sure_action, sure_actions
 from pytest_modelgate.core.policy.definition import reference_logits
 from pytest_modelgate.core.policy.error_bounds import Norms, certify, logit_errors, norms_of
 from pytest_modelgate.core.policy.first_layer import Blocking, block_norms, choose_blocking, convolve
 from pytest_modelgate.core.policy.layer_norm import LayerNorm
-from pytest_modelgate.core.policy.mlp import MlpPolicy, Policy, greedy
+from pytest_modelgate.core.policy.mlp import MlpPolicy, Policy
 from pytest_modelgate.core.typing import Actions, Floats
 from pytest_modelgate.errors import CheckpointError
 
@@ -97,30 +99,33 @@ def _norms_of_rows(values: Floats) -> Floats:
     return norms
 
 
-def choose_actions(policy: Policy, market: Floats, account: Floats, device: Device | None = None) -> Actions:
+def choose_actions(
+    policy: Policy, market: Floats, account: Floats, device: Device | None = None, least: float = 0.0
+) -> Actions:
     """The action at the end of every window of a feature series.
 
     Args:
         market: (bars, n_market), oldest first.
         account: (n_account,) for all windows alike.
         device: does the bulk of the work; None means the CPU.
+        least: confidence that an action needs to count (see ``confidence``); 0 takes every action.
 
     Returns:
-        (bars - lookback + 1,)
+        (bars - lookback + 1,); ``NO_ACTION`` where the confidence is short.
 
     Raises:
         CheckpointError: a feature, weight, layer or logit is not finite.
     """
-    return choose_actions_of_all(policy, [market], account, device)[0]
+    return choose_actions_of_all(policy, [market], account, device, least)[0]
 
 
 def choose_actions_of_all(
-    policy: Policy, series: Sequence[Floats], account: Floats, device: Device | None = None
+    policy: Policy, series: Sequence[Floats], account: Floats, device: Device | None = None, least: float = 0.0
 ) -> list[Actions]:
     """``choose_actions`` for several series; of an MLP at once, since preparing its weights is much of the work."""
     if not isinstance(policy, MlpPolicy):
-        return [greedy(policy.logits(market, account)) for market in series]
-    evaluator = _BatchEvaluator(policy, [policy.normalised_market(market) for market in series], device)
+        return [sure_actions(policy.logits(market, account), least) for market in series]
+    evaluator = _BatchEvaluator(policy, [policy.normalised_market(market) for market in series], device, least)
     account = policy.normalised_account(account)
     counts = evaluator.blocking.counts
     actions = evaluator.choose_actions(account) if any(counts) else np.empty(0, dtype=np.int64)
@@ -132,10 +137,11 @@ class PolicySession:
 
     Args:
         market: (bars, n_market); the first observation ends with bar ``lookback - 1``.
+        least: as of ``choose_actions``.
     """
 
-    def __init__(self, policy: MlpPolicy, market: Floats, device: Device | None = None) -> None:
-        self._evaluator = _BatchEvaluator(policy, [policy.normalised_market(market)], device)
+    def __init__(self, policy: MlpPolicy, market: Floats, device: Device | None = None, least: float = 0.0) -> None:
+        self._evaluator = _BatchEvaluator(policy, [policy.normalised_market(market)], device, least)
         self._market_sums = self._evaluator.market_sums()
 
     def choose_actions(self, windows: NDArray[np.int64], accounts: Floats) -> Actions:
@@ -154,6 +160,7 @@ class _BatchEvaluator:
     policy: MlpPolicy
     series: Sequence[Floats]
     device: Device | None
+    least: float
 
     def __post_init__(self) -> None:
         check_activation(self.policy.activation)
@@ -209,9 +216,12 @@ class _BatchEvaluator:
         account_norms = np.sqrt(self.policy.lookback * np.einsum("ij,ij->i", accounts, accounts))
         errors = logit_errors(self.norms, self.market_norms[windows] + account_norms, hidden_norms)
         actions, certain = certify(logits, errors, self.norms.rivals)
+        if self.least > 0.0:
+            reached, sure = certify_confidence(logits, errors, actions, self.least)
+            actions, certain = np.where(reached, actions, NO_ACTION), certain & sure
         for index in np.flatnonzero(~certain).tolist():
             observation = self._observation(windows[index], accounts[index])
-            actions[index] = np.argmax(reference_logits(self.policy, observation))
+            actions[index] = sure_action(reference_logits(self.policy, observation), self.least)
         return actions
 
     def _observation(self, window: np.int64, account: Floats) -> Floats:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_modelgate.core.policy.activations import activate, errs_with_argument, steepest
+from pytest_modelgate.core.policy.confidence import same_beyond_doubt, sure_actions
 from pytest_modelgate.core.policy.layer_norm import LayerNorm
 from pytest_modelgate.core.policy.mlp import MlpPolicy
 from pytest_modelgate.core.typing import Actions, Floats, Weights
@@ -40,7 +41,13 @@ class _Layer(NamedTuple):
 
 
 def float32_changes(
-    policy: MlpPolicy, market: Floats, account: Floats, actions: Actions, rng: np.random.Generator
+    policy: MlpPolicy,
+    market: Floats,
+    account: Floats,
+    actions: Actions,
+    rng: np.random.Generator,
+    *,
+    least: float = 0.0,
 ) -> NDArray[np.bool_]:
     """Whether float32 changes the action at the end of every window (windows,).
 
@@ -49,6 +56,7 @@ def float32_changes(
         account: (n_account,) for all windows alike.
         actions: (windows,) as judged.
         rng: gives the random orders.
+        least: confidence that an action needs to count, in float64, of the logits in float32.
     """
     changed = np.zeros(len(actions), dtype=np.bool_)
     with np.errstate(all="ignore"):
@@ -58,11 +66,13 @@ def float32_changes(
         for first in range(0, len(actions), _ROWS):
             judged = actions[first : first + _ROWS]
             observations = _observations(policy, *seen, first, len(judged))
-            doubtful = np.flatnonzero(~_beyond_doubt(policy, layers, observations, judged))
+            doubtful = np.flatnonzero(~_beyond_doubt(policy, layers, observations, judged, least))
             for group in np.split(doubtful, range(_GROUP, len(doubtful), _GROUP)) if len(doubtful) else ():
                 for shuffle in (None, rng):
                     logits = _product_by_product(policy, layers, observations[group], shuffle)
-                    same = np.isfinite(logits).all(axis=1) & (np.argmax(logits, axis=1) == judged[group])
+                    finite = np.flatnonzero(np.isfinite(logits).all(axis=1))
+                    same = np.zeros(len(group), dtype=np.bool_)
+                    same[finite] = sure_actions(logits[finite].astype(np.float64), least) == judged[group[finite]]
                     changed[first + group] |= ~same
     return changed
 
@@ -88,7 +98,7 @@ def _seen(policy: MlpPolicy, market: Floats, account: Floats) -> tuple[Singles, 
 
 
 def _beyond_doubt(
-    policy: MlpPolicy, layers: Sequence[_Layer], observations: Singles, judged: Actions
+    policy: MlpPolicy, layers: Sequence[_Layer], observations: Singles, judged: Actions, least: float
 ) -> NDArray[np.bool_]:
     """Whether the plain forward pass gives the judged action (n,), by more than it can have lost."""
     values = observations
@@ -101,11 +111,7 @@ def _beyond_doubt(
         lost = (lost + _LOSS**2 * squares) @ layer.squares
         lost += _LOSS**2 * np.square(layer.bias, dtype=np.float64) + len(layer.weight) * _LEAST**2
         values = values @ layer.weight + layer.bias
-    rows, lost = np.arange(len(judged)), np.sqrt(lost)
-    lead = values[rows, judged, None].astype(np.float64) - values
-    ahead = lead > lost[rows, judged, None] + lost  # false for whatever is not a number
-    ahead[rows, judged] = True
-    return np.array(np.all(ahead, axis=1), dtype=np.bool_)
+    return same_beyond_doubt(values.astype(np.float64), np.sqrt(lost), judged, least)
 
 
 def _between(policy: MlpPolicy, hidden: int, values: Singles, lost: Floats) -> tuple[Singles, Floats]:

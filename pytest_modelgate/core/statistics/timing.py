@@ -24,7 +24,7 @@ class Timing:
         rank: share of shifts, the model's own among them, that gained at least as much.
         percentile: percent of the other shifts that gained less.
         own, mean, deviation: gain of the model; mean and standard deviation over all shifts. Gains are sums of bar
-            returns before costs.
+            returns before costs; what stops and targets add to the model's own is not counted, what they cost is.
         shifts: how many there are.
     """
 
@@ -60,7 +60,7 @@ def shift_test(attribution: BarAttribution) -> Timing:
         )
     )
     gains = np.fft.irfft(spectrum, bars)
-    own = float(np.sum(attribution.gross))
+    own = float(min(np.sum(attribution.gross), np.sum(attribution.held_to_close)))  # no copy has stops or targets
     largest = float(np.sum(np.abs(attribution.overnight_weight)) * np.max(np.abs(attribution.overnight_return)))
     largest += float(np.sum(np.abs(attribution.intraday_weight)) * np.max(np.abs(attribution.intraday_return)))
     tie = _TIE * largest

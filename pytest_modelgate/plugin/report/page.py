@@ -150,6 +150,12 @@ def _deepest(judgement: Judgement) -> str:
     return f"{max(drawdowns):.1%}" if drawdowns else "-"
 
 
+def _trades(evidence: WindowEvidence) -> str:
+    """Closed trades, and how many of them a stop or a target of the profile closed."""
+    said = ", ".join(f"{count} by {cause.replace('_', ' ')}" for cause, count in evidence.exits.items())
+    return f"{evidence.metrics.closed_trades} ({said})" if said else str(evidence.metrics.closed_trades)
+
+
 def _rows(judgement: Judgement) -> list[Row]:
     """One per fold, measured or not, then the backtest."""
     rows = []
@@ -172,7 +178,7 @@ def _rows(judgement: Judgement) -> list[Row]:
                     number(metrics.sharpe_annualised),
                     number(metrics.sharpe * math.sqrt(metrics.bars)),
                     f"{metrics.max_drawdown:.1%}",
-                    str(metrics.closed_trades),
+                    _trades(evidence),
                     "-" if math.isnan(metrics.win_rate) else f"{metrics.win_rate:.0%}",
                     number(metrics.profit_factor),
                     "-" if math.isnan(metrics.exposure) else f"{metrics.exposure:.0%}",

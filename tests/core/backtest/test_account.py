@@ -109,7 +109,7 @@ def test_slippage_and_fee_work_against_a_buyer() -> None:
     book.fill(10.0, 100.0, ROW)
     (fill,) = book.fills
     assert fill[:3] == (ROW, "buy", 10.0)
-    assert fill[3:] == pytest.approx((102.0, 10.2))
+    assert fill[3:5] == pytest.approx((102.0, 10.2))
     assert book.cash == pytest.approx(10_000.0 - 1_020.0 - 10.2)
 
 
@@ -118,7 +118,7 @@ def test_slippage_and_fee_work_against_a_seller() -> None:
     book.fill(-10.0, 100.0, ROW)
     (fill,) = book.fills
     assert fill[:3] == (ROW, "sell", 10.0)
-    assert fill[3:] == pytest.approx((98.0, 9.8))
+    assert fill[3:5] == pytest.approx((98.0, 9.8))
     assert book.cash == pytest.approx(10_000.0 + 980.0 - 9.8)
 
 
@@ -254,6 +254,31 @@ def test_a_target_that_cash_could_not_pay_is_tried_again() -> None:
 def test_orders_of_eight_actions_end_with_close() -> None:
     assert SPACES[8][:-1] == SPACES[7]
     assert holding(-3.0).order(SPACES[8][-1], 100.0) == 3.0
+
+
+def test_a_target_beyond_the_cap_keeps_a_position_that_grew_beyond_it() -> None:
+    book = account()
+    book.fill(book.order(Target(0.15), 100.0), 100.0, ROW)
+    book.mark(200.0)  # 15 units of 3,000 USD, 26 % of the equity, are above the cap of 20 %
+    assert (book.order(Target(0.5), 200.0), book.refused) == (0.0, {"cut_to_cap": 1})
+    assert book.order(Target(0.1), 200.0) == pytest.approx(1_150.0 / 200.0 - 15.0)
+
+
+def test_a_target_worth_less_than_the_smallest_order_closes_the_position() -> None:
+    assert holding(10.0).order(Target(0.0009), 100.0) == -10.0
+
+
+def test_a_target_that_was_refused_is_not_taken_for_reached() -> None:
+    book = holding(10.0, replace(FREE, min_order_usd=600.0))
+    assert book.order(Target(0.15), 100.0) == 0.0
+    book.mark(60.0)
+    assert book.order(Target(0.15), 60.0) == pytest.approx(14.0)
+    assert book.refused == {"below_minimum": 1}
+
+
+def test_a_target_that_is_there_already_is_no_refusal() -> None:
+    book = holding(10.0)
+    assert (book.order(Target(0.1), 100.0), book.refused) == (0.0, {})
 
 
 @pytest.mark.parametrize("capital", [0.0, -1.0, math.inf, math.nan])

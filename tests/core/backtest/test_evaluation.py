@@ -20,12 +20,14 @@ from pytest_modelgate.core.backtest.simulation import simulate
 from pytest_modelgate.core.features.feature_set import FeatureSet
 from pytest_modelgate.core.features.series import FeatureSeries, compute_features
 from pytest_modelgate.core.market.windows import Window
+from pytest_modelgate.core.policy.actions import NO_ACTION
 from pytest_modelgate.core.policy.inference import Device, PolicySession, choose_actions_of_all
 from pytest_modelgate.core.policy.mlp import MlpPolicy, Policy
 from pytest_modelgate.core.typing import Actions, Floats
 from pytest_modelgate.errors import CheckpointError, MarketDataError
 
 RULES = TradingRules(0.0025, 0.001, 0.1, 0.05, 0.3, 1.0, can_short=False)
+SURE = replace(RULES, min_confidence=0.6, stop_loss=0.004, take_profit=0.006)
 FRAME = random_walk("2024-01-01", 120)
 WINDOW = Window("fold1of1", pd.Timestamp("2024-01-02T00:00Z"), pd.Timestamp("2024-01-04T00:00Z"))
 ROWS = slice(24, 72)
@@ -49,12 +51,13 @@ def candidate(n_account: int, frame: pd.DataFrame = FRAME) -> Candidate:
     return Candidate(policy(n_account), compute_features(hourly_bars("BTCUSD", frame), FEATURES), RULES)
 
 
+@pytest.mark.parametrize("rules", [RULES, SURE], ids=["plain", "rules of execution"])
 @pytest.mark.parametrize("n_account", [0, 3, 6])
 @pytest.mark.parametrize("account", ["neutral", "tracked"])
 def test_every_action_rests_on_the_window_that_ends_with_its_bar(
-    n_account: int, account: Literal["neutral", "tracked"]
+    n_account: int, account: Literal["neutral", "tracked"], rules: TradingRules
 ) -> None:
-    made = candidate(n_account)
+    made = replace(candidate(n_account), rules=rules)
     values = made.series.matrix
 
     def decide(row: int, state: Account) -> int:
@@ -63,9 +66,10 @@ def test_every_action_rests_on_the_window_that_ends_with_its_bar(
         ]
         last = ROWS.start + row
         observation = np.concatenate([np.concatenate([values[at], seen]) for at in range(last - 3, last + 1)])
-        return int(np.argmax(policy(n_account).logits_of(observation[None, :])[0]))
+        odds = np.exp(policy(n_account).logits_of(observation[None, :])[0])
+        return int(np.argmax(odds)) if odds.max() / odds.sum() >= rules.min_confidence else NO_ACTION
 
-    expected = simulate(made.series.bars.rows(ROWS), decide, SPACES[3], RULES, 10_000.0)
+    expected = simulate(made.series.bars.rows(ROWS), decide, SPACES[3], rules, 10_000.0)
     trajectory, metrics = evaluate(made, WINDOW, account, 10_000.0)
 
     assert trajectory.actions.tolist() == expected.actions.tolist()
@@ -103,16 +107,21 @@ def test_windows_side_by_side_are_as_each_by_itself(n_account: int, account: Lit
 def test_what_several_windows_share_is_decided_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
-    def counted(policy: Policy, series: Sequence[Floats], account: Floats, device: Device | None) -> list[Actions]:
+    def counted(
+        policy: Policy, series: Sequence[Floats], account: Floats, device: Device | None, least: float
+    ) -> list[Actions]:
         asked.extend(len(market) for market in series)
-        return choose_actions_of_all(policy, series, account, device)
+        return choose_actions_of_all(policy, series, account, device, least)
 
     monkeypatch.setattr(candidates, "choose_actions_of_all", counted)
-    made = replace(candidate(3), judged=tuple(FOLDS))
-    found = [evaluate(made, fold, "neutral", 10_000.0)[0].actions.tolist() for fold in FOLDS]
+    for rules in (RULES, SURE):  # an action that is withheld is known, too
+        asked.clear()
+        made = replace(candidate(3), judged=tuple(FOLDS), rules=rules)
+        found = [evaluate(made, fold, "neutral", 10_000.0)[0].actions.tolist() for fold in FOLDS]
 
-    assert asked == [96 - 12 + 3]  # from the first bar of any of them to the last of all, and the first window
-    assert found == [evaluate(candidate(3), fold, "neutral", 10_000.0)[0].actions.tolist() for fold in FOLDS]
+        assert asked == [96 - 12 + 3]  # from the first bar of any of them to the last of all, and the first window
+        each = replace(candidate(3), rules=rules)
+        assert found == [evaluate(each, fold, "neutral", 10_000.0)[0].actions.tolist() for fold in FOLDS]
 
 
 @pytest.mark.parametrize("room", [candidates._SHARED, 0])
@@ -121,9 +130,9 @@ def test_windows_with_a_true_account_share_a_first_layer_that_has_room(
 ) -> None:
     seen: list[int] = []
 
-    def counted(policy: MlpPolicy, market: Floats, device: Device | None) -> PolicySession:
+    def counted(policy: MlpPolicy, market: Floats, device: Device | None, least: float) -> PolicySession:
         seen.append(len(market))
-        return PolicySession(policy, market, device)
+        return PolicySession(policy, market, device, least)
 
     expected = [evaluate(candidate(3), fold, "tracked", 10_000.0)[0].actions.tolist() for fold in FOLDS]
     monkeypatch.setattr(candidates, "PolicySession", counted)

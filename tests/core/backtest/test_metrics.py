@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_modelgate.core.backtest.account import Fill, Trade
+from pytest_modelgate.core.backtest.fills import Fill, Trade
 from pytest_modelgate.core.backtest.metrics import Metrics, bars_per_year, measure
 from pytest_modelgate.core.backtest.simulation import Trajectory
 from pytest_modelgate.core.market.bars import AssetClass, Timeframe

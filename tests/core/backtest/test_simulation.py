@@ -12,7 +12,8 @@ from support.policies import SPACES
 from support.simulation_cases import CAPITAL, RULES, Case, cases, identical, make_bars, run
 
 from pytest_modelgate.core.backtest.account import Account
-from pytest_modelgate.core.backtest.simulation import Trajectory, simulate, simulate_known
+from pytest_modelgate.core.backtest.known_actions import simulate_known
+from pytest_modelgate.core.backtest.simulation import Trajectory, simulate
 from pytest_modelgate.core.market.bars import Bars
 from pytest_modelgate.core.policy.actions import NO_ACTION
 from pytest_modelgate.errors import CheckpointError, MarketDataError, SettingsError

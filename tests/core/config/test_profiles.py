@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import astuple
+from dataclasses import asdict, astuple
 from importlib.resources import files
 from operator import attrgetter
 from typing import Any
@@ -14,6 +14,7 @@ from pytest_modelgate.adapters.config_files.profiles import builtin_profiles, lo
 from pytest_modelgate.core.backtest.rules import TradingRules, rules_for
 from pytest_modelgate.core.config.profiles import Profile, parse_profile
 from pytest_modelgate.core.market.bars import AssetClass
+from pytest_modelgate.digest import json_sha256
 from pytest_modelgate.errors import SettingsError
 
 COMPLETE = (files("pytest_modelgate") / "profiles" / "2.4.5.toml").read_text(encoding="utf-8")
@@ -25,6 +26,7 @@ SPECIFIED = {
     "2.4.5-literal": (0.001, (0.70, 1.8, 0.85, 0.08), (0.50, 1.3, 0.65, 0.15)),
     "4.1.0": (0.001, (0.35, 1.4, 0.70, 0.10), (0.10, 1.1, 0.50, 0.20)),
     "strict": (0.001, (0.80, 2.0, 0.90, 0.05), (0.70, 1.8, 0.85, 0.08)),
+    "trainer": (0.001, (0.70, 1.8, 0.85, 0.08), (0.50, 1.3, 0.65, 0.15)),
 }
 
 
@@ -86,6 +88,18 @@ def test_all_built_in_profiles_share_the_other_limits(name: str) -> None:
     assert astuple(profile.spread) == (("annualised", 1.0, 2.0) if literal else ("chance", 0.05, 0.005))
 
 
+def test_the_trainers_profile_trades_as_the_trainer_does_and_no_other_has_rules_of_execution() -> None:
+    rules = rules_for(load_profile("trainer"), AssetClass.CRYPTO)
+    assert rules == TradingRules(0.0025, 0.0010, 0.15, 0.30, 0.20, 1.0, False, 0.40, 0.02, 0.04)
+    assert all(set(astuple(load_profile(name).execution)) == {0.0} for name in SPECIFIED if name != "trainer")
+
+
+def test_execution_rules_that_are_off_leave_the_digest_as_it_was_before_there_were_any() -> None:
+    limits = asdict(load_profile("2.4.5"))
+    del limits["name"], limits["execution"]
+    assert load_profile("2.4.5").sha256 == json_sha256(limits, spaced=True)
+
+
 def test_crypto_pays_taker_fees_and_cannot_be_shorted() -> None:
     rules = rules_for(load_profile("2.4.5"), AssetClass.CRYPTO)
     assert rules == TradingRules(0.0025, 0.0010, 0.10, 0.05, 0.30, 1.0, can_short=False)
@@ -130,6 +144,11 @@ def test_what_is_not_a_usable_number_is_refused_by_name(key: str, value: str) ->
         ("trading.position_size", "0"),
         ("trading.cash_buffer", "1"),
         ("trading.crypto.fee", "0.25"),
+        ("execution.stop_loss", "2"),
+        ("execution.stop_loss", "1"),
+        ("execution.take_profit", "-0.04"),
+        ("execution.min_confidence", "1.0"),
+        ("execution.min_confidence", "40"),
         ("trading.us_equity.slippage", "-0.0005"),
     ],
 )

@@ -1,7 +1,7 @@
 """The content key: whatever can change evidence changes it, and nothing else does."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,12 @@ def touched() -> Bars:
 PLAN = plan_of(MODEL)
 FOLD = Work.trading(PLAN.folds[0])
 DEARER = replace(PROFILE, trading=replace(PROFILE.trading, crypto=replace(PROFILE.trading.crypto, fee=0.01)))
+
+
+def executed(**rules: float) -> Profile:
+    return replace(PROFILE, execution=replace(PROFILE.execution, **rules))
+
+
 NO_GAPS = replace(PROFILE.market_data, max_missing=0.02)
 NOISY = replace(PROFILE.robustness, price_noise=0.01)
 STRICTER = replace(PROFILE, walk_forward=replace(PROFILE.walk_forward, good_percent=90))
@@ -94,6 +100,7 @@ STRICTER = replace(PROFILE, walk_forward=replace(PROFILE.walk_forward, good_perc
         pytest.param({"work": replace(FOLD, name="other")}, id="name of the window"),
         pytest.param({"feature_sets": {"mine": "1"}}, id="code of a feature set"),
         pytest.param({"profile": DEARER}, id="a fee"),
+        *(pytest.param({"profile": executed(**{rule: 0.1})}, id=rule) for rule in asdict(PROFILE.execution)),
         pytest.param({"profile": replace(PROFILE, market_data=NO_GAPS)}, id="demands on market data"),
         pytest.param({"profile": replace(PROFILE, robustness=NOISY)}, id="size of the noise"),
         pytest.param({"settings": replace(SETTINGS, account="tracked")}, id="account"),

@@ -6,11 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from support import report_factory as factory
+from support.simulation_cases import WatchedCase, watched_cases
 
-from pytest_modelgate.core.backtest.attribution import BarAttribution
+from pytest_modelgate.core.backtest.attribution import BarAttribution, attribute
 from pytest_modelgate.core.evidence.curves import Growth, Span, growth, percent, prices
 from pytest_modelgate.core.evidence.records import BarFigures
 from pytest_modelgate.core.market.windows import Window
@@ -101,6 +102,29 @@ def test_prices_and_round_trips_come_back_from_what_was_held_and_how_the_market_
     assert (sold.entered, sold.left, sold.side) == (4, 5, -1)  # closed at the last close
     assert (sold.entry, sold.exit) == pytest.approx((98.0, 105.0))
     assert sold.change == pytest.approx(1.0 - 105.0 / 98.0)
+
+
+@settings(deadline=None, max_examples=60)
+@given(watched_cases)
+def test_round_trips_are_those_of_the_account_stopped_or_not(case: WatchedCase) -> None:
+    path = case.run()
+    assume(case.n > 2 and path.equity.min() > 0.0)
+    found = attribute(path, case.bars, 90.0, case.rules)
+    evidence = replace(
+        factory.window_evidence(MODEL, window(case.n), drift=0.0),
+        bars=BarFigures.of(found),
+        first_open=float(case.bars.frame["open"].iloc[0]),
+    )
+
+    trips = prices(evidence).trips
+    assert [(trip.entered, trip.left, trip.side) for trip in trips] == [
+        (trade.entry_row, trade.exit_row, 1 if trade.side == "long" else -1) for trade in path.trades
+    ]
+    sold = {fill.row: fill for fill in path.fills if fill.cause != "order"}
+    for trip in trips:
+        if trip.left in sold:
+            slippage = -trip.side * case.rules.slippage
+            assert trip.exit * (1.0 + slippage) == pytest.approx(sold[trip.left].price, rel=1e-6)
 
 
 def test_a_cut_keeps_only_round_trips_that_begin_in_it() -> None:

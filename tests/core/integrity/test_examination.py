@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,7 +33,7 @@ from pytest_modelgate.core.integrity.perturbations import FoldReplayer
 from pytest_modelgate.core.market.bars import AssetClass, Bars
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.policy.account_features import AccountFeature
-from pytest_modelgate.core.policy.actions import Action
+from pytest_modelgate.core.policy.actions import NO_ACTION, Action
 from pytest_modelgate.core.policy.mlp import MlpPolicy, Policy
 from pytest_modelgate.core.typing import Floats
 
@@ -239,6 +240,46 @@ def test_one_action_always_is_said_in_words(action: int, word: str) -> None:
     check = activity_of(replayer(constant(action)))
     assert check.status == "fail"
     assert check.sentence == f"It is always {word} (100.0% of the bars): that is no model."
+
+
+SURE = replace(RULES, min_confidence=0.37, stop_loss=0.01, take_profit=0.02)
+
+
+def test_what_rules_of_execution_do_is_counted_and_every_check_reckons_with_them() -> None:
+    made = replayer(follower(0.01), SURE)
+    backtest = Window("backtest", made.folds[1].start, made.folds[1].end)
+    trajectories = made.trade(made.actions(made.candidate.policy))
+    exits = Counter(fill.cause for path in trajectories for fill in path.fills)
+    withheld = sum(int((path.actions == NO_ACTION).sum()) for path in trajectories)
+    checks = {check.name: check for check in examine(made, backtest, feature_set(), MISSION, SHA).checks}
+
+    assert min(withheld, exits["stop_loss"], exits["take_profit"]) > 3
+    figures = checks["activity"].figures
+    counted = [figures[name] for name in ("withheld", "stop_loss", "take_profit")]
+    assert counted == [withheld, exits["stop_loss"], exits["take_profit"]]
+    assert f", no action sure enough at {withheld} bars, " in checks["activity"].sentence
+    assert [checks[name].status for name in ("causality", "accounting", "precision")] == ["pass"] * 3
+
+
+def test_a_model_that_is_hardly_ever_sure_fails() -> None:
+    check = activity_of(replayer(follower(), replace(RULES, min_confidence=0.99)))
+    assert check.status == "fail"
+    assert check.sentence.startswith("It is hardly ever sure enough to act (signals at 0.0% of the bars, ")
+
+
+def test_a_policy_that_knows_the_future_of_its_confidence_fails() -> None:
+    check = check_causality(BARS, feature_set(), Foreboding(), ROWS, 0.6)
+    assert check.status == "fail"
+    assert check_causality(BARS, feature_set(), Foreboding(), ROWS).status == "pass"
+
+
+@dataclass(frozen=True)
+class Foreboding(Hindsight):
+    """A policy that always buys, and knows from later rows when to be sure."""
+
+    def logits(self, market: Floats, account: Floats) -> Floats:
+        sure = super().logits(market, account)[:, 1] > 0.0
+        return np.stack([np.zeros(len(sure)), np.where(sure, 3.0, 0.1), np.zeros(len(sure))], axis=1)
 
 
 def traded(actions: Mapping[int, int], bars: int = 400, rules: TradingRules = RULES, usual: int = 0) -> FoldReplayer:

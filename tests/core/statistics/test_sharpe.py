@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,14 @@ def drawn(seed: int, bars: int, mean: float = 0.0) -> Floats:
 
 
 seeds, lengths = st.integers(0, 10**6), st.integers(3, 60)
+
+
+def test_what_exits_within_bars_cost_counts_against_the_timing_and_what_they_add_does_not() -> None:
+    plain = attribution([0.1, 0.0, 0.2, 0.0], [0.01, -0.01, 0.02, -0.03])
+    own = shift_test(plain).own
+    costly, helpful = (replace(plain, forgone=np.array([sign * 0.001, 0.0, 0.0, 0.0])) for sign in (1.0, -1.0))
+    assert shift_test(costly).own == pytest.approx(own - 0.001)
+    assert shift_test(helpful) == shift_test(plain)
 
 
 @given(seed=seeds, bars=lengths)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import re
 import weakref
 from collections.abc import Sequence
@@ -97,6 +98,19 @@ def test_models_are_drawn_one_by_one_and_let_go_of(monkeypatch: pytest.MonkeyPat
             held.append((len(asked), sum(whole() is not None for whole in asked)))
 
     assert held == [(1, 0), (2, 0), (3, 0), (4, 0)]
+
+
+def test_positions_that_rules_closed_are_counted_in_page_and_verdict() -> None:
+    plan = factory.plan_of("UNIUSD")
+    found = factory.evidence_of(plan, drift=0.001)
+    fold = found["fold1of5"]
+    assert isinstance(fold, WindowEvidence)
+    found["fold1of5"] = replace(fold, exits={"stop_loss": 3, "take_profit": 2})
+    run = run_of([factory.judgement_of(plan, found)])
+
+    (model,) = json.loads(run.verdict.model_dump_json())["models"]
+    assert [part["exits"] for part in model["folds"]] == [{"stop_loss": 3, "take_profit": 2}, {}, {}, {}, {}]
+    assert render(run).count(f"{fold.metrics.closed_trades} (3 by stop loss, 2 by take profit)") == 1
 
 
 def test_texts_from_archive_checkpoint_and_command_line_are_text() -> None:
