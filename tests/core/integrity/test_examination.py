@@ -235,7 +235,7 @@ def test_a_model_that_decides_passes() -> None:
     assert 1.0 < check.figures["entropy_bits"] < 1.585
 
 
-@pytest.mark.parametrize(("action", "word"), [(0, "HOLD"), (1, "BUY"), (2, "SELL")])
+@pytest.mark.parametrize(("action", "word"), [(0, "HOLD"), (1, "BUY_50"), (2, "SELL_50")])
 def test_one_action_always_is_said_in_words(action: int, word: str) -> None:
     check = activity_of(replayer(constant(action)))
     assert check.status == "fail"
