@@ -33,8 +33,8 @@ from pytest_modelgate.adapters.cassettes import files as cassette_files
 from pytest_modelgate.adapters.cassettes import vcr as cassettes
 from pytest_modelgate.core.market.bars import COLUMNS, Instrument, Timeframe
 from pytest_modelgate.core.market.requests import MarketRequest
-from pytest_modelgate.services.market_data import replay_bars
 from pytest_modelgate.services.recording import Recorder
+from pytest_modelgate.services.replaying import replay_bars
 
 _START, _END = pd.Timestamp("2023-01-01", tz="UTC"), pd.Timestamp("2024-01-01", tz="UTC")
 

@@ -27,7 +27,7 @@ def main() -> None:
     series = demo_series()
     with serve(series) as server:
         environ = {"APCA_API_DATA_URL": server.url, **_KEYS}
-        recorder = Recorder(folder, environ, mode="all", requests_per_minute=math.inf)
+        recorder = Recorder(folder, environ, mode="all", requests_per_minute=math.inf, now=lambda: AS_OF)
         for _, alpaca_symbol, name in series:
             instrument, timeframe = Instrument.parse(alpaca_symbol.replace("/", "")), Timeframe(name)
             first, last = market_window(AS_OF, timeframe, instrument.asset_class, Settings.walk_forward_days)

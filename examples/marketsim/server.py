@@ -103,6 +103,7 @@ def serve(
     page_size: int = 10_000,
     crypto_page_size: int = 300,
     keys: tuple[str, str] | None = None,
+    listings: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Iterator[MarketServer]:
     """Serve bars on a free port of 127.0.0.1 until the context ends.
 
@@ -112,11 +113,12 @@ def serve(
         crypto_page_size: the most crypto bars in one page; Alpaca chooses 126 to 420 whatever the limit.
         keys: the one key and secret that are accepted. None accepts any pair. Stocks need a pair, crypto does not,
             but a wrong pair is refused there too.
+        listings: see Market.
 
     Raises:
         ValueError: see Market.
     """
-    market = Market(series, {"us_equity": page_size, "crypto": crypto_page_size})
+    market = Market(series, {"us_equity": page_size, "crypto": crypto_page_size}, listings)
     with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as http:
         server = MarketServer(f"http://127.0.0.1:{http.server_address[1]}", market, keys)
         http.RequestHandlerClass = type("BoundHandler", (_Handler,), {"market_server": server})

@@ -8,7 +8,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import islice
 
 import numpy as np
@@ -36,6 +36,7 @@ _COUNTS: dict[str, Container[int]] = {  # how many of each unit make a bar Alpac
     **dict.fromkeys(("Month", "M"), (1, 2, 3, 4, 6, 12)),
 }
 _LIMIT_DEFAULT, _LIMIT_MOST = 1000, 10_000
+_TODAY = "9999-12-31"
 _BEGINNING, _END = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 
 
@@ -56,14 +57,22 @@ class Market:
         series: per SeriesKey a frame with UTC index (bar starts, increasing) and columns open, high, low, close,
             volume (USD; shares or coins), optionally trade_count and vwap.
         page_size: the most bars in one page per asset class, whatever the request's limit.
+        listings: per symbol of a stock that was renamed or reused, from which date on (ISO 8601, increasing) it means
+            which of the stocks in ``series``; before, it means none. Other symbols mean themselves at any time.
 
     Raises:
         ValueError: a key is not spelled as Alpaca spells it, or an index is not increasing UTC time.
     """
 
-    def __init__(self, series: Mapping[SeriesKey, pd.DataFrame], page_size: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        series: Mapping[SeriesKey, pd.DataFrame],
+        page_size: Mapping[str, int],
+        listings: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
         self._series = {key: _series(key, frame) for key, frame in series.items()}
         self._page_size = page_size
+        self._listings = listings or {}
 
     def page(self, asset_class: str, query: Mapping[str, str]) -> dict[str, object]:
         """One page of bars: by symbol, then by time.
@@ -93,9 +102,10 @@ class Market:
         if end < start:
             raise BadRequestError("end should not be before start")
         descending = query.get("sort") == "desc"
+        asof = _date(query)
         token = _decode_token(query["page_token"]) if query.get("page_token") else ("", _BEGINNING)
         for symbol in _symbols(asset_class, query.get("symbols", "")):
-            series = self._series.get((asset_class, symbol, query["timeframe"]))
+            series = self._series.get((asset_class, self._meant(symbol, asof), query["timeframe"]))
             if series is None or symbol < token[0]:
                 continue
             first, last = bisect_left(series.times, start), bisect_right(series.times, end)
@@ -105,6 +115,13 @@ class Market:
                 first = max(first, bisect_right(series.times, token[1]))
             for row in reversed(range(first, last)) if descending else range(first, last):
                 yield symbol, series.times[row], series.bars[row]
+
+    def _meant(self, symbol: str, asof: str) -> str:
+        """The stock that a symbol meant on a date, by the name it has in ``series``; empty where it meant none."""
+        listed = self._listings.get(symbol)
+        if listed is None:
+            return symbol
+        return next((stock for since, stock in reversed(list(listed.items())) if since <= asof), "")
 
 
 def _series(key: SeriesKey, frame: pd.DataFrame) -> _Series:
@@ -169,6 +186,16 @@ def _time(query: Mapping[str, str], name: str, default: int) -> int:
         raise BadRequestError(f"invalid {name}: {query[name]}") from None
     utc = moment.replace(tzinfo=moment.tzinfo or UTC)
     return pd.Timestamp(utc).as_unit("ns").value
+
+
+def _date(query: Mapping[str, str]) -> str:
+    """As of which date symbols are meant; without one it is today, after every date there is."""
+    asof = query.get("asof", _TODAY)
+    try:
+        date.fromisoformat(asof)
+    except ValueError:
+        raise BadRequestError(f"invalid asof: {asof}") from None
+    return asof
 
 
 def _encode_token(symbol: str, time: int, unit: str) -> str:

@@ -57,6 +57,7 @@ EVIDENCE = (
     "services/evaluator.py",
     "services/market_data.py",
     "services/model_loader.py",
+    "services/replaying.py",
 )
 _LIBRARIES = ("exchange-calendars", "numpy", "pandas")  # whose releases can change figures; torch's cannot
 _PACKAGE = Path(__file__).parents[1]

@@ -21,10 +21,10 @@ from pytest_modelgate.core.config.settings import (
     Settings,
     parse_as_of,
 )
-from pytest_modelgate.errors import GateError
+from pytest_modelgate.errors import GateError, MarketDataError
 
 if TYPE_CHECKING:  # these pull in pandas, which --help must not pay for
-    from pytest_modelgate.core.config.profiles import MarketDataLimits
+    from pytest_modelgate.core.config.profiles import MarketDataLimits, Profile
     from pytest_modelgate.core.market.bars import Bars, Timeframe
     from pytest_modelgate.core.market.quality import Quality
     from pytest_modelgate.core.market.requests import MarketRequest
@@ -59,9 +59,11 @@ def _record(options: argparse.Namespace) -> int:
     from pytest_modelgate.services.recording import Recorder, estimate, record_each
 
     with called_as_here():
-        settings, timeframes = _needed(_settings(options))
-        limits = load_profile(settings.profile).market_data
-    requests, counts, progress = list(timeframes), Counter[str](), _Progress()
+        settings = _settings(options)
+        profile = load_profile(settings.profile)
+        settings, needed = _needed(settings, profile)
+    requests, counts, progress = list(needed), Counter[str](), _Progress()
+    failed: list[str] = []
     recorder = Recorder(
         settings.cassettes,
         mode=options.record_mode,
@@ -74,19 +76,24 @@ def _record(options: argparse.Namespace) -> int:
     print(f"{len(requests)} series as of {settings.as_of:%Y-%m-%d %H:%M} UTC{fetching}")
     with progress.over(missing):
         for number, (request, result) in enumerate(record_each(recorder, requests), start=1):
-            what = f"[{number}/{len(requests)}] {request.instrument.symbol} {request.timeframe}"
+            series = f"{request.instrument.symbol} {request.timeframe}"
+            what = f"[{number}/{len(requests)}] {series}"
             if isinstance(result, GateError):
-                counts["failed"] += 1
-                progress.tell(f"{what}: {result}")
+                failed.append(f"{series}: {result}")
+                progress.print(f"{what}: failed")
                 continue
             outcome, bars = result
             counts[outcome] += 1
             span = f"{bars.index[0]:%Y-%m-%d %H:%M} to {bars.index[-1]:%Y-%m-%d %H:%M} UTC"
             progress.print(f"{what}: {outcome}, {len(bars)} bars, {span}")
-            for timeframe in sorted(timeframes[request]):
-                quality = _quality(bars, request, timeframe, settings, limits)
-                counts["unfit"] += bool(quality.failures)
-                progress.tell_quality(f"{request.instrument.symbol} {timeframe}", quality)
+            for timeframe, history in sorted(needed[request].items()):
+                limits = profile.market_data
+                judged = _judged(bars, request, timeframe, settings=settings, limits=limits, history=history)
+                counts["unfit"] += isinstance(judged, GateError)
+                progress.tell_judgement(f"{request.instrument.symbol} {timeframe}", judged)
+    for line in failed:
+        print(f"modelgate: failed: {line}", file=sys.stderr)
+    counts["failed"] = len(failed)
     print(f"{settings.cassettes}: {', '.join(f'{count} {what}' for what, count in sorted(counts.items()) if count)}")
     return 1 if counts["failed"] or counts["unfit"] else 0
 
@@ -101,35 +108,48 @@ def _settings(options: argparse.Namespace) -> Settings:
     return Settings(archive=options.archive, **{**asked, **parsed})
 
 
-def _needed(settings: Settings) -> tuple[Settings, dict[MarketRequest, set[Timeframe]]]:
-    """The settings with the moment they are judged as of, and each series to record with the timeframes made of it."""
+def _needed(settings: Settings, profile: Profile) -> tuple[Settings, dict[MarketRequest, dict[Timeframe, int]]]:
+    """The settings with the moment they are judged as of, and each series to record.
+
+    Of a series, by the timeframes made of it: how many bars its models need before a window.
+    """
     from pytest_modelgate.adapters.archive import open_archive
     from pytest_modelgate.core.planning.plan import market_request, when
+    from pytest_modelgate.services.checking import history_needed
 
+    needed: dict[MarketRequest, dict[Timeframe, int]] = {}
     with open_archive(settings.archive) as archive:
         run = archive.run
-    as_of = when(run, settings)
-    timeframes: dict[MarketRequest, set[Timeframe]] = {}
+        as_of, history = when(run, settings), history_needed(archive, settings, profile)
     for model in run.models:
         if model.name:  # it tells no timeframe, and is judged on nothing
             continue
-        timeframes.setdefault(market_request(model.instrument, model.timeframe, settings, as_of), set()).add(
-            model.timeframe
-        )
-    return replace(settings, as_of=as_of), timeframes
+        timeframes = needed.setdefault(market_request(model.instrument, model.timeframe, settings, as_of), {})
+        timeframes[model.timeframe] = max(timeframes.get(model.timeframe, 0), history.get(model.id, 0))
+    return replace(settings, as_of=as_of), needed
 
 
-def _quality(
-    bars: Bars, request: MarketRequest, timeframe: Timeframe, settings: Settings, limits: MarketDataLimits
-) -> Quality:
+def _judged(
+    bars: Bars,
+    request: MarketRequest,
+    timeframe: Timeframe,
+    *,
+    settings: Settings,
+    limits: MarketDataLimits,
+    history: int,
+) -> Quality | MarketDataError:
     """Hold recorded bars against the profile's limits, as the gate will."""
     from pytest_modelgate.core.planning.plan import windows_of
-    from pytest_modelgate.services.market_data import as_judged, quality_of
+    from pytest_modelgate.services.market_data import check_series
 
     assert settings.as_of is not None
     windows = windows_of(timeframe, settings, settings.as_of)
-    judged = as_judged(bars, request, timeframe, settings.sessions)
-    return quality_of(judged, request, settings.sessions, windows, limits)
+    try:
+        return check_series(
+            bars, request, timeframe, windows, limits=limits, settings=settings, history=history
+        ).quality
+    except MarketDataError as error:
+        return error
 
 
 class _Progress:
@@ -163,8 +183,11 @@ class _Progress:
         """Tell of something that happened on the way, on standard error."""
         self._bar.write(f"modelgate: {line}", file=sys.stderr)
 
-    def tell_quality(self, series: str, quality: Quality) -> None:
-        """Tell of everything that keeps a series from a verdict, then of what a reader should know."""
-        for word, findings in (("unfit", quality.failures), ("warning", quality.warnings)):
-            for finding in findings:
-                self.tell(f"{word}: {series}: {finding}")
+    def tell_judgement(self, series: str, judged: Quality | MarketDataError) -> None:
+        """Tell what keeps a series from a verdict, or else what a reader should know."""
+        if isinstance(judged, MarketDataError):
+            remedy = judged.remedy.replace("--gate-", "--")
+            self.tell(f"unfit: {series}: {judged.problem}. {remedy}.")
+            return
+        for finding in judged.warnings:
+            self.tell(f"warning: {series}: {finding}")

@@ -13,6 +13,7 @@ from pytest_modelgate.core.backtest.candidate import check_width
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.features.feature_set import FeatureSet
+from pytest_modelgate.core.features.reference import REFERENCE
 from pytest_modelgate.core.integrity.parity import Parity, check_parity
 from pytest_modelgate.core.policy.actions import action_name
 from pytest_modelgate.core.training.gating import Classification, check_reward_scale, judge_training
@@ -84,6 +85,24 @@ def check_checkpoint(path: Path, settings: Settings, feature_sets: Mapping[str, 
     except GateError as error:
         return _refused(report, error)
     return _check_policy(report, loaded, None, feature_sets, location)
+
+
+def history_needed(archive: Archive, settings: Settings, profile: Profile) -> Mapping[str, int]:
+    """How many bars each model of an archive needs before it can be judged, by id: for features and an observation.
+
+    Of a feature set that is not known here, and of a checkpoint that cannot be used, nothing is counted: the gate says
+    what is to be said of them.
+    """
+    needed = {}
+    for model in archive.run.models:
+        with TemporaryDirectory(prefix="modelgate-", ignore_cleanup_errors=True) as scratch:
+            try:
+                loaded, _ = ModelLoader(settings, archive, profile, dict, Path(scratch)).load(model)
+            except GateError:
+                continue
+        warmup = REFERENCE.warmup if loaded.facts.feature_set == REFERENCE.name else 0
+        needed[model.id] = warmup + loaded.policy.lookback - 1
+    return needed
 
 
 def same_bytes(reports: Sequence[ModelReport]) -> list[tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""Bars from cassettes: the one place where client, recorder and calendar meet. ``recording`` is the way back."""
+"""The bars a model is judged on: replayed, cut to their sessions, and held against what a profile demands of them."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from datetime import datetime
 from pathlib import Path
 from typing import get_args
 
-import numpy as np
 import pandas as pd
 
-from pytest_modelgate.adapters.alpaca import client as alpaca
-from pytest_modelgate.adapters.cassettes import files as cassette_files
-from pytest_modelgate.adapters.cassettes import vcr as cassettes
 from pytest_modelgate.adapters.exchange_calendar import regular_sessions
 from pytest_modelgate.core.config.profiles import MarketDataLimits
 from pytest_modelgate.core.config.settings import Sessions, Settings
 from pytest_modelgate.core.market.bars import AssetClass, Bars, Instrument, Timeframe
 from pytest_modelgate.core.market.quality import Quality, assess
-from pytest_modelgate.core.market.requests import MarketRequest, Span, cover
+from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.market.sessions import SessionTimes, expected_starts, resample, within_sessions
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.planning.plan import market_request
 from pytest_modelgate.errors import MarketDataError, SettingsError
+from pytest_modelgate.services.replaying import replay_bars
 from pytest_modelgate.text import shown
+
+_LEAST_BARS = 2  # of a window, to have a return
+_ADJUSTS_SPLITS = ("split", "all")
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,24 +115,55 @@ def check_series(
     *,
     limits: MarketDataLimits,
     settings: Settings,
+    history: int = 0,
 ) -> MarketSeries:
-    """Hold recorded bars against the profile's demands.
+    """Hold recorded bars against the profile's demands: the one judgement of the gate, and of whoever records for it.
 
     Args:
         recorded: the bars of the request, all sessions; the others as of ``load_series``.
+        history: how many bars are needed before each window, where that is known already.
 
     Raises:
         MarketDataError: the bars cannot carry a verdict.
     """
     bars = as_judged(recorded, request, timeframe, settings.sessions)
     quality = quality_of(bars, request, settings.sessions, windows, limits)
-    if quality.failures:
+    short = _too_short(bars, windows, history)
+    if quality.failures or short:
         where = f"bars of {bars.instrument.symbol} {timeframe}"
         remedy = "Choose another feed, or change the profile's [market_data] if you trust these bars"
+        if short and not quality.failures:
+            remedy = "Ask for fewer days to judge on (--gate-walk-forward-days), or judge it when it has traded longer"
         if quality.splits:
-            remedy = "Record and judge adjusted prices (--adjustment all, --gate-adjustment all)"
-        raise MarketDataError(where, "; ".join(quality.failures), remedy)
+            remedy = _against_splits(request.adjustment)
+        raise MarketDataError(where, "; ".join((*quality.failures, *short)), remedy)
     return MarketSeries(bars, quality)
+
+
+def _too_short(bars: Bars, windows: Sequence[Window], history: int) -> list[str]:
+    """What keeps a window from being traded at all, as of a company that was listed within it: a sentence, or none."""
+    flaws = []
+    for window in windows:
+        rows = bars.positions(window.start, window.end)
+        if rows.stop - rows.start < _LEAST_BARS:
+            flaws.append(f"{window.name} holds {rows.stop - rows.start} bars, expected at least {_LEAST_BARS}")
+        elif rows.start < history:
+            flaws.append(f"{window.name} has {rows.start} bars before it, its models need {history}")
+    if not flaws:
+        return []
+    others = f", and {len(flaws) - 1} more windows are too short" if len(flaws) > 1 else ""
+    return [f"{flaws[0]}{others}; the first bar there is starts at {bars.index[0]:%Y-%m-%d %H:%M} UTC"]
+
+
+def _against_splits(adjustment: str) -> str:
+    """What to do about prices that look split: nothing that is done already."""
+    if adjustment not in _ADJUSTS_SPLITS:
+        return "Record and judge adjusted prices (--adjustment all, --gate-adjustment all)"
+    return (
+        f"Prices were asked for adjusted ({adjustment}), so look the day up: if it was news, allow for it with "
+        "max_splits in the profile's [market_data]; if it was a split, Alpaca did not know of it: record again later "
+        "with --record-mode all"
+    )
 
 
 def as_judged(recorded: Bars, request: MarketRequest, timeframe: Timeframe, sessions: Sessions) -> Bars:
@@ -174,62 +205,3 @@ def _grid(request: MarketRequest, sessions: Sessions) -> SessionTimes:
 def _until(request: MarketRequest) -> pd.Timestamp:
     """When the last bar asked for has closed."""
     return request.last + request.timeframe.delta
-
-
-def replay_bars(request: MarketRequest, folder: Path, record_command: str = cassette_files.RECORD) -> Bars:
-    """The recorded bars of a request, all sessions, without keys and without network.
-
-    They may lie in several cassettes that overlap; where they do, they must agree.
-
-    Raises:
-        MarketDataError: a cassette is missing, altered or unusable, or two contradict each other.
-    """
-    entries = cassette_files.entries_of(folder, request)
-    by_span = {entry.span: entry for entry in entries}
-    spans = cover(request, by_span)
-    if spans is None:
-        where = f"market data of {request}"
-        path = folder / cassette_files.path_of(request)
-        held = f", only {len(entries)} of other windows" if entries else ""
-        problem = f"not recorded, there is no cassette {path}{held}"
-        raise MarketDataError(where, problem, f"Record it, then commit cassettes and manifest: {record_command}")
-    parts = []
-    for span in spans:
-        name = by_span[span].name
-        text = cassette_files.read_cassette(folder, name, record_command)
-        parts.append(replay_text(request.over(span), text, f"cassette {folder / name}", record_command))
-    return _joined(request, spans, parts)
-
-
-def replay_text(request: MarketRequest, text: str, where: str, record_command: str = cassette_files.RECORD) -> Bars:
-    """The bars of one recording, which must answer exactly this request.
-
-    Raises:
-        MarketDataError: the recording is damaged, or another request was recorded.
-    """
-    remedy = f"Restore it from version control, or record it again: {record_command}"
-    with cassettes.play(text, where, remedy) as player:
-        return alpaca.fetch_bars(request, credentials=None, reply=player.answer)
-
-
-def _joined(request: MarketRequest, spans: Sequence[Span], parts: Sequence[Bars]) -> Bars:
-    frame = parts[0].frame
-    for span, part in zip(spans[1:], parts[1:], strict=True):
-        if (moment := first_difference(frame, part.frame, span.first)) is not None:
-            where = f"market data of {request}"
-            problem = f"two cassettes disagree about the bar of {moment:%Y-%m-%d %H:%M} UTC: its past was revised"
-            raise MarketDataError(where, problem, "Record it anew: modelgate record ARCHIVE --record-mode all")
-        frame = pd.concat([frame[frame.index < span.first], part.frame])
-    return Bars(request.instrument, request.timeframe, frame[request.first : request.last])
-
-
-def first_difference(earlier: pd.DataFrame, later: pd.DataFrame, since: pd.Timestamp) -> pd.Timestamp | None:
-    """Start of the first bar that two recordings of a series do not agree about; None where they agree.
-
-    Args:
-        earlier, later: bars, the later ones asked for from ``since`` on.
-    """
-    old, new = earlier[earlier.index >= since], later[later.index <= earlier.index[-1]]
-    both = old.index.union(new.index)
-    same = (old.reindex(both) == new.reindex(both)).all(axis=1).to_numpy()  # a bar that one lacks equals nothing
-    return None if same.all() else pd.Timestamp(both[int(np.argmin(same))])

@@ -11,19 +11,23 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from pytest_modelgate.adapters.alpaca import client as alpaca
 from pytest_modelgate.adapters.cassettes import files as cassette_files
 from pytest_modelgate.adapters.cassettes import vcr as cassettes
+from pytest_modelgate.adapters.exchange_calendar import regular_sessions
 from pytest_modelgate.core.config.settings import RECORDING_MODE, REQUESTS_PER_MINUTE, RecordingMode
 from pytest_modelgate.core.market.bars import AssetClass, Bars
 from pytest_modelgate.core.market.requests import MarketRequest, Span, cover
 from pytest_modelgate.errors import GateError, MarketDataError, SettingsError
-from pytest_modelgate.services.market_data import first_difference, replay_bars, replay_text
+from pytest_modelgate.services.replaying import differences, replay_bars, replay_text
 
 if TYPE_CHECKING:  # pulls in requests, which planning must not pay for
     from pytest_modelgate.adapters.alpaca.transport import RequestPolicy
 
 _TRIES = 5
+_OPEN_SINCE_MIDNIGHT = pd.Timedelta(hours=9.5)  # in New York, whose clocks are never changed between the two
 _SECONDS_PER_PAGE = 0.2  # what an answer takes, beside waiting for its turn
 
 
@@ -47,6 +51,7 @@ class Recorder:
         requests_per_minute: for all processes that record into the folder, together.
         tell: is told of every wait, in a sentence.
         page: is told the starts of the first and the last bar of every page (ISO 8601).
+        now: the clock, UTC; of bars it tells which are final, and when they were asked for.
     """
 
     folder: Path
@@ -55,6 +60,7 @@ class Recorder:
     requests_per_minute: float = REQUESTS_PER_MINUTE
     tell: Callable[[str], None] = lambda _: None
     page: Callable[[str, str], None] = lambda _, __: None
+    now: Callable[[], pd.Timestamp] = lambda: pd.Timestamp.now("UTC")
 
     def missing(self, request: MarketRequest) -> MarketRequest | None:
         """Part of a request that has to be fetched: all of it, what follows the last recording, or nothing (None).
@@ -62,46 +68,66 @@ class Recorder:
         Raises:
             MarketDataError: the manifest is unusable.
         """
+        missing = self._missing(request)
+        return missing.request if missing else None
+
+    def _missing(self, request: MarketRequest) -> _Missing | None:
+        """As ``missing``, with what is there before it."""
         path = cassette_files.path_of(request)
         if self.mode == "all" or (self.mode == "once" and not (self.folder / path).exists()):
-            return request
+            return _Missing(request)
         entries = [
             entry
             for entry in cassette_files.entries_of(self.folder, request)
-            if cassette_files.is_intact(self.folder, entry)
+            if entry.final(request) and cassette_files.is_intact(self.folder, entry)
         ]
         spans = [entry.span for entry in entries]
         if self.mode == "once" or cover(request, spans):
             return None
         if request.grows_only:
-            for end in sorted((entry.last_bar for entry in entries), reverse=True):
-                if request.first <= end < request.last and cover(request.over(Span(end, request.first)), spans):
-                    # The last bar that is there is asked for once more: it shows whether the past was revised.
-                    return request.over(Span(request.last, end))
-        return request
+            for entry in sorted(entries, key=lambda entry: (entry.last_bar, entry.span), reverse=True):
+                if request.first <= entry.last_bar and entry.span.last < request.last:
+                    earlier = request.over(Span(entry.span.last, request.first))
+                    if cover(earlier, spans):
+                        # The last day that is there is asked for once more: it shows whether the past was revised.
+                        again = max(request.first, _last_day(request, entry.last_bar))
+                        return _Missing(request.over(Span(request.last, again)), earlier)
+        return _Missing(request)
 
     def record(self, request: MarketRequest) -> tuple[Outcome, Bars]:
         """Record what is missing of a request; return its bars as they replay, all sessions.
 
         Raises:
             SettingsError: stocks are asked for without keys, or the keys are unusable.
-            MarketDataError: Alpaca did not answer with bars, or the folder cannot be written; what was recorded
-                before is as it was.
+            MarketDataError: the last bar is not final yet, Alpaca did not answer with bars, or the folder cannot be
+                written; what was recorded before is as it was.
         """
         with self._alone(request):
-            missing = self.missing(request)
+            missing = self._missing(request)
             if missing is None:
                 return Outcome.KEPT, replay_bars(request, self.folder)
-            outcome, text, bars = Outcome.RECORDED, *self._fetch(missing)
-            if missing != request:
-                outcome = Outcome.EXTENDED
-                earlier = replay_bars(request.over(Span(missing.first, request.first)), self.folder)
-                if first_difference(earlier.frame, bars.frame, missing.first) is not None:
-                    self.tell(f"{request}: Alpaca has revised the past, so all of it is recorded anew")
-                    missing, outcome = request, Outcome.RECORDED
-                    text, bars = self._fetch(request)
-            cassette_files.write_cassette(self.folder, cassette_files.path_of(missing), text, _facts(missing, bars))
+            now = self.now()
+            _check_final(request, now)
+            outcome = Outcome.EXTENDED if missing.after else Outcome.RECORDED
+            text, bars = self._fetch(missing.request)
+            if missing.after and self._corrected(missing, bars):
+                missing, outcome = _Missing(request), Outcome.RECORDED
+                text, bars = self._fetch(request)
+            path, facts = cassette_files.path_of(request), _facts(missing, bars, now)
+            cassette_files.write_cassette(self.folder, path, text, facts)
             return outcome, replay_bars(request, self.folder)
+
+    def _corrected(self, missing: _Missing, bars: Bars) -> bool:
+        """Whether the day that was fetched once more differs from what is recorded of it; if so, it is told."""
+        assert missing.after is not None
+        earlier, since = replay_bars(missing.after, self.folder), missing.request.first
+        changed, compared = differences(earlier.frame, bars.frame, since, missing.after.last)
+        if not len(changed):
+            return False
+        count = f"{len(changed)} of the {compared} bars from {since:%Y-%m-%d %H:%M} UTC on that were recorded before"
+        first = f"the first of them {changed[0]:%Y-%m-%d %H:%M} UTC"
+        self.tell(f"{missing.request}: Alpaca has revised {count}, {first}, so all of the series is recorded anew")
+        return True
 
     def _fetch(self, request: MarketRequest) -> tuple[str, Bars]:
         """Fetch a request: its recording and its bars, verified by a replay; nothing is written."""
@@ -170,9 +196,46 @@ def estimate(recorder: Recorder, requests: Sequence[MarketRequest]) -> tuple[lis
     return missing, pages * (60.0 / recorder.requests_per_minute + _SECONDS_PER_PAGE)
 
 
-def _facts(request: MarketRequest, bars: Bars) -> dict[str, str | int]:
+@dataclass(frozen=True)
+class _Missing:
+    """What has to be fetched.
+
+    Attributes:
+        after: what is there and is continued; None where everything is fetched.
+    """
+
+    request: MarketRequest
+    after: MarketRequest | None = None
+
+
+def _last_day(request: MarketRequest, last_bar: pd.Timestamp) -> pd.Timestamp:
+    """Start of the last day of recorded bars: 24 hours before the last, of stocks midnight before the last session."""
+    if request.instrument.asset_class is AssetClass.CRYPTO:
+        return last_bar - pd.Timedelta(days=1)
+    sessions = regular_sessions(last_bar, last_bar)
+    over = int(sessions.closes.searchsorted(last_bar + request.timeframe.delta, side="right"))
+    return sessions.opens[over - 1] - _OPEN_SINCE_MIDNIGHT
+
+
+def _check_final(request: MarketRequest, now: pd.Timestamp) -> None:
+    """Refuse to record a bar that is still open, or to which trades may still be added.
+
+    Raises:
+        MarketDataError: the last bar is not final yet.
+    """
+    if now < request.final_at:
+        closes, final = (f"{moment:%Y-%m-%d %H:%M} UTC" for moment in (request.closes_at, request.final_at))
+        problem = f"not recorded, its last bar closes at {closes} and is final from {final} on, now is {now:%H:%M} UTC"
+        if now.normalize() != request.final_at.normalize():
+            problem = problem.replace("now is ", f"now is {now:%Y-%m-%d} ")
+        remedy = "Record it then, or say an earlier moment with --as-of; time stamps of archives are read as UTC"
+        raise MarketDataError(f"market data of {request}", problem, remedy)
+
+
+def _facts(missing: _Missing, bars: Bars, now: pd.Timestamp) -> dict[str, str | int]:
     """Entry of a cassette in the manifest, without its digest."""
-    return {
+    request = missing.request
+    facts: dict[str, str | int] = {
         "asked_first": request.first.isoformat(),
         "asked_last": request.last.isoformat(),
         "bars": len(bars),
@@ -182,4 +245,10 @@ def _facts(request: MarketRequest, bars: Bars) -> dict[str, str | int]:
         "feed": request.feed,
         "adjustment": request.adjustment,
         "alpaca_py": version("alpaca-py"),
+        "recorded_at": now.floor("s").isoformat(),
     }
+    if request.asof:
+        facts["asof"] = request.asof
+    if missing.after:
+        facts["continues"] = missing.after.last.isoformat()
+    return facts

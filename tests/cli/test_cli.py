@@ -56,7 +56,8 @@ def _record(
         monkeypatch.setenv("APCA_API_DATA_URL", server.url)
         monkeypatch.setenv("APCA_API_KEY_ID", KEYS[0])
         monkeypatch.setenv("APCA_API_SECRET_KEY", secret)
-        return main(["record", str(archive), "--cassettes", str(folder), "--requests-per-minute", "60000", *options])
+        given = ["--cassettes", str(folder), "--requests-per-minute", "60000", "--walk-forward-days", "40"]
+        return main(["record", str(archive), *given, *options])
 
 
 def test_one_cassette_per_series_is_recorded(
@@ -161,7 +162,9 @@ def test_a_symbol_that_fails_is_told_and_the_others_are_recorded(
     status = _record(archive, tmp_path / "c", monkeypatch, ["AAPL", "ETHUSD"])
 
     assert status == 1
-    assert "[2/3] BTCUSD 1Hour: market data of BTC/USD" in capsys.readouterr().err
+    shown = capsys.readouterr()
+    assert "[2/3] BTCUSD 1Hour: failed\n" in shown.out
+    assert shown.err.startswith("modelgate: failed: BTCUSD 1Hour: market data of BTC/USD 1Hour from ")
     assert len(json.loads((tmp_path / "c" / "manifest.json").read_text())["cassettes"]) == 2
 
 

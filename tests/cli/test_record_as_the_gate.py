@@ -100,7 +100,7 @@ def test_bars_are_unfit_for_record_in_the_words_of_the_gate(
     with pytest.raises(MarketDataError) as refused:
         load(tmp_path, archive, options)
 
-    assert "; ".join(unfit) == refused.value.problem
+    assert unfit == [f"{refused.value.problem}. {refused.value.remedy}."]
     assert f" of {named} are " in refused.value.problem
 
 

@@ -11,7 +11,7 @@ from pytest_modelgate.adapters.archive import open_archive
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.market.bars import COLUMNS, Instrument, Timeframe
 from pytest_modelgate.core.planning.plan import market_requests, when
-from pytest_modelgate.services.market_data import replay_bars
+from pytest_modelgate.services.replaying import replay_bars
 
 ROOT = Path(__file__).parents[2]
 ARCHIVE, CASSETTES = ROOT / "examples" / "demo_archive.zip", ROOT / "cassettes"

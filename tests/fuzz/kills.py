@@ -45,7 +45,7 @@ from pytest_modelgate.core.evidence.records import WindowFailure
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.planning.plan import market_request, when
 from pytest_modelgate.errors import GateError
-from pytest_modelgate.services.market_data import replay_bars
+from pytest_modelgate.services.replaying import replay_bars
 
 DEMO = ROOT / "examples" / "demo_archive.zip"
 WORKERS = ("-n0", "-n2")

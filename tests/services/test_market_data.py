@@ -20,7 +20,8 @@ from pytest_modelgate.core.market.bars import Instrument, Timeframe
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.planning.plan import market_request
 from pytest_modelgate.errors import MarketDataError, SettingsError
-from pytest_modelgate.services.market_data import MarketSeries, load_series, recorded_bars, replay_bars
+from pytest_modelgate.services.market_data import MarketSeries, load_series, recorded_bars
+from pytest_modelgate.services.replaying import replay_bars
 
 FRAME = random_walk("2024-07-01", 24 * 7)  # a week with an early close on the 3rd and a holiday on the 4th
 LIMITS = MarketDataLimits(
@@ -151,7 +152,7 @@ def test_an_altered_cassette_names_the_command_that_records_it_again(tmp_path: P
 def test_two_cassettes_that_disagree_are_refused(tmp_path: Path) -> None:
     record(tmp_path, request_for("BTCUSD", FRAME.iloc[:100]), FRAME)
     record(tmp_path, request_for("BTCUSD", FRAME), FRAME)
-    tail = replace(request_for("BTCUSD", FRAME), first=FRAME.index[99])
+    tail = replace(request_for("BTCUSD", FRAME), first=FRAME.index[75])
     document = json.loads(read_cassette(tmp_path, path_of(tail)))
     page = json.loads(document["interactions"][0]["response"]["body"]["string"])
     page["bars"]["BTC/USD"][0]["c"] += 1.0
@@ -160,7 +161,7 @@ def test_two_cassettes_that_disagree_are_refused(tmp_path: Path) -> None:
     facts.pop("sha256")
     write_cassette(tmp_path, path_of(tail), json.dumps(document), facts)
 
-    with pytest.raises(MarketDataError, match=r"disagree about the bar of 2024-07-05 03:00 UTC.*--record-mode all"):
+    with pytest.raises(MarketDataError, match=r"disagree about the bar of 2024-07-04 03:00 UTC.*--record-mode all"):
         load(tmp_path, request_for("BTCUSD", FRAME))
 
 

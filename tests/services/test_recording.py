@@ -20,12 +20,12 @@ from support.archives import pack_unopened
 from support.market_factory import random_walk, recorder, request_for, series_key
 
 from pytest_modelgate import ModelArtifact
-from pytest_modelgate.adapters.cassettes.files import path_of
+from pytest_modelgate.adapters.cassettes.files import path_of, read_cassette, write_cassette
 from pytest_modelgate.core.market.bars import Bars
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.errors import MarketDataError, SettingsError
-from pytest_modelgate.services.market_data import replay_bars, replay_text
 from pytest_modelgate.services.recording import Outcome, Recorder, estimate, record_each
+from pytest_modelgate.services.replaying import replay_bars, replay_text
 
 FRAME = random_walk("2024-03-01", 700)
 EARLIER = FRAME.iloc[:500]
@@ -61,8 +61,16 @@ def test_what_is_recorded_replays_and_is_not_fetched_again(tmp_path: Path) -> No
     assert manifest(tmp_path)[path_of(request)]["bars_sha256"] == bars.sha256
 
 
-@pytest.mark.parametrize(("symbol", "adjustment"), [("BTCUSD", "all"), ("AAPL", "raw")])
-def test_of_a_later_moment_only_the_missing_tail_is_fetched(tmp_path: Path, symbol: str, adjustment: str) -> None:
+@pytest.mark.parametrize(
+    ("symbol", "adjustment", "again"),
+    [
+        ("BTCUSD", "all", "2024-03-20T19:00:00+00:00"),  # a day before the last bar
+        ("AAPL", "raw", "2024-03-21T04:00:00+00:00"),  # midnight in New York, before the last session that is over
+    ],
+)
+def test_of_a_later_moment_only_the_missing_tail_is_fetched_with_a_day_before(
+    tmp_path: Path, symbol: str, adjustment: str, again: str
+) -> None:
     later = request_for(symbol, FRAME.iloc[24:], adjustment=adjustment)
     with serve({series_key(symbol): FRAME}) as server:
         recorder(tmp_path, server).record(request_for(symbol, EARLIER, adjustment=adjustment))
@@ -71,7 +79,7 @@ def test_of_a_later_moment_only_the_missing_tail_is_fetched(tmp_path: Path, symb
         outcome, bars = recorder(tmp_path, server).record(later)
 
         assert outcome is Outcome.EXTENDED
-        assert asked(server, "start")[before:] == [EARLIER.index[-1].isoformat()]
+        assert asked(server, "start")[before:] == [again]
     assert bars.frame.equals(FRAME.iloc[24:])
     assert replay_bars(later, tmp_path).sha256 == bars.sha256
     assert len(cassettes_in(tmp_path)) == 2
@@ -122,7 +130,122 @@ def test_a_past_that_was_revised_is_recorded_anew(tmp_path: Path, gone: bool) ->
 
     assert outcome is Outcome.RECORDED
     assert bars.frame.equals(revised)
-    assert "Alpaca has revised the past" in lines[0]
+    assert "Alpaca has revised 1 of the 25 bars from 2024-03-20 19:00 UTC on" in lines[0]
+
+
+def test_every_bar_of_the_last_day_is_compared_and_a_corrected_series_is_never_mixed(tmp_path: Path) -> None:
+    """Recorded daily: of the next day, the tail must go on from the correction, not from what it corrected."""
+    cut, day = (FRAME.iloc[: 500 + 24 * days] for days in (0, 1)), FRAME.index[470]
+    first, second = cut
+    changed = FRAME.index[[478, 480, 490]]
+    corrected = FRAME.assign(high=FRAME["high"].where(~FRAME.index.isin([day, *changed]), 999.0))
+    lines: list[str] = []
+    with serve({series_key("BTCUSD"): FRAME}) as server:
+        recorder(tmp_path, server).record(request_for("BTCUSD", first))
+    with serve({series_key("BTCUSD"): corrected}) as server:
+        one = recorder(tmp_path, server, tell=lines.append).record(request_for("BTCUSD", second))
+        two = recorder(tmp_path, server, tell=lines.append).record(request_for("BTCUSD", FRAME))
+
+    assert (one[0], two[0]) == (Outcome.RECORDED, Outcome.EXTENDED)
+    assert one[1].frame.equals(corrected.iloc[:524])
+    assert two[1].frame.equals(corrected)
+    (told,) = lines
+    assert "revised 3 of the 25 bars" in told
+    assert "the first of them 2024-03-20 22:00 UTC" in told
+    assert replay_bars(request_for("BTCUSD", first), tmp_path).frame.equals(first)
+
+
+def test_a_bar_that_came_in_late_is_a_correction_too(tmp_path: Path) -> None:
+    early = FRAME.drop(FRAME.index[495:500])
+    with serve({series_key("BTCUSD"): early}) as server:
+        recorder(tmp_path, server).record(request_for("BTCUSD", EARLIER))
+    with serve({series_key("BTCUSD"): FRAME}) as server:
+        outcome, bars = recorder(tmp_path, server).record(request_for("BTCUSD", FRAME))
+
+    assert outcome is Outcome.RECORDED
+    assert bars.frame.equals(FRAME)
+
+
+@pytest.mark.parametrize(("symbol", "final"), [("BTCUSD", "2024-03-30T04:05:00Z"), ("AAPL", "2024-03-30T04:16:00Z")])
+def test_a_bar_is_recorded_once_it_is_final(tmp_path: Path, symbol: str, final: str) -> None:
+    request, moment = request_for(symbol, FRAME), pd.Timestamp(final)
+    with serve({series_key(symbol): FRAME}) as server:
+        early = recorder(tmp_path, server, now=lambda: moment - pd.Timedelta(seconds=1))
+        with pytest.raises(MarketDataError, match=r"closes at 2024-03-30 04:00 UTC and is final from .* --as-of"):
+            early.record(request)
+        assert (server.requests, cassettes_in(tmp_path)) == ([], set())
+
+        assert recorder(tmp_path, server, now=lambda: moment).record(request)[0] is Outcome.RECORDED
+    assert manifest(tmp_path)[path_of(request)]["recorded_at"] == moment.isoformat()
+
+
+def noted(folder: Path, request: MarketRequest, moment: str | None) -> None:
+    """Have the manifest say when a cassette was recorded, or not say it."""
+    document = json.loads((folder / "manifest.json").read_text())
+    facts = document["cassettes"][path_of(request)]
+    facts.pop("recorded_at")
+    facts |= {"recorded_at": moment} if moment else {}
+    (folder / "manifest.json").write_text(json.dumps(document))
+
+
+def test_a_recording_of_an_open_bar_is_missing_and_recorded_again(tmp_path: Path) -> None:
+    request = request_for("BTCUSD", FRAME)
+    with serve({series_key("BTCUSD"): FRAME}) as server:
+        recorder(tmp_path, server).record(request)
+        noted(tmp_path, request, "2024-03-30T03:10:00+00:00")
+
+        with pytest.raises(MarketDataError, match=r"is of 2024-03-30 03:10 UTC, but .* final from 2024-03-30 04:05"):
+            replay_bars(request, tmp_path)
+        assert recorder(tmp_path, server).record(request)[0] is Outcome.RECORDED
+    assert replay_bars(request, tmp_path).frame.equals(FRAME)
+
+
+def test_a_manifest_of_old_says_nothing_and_is_believed(tmp_path: Path) -> None:
+    request = request_for("BTCUSD", FRAME)
+    with serve({series_key("BTCUSD"): FRAME}) as server:
+        recorder(tmp_path, server).record(request)
+        noted(tmp_path, request, None)
+
+        assert recorder(tmp_path, server).record(request)[0] is Outcome.KEPT
+
+
+def test_a_symbol_means_the_company_it_meant_at_the_time(tmp_path: Path) -> None:
+    """A fund gave its symbol up; half a year later another company took it."""
+    fund, company = random_walk("2024-01-01", 240, seed=5), random_walk("2024-01-01", 240, seed=6)
+    asked = request_for("META", fund)
+    listings = {"META": {"2021-06-30": "METV", "2024-03-01": "FB"}}
+    with serve({series_key("METV"): fund, series_key("FB"): company}, listings=listings) as server:
+        _, bars = recorder(tmp_path, server).record(asked)
+
+    assert bars.frame.equals(fund)
+    assert manifest(tmp_path)[path_of(asked)]["asof"] == "2024-01-11"
+    assert asked.asof == "2024-01-11"
+
+
+def test_a_stocks_tail_that_is_another_companys_is_no_tail(tmp_path: Path) -> None:
+    other = random_walk("2024-03-01", 700, seed=9)
+    listings = {"AAPL": {"2020-01-01": "OLD", "2024-03-25": "NEW"}}
+    with serve({series_key("OLD"): FRAME, series_key("NEW"): other}, listings=listings) as server:
+        recorder(tmp_path, server).record(request_for("AAPL", EARLIER, adjustment="raw"))
+        outcome, bars = recorder(tmp_path, server).record(request_for("AAPL", FRAME, adjustment="raw"))
+
+    assert outcome is Outcome.RECORDED
+    assert bars.frame.equals(other)
+
+
+def test_a_recording_that_did_not_say_as_of_when_still_replays(tmp_path: Path) -> None:
+    request = request_for("AAPL", FRAME)
+    with serve({series_key("AAPL"): FRAME}) as server:
+        recorder(tmp_path, server).record(request)
+    text = read_cassette(tmp_path, path_of(request))
+    facts = manifest(tmp_path)[path_of(request)]
+    for name in ("sha256", "asof"):
+        facts.pop(name)
+    old = text.replace("asof=2024-03-30&", "")
+    assert old != text
+    write_cassette(tmp_path, path_of(request), old, facts)
+
+    assert replay_bars(request, tmp_path).frame.equals(FRAME)
 
 
 def test_an_earlier_start_is_recorded_whole(tmp_path: Path) -> None:
@@ -286,7 +409,7 @@ def pack(folder: Path, symbols: list[str]) -> Path:
 def run_record(archive: Path, folder: Path, server: MarketServer, *options: str) -> subprocess.Popen[str]:
     environ = {"APCA_API_DATA_URL": server.url, "APCA_API_KEY_ID": "PKTESTKEY", "APCA_API_SECRET_KEY": "s3cr3t"}
     return subprocess.Popen(
-        [*COMMAND, str(archive), "--cassettes", str(folder), *options],
+        [*COMMAND, str(archive), "--cassettes", str(folder), "--walk-forward-days=20", "--backtest-days=5", *options],
         env={**os.environ, **environ},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -309,7 +432,7 @@ def replay_of(name: str, facts: dict[str, Any], folder: Path) -> str:
 
 def test_two_processes_record_twenty_symbols_at_once(tmp_path: Path) -> None:
     """Nothing is lost, nothing is interleaved, nothing is fetched twice."""
-    frame = random_walk("2024-02-01", 600)
+    frame = random_walk("2024-02-05", 600)
     crypto = [f"{letter}{letter}{letter}USD" for letter in "ABCDEFGHIJ"]
     stocks = [f"{letter}{letter}" for letter in "ABCDEFGHIJ"]
     archive = pack(tmp_path, [*crypto, *stocks])
@@ -329,7 +452,7 @@ def test_two_processes_record_twenty_symbols_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is POSIX")
 def test_a_recording_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
-    frame = random_walk("2024-02-01", 600)
+    frame = random_walk("2024-02-05", 600)
     symbols = ["AAAUSD", "BBBUSD", "CCCUSD"]
     archive, folder = pack(tmp_path, symbols), tmp_path / "cassettes"
     with serve({series_key(symbol): frame for symbol in symbols}, crypto_page_size=200) as server:
@@ -365,7 +488,7 @@ def test_replay_needs_no_network_at_all(tmp_path: Path) -> None:
         "import sys; sys.path[:0] = sys.argv[2:]\n"
         "from pathlib import Path\n"
         "from support.market_factory import random_walk, request_for\n"
-        "from pytest_modelgate.services.market_data import replay_bars\n"
+        "from pytest_modelgate.services.replaying import replay_bars\n"
         "request = request_for('AAPL', random_walk('2024-03-01', 700))\n"
         "print(replay_bars(request, Path(sys.argv[1])).sha256)\n"
     )

@@ -41,6 +41,10 @@ _SUBSCRIPTION = (
     "Ask for --feed iex, or for an --as-of that is at least 15 minutes ago",
 )
 _OF_OTHER_JSON = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
+_DISTRUST = (
+    "If a proxy inspects your traffic, name the file with its certificate, and those of the usual authorities, in "
+    "REQUESTS_CA_BUNDLE; else check the clock and whoever answers in Alpaca's place"
+)
 _LATER = "Check the network and record again later; nothing was recorded"
 
 
@@ -69,9 +73,9 @@ def fetch_bars(
 
     from pytest_modelgate.adapters.alpaca.transport import (
         RecordedAdapter,
-        RepeatedPageError,
         RequestPolicy,
         RetryingAdapter,
+        UnusableAnswerError,
     )
 
     where = f"market data of {request}"
@@ -81,7 +85,7 @@ def fetch_bars(
     try:
         rows = ask().get(request.instrument.alpaca_symbol, [])
     # The client trusts JSON to be what it expects: anything may come of one that is not.
-    except (APIError, RequestException, RepeatedPageError, *_OF_OTHER_JSON) as error:
+    except (APIError, RequestException, UnusableAnswerError, *_OF_OTHER_JSON) as error:
         raise _explained(error, where, credentials, request_policy.timeout_s) from None
     return _to_bars(request, rows, where)
 
@@ -91,13 +95,15 @@ def _explained(error: Exception, where: str, credentials: Credentials | None, ti
     from alpaca.common.exceptions import APIError
     from requests import exceptions as broken
 
-    from pytest_modelgate.adapters.alpaca.transport import RepeatedPageError
+    from pytest_modelgate.adapters.alpaca.transport import UnusableAnswerError, distrusts
 
     if isinstance(error, APIError):
         return _refused(where, error, credentials)
-    if isinstance(error, RepeatedPageError):
-        problem = "Alpaca's pages go round in a circle: a page token came back"
-        return MarketDataError(where, problem, "Record it again later, and report it to Alpaca if it stays")
+    if isinstance(error, UnusableAnswerError):
+        return MarketDataError(where, error.problem, error.remedy)
+    if distrusts(error):
+        problem = "the connection to Alpaca is not trusted: its certificate could not be verified, or it speaks no TLS"
+        return MarketDataError(where, problem, _DISTRUST)
     if isinstance(error, broken.InvalidSchema | broken.InvalidURL | broken.MissingSchema):
         problem = "is not an address the client can use, expected for example https://data.alpaca.markets"
         return SettingsError(DATA_URL, problem, "Correct it, or leave it unset")
@@ -156,7 +162,8 @@ def _question(
     pair = (credentials.key, credentials.secret) if credentials else ("replay", "replay")
     stocks = StockHistoricalDataClient(*pair, **options)
     _prepare(stocks, adapter, trusting=trusting)
-    return partial(stocks.get_stock_bars, StockBarsRequest(**window, feed=feed, adjustment=adjustment))
+    question = StockBarsRequest(**window, feed=feed, adjustment=adjustment, asof=request.asof)
+    return partial(stocks.get_stock_bars, question)
 
 
 def _window(request: MarketRequest) -> dict[str, Any]:
@@ -232,4 +239,21 @@ def _to_bars(request: MarketRequest, rows: Sequence[Mapping[str, Any]], where: s
         problem = f"Alpaca sent bars from {index.min()} to {index.max()}, which were not asked for"
         raise MarketDataError(where, problem, f"Record it again later, and check {DATA_URL}")
     frame = pd.DataFrame(values.astype(np.float64), index=index, columns=list(COLUMNS))
-    return Bars(request.instrument, request.timeframe, frame)
+    return Bars(request.instrument, request.timeframe, _each_once(frame, where))
+
+
+def _each_once(frame: pd.DataFrame, where: str) -> pd.DataFrame:
+    """The bars without those that only say once more what the one before says, as a page's first may.
+
+    Raises:
+        MarketDataError: one says something else.
+    """
+    again = np.flatnonzero(frame.index[1:] == frame.index[:-1]) + 1
+    if not len(again):
+        return frame
+    values = frame.to_numpy()
+    differ = (values[again] != values[again - 1]).any(axis=1)
+    if differ.any():
+        time = frame.index[again[differ][0]]
+        raise MarketDataError(where, f"Alpaca sent two bars of {time:%Y-%m-%d %H:%M} UTC, which differ", _LATER)
+    return frame[~np.isin(np.arange(len(frame)), again)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,11 +21,19 @@ Answer = Callable[[str, str], tuple[int, Mapping[str, list[str]], bytes]]
 PASSING = frozenset((429, 500, 502, 503, 504))  # what may be better in a moment
 _BROKE_OFF = (Timeout, ConnectionError, ChunkedEncodingError, ContentDecodingError)
 _NO_BARS = ("", "")
+_REPORT = "Record it again later, and report it to Alpaca if it stays"
+_WEB_PAGE = "a web page came instead of Alpaca's bars, as from a proxy or a login to the network"
+_NO_NAME = "Alpaca names the next page by an empty token, so nothing tells whether these bars are all"
+_WHITE = b"\xef\xbb\xbf \t\r\n"
 _LONGEST_WAIT_S = 90.0  # Alpaca counts requests by the minute
 
 
-class RepeatedPageError(Exception):
-    """The service pointed back to a page it had served before."""
+class UnusableAnswerError(Exception):
+    """An answer came that asking again would not better: what is wrong with it, and what to do."""
+
+    def __init__(self, problem: str, remedy: str = _REPORT) -> None:
+        super().__init__(problem, remedy)
+        self.problem, self.remedy = problem, remedy
 
 
 @dataclass(frozen=True)
@@ -120,11 +129,12 @@ class RetryingAdapter(HTTPAdapter):
         """Send a request, again after a while if what went wrong may pass.
 
         Raises:
-            RepeatedPageError: the same page was asked for before.
+            UnusableAnswerError: the same page was asked for before, the next one cannot be asked for, or a web page
+                came with a status of success.
             requests.RequestException: no answer came, whatever was tried.
         """
         if request.url in self._asked:
-            raise RepeatedPageError
+            raise UnusableAnswerError("Alpaca's pages go round in a circle: a page token came back")
         self._asked.add(request.url)
         options["timeout"] = self._policy.timeout_s
         for number in range(self._policy.tries):
@@ -135,7 +145,7 @@ class RetryingAdapter(HTTPAdapter):
                 response = super().send(request, *args, **options)
                 ends = _ends(response)  # a body that breaks off shows here
             except _BROKE_OFF as error:
-                if last_try:
+                if last_try or distrusts(error):
                     raise
                 self._rest(f"the connection failed ({type(error).__name__})", wait_s)
                 continue
@@ -157,10 +167,30 @@ class RetryingAdapter(HTTPAdapter):
             time.sleep(seconds)
 
 
+def distrusts(error: BaseException) -> bool:
+    """Whether a connection failed because the other end could not be trusted or speaks no TLS: that does not pass."""
+    reason: object = error
+    while isinstance(reason, BaseException):
+        if isinstance(reason, ssl.SSLError):
+            return not isinstance(reason, ssl.SSLEOFError | ssl.SSLZeroReturnError)  # these broke off
+        inner = getattr(reason, "reason", None)  # urllib3 wraps one in the other
+        reason = inner if isinstance(inner, BaseException) else next(iter(reason.args), None)
+    return False
+
+
 def _ends(response: requests.Response) -> tuple[str, str] | None:
-    """Starts of the first and last bar of a page, empty for a page without bars; None when it is no whole JSON."""
+    """Starts of the first and last bar of a page, empty for a page without bars; None when it is no whole JSON.
+
+    Raises:
+        UnusableAnswerError: see ``RetryingAdapter.send``.
+    """
+    if response.status_code == 200 and response.content.lstrip(_WHITE)[:1] == b"<":
+        raise UnusableAnswerError(_WEB_PAGE, "Open the address in a browser, and check APCA_API_DATA_URL and the proxy")
     try:
-        times = [row["t"] for rows in json.loads(response.content)["bars"].values() for row in rows]
+        page = json.loads(response.content)
+        if page.get("next_page_token") == "":
+            raise UnusableAnswerError(_NO_NAME)  # neither a page nor null, which is the end
+        times = [row["t"] for rows in page["bars"].values() for row in rows]
         return str(times[0]), str(times[-1])
     except (TypeError, KeyError, AttributeError, RecursionError, IndexError):
         return _NO_BARS  # but JSON: asking again would not help

@@ -39,12 +39,22 @@ class Entry:
         span: the window that was asked for.
         last_bar: start of the last bar that was served, UTC.
         sha256: digest of the file.
+        recorded_at: moment at which Alpaca was asked, UTC; None where the manifest does not say.
     """
 
     name: str
     span: Span
     last_bar: pd.Timestamp
     sha256: str
+    recorded_at: pd.Timestamp | None = None
+
+    def final(self, request: MarketRequest) -> bool:
+        """Whether the last bar was final when it was recorded, as far as the manifest says when that was.
+
+        Args:
+            request: for the series of this recording.
+        """
+        return self.recorded_at is None or request.over(self.span).final_at <= self.recorded_at
 
 
 def path_of(request: MarketRequest) -> str:
@@ -73,13 +83,34 @@ def entries_of(folder: Path, request: MarketRequest) -> list[Entry]:
         try:
             if (facts["feed"], facts["adjustment"]) != (request.feed, request.adjustment):
                 continue
-            first, last, last_bar = (pd.Timestamp(facts[key]) for key in ("asked_first", "asked_last", "last"))
-            span = Span(last, first) if first <= last else None
+            entry = _entry(name, facts)
         except (KeyError, TypeError, ValueError):
             continue
-        if span and all(str(moment.tz) == "UTC" for moment in (first, last, last_bar)):
-            entries.append(Entry(name, span, last_bar, str(facts.get("sha256"))))
+        # Whose bars it holds is what was asked for as of its own end; recordings of old did not ask.
+        if entry.span.asof in ("", request.over(entry.span).asof):
+            entries.append(entry)
     return entries
+
+
+def _entry(name: str, facts: Mapping[str, Any]) -> Entry:
+    """One entry of the manifest.
+
+    Raises:
+        KeyError, TypeError, ValueError: it does not say what was recorded.
+    """
+    first, last, last_bar = (_utc(facts[key]) for key in ("asked_first", "asked_last", "last"))
+    continues, recorded_at = (_utc(facts[key]) if key in facts else None for key in ("continues", "recorded_at"))
+    if first > last:
+        raise ValueError(name)
+    span = Span(last, first, str(facts.get("asof", "")), continues)
+    return Entry(name, span, last_bar, str(facts.get("sha256")), recorded_at)
+
+
+def _utc(text: object) -> pd.Timestamp:
+    moment = pd.Timestamp(text) if isinstance(text, str) else None
+    if moment is None or str(moment.tz) != "UTC":
+        raise ValueError(text)
+    return moment
 
 
 def read_cassette(folder: Path, name: str, record_command: str = RECORD) -> str:

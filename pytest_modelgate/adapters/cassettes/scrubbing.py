@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
 
@@ -23,13 +24,17 @@ def scrub_request(request: Any) -> Any:  # noqa: ANN401 - vcrpy publishes no typ
     return request
 
 
-def spell_address(uri: str) -> str:
+def spell_address(uri: str, leave_out: Collection[str] = ()) -> str:
     """An address with Alpaca's host, whatever host was asked, and of its parameters Alpaca's own.
 
     They are sorted: their order is the client's affair and may change with its version.
+
+    Args:
+        leave_out: names of parameters that are not to be kept either.
     """
     parts = urlsplit(uri)
-    known = sorted(pair for pair in parts.query.split("&") if pair.partition("=")[0] in _PARAMETERS)
+    kept = _PARAMETERS.difference(leave_out)
+    known = sorted(pair for pair in parts.query.split("&") if pair.partition("=")[0] in kept)
     return urlunsplit(("https", HOST, parts.path, "&".join(known), ""))
 
 

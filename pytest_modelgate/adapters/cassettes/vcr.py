@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import socket
 import threading
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from pytest_modelgate.adapters.cassettes.scrubbing import scrub_request, scrub_r
 from pytest_modelgate.digest import canonical_json
 from pytest_modelgate.errors import MarketDataError
 
+_ASOF = re.compile(r"[?&]asof=")
 _SHORTEST_KEY = 8  # Alpaca's have 20 letters and more; what is shorter stands in any text by chance
 # vcrpy patches the HTTP libraries of the whole process: two threads at once would play each other's cassettes.
 _one_at_a_time = threading.RLock()
@@ -44,6 +46,7 @@ class Player:
                 record_mode=RecordMode.NONE,
                 match_on=(_same_question,),
             )
+            self._names_asof = any(_ASOF.search(request.uri) for request in self._cassette.requests)
         except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
             raise MarketDataError(where, "is not a recording of vcrpy", remedy) from None
 
@@ -56,7 +59,8 @@ class Player:
         from vcr.errors import UnhandledHTTPRequestError
         from vcr.request import Request
 
-        asked = spell_address(uri)
+        # Recordings of old did not say as of when a symbol was meant.
+        asked = spell_address(uri, leave_out=() if self._names_asof else ("asof",))
         try:
             response = self._cassette.play_response(Request(method, asked, None, {}))
         except UnhandledHTTPRequestError:

@@ -92,6 +92,10 @@ def test_another_series_is_not_mistaken_for_this_one(tmp_path: Path) -> None:
         {"asked_first": "2024-03-01T00:00:00"},
         {"last": "2024-03-30T02:00:00+05:00"},
         {"last": 5},
+        {"recorded_at": "soon"},
+        {"recorded_at": "2024-03-30T04:00:00"},
+        {"continues": 5},
+        {"asof": "2024-03-30"},
     ],
 )
 def test_an_entry_that_does_not_say_what_it_holds_vouches_for_nothing(tmp_path: Path, change: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Which recordings together hold a request."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pandas as pd
@@ -48,6 +49,41 @@ def test_adjusted_prices_come_from_one_recording_that_ends_with_the_request() ->
     assert cover(request(5, 30, "AAPL"), recorded) is None
     assert cover(request(5, 20, "AAPL"), recorded) == (span(0, 20),)
     assert cover(request(5, 30, "AAPL", "raw"), recorded) == (span(0, 20), span(20, 30))
+
+
+def test_a_tail_follows_the_recording_it_was_held_against_and_no_other() -> None:
+    stale, corrected = span(0, 19), span(0, 20)
+    tail = replace(span(10, 30), continues=hour(20))
+
+    assert cover(request(0, 30), [stale, corrected, tail]) == (corrected, tail)
+    assert cover(request(0, 30), [stale, tail]) is None
+    assert cover(request(0, 19), [stale, corrected, tail]) == (stale,)
+
+
+def test_a_recording_answers_for_the_company_that_its_symbol_meant() -> None:
+    later = replace(span(0, 60), asof="2024-01-03")
+    asked = request(0, 20, "META", "raw")
+
+    assert asked.asof == "2024-01-01"
+    assert cover(asked, [later]) is None
+    assert cover(asked, [replace(later, asof="")]) == (later,)  # of old, when nobody said
+    assert cover(request(0, 60, "META", "raw"), [later]) == (later,)
+    assert cover(request(0, 60, "META", "raw"), [span(0, 30), replace(later, first=hour(30))]) is not None
+    other = replace(span(0, 30), asof="2024-01-02")
+    assert cover(request(0, 60, "META", "raw"), [other, replace(later, first=hour(30))]) is None
+
+
+@pytest.mark.parametrize(
+    ("symbol", "asof", "final"),
+    [("BTCUSD", "", "2024-01-02T00:05:00Z"), ("AAPL", "2024-01-02", "2024-01-02T00:16:00Z")],
+)
+def test_a_request_says_as_of_when_it_is_meant_and_when_its_last_bar_is_final(
+    symbol: str, asof: str, final: str
+) -> None:
+    asked = request(0, 23, symbol)
+
+    assert asked.asof == asof
+    assert asked.final_at == pd.Timestamp(final)
 
 
 @given(WINDOWS, SPANS)
