@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import ssl
 import threading
 import time
 from collections import deque
@@ -104,6 +105,7 @@ def serve(
     crypto_page_size: int = 300,
     keys: tuple[str, str] | None = None,
     listings: Mapping[str, Mapping[str, str]] | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[MarketServer]:
     """Serve bars on a free port of 127.0.0.1 until the context ends.
 
@@ -114,13 +116,17 @@ def serve(
         keys: the one key and secret that are accepted. None accepts any pair. Stocks need a pair, crypto does not,
             but a wrong pair is refused there too.
         listings: see Market.
+        tls: the server's side of TLS; None speaks plain HTTP.
 
     Raises:
         ValueError: see Market.
     """
     market = Market(series, {"us_equity": page_size, "crypto": crypto_page_size}, listings)
     with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as http:
-        server = MarketServer(f"http://127.0.0.1:{http.server_address[1]}", market, keys)
+        scheme = "https" if tls else "http"
+        if tls:
+            http.socket = tls.wrap_socket(http.socket, server_side=True)
+        server = MarketServer(f"{scheme}://127.0.0.1:{http.server_address[1]}", market, keys)
         http.RequestHandlerClass = type("BoundHandler", (_Handler,), {"market_server": server})
         thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()

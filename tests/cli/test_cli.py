@@ -6,17 +6,21 @@ import re
 import struct
 import sys
 from datetime import UTC, datetime
+from email.message import Message
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
-from marketsim.server import serve
+from marketsim.server import Answer, serve
 from support.archives import pack_unopened
 from support.market_factory import random_walk, series_key
+from support.model_factory import WINDOW, checkpoint, follow
 
 from pytest_modelgate import ModelArtifact
 from pytest_modelgate.adapters.config_files.profiles import builtin_profiles
 from pytest_modelgate.cli.main import main
+from pytest_modelgate.core.features.reference import REFERENCE
 from pytest_modelgate.core.market.bars import Bars
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.services.recording import Outcome, Recorder
@@ -166,6 +170,57 @@ def test_a_symbol_that_fails_is_told_and_the_others_are_recorded(
     assert "[2/3] BTCUSD 1Hour: failed\n" in shown.out
     assert shown.err.startswith("modelgate: failed: BTCUSD 1Hour: market data of BTC/USD 1Hour from ")
     assert len(json.loads((tmp_path / "c" / "manifest.json").read_text())["cassettes"]) == 2
+
+
+def test_one_series_after_the_other_may_fail_and_all_others_are_recorded(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One is refused by the service, one has no bar in any session; the last is fit."""
+    nights = FRAME[FRAME.index.to_series().dt.hour < 8]
+    with serve({series_key("AAPL"): nights, series_key("ETHUSD"): FRAME}, crypto_page_size=10_000) as server:
+        monkeypatch.setenv("APCA_API_DATA_URL", server.url)
+        monkeypatch.setenv("APCA_API_KEY_ID", KEYS[0])
+        monkeypatch.setenv("APCA_API_SECRET_KEY", KEYS[1])
+        answer = server.answer
+
+        def refusing(target: str, headers: Message) -> Answer:
+            if "BTC" in target:
+                server.fail_next(422, {"message": "no such pair"})
+            return answer(target, headers)
+
+        monkeypatch.setattr(server, "answer", refusing)
+        status = main(["record", str(archive), f"--cassettes={tmp_path / 'c'}", "--walk-forward-days=40"])
+
+    shown = capsys.readouterr()
+    assert status == 1
+    unfit, failed = shown.err.splitlines()
+    assert unfit.startswith("modelgate: unfit: AAPL 1Hour: none lies in a session of the stock market.")
+    assert failed.startswith("modelgate: failed: BTCUSD 1Hour: ")
+    assert "no such pair" in failed
+    assert shown.out.endswith("1 failed, 2 recorded, 1 unfit\n")
+
+
+def test_a_new_listing_is_unfit_for_whoever_records_it(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = _record(archive, tmp_path / "c", monkeypatch, SERIES, "--walk-forward-days", "180")
+
+    assert status == 1
+    assert "unfit: BTCUSD 1Hour: fold1of5 holds 0 bars, expected at least 2" in capsys.readouterr().err
+
+
+def test_bars_before_the_first_window_are_counted_as_a_model_needs_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = ModelArtifact("ETHUSD", "1Hour", checkpoint(follow("momentum_24")), HISTORY)
+    facts: dict[str, Any] = {"reward_scale": 0.001, "feature_set": "reference-v1", "activation": "tanh"}
+    archive = pack_unopened(tmp_path, [network], trained_at=datetime(2024, 3, 1, tzinfo=UTC), **facts)
+
+    status = _record(archive, tmp_path / "c", monkeypatch, ["ETHUSD"])
+
+    assert status == 1
+    needed = REFERENCE.warmup + WINDOW - 1
+    assert f"fold1of5 has 144 bars before it, its models need {needed}" in capsys.readouterr().err
 
 
 def test_a_wrong_key_is_told_without_showing_it(

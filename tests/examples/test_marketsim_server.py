@@ -131,6 +131,16 @@ def test_crypto_pages_are_sized_by_the_server_whatever_the_limit(server: MarketS
     assert len(ask(server, symbols="BTC/USD", limit=10000)["bars"]["BTC/USD"]) == 12
 
 
+@pytest.mark.parametrize(
+    ("asof", "first_close"), [("2021-06-29", None), ("2021-06-30", 180), ("2023-01-01", 140), (None, 140)]
+)
+def test_a_symbol_means_what_it_meant_on_a_date(asof: str | None, first_close: int | None) -> None:
+    listings = {"META": {"2021-06-30": "AAPL", "2022-06-09": "GOOGL"}}
+    with serve(SERIES, listings=listings) as running:
+        bars = ask(running, STOCKS, symbols="META", **({"asof": asof} if asof else {}))["bars"]
+    assert [bar["c"] for bar in bars.get("META", [])[:1]] == ([first_close] if first_close else [])
+
+
 def test_the_default_limit_is_1000() -> None:
     with serve({("us_equity", "AAPL", "1Hour"): frame(1001, 10)}) as running:
         assert len(ask(running, STOCKS, symbols="AAPL")["bars"]["AAPL"]) == 1000
@@ -165,6 +175,8 @@ def test_nothing_found_is_an_empty_object(server: MarketServer, query: dict[str,
         (STOCKS, {"symbols": "AAPL", "adjustment": "none"}, "none"),
         (STOCKS, {"symbols": "AAPL", "sort": "up"}, "up"),
         (STOCKS, {"symbols": "AAPL", "colour": "red"}, "colour"),
+        (STOCKS, {"symbols": "AAPL", "asof": "then"}, "asof"),
+        (CRYPTO, {"symbols": "BTC/USD", "asof": "2024-01-02"}, "asof"),
         (CRYPTO, {"symbols": "BTC/USD", "timeframe": "24Hour"}, "24Hour"),
         (CRYPTO, {"symbols": "BTC/USD", "timeframe": "hour"}, "hour"),
         (CRYPTO, {"symbols": "BTC/USD", "start": "now"}, "start"),

@@ -18,9 +18,10 @@ from pytest_modelgate.core.config.profiles import MarketDataLimits
 from pytest_modelgate.core.config.settings import Sessions, Settings
 from pytest_modelgate.core.market.bars import Instrument, Timeframe
 from pytest_modelgate.core.market.requests import MarketRequest
+from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.planning.plan import market_request
 from pytest_modelgate.errors import MarketDataError, SettingsError
-from pytest_modelgate.services.market_data import MarketSeries, load_series, recorded_bars
+from pytest_modelgate.services.market_data import MarketSeries, check_series, load_series, recorded_bars
 from pytest_modelgate.services.replaying import replay_bars
 
 FRAME = random_walk("2024-07-01", 24 * 7)  # a week with an early close on the 3rd and a holiday on the 4th
@@ -113,6 +114,40 @@ def test_a_split_in_raw_prices_is_found_and_its_remedy_named(tmp_path: Path) -> 
 
     with pytest.raises(MarketDataError, match=r"split of 4:1 on 2024-07-02\. Record and judge adjusted prices"):
         load(tmp_path, request)
+
+
+@pytest.mark.parametrize("adjustment", ["split", "all"])
+def test_what_is_adjusted_already_is_not_to_be_adjusted(tmp_path: Path, adjustment: str) -> None:
+    split = FRAME.assign(**{name: FRAME[name].where(FRAME.index < FRAME.index[24], FRAME[name] / 4) for name in PRICES})
+    request = request_for("AAPL", split, adjustment=adjustment)
+    record(tmp_path, request, split)
+
+    with pytest.raises(MarketDataError) as refused:
+        load(tmp_path, request)
+
+    assert "--adjustment" not in refused.value.remedy
+    assert f"asked for adjusted ({adjustment})" in refused.value.remedy
+    assert "max_splits" in refused.value.remedy
+
+
+def test_a_company_that_was_listed_within_a_window_is_told_before_anything_is_traded(tmp_path: Path) -> None:
+    request = request_for("BTCUSD", FRAME)
+    record(tmp_path, request, FRAME.iloc[49:])
+    starts = [FRAME.index[0], FRAME.index[20], FRAME.index[50]]
+    windows = [Window(f"fold{number}of3", start, start + pd.Timedelta(hours=20)) for number, start in enumerate(starts)]
+    bars = replay_bars(request, tmp_path)
+
+    def refusal(windows: list[Window], history: int = 0) -> str:
+        settings = Settings(archive=Path("X.zip"), cassettes=tmp_path)
+        with pytest.raises(MarketDataError) as refused:
+            check_series(bars, request, Timeframe.HOUR_1, windows, limits=LIMITS, settings=settings, history=history)
+        return refused.value.problem
+
+    assert refusal(windows) == (
+        "fold0of3 holds 0 bars, expected at least 2, and 1 more windows are too short; "
+        "the first bar there is starts at 2024-07-03 01:00 UTC"
+    )
+    assert refusal(windows[2:], history=2).startswith("fold2of3 has 1 bars before it, its models need 2;")
 
 
 def test_a_series_that_ends_early_is_missing_its_end(tmp_path: Path) -> None:

@@ -38,7 +38,8 @@ def test_a_stock_request_names_feed_adjustment_and_order(market: MarketServer) -
 
     assert bars.frame.equals(FRAME)
     (asked,) = market.requests
-    assert {"feed=sip", "adjustment=all", "sort=asc", "limit=10000"} <= set(asked.partition("?")[2].split("&"))
+    said = {"feed=sip", "adjustment=all", "sort=asc", "limit=10000", "asof=2024-03-30"}
+    assert said <= set(asked.partition("?")[2].split("&"))
 
 
 @pytest.mark.parametrize("time", ["2024-03-30T04:00:00Z", "2024-02-29T23:00:00Z"])
@@ -134,6 +135,36 @@ def test_a_page_token_that_comes_back_ends_the_fetch(market: MarketServer) -> No
         fetch_bars(request_for("BTCUSD", FRAME), credentials=None, data_url=market.url)
 
     assert len(market.requests) == 2
+
+
+def bar(row: int, close: float = 2.0) -> dict[str, object]:
+    return {"t": f"{FRAME.index[row]:%Y-%m-%dT%H:%M:%SZ}", "o": 1, "h": 2, "l": 1, "c": close, "v": 0}
+
+
+def test_a_bar_that_two_pages_hold_is_one_bar(market: MarketServer) -> None:
+    market.fail_next(200, {"bars": {"BTC/USD": [bar(0), bar(1)]}, "next_page_token": "QlRD"})
+    market.fail_next(200, {"bars": {"BTC/USD": [bar(1), bar(2)]}, "next_page_token": None})
+
+    bars = fetch_bars(request_for("BTCUSD", FRAME), credentials=None, data_url=market.url)
+
+    assert bars.index.equals(FRAME.index[:3])
+
+
+def test_a_bar_of_which_two_pages_say_different_things_is_refused(market: MarketServer) -> None:
+    market.fail_next(200, {"bars": {"BTC/USD": [bar(0), bar(1)]}, "next_page_token": "QlRD"})
+    market.fail_next(200, {"bars": {"BTC/USD": [bar(1, close=1.5), bar(2)]}, "next_page_token": None})
+
+    with pytest.raises(MarketDataError, match=r"two bars of 2024-03-01 01:00 UTC, which differ"):
+        fetch_bars(request_for("BTCUSD", FRAME), credentials=None, data_url=market.url)
+
+
+def test_an_empty_page_token_is_neither_a_page_nor_the_end(market: MarketServer) -> None:
+    market.fail_next(200, {"bars": {"BTC/USD": [bar(0), bar(1)]}, "next_page_token": ""})
+
+    with pytest.raises(MarketDataError, match="by an empty token"):
+        fetch_bars(request_for("BTCUSD", FRAME), credentials=None, data_url=market.url)
+
+    assert len(market.requests) == 1
 
 
 def test_a_redirect_is_not_followed(market: MarketServer) -> None:

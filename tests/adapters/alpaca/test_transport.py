@@ -1,17 +1,23 @@
 """RateLimiter and patience: what is asked again, after how long, and when it is given up."""
 
+import shutil
+import ssl
+import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import requests
 from marketsim.server import MarketServer, serve
 from support.market_factory import random_walk, request_for, series_key
+from urllib3 import HTTPConnectionPool
+from urllib3.exceptions import MaxRetryError, SSLError
 
 from pytest_modelgate.adapters.alpaca import transport as alpaca_transport
 from pytest_modelgate.adapters.alpaca.client import fetch_bars
-from pytest_modelgate.adapters.alpaca.transport import RateLimiter, RequestPolicy
+from pytest_modelgate.adapters.alpaca.transport import RateLimiter, RequestPolicy, distrusts
 from pytest_modelgate.core.market.bars import Bars
 from pytest_modelgate.errors import MarketDataError
 
@@ -125,6 +131,69 @@ def test_what_will_not_pass_is_asked_once(market: MarketServer, clock: Clock, st
 
     assert clock.slept == []
     assert len(market.requests) == 1
+
+
+@pytest.mark.parametrize("page", ["<!DOCTYPE html><p>Sign in", "\ufeff\r\n <html></html>"])
+def test_a_web_page_in_an_answer_is_told_as_one_and_not_asked_for_again(
+    market: MarketServer, clock: Clock, page: str
+) -> None:
+    market.fail_next(200, page, {"Content-Type": "text/html"})
+
+    with pytest.raises(MarketDataError, match=r"a web page came instead .* the proxy"):
+        fetch(market, RequestPolicy(tries=5))
+
+    assert clock.slept == []
+
+
+@pytest.fixture
+def distrusted(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """Where somebody answers in Alpaca's place, and the certificate they made themselves."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("a certificate takes openssl")
+    key, certificate = tmp_path / "key.pem", tmp_path / "own.pem"
+    made = ["-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(certificate), "-days", "2"]
+    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([openssl, "req", *made, *names], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with serve({series_key("BTCUSD"): FRAME}, tls=context) as server:
+        yield server.url, certificate
+
+
+def test_a_certificate_that_nobody_vouches_for_is_told_at_once(
+    distrusted: tuple[str, Path], clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, certificate = distrusted
+    request_policy = RequestPolicy(limiter=RateLimiter(tmp_path, 0.0), tries=5)
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+
+    with pytest.raises(MarketDataError, match=r"certificate could not be verified.*REQUESTS_CA_BUNDLE"):
+        fetch_bars(REQUEST, credentials=None, data_url=url, request_policy=request_policy)
+    assert clock.slept == [0.0]  # one turn
+
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    bars = fetch_bars(REQUEST, credentials=None, data_url=url, request_policy=request_policy)
+    assert bars.frame.equals(FRAME)
+
+
+def test_who_speaks_no_tls_is_asked_once(market: MarketServer, clock: Clock) -> None:
+    url = market.url.replace("http:", "https:")
+
+    with pytest.raises(MarketDataError, match="not trusted"):
+        fetch_bars(REQUEST, credentials=None, data_url=url, request_policy=RequestPolicy(tries=5))
+
+    assert clock.slept == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "lasting"),
+    [(ssl.SSLCertVerificationError(1, "verify failed"), True), (ssl.SSLEOFError(8, "EOF"), False), (OSError(), False)],
+)
+def test_what_broke_off_within_tls_may_pass(reason: OSError, lasting: bool) -> None:
+    wrapped = requests.exceptions.SSLError(MaxRetryError(HTTPConnectionPool("x"), "/", SSLError(reason)))
+
+    assert distrusts(wrapped) is lasting
 
 
 def test_progress_is_told_page_by_page(market: MarketServer) -> None:
