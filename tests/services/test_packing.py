@@ -231,7 +231,7 @@ def test_the_same_policy_gives_the_same_bytes(tmp_path: Path) -> None:
         (None, {"model_version": "9.9.9"}, "model_version: is 9.9.9, known generations"),
         (None, {"action_meanings": ("HOLD", "SELL", "BUY")}, "action_meanings: is 'HOLD', 'SELL', 'BUY'"),
         (None, {"window": 4}, "expected 212 inputs"),
-        (None, {"activation": "swish"}, "activation: 'swish' is unknown"),
+        (None, {"activation": "mish"}, "activation: 'mish' is unknown"),
         (None, {"n_features": INPUTS, "window": 1}, "the feature set has 53"),
         ([1.0], {}, "the policy is a list, expected a module or a state dict"),
         ({"net.0.weight": "much"}, {}, "holds something other than numbers"),
