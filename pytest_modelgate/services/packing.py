@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pytest_modelgate.adapters.archive import ModelArtifact, assemble, written_declaration
+from pytest_modelgate.adapters.archive import ModelArtifact, assemble, declared_together, written_declaration
 from pytest_modelgate.adapters.checkpoint import LoadedCheckpoint, load_checkpoint
 from pytest_modelgate.adapters.checkpoint_writer import save_checkpoint
 from pytest_modelgate.adapters.files.atomic import write_atomically
@@ -83,7 +83,7 @@ def write_archive(
         "bar_origin": bar_origin,
     }
     location = f"archive {path}"
-    read = [replace(model, checkpoint=_content(model.checkpoint)) for model in models]
+    read = [_read(model, location) for model in models]
     unprobed = [model if model.policy is None else replace(model, parity_probe=None) for model in read]
     assembled = assemble(unprobed, location, trained_at, facts)
     probed = []
@@ -103,12 +103,13 @@ def pack_checkpoint(
     policy: object,
     path: Path,
     *,
-    model_version: str,
     n_features: int,
     window: int,
     activation: str,
     feature_set: str,
-    action_meanings: Sequence[str],
+    model_version: str | None = None,
+    action_meanings: Sequence[str] | None = None,
+    obs_rms: Mapping[str, Any] | None = None,
     min_trader_version: str | None = None,
     config: Mapping[str, Any] | None = None,
     declared: Mapping[str, Any] | None = None,
@@ -119,16 +120,20 @@ def pack_checkpoint(
         policy: a ``torch.nn.Module``, or its state dict of tensors or numpy arrays, with layers that lead from the
             observation to one logit per action. Parameters of a critic may be among them.
         path: the .pt file to write; its folder is made as needed.
-        model_version: the generation, such as ``2.7.0``, which says what account features and actions there are.
         n_features: per bar, account features included.
         window: bars per observation.
         activation: between the layers, for example ``tanh``.
         feature_set: name of the market features, for example ``reference-v1``.
-        action_meanings: names of the actions in the order of the logits.
+        model_version: the generation, such as ``2.7.0``, which says what account features and actions there are;
+            without one ``declared`` says it.
+        action_meanings: names of the actions in the order of the logits, held against the generation's, or what is
+            declared.
+        obs_rms: statistics by which observations were normalised: ``mean``, ``var``, ``epsilon`` and ``clip_obs``, see
+            docs/checkpoints.md.
         min_trader_version: for the record.
         config: further plain values that the trainer wants to keep.
         declared: what the generation does not tell, such as ``actions`` and ``account``, see docs/checkpoints.md; it is
-            written into a file of the same name that ends in ``.json``, which belongs into the archive beside it.
+            written into a file of the same name that ends in ``.json``, which ``write_archive`` takes along.
 
     Returns:
         ``path``.
@@ -137,31 +142,47 @@ def pack_checkpoint(
         CheckpointError: torch is not installed, ``policy`` is something else, or the gate would refuse the file;
             nothing is written then.
     """
+    location = f"checkpoint {plain(path.name)}"
+    text, beside = written_declaration(declared or {}, location)
+    meanings = action_meanings if action_meanings is not None else beside.actions
+    facts = {
+        "model_version": model_version,
+        "n_actions": None if meanings is None else len(meanings),
+        "action_meanings": None if action_meanings is None else dict(enumerate(action_meanings)),
+        "obs_rms": None if obs_rms is None else _plain_statistics(obs_rms),
+        "min_trader_version": min_trader_version,
+    }
     contents = {
         "config": {**(config or {}), "activation": activation, "feature_set": feature_set},
-        "model_version": model_version,
         "n_features": n_features,
-        "n_actions": len(action_meanings),
         "obs_dim": n_features * window,
-        "action_meanings": dict(enumerate(action_meanings)),
-        **({} if min_trader_version is None else {"min_trader_version": min_trader_version}),
+        **{name: value for name, value in facts.items() if value is not None},
     }
-    location = f"checkpoint {plain(path.name)}"
 
     def check(written: Path) -> None:
         """Read what was written as the gate will."""
         _known(_open(written, beside, location, ()))
 
-    text, beside = written_declaration(declared or {}, location)
     save_checkpoint(policy, contents, path, location, check)
     if declared:
         write_atomically(path.with_suffix(".json"), text)
     return path
 
 
-def _content(checkpoint: bytes | Path) -> bytes:
-    """The bytes, read once: what is checked is what is packed."""
-    return checkpoint.read_bytes() if isinstance(checkpoint, Path) else checkpoint
+def _read(model: ModelArtifact, location: str) -> ModelArtifact:
+    """The model with its checkpoint's bytes, read once, and with what is declared beside it."""
+    beside = None
+    if isinstance(model.checkpoint, Path):
+        file = model.checkpoint.with_suffix(".json")
+        beside = file.read_bytes() if file.is_file() else None
+        location = f"{location}, {plain(file.name)}"
+        model = replace(model, checkpoint=model.checkpoint.read_bytes())
+    return replace(model, declared=declared_together(model.declared, beside, location))
+
+
+def _plain_statistics(statistics: Mapping[str, Any]) -> dict[str, Any]:
+    """Tensors, arrays and numpy's numbers as lists and numbers of Python, which every trader's torch can load."""
+    return {name: value.tolist() if hasattr(value, "tolist") else value for name, value in statistics.items()}
 
 
 def _probe(model: ModelArtifact, loaded: LoadedCheckpoint, location: str) -> ParityProbe | None:

@@ -36,6 +36,25 @@ def written_declaration(facts: Mapping[str, Any], location: str) -> tuple[bytes,
     return text, declared_beside(text, Declared(), location, DEFAULT_LIMITS)
 
 
+def declared_together(facts: Mapping[str, Any], raw: bytes | None, location: str) -> dict[str, Any]:
+    """What a training script and the file beside a checkpoint declare together, as a summary's entry has it.
+
+    Args:
+        facts: of the script, by the names of a summary's fields.
+        raw: the file, None where there is none; one that names no schema of ours is something else of the trainer's.
+
+    Raises:
+        ArchiveError: the file cannot be used, or says something else than the script.
+    """
+    said = {name: value for name, value in facts.items() if (name, value) != ("schema", POLICY_SCHEMA)}
+    if raw is None or POLICY_SCHEMA.partition("/")[0].encode() not in raw:
+        return said
+    shared = {name: value for name, value in said.items() if name in PolicyFile.model_fields}
+    declared_beside(raw, written_declaration(shared, location)[1], location, DEFAULT_LIMITS)
+    beside = read_object(raw, location, DEFAULT_LIMITS)
+    return {name: value for name, value in beside.items() if name != "schema" and value is not None} | said
+
+
 def declare(model: TrainedModel, raw: bytes, location: str, limits: Limits) -> TrainedModel | None:
     """A model with what the file beside its checkpoint declares; with a fault where that cannot be used.
 

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from pytest_modelgate.adapters.checkpoint.pickled import described
 from pytest_modelgate.adapters.checkpoint.rebuilt import StoredTensor
 from pytest_modelgate.core.policy.account_features import AccountFeature, Encoding, market_places
-from pytest_modelgate.core.policy.actions import CLOSE, HOLD, Action, Order, action_name, direction
+from pytest_modelgate.core.policy.actions import CLOSE, HOLD, Action, Order, action_name, direction, parse_action
 from pytest_modelgate.core.policy.generations import (
     GENERATIONS,
     TRAINERS_FEATURES,
@@ -30,6 +30,7 @@ from pytest_modelgate.errors import CheckpointError
 _TRAIN = "Let the trainer store it, see docs/checkpoints.md"
 _VERSION = re.compile(r"v?(\d{1,4})\.(\d{1,4})(\.\d{1,4})?")
 _MOST_FEATURES = 100_000
+_MOST_SHOWN = 10
 _DIRECTIONS = {"BUY": 1, "LONG": 1, "SELL": -1, "SHORT": -1}
 _IDLE = {"HOLD": HOLD, "NOTHING": HOLD, "CLOSE": CLOSE, "FLAT": CLOSE, "EXIT": CLOSE}
 
@@ -81,7 +82,7 @@ def read_shape(contents: Mapping[str, object], declared: Declared, location: str
             version = generation.version
             told = f"The checkpoint bears no model_version; its shape is that of generation {generation.name}, whose "
             warnings = (told + "actions and account features are assumed (--gate-model-version decides).",)
-    actions = _actions(generation, declared, version, sizes["n_actions"], location)
+    actions = _actions(generation, declared, version, sizes, location)
     n_features, window = _row(generation, sizes, declared.lookback, location)
     account = _account(generation, declared, version, n_features, location)
     if contents.get("action_meanings") is not None:
@@ -134,35 +135,47 @@ def _by_shape(contents: Mapping[str, object], sizes: Mapping[str, int | None], w
 
 
 def _actions(
-    generation: Generation | None, declared: Declared, version: str | None, n_actions: int | None, location: str
+    generation: Generation | None,
+    declared: Declared,
+    version: str | None,
+    sizes: Mapping[str, int | None],
+    location: str,
 ) -> tuple[Action, ...]:
+    n_actions = sizes["n_actions"]
     known = generation.actions if generation else None
     if declared.actions is not None and known is not None and declared.actions != known:
         problem = f"declared are {_named(declared.actions)}, version {version} has {_named(known)}"
         raise CheckpointError(f"{location}, actions", problem, "Find out which is right, and take the other one out")
     actions = declared.actions or known
     if actions is None:
-        _refuse_unknown(version, n_actions, location)
+        _refuse_unknown(version, sizes, location)
     if n_actions not in (None, len(actions)):
         source = f"generation {generation.name} has" if generation else "declared are"
         raise CheckpointError(f"{location}, n_actions", f"is {n_actions}, {source} {len(actions)}", _TRAIN)
     return actions
 
 
-def _refuse_unknown(version: str | None, n_actions: int | None, location: str) -> NoReturn:
+def _refuse_unknown(version: str | None, sizes: Mapping[str, int | None], location: str) -> NoReturn:
     known = ", ".join(item.name for item in GENERATIONS)
     problem = f"is {version}, known generations are {known}"
     if version is None:
         problem = f"is missing, and the shape is that of none of the generations {known}"
-    example = ["HOLD", {"order": 0.5}, {"order": -0.5}] if n_actions == 3 else ["HOLD", {"target": 1}, {"target": 0}]
-    lines = _lines(lookback=WINDOW, actions=example, account=[])
-    remedy = f"Declare what its outputs mean, in their order, and its account features, in {lines}, for example"
+    facts: dict[str, object] = {} if sizes["obs_dim"] and sizes["n_features"] else {"lookback": WINDOW}
+    outputs = [f"OUTPUT_{number}" for number in range(min(sizes["n_actions"] or 3, _MOST_SHOWN))]
+    lines = _lines(location, **facts, actions=outputs, account=[])
+    remedy = (
+        f"Declare what its outputs mean, in their order, and its account features, in {lines}, where each OUTPUT is "
+        'one of "HOLD", "CLOSE", {"order": 0.5} (half of a full order; negative ones sell) or {"target": 1.0} (all of '
+        "the equity); pack_checkpoint and ModelArtifact take the same as declared=..., see docs/your-policy.md"
+    )
     raise CheckpointError(f"{location}, model_version", problem, remedy)
 
 
-def _lines(**facts: object) -> str:
-    """What to write, and where."""
-    return f"SYMBOL_TIMEFRAME.json beside it: {json.dumps({'schema': 'modelgate.policy/1', **facts})}"
+def _lines(location: str, **facts: object) -> str:
+    """What to write, and where; what has to be filled in is refused as it stands."""
+    checkpoint = location.rpartition("/")[2].rpartition(" ")[2]
+    file = f"{checkpoint.removesuffix('.pt')}.json" if checkpoint.endswith(".pt") else "SYMBOL_TIMEFRAME.json"
+    return f"{file} beside it: {json.dumps({'schema': 'modelgate.policy/1', **facts})}"
 
 
 def _row(
@@ -201,9 +214,12 @@ def _account(
             raise CheckpointError(where, problem, "Find out which is right, and take the other declaration out")
     if account is None:
         of = f"of generation {generation.name} stand" if generation else "may stand"
-        facts: list[dict[str, Any]] = [{"name": name, "place": place} for place, name in enumerate(TRAINERS_FEATURES)]
+        facts: list[dict[str, Any]] = [{"name": name, "place": "COLUMN"} for name in TRAINERS_FEATURES]
         facts[4]["neutral"] = 0.70  # 1.0 in 5.3
-        remedy = f"Name them with their columns (or none, as []) in {_lines(account=facts)}, for example"
+        remedy = (
+            f"Name them (or none, as []) in {_lines(location, account=facts)}, with the number of its column in a row, "
+            "from 0, for each COLUMN"
+        )
         raise CheckpointError(where, f"{of} among the other features of a row, where nothing tells them", remedy)
     places = sorted(feature.place % n_features for feature in account if -n_features <= feature.place < n_features)
     if len(set(places)) < len(account) or len(account) >= n_features:
@@ -248,11 +264,16 @@ def _check_actions(meanings: object, actions: Sequence[Action], location: str) -
     ):
         names = ", ".join(map(_shown, listed[:10])) or "empty"
         problem = f"is {names}, expected {_named(actions)}"
-        raise CheckpointError(f"{location}, action_meanings", problem, "An order other than this would buy for sell")
+        remedy = (
+            "Another order would buy for sell. Find out which labels are right; where actions are known none are needed"
+        )
+        raise CheckpointError(f"{location}, action_meanings", problem, remedy)
 
 
 def _means(meaning: object, action: Action, actions: Sequence[Action]) -> bool:
-    """Whether a label such as ``BUY 25%``, ``Buy_25``, ``BUY_25_PCT`` or ``sell`` names an action, one of some."""
+    """Whether a label such as ``BUY 25%``, ``Buy_25``, ``TARGET_100`` or ``sell`` names an action, one of some."""
+    if isinstance(meaning, str) and parse_action(meaning) == action:
+        return True
     words = re.findall(r"[A-Z]+|\d+", meaning.upper()) if isinstance(meaning, str) else []
     words = [word for word in words if word not in ("PCT", "PERCENT")]
     if not words or len(words) > 2:
