@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pytest_modelgate.adapters.archive import Archive
+from pytest_modelgate.adapters.archive import Archive, beside, declared_together, written_declaration
 from pytest_modelgate.adapters.checkpoint import CheckpointFacts, LoadedCheckpoint, load_checkpoint
 from pytest_modelgate.core.backtest.candidate import check_width
 from pytest_modelgate.core.config.profiles import Profile
@@ -16,7 +16,7 @@ from pytest_modelgate.core.features.feature_set import FeatureSet
 from pytest_modelgate.core.integrity.parity import Parity, check_parity
 from pytest_modelgate.core.policy.actions import action_name
 from pytest_modelgate.core.training.gating import Classification, check_reward_scale, judge_training
-from pytest_modelgate.core.training.run import Declared, ParityProbe, TrainedModel
+from pytest_modelgate.core.training.run import ParityProbe, TrainedModel
 from pytest_modelgate.errors import CheckpointError, GateError
 from pytest_modelgate.services.model_loader import ModelLoader
 
@@ -69,7 +69,7 @@ def check_archive(
 
 
 def check_checkpoint(path: Path, settings: Settings, feature_sets: Mapping[str, FeatureSet]) -> ModelReport:
-    """Report on a checkpoint that lies in no archive: nobody says how its training went."""
+    """Report on a checkpoint that lies in no archive: nobody but the file beside it says what it means."""
     report = ModelReport(path.name)
     location = f"checkpoint {path.name}"
     try:
@@ -79,7 +79,7 @@ def check_checkpoint(path: Path, settings: Settings, feature_sets: Mapping[str, 
             activation=settings.activation,
             model_version=settings.model_version,
             feature_set=settings.feature_set,
-            declared=Declared(),
+            declared=written_declaration(declared_together({}, beside(path), location), location)[1],
             trainer_packages=settings.trainer_packages,
         )
     except GateError as error:

@@ -9,7 +9,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pytest_modelgate.adapters.archive import ModelArtifact, assemble, declared_together, written_declaration
+from pytest_modelgate.adapters.archive import (
+    ModelArtifact,
+    assemble,
+    beside,
+    declared_together,
+    written_declaration,
+)
 from pytest_modelgate.adapters.checkpoint import LoadedCheckpoint, load_checkpoint
 from pytest_modelgate.adapters.checkpoint_writer import save_checkpoint
 from pytest_modelgate.adapters.files.atomic import write_atomically
@@ -143,8 +149,8 @@ def pack_checkpoint(
             nothing is written then.
     """
     location = f"checkpoint {plain(path.name)}"
-    text, beside = written_declaration(declared or {}, location)
-    meanings = action_meanings if action_meanings is not None else beside.actions
+    text, said = written_declaration(declared or {}, location)
+    meanings = action_meanings if action_meanings is not None else said.actions
     facts = {
         "model_version": model_version,
         "n_actions": None if meanings is None else len(meanings),
@@ -161,7 +167,7 @@ def pack_checkpoint(
 
     def check(written: Path) -> None:
         """Read what was written as the gate will."""
-        _known(_open(written, beside, location, ()))
+        _known(_open(written, said, location, ()))
 
     save_checkpoint(policy, contents, path, location, check)
     if declared:
@@ -171,13 +177,11 @@ def pack_checkpoint(
 
 def _read(model: ModelArtifact, location: str) -> ModelArtifact:
     """The model with its checkpoint's bytes, read once, and with what is declared beside it."""
-    beside = None
+    said = None
     if isinstance(model.checkpoint, Path):
-        file = model.checkpoint.with_suffix(".json")
-        beside = file.read_bytes() if file.is_file() else None
-        location = f"{location}, {plain(file.name)}"
+        said, location = beside(model.checkpoint), f"{location}, {plain(model.checkpoint.stem)}.json"
         model = replace(model, checkpoint=model.checkpoint.read_bytes())
-    return replace(model, declared=declared_together(model.declared, beside, location))
+    return replace(model, declared=declared_together(model.declared, said, location))
 
 
 def _plain_statistics(statistics: Mapping[str, Any]) -> dict[str, Any]:

@@ -264,6 +264,19 @@ def test_a_zip_of_another_library_is_no_archive_without_a_summary(
     assert "is a zip of Stable-Baselines3, expected the archive" in capsys.readouterr().err
 
 
+def test_what_is_declared_beside_a_single_checkpoint_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "UNIUSD_1Hour.pt"
+    file.write_bytes(content("2.3.0", model_version=None, n_features=54, obs_dim=3 * 54, action_meanings=None))
+    declared = {"schema": "modelgate.policy/1", "actions": ["HOLD", {"target": 1}, "CLOSE"], "account": []}
+
+    refused = check(capsys, file)[1][file.name]["refusals"]
+    file.with_suffix(".json").write_text(json.dumps(declared))
+    told = check(capsys, file)[1][file.name]
+
+    assert "in UNIUSD_1Hour.json beside it" in refused[0]
+    assert not any("beside it" in sentence for sentence in told["refusals"])  # only its layers do not fit
+
+
 @pytest.mark.parametrize("options", [("missing.zip",), (".", "--profile", "none")])
 def test_what_cannot_be_checked_is_one_clear_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]

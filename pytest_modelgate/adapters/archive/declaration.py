@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from pytest_modelgate.adapters.archive.entries import utc, validated
@@ -36,6 +37,12 @@ def written_declaration(facts: Mapping[str, Any], location: str) -> tuple[bytes,
     return text, declared_beside(text, Declared(), location, DEFAULT_LIMITS)
 
 
+def beside(checkpoint: Path) -> bytes | None:
+    """The file beside a checkpoint that may declare what it means; None where there is none."""
+    file = checkpoint.with_suffix(".json")
+    return file.read_bytes() if file.is_file() else None
+
+
 def declared_together(facts: Mapping[str, Any], raw: bytes | None, location: str) -> dict[str, Any]:
     """What a training script and the file beside a checkpoint declare together, as a summary's entry has it.
 
@@ -51,8 +58,8 @@ def declared_together(facts: Mapping[str, Any], raw: bytes | None, location: str
         return said
     shared = {name: value for name, value in said.items() if name in PolicyFile.model_fields}
     declared_beside(raw, written_declaration(shared, location)[1], location, DEFAULT_LIMITS)
-    beside = read_object(raw, location, DEFAULT_LIMITS)
-    return {name: value for name, value in beside.items() if name != "schema" and value is not None} | said
+    theirs = read_object(raw, location, DEFAULT_LIMITS)
+    return {name: value for name, value in theirs.items() if name != "schema" and value is not None} | said
 
 
 def declare(model: TrainedModel, raw: bytes, location: str, limits: Limits) -> TrainedModel | None:
