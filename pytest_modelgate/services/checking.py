@@ -187,7 +187,7 @@ def _described(facts: CheckpointFacts) -> dict[str, str]:
 def _refused(report: ModelReport, error: GateError) -> ModelReport:
     """The report with the gate's sentence, and what to write so that it does not come to it."""
     refusals = (*report.refusals, str(error))
-    if any(words in error.remedy for words in _TOLD):
+    if not isinstance(error, CheckpointError) or any(words in error.remedy for words in _TOLD):
         return replace(report, refusals=refusals)  # the sentence itself shows what to do
     if error.where.endswith((", activation", ", feature set")):
         line = _DECLARE
