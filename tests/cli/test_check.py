@@ -2,6 +2,8 @@
 
 import io
 import json
+import re
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -92,6 +94,40 @@ def test_every_generation_is_told_with_its_account_and_actions(
     width, actions = GENERATIONS[version]
     account = [] if said["account features"] == "none" else said["account features"].split(", ")
     assert (said["generation"], len(account), len(said["actions"].split(", "))) == (version, width - 53, actions)
+
+
+def test_of_an_entry_that_cannot_be_read_only_the_reason_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = pack(tmp_path, good("UNIUSD"))
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, raw in members.items():
+            archive.writestr(name, raw if ".pt" in name else raw.replace(b"0.8", b"5.0"))
+
+    _, reports = check(capsys, path)
+
+    (refusal,) = reports["UNIUSD_1Hour"]["refusals"]
+    assert refusal == gates_sentence(path, tmp_path, "UNIUSD_1Hour")
+    assert "consistency[0]: is 5.0" in refusal
+    assert not any("pack_checkpoint" in line for line in reports["UNIUSD_1Hour"]["lines"])
+
+
+def test_a_checkpoint_is_read_with_what_is_declared_beside_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "UNIUSD_1Hour.pt"
+    path.write_bytes(content(model_version="9.9.9"))
+    (lines,) = re.findall(r'{"schema".*\[\]}', check(capsys, path)[1][path.name]["refusals"][0])
+
+    path.with_suffix(".json").write_text(lines)
+    assert "is 'OUTPUT_0', expected" in check(capsys, path)[1][path.name]["refusals"][0]
+
+    for number, meaning in enumerate(("HOLD", "BUY_50", "SELL_50")):
+        lines = lines.replace(f"OUTPUT_{number}", meaning)
+    path.with_suffix(".json").write_text(lines)
+    assert check(capsys, path)[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -262,19 +298,6 @@ def test_a_zip_of_another_library_is_no_archive_without_a_summary(
 
     assert main(["check", str(tmp_path / "ppo.zip")]) == 1
     assert "is a zip of Stable-Baselines3, expected the archive" in capsys.readouterr().err
-
-
-def test_what_is_declared_beside_a_single_checkpoint_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "UNIUSD_1Hour.pt"
-    file.write_bytes(content("2.3.0", model_version=None, n_features=54, obs_dim=3 * 54, action_meanings=None))
-    declared = {"schema": "modelgate.policy/1", "actions": ["HOLD", {"target": 1}, "CLOSE"], "account": []}
-
-    refused = check(capsys, file)[1][file.name]["refusals"]
-    file.with_suffix(".json").write_text(json.dumps(declared))
-    told = check(capsys, file)[1][file.name]
-
-    assert "in UNIUSD_1Hour.json beside it" in refused[0]
-    assert not any("beside it" in sentence for sentence in told["refusals"])  # only its layers do not fit
 
 
 @pytest.mark.parametrize("options", [("missing.zip",), (".", "--profile", "none")])

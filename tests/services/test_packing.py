@@ -28,7 +28,7 @@ from pytest_modelgate import (
 )
 from pytest_modelgate.adapters.archive import open_archive
 from pytest_modelgate.core.features.reference import REFERENCE
-from pytest_modelgate.core.training.run import Declared
+from pytest_modelgate.core.training.run import Declared, DeclaredFeature
 
 TRAINED = datetime(2024, 12, 27, 21, 18, 19, tzinfo=UTC)
 FACTS: dict[str, Any] = {"trained_at": TRAINED, "feature_set": "reference-v1", "activation": "tanh"}
@@ -301,7 +301,7 @@ def test_a_policy_of_no_generation_needs_no_version_and_no_labels(tmp_path: Path
     with open_archive(packed) as archive:
         (model,) = archive.run.models
     assert model.declared.actions == (HOLD, Target(1.0), CLOSE)
-    assert [feature.name for feature in model.declared.account or ()] == ["position_sign"]
+    assert model.declared.account == (DeclaredFeature("position_sign", -1, 0.0),)
 
 
 def test_what_is_declared_beside_and_for_the_archive_must_agree(tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from pytest_modelgate.adapters.checkpoint.pickled import described
 from pytest_modelgate.adapters.checkpoint.rebuilt import StoredTensor
 from pytest_modelgate.core.policy.account_features import AccountFeature, Encoding, market_places
-from pytest_modelgate.core.policy.actions import CLOSE, HOLD, Action, Order, action_name, direction, parse_action
+from pytest_modelgate.core.policy.actions import CLOSE, HOLD, Action, Order, action_name, direction
 from pytest_modelgate.core.policy.generations import (
     GENERATIONS,
     TRAINERS_FEATURES,
@@ -146,7 +146,7 @@ def _actions(
     if declared.actions is not None and known is not None and declared.actions != known:
         problem = f"declared are {_named(declared.actions)}, version {version} has {_named(known)}"
         raise CheckpointError(f"{location}, actions", problem, "Find out which is right, and take the other one out")
-    actions = declared.actions or known
+    actions, n_actions = declared.actions or known, sizes["n_actions"]
     if actions is None:
         _refuse_unknown(version, sizes, location)
     if n_actions not in (None, len(actions)):
@@ -209,12 +209,17 @@ def _account(
     account = known = generation.account if generation else None
     if declared.account is not None:
         account = tuple(_resolved(item, generation, where) for item in declared.account)
-        if known is not None and account != known:
-            problem = f"declared are {_described(account)}, version {version} has {_described(known)}"
-            raise CheckpointError(where, problem, "Find out which is right, and take the other declaration out")
+        if known is not None:
+            if _by_column(account, n_features) != _by_column(known, n_features):
+                problem = f"declared are {_described(account)}, version {version} has {_described(known)}"
+                raise CheckpointError(where, problem, "Find out which is right, and take the other declaration out")
+            account = known
     if account is None:
         of = f"of generation {generation.name} stand" if generation else "may stand"
-        facts: list[dict[str, Any]] = [{"name": name, "place": "COLUMN"} for name in TRAINERS_FEATURES]
+        facts: list[dict[str, Any]] = [
+            {"name": name, "place": "COLUMN", **({} if generation else _written(encoding))}
+            for name, (_, encoding) in TRAINERS_FEATURES.items()
+        ]
         facts[4]["neutral"] = 0.70  # 1.0 in 5.3
         remedy = (
             f"Name them (or none, as []) in {_lines(location, account=facts)}, with the number of its column in a row, "
@@ -226,6 +231,10 @@ def _account(
         problem = f"are {_described(account)}, expected columns of their own in a row of {n_features}, and others left"
         raise CheckpointError(where, problem, "Correct the declaration, or n_features")
     return account
+
+
+def _written(encoding: Encoding) -> dict[str, Any]:
+    return {} if encoding == Encoding() else {"encoding": encoding.scale, "factor": encoding.factor}
 
 
 def _resolved(feature: DeclaredFeature, generation: Generation | None, where: str) -> AccountFeature:
@@ -245,8 +254,19 @@ def _resolved(feature: DeclaredFeature, generation: Generation | None, where: st
     )
 
 
+def _by_column(account: Sequence[AccountFeature], n_features: int) -> list[AccountFeature]:
+    """Account features with their columns counted from the first, in the order of these."""
+    counted = [replace(item, place=item.place + (n_features if item.place < 0 else 0)) for item in account]
+    return sorted(counted, key=lambda item: (item.place, item.name))
+
+
 def _described(account: Sequence[AccountFeature]) -> str:
-    return ", ".join(f"{item.name} in column {item.place}" for item in account) or "none"
+    return ", ".join(map(_feature, account)) or "none"
+
+
+def _feature(item: AccountFeature) -> str:
+    scale, factor = item.encoding.scale, item.encoding.factor
+    return f"{item.name} in column {item.place} ({scale} of {factor:g} times it, neutral {item.neutral:g})"
 
 
 def _named(actions: Sequence[Action]) -> str:
@@ -272,7 +292,7 @@ def _check_actions(meanings: object, actions: Sequence[Action], location: str) -
 
 def _means(meaning: object, action: Action, actions: Sequence[Action]) -> bool:
     """Whether a label such as ``BUY 25%``, ``Buy_25``, ``TARGET_100`` or ``sell`` names an action, one of some."""
-    if isinstance(meaning, str) and parse_action(meaning) == action:
+    if isinstance(meaning, str) and meaning.strip().upper() == action_name(action).upper():
         return True
     words = re.findall(r"[A-Z]+|\d+", meaning.upper()) if isinstance(meaning, str) else []
     words = [word for word in words if word not in ("PCT", "PERCENT")]
