@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pytest_modelgate.adapters.archive import Archive, facts_beside, written_declaration
+from pytest_modelgate.adapters.archive import Archive, beside, declared_together, written_declaration
 from pytest_modelgate.adapters.checkpoint import CheckpointFacts, LoadedCheckpoint, load_checkpoint
 from pytest_modelgate.core.backtest.candidate import check_width
 from pytest_modelgate.core.config.profiles import Profile
@@ -16,7 +16,7 @@ from pytest_modelgate.core.features.feature_set import FeatureSet
 from pytest_modelgate.core.integrity.parity import Parity, check_parity
 from pytest_modelgate.core.policy.actions import action_name
 from pytest_modelgate.core.training.gating import Classification, check_reward_scale, judge_training
-from pytest_modelgate.core.training.run import Declared, ParityProbe, TrainedModel
+from pytest_modelgate.core.training.run import ParityProbe, TrainedModel
 from pytest_modelgate.errors import CheckpointError, GateError
 from pytest_modelgate.services.model_loader import ModelLoader
 
@@ -24,9 +24,11 @@ _DECLARE = 'write_archive(..., activation="tanh", feature_set="reference-v1")'
 _PROBE = "ModelArtifact(..., policy=network)"
 _WINDOW = "write_archive(..., training_window=TrainingWindow(first_bar, last_bar))"
 _PACK = (
-    "pack_checkpoint(network, path, model_version=..., n_features=..., window=..., activation=..., feature_set=..., "
-    "action_meanings=[...])"
+    "pack_checkpoint(network, path, n_features=..., window=..., activation=..., feature_set=..., model_version=...), "
+    "or declared={...} instead of a version of the trainer's"
 )
+_TOLD = ('"modelgate.policy/1"', "pytest_modelgate.pack_checkpoint", "git lfs", "gunzip", "Download", "Copy it again")
+_ARCHIVE = "write_archive(folder, [ModelArtifact(symbol, timeframe, path, history, policy=network)], trained_at=...)"
 _ENTRY = "ModelArtifact(symbol=..., timeframe=..., checkpoint=..., history={metric: values, ...})"
 
 
@@ -67,9 +69,8 @@ def check_archive(
 
 
 def check_checkpoint(path: Path, settings: Settings, feature_sets: Mapping[str, FeatureSet]) -> ModelReport:
-    """Report on a checkpoint that lies in no archive: nobody says how its training went."""
-    notes = ("it lies in no archive: without training metrics and a parity probe it is not judged",)
-    report = ModelReport(path.name, {"training metrics": "none"}, notes=notes)
+    """Report on a checkpoint that lies in no archive: nobody but the file beside it says what it means."""
+    report = ModelReport(path.name)
     location = f"checkpoint {path.name}"
     try:
         loaded = load_checkpoint(
@@ -78,17 +79,14 @@ def check_checkpoint(path: Path, settings: Settings, feature_sets: Mapping[str, 
             activation=settings.activation,
             model_version=settings.model_version,
             feature_set=settings.feature_set,
-            declared=_beside(path, location),
+            declared=written_declaration(declared_together({}, beside(path), location), location)[1],
             trainer_packages=settings.trainer_packages,
         )
     except GateError as error:
         return _refused(report, error)
-    return _check_policy(report, loaded, None, feature_sets, location)
-
-
-def _beside(path: Path, location: str) -> Declared:
-    """What the file beside a checkpoint declares."""
-    return written_declaration(facts_beside(path, location), location)[1]
+    note = "a checkpoint alone is judged nowhere: write_archive packs it with training metrics and a parity probe"
+    checked = _check_policy(report, loaded, None, feature_sets, location, lies_alone=True)
+    return replace(checked, notes=(*checked.notes, note), lines=(*checked.lines, _ARCHIVE))
 
 
 def same_bytes(reports: Sequence[ModelReport]) -> list[tuple[str, ...]]:
@@ -141,6 +139,8 @@ def _check_policy(
     probe: ParityProbe | None,
     feature_sets: Mapping[str, FeatureSet],
     location: str,
+    *,
+    lies_alone: bool = False,
 ) -> ModelReport:
     known = feature_sets.get(loaded.facts.feature_set)
     notes = (*report.notes, *loaded.facts.shape.warnings)
@@ -154,6 +154,8 @@ def _check_policy(
             check_width(loaded.policy, len(known.columns))
         except CheckpointError as error:
             report = _refused(report, error)
+    if lies_alone:
+        return report
     try:
         parity = check_parity(loaded.policy, probe, known, location)
     except CheckpointError as error:
@@ -174,7 +176,7 @@ def _described(facts: CheckpointFacts) -> dict[str, str]:
     shape = facts.shape
     return {
         "generation": shape.model_version or "none of the trainer's",
-        "observation": f"{shape.window} bars of {shape.n_features} features",
+        "observation": f"{shape.window} bar{'s' if shape.window > 1 else ''} of {shape.n_features} features",
         "account features": ", ".join(feature.name for feature in shape.account) or "none",
         "actions": ", ".join(map(action_name, shape.actions)),
         "layers": " > ".join(facts.layers),
@@ -187,8 +189,8 @@ def _described(facts: CheckpointFacts) -> dict[str, str]:
 def _refused(report: ModelReport, error: GateError) -> ModelReport:
     """The report with the gate's sentence, and what to write so that it does not come to it."""
     refusals = (*report.refusals, str(error))
-    if "SYMBOL_TIMEFRAME.json" in error.remedy or error.where.startswith("archive "):
-        return replace(report, refusals=refusals)  # the sentence itself shows what to write, and where
+    if error.where.startswith("archive ") or any(words in error.remedy for words in _TOLD):
+        return replace(report, refusals=refusals)  # the sentence itself shows what to do
     if error.where.endswith((", activation", ", feature set")):
         line = _DECLARE
     else:

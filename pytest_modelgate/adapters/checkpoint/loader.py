@@ -143,7 +143,7 @@ def _refuse_name(refused: NameRefusedError, packages: tuple[str, ...], location:
 
 def _refuse_whole(name: str, location: str) -> NoReturn:
     problem = f"holds a whole object of the class {name[:80]!a}, expected a dict with policy_state_dict"
-    remedy = f'Where its class is known: module = torch.load("model.pt"), then {PACK}'
+    remedy = f"Where it was trained, and its class is known, write the module itself with {PACK}"
     raise CheckpointError(location, problem, remedy)
 
 

@@ -29,6 +29,7 @@ from pytest_modelgate.plugin.output.text import (
     record_text,
     spread_text,
     tally,
+    trading_text,
 )
 from pytest_modelgate.plugin.report.pictures import pictures_of, spark
 from pytest_modelgate.plugin.session.gate_run import GateRun
@@ -88,6 +89,7 @@ def pieces(config: pytest.Config, run: GateRun) -> Iterator[str]:
             advice=hold_out_text(run),
             command=command_line(config),
             accounts=describe_accounts(run.gate.plan),
+            trading=trading_text(profile),
             version=version("pytest-modelgate"),
             multiples=MULTIPLES,
         )
