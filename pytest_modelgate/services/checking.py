@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pytest_modelgate.adapters.archive import Archive, facts_beside, written_declaration
+from pytest_modelgate.adapters.archive import Archive, beside, declared_together, written_declaration
 from pytest_modelgate.adapters.checkpoint import CheckpointFacts, LoadedCheckpoint, load_checkpoint
 from pytest_modelgate.core.backtest.candidate import check_width
 from pytest_modelgate.core.config.profiles import Profile
@@ -16,7 +16,7 @@ from pytest_modelgate.core.features.feature_set import FeatureSet
 from pytest_modelgate.core.integrity.parity import Parity, check_parity
 from pytest_modelgate.core.policy.actions import action_name
 from pytest_modelgate.core.training.gating import Classification, check_reward_scale, judge_training
-from pytest_modelgate.core.training.run import Declared, ParityProbe, TrainedModel
+from pytest_modelgate.core.training.run import ParityProbe, TrainedModel
 from pytest_modelgate.errors import CheckpointError, GateError
 from pytest_modelgate.services.model_loader import ModelLoader
 
@@ -79,7 +79,7 @@ def check_checkpoint(path: Path, settings: Settings, feature_sets: Mapping[str, 
             activation=settings.activation,
             model_version=settings.model_version,
             feature_set=settings.feature_set,
-            declared=_beside(path, location),
+            declared=written_declaration(declared_together({}, beside(path), location), location)[1],
             trainer_packages=settings.trainer_packages,
         )
     except GateError as error:
@@ -87,11 +87,6 @@ def check_checkpoint(path: Path, settings: Settings, feature_sets: Mapping[str, 
     note = "a checkpoint alone is judged nowhere: write_archive packs it with training metrics and a parity probe"
     checked = _check_policy(report, loaded, None, feature_sets, location, lies_alone=True)
     return replace(checked, notes=(*checked.notes, note), lines=(*checked.lines, _ARCHIVE))
-
-
-def _beside(path: Path, location: str) -> Declared:
-    """What the file beside a checkpoint declares."""
-    return written_declaration(facts_beside(path, location), location)[1]
 
 
 def same_bytes(reports: Sequence[ModelReport]) -> list[tuple[str, ...]]:

@@ -9,7 +9,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pytest_modelgate.adapters.archive import ModelArtifact, assemble, facts_beside, written_declaration
+from pytest_modelgate.adapters.archive import (
+    ModelArtifact,
+    assemble,
+    beside,
+    declared_together,
+    written_declaration,
+)
 from pytest_modelgate.adapters.checkpoint import LoadedCheckpoint, load_checkpoint
 from pytest_modelgate.adapters.checkpoint_writer import save_checkpoint
 from pytest_modelgate.adapters.files.atomic import write_atomically
@@ -170,16 +176,12 @@ def pack_checkpoint(
 
 
 def _read(model: ModelArtifact, location: str) -> ModelArtifact:
-    """The model with its checkpoint's bytes, read once, and with what the file beside it declares.
-
-    Raises:
-        ArchiveError: that file cannot be used, or says something else than the model.
-    """
-    said = {name: value for name, value in model.declared.items() if name != "schema"}  # as pack_checkpoint takes it
-    if isinstance(model.checkpoint, bytes):
-        return replace(model, declared=said)
-    beside = facts_beside(model.checkpoint, location, said)
-    return replace(model, checkpoint=model.checkpoint.read_bytes(), declared={**beside, **said})
+    """The model with its checkpoint's bytes, read once, and with what is declared beside it."""
+    said = None
+    if isinstance(model.checkpoint, Path):
+        said, location = beside(model.checkpoint), f"{location}, {plain(model.checkpoint.stem)}.json"
+        model = replace(model, checkpoint=model.checkpoint.read_bytes())
+    return replace(model, declared=declared_together(model.declared, said, location))
 
 
 def _plain_statistics(statistics: Mapping[str, Any]) -> dict[str, Any]:

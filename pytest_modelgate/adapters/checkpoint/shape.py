@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from pytest_modelgate.adapters.checkpoint.pickled import described
 from pytest_modelgate.adapters.checkpoint.rebuilt import StoredTensor
 from pytest_modelgate.core.policy.account_features import AccountFeature, Encoding, market_places
-from pytest_modelgate.core.policy.actions import CLOSE, HOLD, Action, Order, action_name, direction
+from pytest_modelgate.core.policy.actions import CLOSE, HOLD, Action, Order, action_name, direction, parse_action
 from pytest_modelgate.core.policy.generations import (
     GENERATIONS,
     TRAINERS_FEATURES,
@@ -216,9 +216,10 @@ def _account(
             account = known
     if account is None:
         of = f"of generation {generation.name} stand" if generation else "may stand"
+        features = TRAINERS_FEATURES.items()
         facts: list[dict[str, Any]] = [
             {"name": name, "place": "COLUMN", **({} if generation else _written(encoding))}
-            for name, (_, encoding) in TRAINERS_FEATURES.items()
+            for name, (_, encoding) in features
         ]
         facts[4]["neutral"] = 0.70  # 1.0 in 5.3
         remedy = (
@@ -292,7 +293,7 @@ def _check_actions(meanings: object, actions: Sequence[Action], location: str) -
 
 def _means(meaning: object, action: Action, actions: Sequence[Action]) -> bool:
     """Whether a label such as ``BUY 25%``, ``Buy_25``, ``TARGET_100`` or ``sell`` names an action, one of some."""
-    if isinstance(meaning, str) and meaning.strip().upper() == action_name(action).upper():
+    if isinstance(meaning, str) and action in (parse_action(meaning), parse_action(meaning.upper())):
         return True
     words = re.findall(r"[A-Z]+|\d+", meaning.upper()) if isinstance(meaning, str) else []
     words = [word for word in words if word not in ("PCT", "PERCENT")]

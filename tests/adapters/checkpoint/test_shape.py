@@ -162,15 +162,14 @@ def test_the_features_of_a_generation_may_be_declared_in_another_way() -> None:
 
 @pytest.mark.parametrize("sizes", [{"n_actions": 3, "obs_dim": 90}, {}])
 def test_the_lines_that_a_refusal_prints_mend_it(sizes: dict[str, object]) -> None:
+    """Once their words in capitals are filled in: what only the user knows is not guessed for him."""
     made: dict[str, object] = {"model_version": "6.0.0", "n_features": 9, **sizes}
     facts: dict[str, object] = {}
     for _ in range(2):
-        lines = _lines(refusal(made, json.dumps(facts)))
-        filled = {
-            "actions": ["HOLD", "BUY_50", "SELL_50"],
-            "account": [item | {"place": place} for place, item in enumerate(lines["account"])],
-        }
-        facts |= {name: filled.get(name, value) for name, value in lines.items() if name != "schema"}
+        lines = json.dumps(_lines(refusal(made, json.dumps(facts))))
+        for number in range(6):
+            lines = lines.replace(f"OUTPUT_{number}", "HOLD").replace('"COLUMN"', str(number), 1)
+        facts |= json.loads(_facts(lines))
         said = shape(made, json.dumps(facts))
         del facts["account"]
 
@@ -219,12 +218,12 @@ def test_what_contradicts_is_refused(made: dict[str, object], declared: str, wor
         (["HOLD", "BUY 25%", "BUY_50"], ["HOLD", {"order": 0.25}, {"order": 0.5}], True),
         (["HOLD", "BUY_50", "BUY_25"], ["HOLD", {"order": 0.25}, {"order": 0.5}], False),
         (["HOLD", "BUY"], ["HOLD", {"order": 0.25}, {"order": 0.5}], False),
-        (["HOLD", "TARGET_100", "CLOSE"], ["HOLD", {"target": 1}, {"target": 0}], True),
-        (["HOLD", "TARGET_-12.5", "CLOSE"], ["HOLD", {"target": -0.125}, {"target": 0}], True),
-        (["HOLD", "TARGET_-50", "TARGET_50"], ["HOLD", {"target": 0.5}, {"target": -0.5}], False),
         (["HOLD", "TARGET_100", "TARGET_-50"], ["HOLD", {"target": 1}, {"target": -0.5}], True),
         (["HOLD", "TARGET_-50", "TARGET_100"], ["HOLD", {"target": 1}, {"target": -0.5}], False),
         (["HOLD", "BUY_33.3", "close"], ["HOLD", {"order": 0.333}, "CLOSE"], True),
+        (["HOLD", "TARGET_100", "CLOSE"], ["HOLD", {"target": 1}, {"target": 0}], True),
+        (["HOLD", "TARGET_-12.5", "CLOSE"], ["HOLD", {"target": -0.125}, {"target": 0}], True),
+        (["HOLD", "TARGET_-50", "TARGET_50"], ["HOLD", {"target": 0.5}, {"target": -0.5}], False),
     ],
 )
 def test_labels_are_held_against_what_is_declared(meanings: object, declared: object, *, fits: bool) -> None:
