@@ -377,7 +377,8 @@ class Called:
 def test_no_attribute_takes_the_place_of_a_parameters_numbers(tmp_path: Path, *, slots: bool) -> None:
     made, other = contents(), torch.ones(3)
     state: dict[str, object] = {**made["policy_state_dict"]}
-    how = torch._utils._rebuild_parameter_with_state, state["policy_head.bias"], False, collections.OrderedDict()
+    bias: object = state["policy_head.bias"]
+    how: tuple[object, ...] = torch._utils._rebuild_parameter_with_state, bias, False, collections.OrderedDict()
     said = {"data": other}
     state["policy_head.bias"] = Called(*how, (None, said) if slots else said)
     path = saved(tmp_path, made | {"policy_state_dict": state})
