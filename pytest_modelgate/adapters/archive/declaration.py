@@ -11,7 +11,7 @@ from typing import Any
 from pytest_modelgate.adapters.archive.entries import utc, validated
 from pytest_modelgate.adapters.archive.limits import DEFAULT_LIMITS, Limits
 from pytest_modelgate.adapters.archive.schema import POLICY_SCHEMA, PolicyFile
-from pytest_modelgate.adapters.archive.strict_json import read_object
+from pytest_modelgate.adapters.archive.strict_json import read_json, read_object
 from pytest_modelgate.adapters.meanings import declared_meanings, plain_fact
 from pytest_modelgate.core.training.run import Declared, Fault, TrainedModel
 from pytest_modelgate.errors import ArchiveError
@@ -72,7 +72,7 @@ def declare(model: TrainedModel, raw: bytes, location: str, limits: Limits) -> T
         None for a file that names no schema: it is something else of the trainer's.
     """
     try:
-        if "schema" not in read_object(raw, location, limits):
+        if "schema" not in read_json(raw, location, limits):
             return None
         return replace(model, declared=declared_beside(raw, model.declared, location, limits))
     except ArchiveError as error:
