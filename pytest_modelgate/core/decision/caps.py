@@ -130,6 +130,13 @@ def _cap_by_implausible(case: ModelCase) -> Cap | None:
     return Cap(DecisionLevel.PAPER, reason, CapSource(CapKind.IMPLAUSIBLE), waivable=False)
 
 
+def _cap_by_flagged_bars(case: ModelCase) -> Cap | None:
+    if not case.hanging:
+        return None
+    reason = f"It hangs on bars with doubtful prices, which allows PAPER at most: {'; '.join(case.hanging)}."
+    return Cap(DecisionLevel.PAPER, reason, CapSource(CapKind.FLAGGED_BARS), waivable=False)
+
+
 def _caps_by_integrity(case: ModelCase) -> list[Cap]:
     caps = []
     for check in case.checks:
@@ -173,6 +180,7 @@ _SINGLE: tuple[Callable[[ModelCase], Cap | None], ...] = (
     _cap_by_lucky_fold,
     _cap_by_champion,
     _cap_by_implausible,
+    _cap_by_flagged_bars,
 )
 
 

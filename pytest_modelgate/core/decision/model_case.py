@@ -42,6 +42,7 @@ class ModelCase:
         comparison: with the model now deployed; None where there is none.
         later: those of the folds that start at the archive's time stamp or after it.
         trades: over all folds.
+        hanging: half sentences on what hangs on bars with doubtful prices; empty where nothing does.
         waivers: by check. Each lifts its cap by one step; none lifts a DROP, an integrity check, unproven
             parity or a proof.
 
@@ -61,6 +62,7 @@ class ModelCase:
     comparison: Comparison | None = None
     later: Sequence[FoldResult] = ()
     trades: TradeCount = NO_TRADES
+    hanging: Sequence[str] = ()
     waivers: Mapping[str, Waiver] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
