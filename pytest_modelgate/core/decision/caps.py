@@ -131,10 +131,13 @@ def _cap_by_implausible(case: ModelCase) -> Cap | None:
 
 
 def _cap_by_flagged_bars(case: ModelCase) -> Cap | None:
-    if not case.hanging:
+    """The least of both decisions, so that none hangs on such a bar."""
+    if case.hanging is None:
         return None
-    reason = f"It hangs on bars with doubtful prices, which allows PAPER at most: {'; '.join(case.hanging)}."
-    return Cap(DecisionLevel.PAPER, reason, CapSource(CapKind.FLAGGED_BARS), waivable=False)
+    level = min(DecisionLevel.PAPER, case.hanging.level)
+    findings = "; ".join(case.hanging.findings)
+    reason = f"It hangs on bars with doubtful prices, which allows {level} at most: {findings}."
+    return Cap(level, reason, CapSource(CapKind.FLAGGED_BARS), waivable=False)
 
 
 def _caps_by_integrity(case: ModelCase) -> list[Cap]:

@@ -12,7 +12,7 @@ from pytest_modelgate.core.backtest.attribution import BarAttribution
 from pytest_modelgate.core.backtest.metrics import FoldResult, Metrics, sharpe_ratio
 from pytest_modelgate.core.decision.backtest_sanity import Sanity
 from pytest_modelgate.core.decision.decision import decide
-from pytest_modelgate.core.decision.model_case import ModelCase
+from pytest_modelgate.core.decision.model_case import Hanging, ModelCase
 from pytest_modelgate.core.decision.proofs import FoldAttribution, Proof
 from pytest_modelgate.core.evidence.records import FlaggedBars, WindowEvidence
 
@@ -28,8 +28,8 @@ def find_hanging(
     attributions: Sequence[FoldAttribution],
     prove: Callable[[Sequence[FoldAttribution]], Sequence[Proof]],
     judge: Callable[[Metrics], Sanity],
-) -> tuple[str, ...]:
-    """Half sentences on windows whose sign, and on a decision that, would be another without flagged bars.
+) -> Hanging | None:
+    """Windows whose sign, and a decision that, would be another without flagged bars; None where nothing would.
 
     What orders and observations came of such a price is not undone: only what was earned at the bar itself is.
 
@@ -42,7 +42,7 @@ def find_hanging(
         judge: the sanity of other metrics of the backtest.
     """
     if not any(window.flagged for window in (backtest, *folds)):
-        return ()
+        return None
     cleaned = [
         replace(whole, attribution=_without(fold)) if fold.flagged else whole
         for fold, whole in zip(folds, attributions, strict=True)
@@ -59,10 +59,10 @@ def find_hanging(
         sanity=judge(_clean_metrics(backtest)),
     )
     decision, clean_decision = decide(case).level, decide(clean_case).level
-    told = tuple(_windows((backtest, *folds), all_of_them=decision is not clean_decision))
-    if decision is clean_decision:
-        return told
-    return (*told, f"without them the decision would be {clean_decision} and not {decision}")
+    findings = list(_windows((backtest, *folds), all_of_them=decision is not clean_decision))
+    if decision is not clean_decision:
+        findings.append(f"without them the decision would be {clean_decision} and not {decision}")
+    return Hanging(tuple(findings), clean_decision) if findings else None
 
 
 def _windows(windows: Sequence[WindowEvidence], *, all_of_them: bool) -> Iterator[str]:

@@ -203,7 +203,7 @@ def judge(
         hanging = find_hanging(
             case, judgement.backtest, folds, later=later, attributions=attributions, prove=prove_all, judge=sane
         )
-        case = replace(case, hanging=hanging) if hanging else case
+        case = replace(case, hanging=hanging)
     decided = replace(judgement, decision=decide(case), proofs=tuple(case.proofs), comparison=case.comparison)
     return _with_context(decided, case, attributions) if folds else decided
 

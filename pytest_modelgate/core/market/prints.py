@@ -6,6 +6,8 @@ How far is far is a matter of the series: everything is measured in robust devia
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +19,9 @@ from pytest_modelgate.core.market.sessions import exchange_time
 from pytest_modelgate.core.typing import Floats
 
 _DEVIATION = 1.4826  # a standard deviation, in median absolute ones, of what is normal
-_ENOUGH = 30  # moves of one time of day that tell their own scale
+_ENOUGH = 30  # moves that tell a scale
+_ENOUGH_OF_DAY = 100  # moves at one time of day, for them to have a scale of their own
+_CHANCE = 1.25  # by which six bars of a market that is as ever reach further than it usually does
 _BESIDE = 3  # bars to either side, that tell whether the market is wild just now
 _STAYS = 0.5  # of a spike: what moved further than that for good has not come back
 _LENGTHS = (1, 2, 3)  # prices in a row, of open, close, open ..., that may be bad together
@@ -56,10 +60,15 @@ def find_prints(bars: Bars, limits: MarketDataLimits) -> Prints:
         groups = _times_of_day(bars)
         far = np.diff(bars.index.asi8, prepend=bars.index.asi8[0]) > bars.timeframe.delta.as_unit("ns").value
         path, wick = _scales(prices, groups, far)
-        _spikes_of_bodies(prices, limits.spike_deviations * path, spikes)
-        _spikes_of_wicks(prices, limits.spike_deviations * wick, spikes)
+        _spikes_of_bodies(prices, _limit(path, limits), spikes)
+        _spikes_of_wicks(prices, _limit(wick, limits), spikes)
     frozen, longest = _frozen(prices, limits.max_frozen_run)
     return Prints(np.expm1(spikes), frozen, longest, _coarse(bars, limits.coarse_tick))
+
+
+def _limit(scale: Floats, limits: MarketDataLimits) -> Floats:
+    """How far is too far: some deviations, where there are moves to tell them; what is absurd, wherever."""
+    return np.minimum(np.where(scale > 0.0, limits.spike_deviations * scale, np.inf), np.log1p(limits.max_spike))
 
 
 def _times_of_day(bars: Bars) -> NDArray[np.int64]:
@@ -79,36 +88,40 @@ def _scales(prices: Floats, groups: NDArray[np.int64], far: _Marks) -> tuple[Flo
         far: (n,) whether a night or a hole lies before the bar; gaps over these are a group of their own.
     """
     opened, high, low, close = prices
-    gaps = opened - np.concatenate([opened[:1], close[:-1]])
+    gaps = np.abs(opened - np.concatenate([opened[:1], close[:-1]]))
     top, bottom = np.maximum(opened, close), np.minimum(opened, close)
-    moves = np.stack([close - opened, np.where(far, 0.0, gaps), high - top, bottom - low])
-    scales = np.tile(_deviations(moves), moves.shape[1])
+    by_time = _by_time_of_day([top - bottom, np.where(far, 0.0, gaps), high - top, bottom - low], groups)
+    body, gap, *wicks = (scale * _wildness(np.maximum(high, top) - np.minimum(low, bottom)) for scale in by_time)
+    if np.isfinite(night := _deviation(gaps[far])):
+        gap = np.where(far, night, gap)
+    path = np.maximum(body, gap)
+    return path, np.maximum(path, np.maximum(*wicks))
+
+
+def _by_time_of_day(kinds: Sequence[Floats], groups: NDArray[np.int64]) -> list[Floats]:
+    """Of each kind of moves their robust deviation (n,) at that time of day, and of all where too few tell it."""
     order = np.argsort(groups, kind="stable")
-    for rows in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
-        if len(rows) >= _ENOUGH:
-            own = _deviations(moves[:, rows])
-            scales[:, rows] = np.where(own > 0.0, own, scales[:, rows])
-    if far.any():
-        scales[1, far] = _deviations(gaps[None, far])
-    scales *= _wildness(np.maximum(high, top) - np.minimum(low, bottom))
-    path = np.maximum(scales[0], scales[1])
-    return path, np.maximum(path, np.maximum(scales[2], scales[3]))
+    parts = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
+    scales = []
+    for moves in kinds:
+        scale = np.full(len(moves), whole if np.isfinite(whole := _deviation(moves)) else 0.0)
+        for rows in parts:
+            if np.isfinite(own := _deviation(moves[rows], _ENOUGH_OF_DAY)):
+                scale[rows] = own
+        scales.append(scale)
+    return scales
 
 
-def _deviations(moves: Floats) -> Floats:
-    """Robust deviation (k, 1) of each row (k, n)."""
-    return _DEVIATION * _median(np.abs(moves - _median(moves)))
-
-
-def _median(values: Floats) -> Floats:
-    """Of each row; of an even number the upper one, since nothing here hangs on half a step."""
-    middle = values.shape[-1] // 2
-    return np.partition(values, middle, axis=-1)[..., middle, None]
+def _deviation(moves: Floats, enough: int = _ENOUGH) -> float:
+    """Robust deviation of sizes of moves; those of no size are bars without a trade. NaN where too few tell it."""
+    moved = moves[moves > 0.0]
+    middle = len(moved) // 2
+    return _DEVIATION * float(np.partition(moved, middle)[middle]) if len(moved) >= enough else math.nan
 
 
 def _wildness(ranges: Floats) -> Floats:
     """How much further the three bars to either side reach than bars usually do, at least 1; their median counts."""
-    usual = float(_median(ranges)[0])
+    usual = float(np.median(ranges))
     if usual <= 0.0:
         return np.ones(len(ranges))
     padded = np.pad(ranges, _BESIDE, mode="reflect")
@@ -117,7 +130,7 @@ def _wildness(ranges: Floats) -> Floats:
         for place in range(last):
             a, b = beside[place], beside[place + 1]
             beside[place], beside[place + 1] = np.minimum(a, b), np.maximum(a, b)
-    return np.maximum(1.0, (beside[_BESIDE - 1] + beside[_BESIDE]) / 2.0 / usual)
+    return np.maximum(1.0, (beside[_BESIDE - 1] + beside[_BESIDE]) / 2.0 / usual / _CHANCE)
 
 
 def _spikes_of_bodies(prices: Floats, most: Floats, spikes: Floats) -> None:
