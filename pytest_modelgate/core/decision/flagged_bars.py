@@ -61,7 +61,7 @@ def find_hanging(
     decision, clean_decision = decide(case).level, decide(clean_case).level
     findings = list(_windows((backtest, *folds), all_of_them=decision is not clean_decision))
     if decision is not clean_decision:
-        findings.append(f"without them the decision would be {clean_decision} and not {decision}")
+        findings.insert(0, f"without them the decision would be {clean_decision} and not {decision}")
     return Hanging(tuple(findings), clean_decision) if findings else None
 
 
@@ -70,15 +70,15 @@ def _windows(windows: Sequence[WindowEvidence], *, all_of_them: bool) -> Iterato
     for window in windows:
         flagged, earned = window.flagged, window.metrics.total_return
         if flagged and (all_of_them or (earned > 0.0) != (flagged.rest_return > 0.0)):
-            share = "" if np.isnan(flagged.share) else f"{flagged.share:.0%} of its growth, "
-            bars = f"{share}{_named(flagged)}"
-            yield f"{window.window} returns {earned:+.2%}, and {flagged.rest_return:+.2%} without {bars}"
+            share = "" if np.isnan(flagged.share) else f" ({flagged.share:.0%} of its {'gain' if earned > 0 else 'loss'})"
+            rest = f"{flagged.rest_return:+.2%} without {_named(flagged)}{share}"
+            yield f"{window.window} returns {earned:+.2%}, and {rest}"
 
 
 def _named(flagged: FlaggedBars) -> str:
     times = [f"{pd.Timestamp(second, unit='s'):%Y-%m-%d %H:%M}" for second in flagged.times[:_NAMED]]
     more = f" and {len(flagged.times) - _NAMED} more" if len(flagged.times) > _NAMED else ""
-    return f"{', '.join(times)} UTC{more}"
+    return f"the bar{'s' if len(flagged.times) > 1 else ''} of {', '.join(times)} UTC{more}"
 
 
 def _without(window: WindowEvidence) -> BarAttribution:

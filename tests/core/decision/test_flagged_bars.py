@@ -58,12 +58,12 @@ def test_a_sign_that_hangs_on_a_flagged_bar_allows_paper_at_most_and_names_the_b
     assert losing.folds[1] is not None
     when = np.datetime64(losing.measured_folds[1].times[ROW], "s").item()
     assert f"{when:%Y-%m-%d %H:%M} UTC" in said(losing)
-    assert "of its growth" in said(losing)
+    assert "% of its gain)" in said(losing)
     assert "fold1of5" not in said(losing)
 
 
 def test_a_decision_that_hangs_on_flagged_bars_is_what_it_would_be_without_them() -> None:
-    """Five winning folds of which two are nothing but such a bar: three of five are PAPER, and LIVE is not reached."""
+    """Every fold lost, and such a bar in each makes a winner of it."""
     gains = {f"fold{number}of5": 0.5 for number in range(1, 6)}
 
     clean, with_prints = judged(-0.0008), judged(-0.0008, **gains)
