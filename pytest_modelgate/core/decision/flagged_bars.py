@@ -70,7 +70,9 @@ def _windows(windows: Sequence[WindowEvidence], *, all_of_them: bool) -> Iterato
     for window in windows:
         flagged, earned = window.flagged, window.metrics.total_return
         if flagged and (all_of_them or (earned > 0.0) != (flagged.rest_return > 0.0)):
-            share = "" if np.isnan(flagged.share) else f" ({flagged.share:.0%} of its {'gain' if earned > 0 else 'loss'})"
+            share = (
+                "" if np.isnan(flagged.share) else f" ({flagged.share:.0%} of its {'gain' if earned > 0 else 'loss'})"
+            )
             rest = f"{flagged.rest_return:+.2%} without {_named(flagged)}{share}"
             yield f"{window.window} returns {earned:+.2%}, and {rest}"
 

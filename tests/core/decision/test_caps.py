@@ -152,7 +152,9 @@ def test_a_drop_stays_a_drop(folds: list[FoldResult]) -> None:
     assert _decide(*CapKind, classification=Classification.DROP, folds=folds).level is DROP
 
 
-@pytest.mark.parametrize("kind", [CapKind.IMPLAUSIBLE, CapKind.FLAGGED_BARS, CapKind.INTEGRITY, CapKind.PARITY, CapKind.PROOF])
+@pytest.mark.parametrize(
+    "kind", [CapKind.IMPLAUSIBLE, CapKind.FLAGGED_BARS, CapKind.INTEGRITY, CapKind.PARITY, CapKind.PROOF]
+)
 def test_neither_integrity_nor_proof_nor_what_nobody_earns_can_be_waived(kind: CapKind) -> None:
     names = *CapKind, *PROOFS, "causality"
 

@@ -146,9 +146,9 @@ def wildness(values: Floats, row: int) -> float:
 
 def test_a_stocks_night_has_a_scale_of_its_own() -> None:
     """Gaps of two percent each morning are nothing; within the day they are, and come back."""
-    hours = np.asarray(FRAME.index.hour)
-    kept = (hours >= 14) & (hours < 21)
-    index, values = FRAME.index[kept], FRAME.to_numpy(dtype=np.float64)[kept].copy()
+    whole = pd.DatetimeIndex(FRAME.index)
+    kept = np.asarray((whole.hour >= 14) & (whole.hour < 21))
+    index, values = whole[kept], FRAME.to_numpy(dtype=np.float64)[kept].copy()
     rng = np.random.default_rng(3)
     nights = np.flatnonzero(np.diff(index.asi8) > 3600 * 10**9) + 1
     for row in nights.tolist():  # out by night, and back within the first hour
@@ -162,7 +162,7 @@ def test_a_stocks_night_has_a_scale_of_its_own() -> None:
     assert np.flatnonzero(found.flagged).tolist() == [int(nights[20]) + 3]
 
 
-def frame_of(values: Floats, index: pd.Index) -> pd.DataFrame:
+def frame_of(values: Floats, index: pd.DatetimeIndex) -> pd.DataFrame:
     return pd.DataFrame(values, columns=list(COLUMNS), index=index)
 
 
