@@ -33,7 +33,7 @@ class Champion:
         sha256: of its checkpoint.
         file: the checkpoint; None where only a verdict and its evidence are known.
         feature_set, activation: as it was judged.
-        declared: what its numbers mean, as it was judged.
+        declared: what its numbers mean, and how account features were fed, as it was judged.
         evidence: of the run that judged it; None where the file is known.
         verdict: digest of that run's verdict, which names its capital and account mode; None where the file is known.
     """
@@ -50,7 +50,8 @@ class Champion:
     @property
     def digest(self) -> str:
         """Digest of all that a comparison with it depends on."""
-        return json_sha256([self.sha256, self.feature_set, self.activation, self.verdict, self.declared.meanings])
+        said = [*self.declared.meanings, self.declared.account_mode]
+        return json_sha256([self.sha256, self.feature_set, self.activation, self.verdict, said])
 
     def load(self, settings: Settings) -> tuple[Policy, str]:
         """Its policy and the name of its feature set.
@@ -148,7 +149,8 @@ def _of_folder(path: Path) -> Champions:
 
 def _declared(model: Promoted) -> Declared:
     try:
-        return Declared(**declared_meanings(Meanings.model_validate(model.meanings or {})))
+        meanings = declared_meanings(Meanings.model_validate(model.meanings or {}))
+        return Declared(**meanings, account_mode=model.account_mode)
     except ValidationError:
         problem = "its meanings are none that this version understands"
         raise SettingsError(f"{_OPTION}, model {model.id}", problem, "Promote it anew with this version") from None

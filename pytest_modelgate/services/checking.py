@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pytest_modelgate.adapters.archive import Archive
+from pytest_modelgate.adapters.archive import Archive, facts_beside, written_declaration
 from pytest_modelgate.adapters.checkpoint import CheckpointFacts, LoadedCheckpoint, load_checkpoint
 from pytest_modelgate.core.backtest.candidate import check_width
 from pytest_modelgate.core.config.profiles import Profile
@@ -78,12 +78,17 @@ def check_checkpoint(path: Path, settings: Settings, feature_sets: Mapping[str, 
             activation=settings.activation,
             model_version=settings.model_version,
             feature_set=settings.feature_set,
-            declared=Declared(),
+            declared=_beside(path, location),
             trainer_packages=settings.trainer_packages,
         )
     except GateError as error:
         return _refused(report, error)
     return _check_policy(report, loaded, None, feature_sets, location)
+
+
+def _beside(path: Path, location: str) -> Declared:
+    """What the file beside a checkpoint declares."""
+    return written_declaration(facts_beside(path, location), location)[1]
 
 
 def same_bytes(reports: Sequence[ModelReport]) -> list[tuple[str, ...]]:
@@ -117,6 +122,8 @@ def _check_training(model: TrainedModel, profile: Profile) -> tuple[ModelReport,
     report = ModelReport(model.id, {"timeframe": model.timeframe.value})
     try:
         check_reward_scale(model.id, model.declared, profile)
+        if model.fault is not None:  # which the gate tells where it wants to load the model
+            return report, False
         if model.history is None:
             refusal = "INCOMPLETE: the training summary has no entry for this checkpoint"
             return replace(report, refusals=(refusal,), lines=(_ENTRY,)), False
@@ -180,8 +187,8 @@ def _described(facts: CheckpointFacts) -> dict[str, str]:
 def _refused(report: ModelReport, error: GateError) -> ModelReport:
     """The report with the gate's sentence, and what to write so that it does not come to it."""
     refusals = (*report.refusals, str(error))
-    if "SYMBOL_TIMEFRAME.json" in error.remedy:
-        return replace(report, refusals=refusals)  # the sentence itself shows what to write
+    if "SYMBOL_TIMEFRAME.json" in error.remedy or error.where.startswith("archive "):
+        return replace(report, refusals=refusals)  # the sentence itself shows what to write, and where
     if error.where.endswith((", activation", ", feature set")):
         line = _DECLARE
     else:

@@ -112,9 +112,11 @@ class ModelEvaluator:
         else:
             policy, name = champion.load(self.settings)
             series = self.loader.series(plan, self.loader.feature_set(name, f"deployed {champion.file.name}"))
-            tracked = plan.folds if own.tracked else ()
+            mode = self.settings.account or champion.declared.account_mode or plan.account
+            theirs_as = replace(plan, account=mode)
+            tracked = plan.folds if theirs_as.account == "tracked" else ()
             deployed = replace(own, policy=policy, series=series, judged=plan.folds, tracked=tracked)
-            theirs = self._attributions(deployed, plan)
+            theirs = self._attributions(deployed, theirs_as)
         comparison = compare(theirs, self._attributions(own, plan), champion.sha256)
         return ChampionEvidence(plan.model.id, work.name, comparison)
 

@@ -9,16 +9,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pytest_modelgate.adapters.archive import ModelArtifact, assemble, written_declaration
+from pytest_modelgate.adapters.archive import ModelArtifact, assemble, facts_beside, written_declaration
 from pytest_modelgate.adapters.checkpoint import LoadedCheckpoint, load_checkpoint
 from pytest_modelgate.adapters.checkpoint_writer import save_checkpoint
 from pytest_modelgate.adapters.files.atomic import write_atomically
+from pytest_modelgate.adapters.meanings import plain_fact
 from pytest_modelgate.core.backtest.candidate import check_width
 from pytest_modelgate.core.features.feature_set import FeatureSet
 from pytest_modelgate.core.features.reference import REFERENCE
 from pytest_modelgate.core.integrity.parity import check_parity
 from pytest_modelgate.core.market.windows import TrainingWindow
 from pytest_modelgate.core.training.run import Declared, ParityProbe
+from pytest_modelgate.errors import ArchiveError
 from pytest_modelgate.services.probes import make_probe
 from pytest_modelgate.text import plain
 
@@ -83,7 +85,7 @@ def write_archive(
         "bar_origin": bar_origin,
     }
     location = f"archive {path}"
-    read = [replace(model, checkpoint=_content(model.checkpoint)) for model in models]
+    read = [_read(model, location) for model in models]
     unprobed = [model if model.policy is None else replace(model, parity_probe=None) for model in read]
     assembled = assemble(unprobed, location, trained_at, facts)
     probed = []
@@ -128,7 +130,7 @@ def pack_checkpoint(
         min_trader_version: for the record.
         config: further plain values that the trainer wants to keep.
         declared: what the generation does not tell, such as ``actions`` and ``account``, see docs/checkpoints.md; it is
-            written into a file of the same name that ends in ``.json``, which belongs into the archive beside it.
+            written into a file of the same name that ends in ``.json``, which ``write_archive`` finds beside it.
 
     Returns:
         ``path``.
@@ -159,9 +161,21 @@ def pack_checkpoint(
     return path
 
 
-def _content(checkpoint: bytes | Path) -> bytes:
-    """The bytes, read once: what is checked is what is packed."""
-    return checkpoint.read_bytes() if isinstance(checkpoint, Path) else checkpoint
+def _read(model: ModelArtifact, location: str) -> ModelArtifact:
+    """The model with its checkpoint's bytes, read once, and with what the file beside it declares.
+
+    Raises:
+        ArchiveError: that file cannot be used, or says something else than the model.
+    """
+    if isinstance(model.checkpoint, bytes):
+        return model
+    beside = facts_beside(model.checkpoint, location)
+    for name, value in beside.items():
+        if plain_fact(model.declared.get(name, value)) != value:
+            problem = f"the file beside {plain(model.checkpoint.name)} declares another one"
+            where = f"{location}, {plain(model.symbol)}_{plain(model.timeframe)}, {name}"
+            raise ArchiveError(where, problem, "Find out which is right, and take the other one out")
+    return replace(model, checkpoint=model.checkpoint.read_bytes(), declared={**beside, **model.declared})
 
 
 def _probe(model: ModelArtifact, loaded: LoadedCheckpoint, location: str) -> ParityProbe | None:

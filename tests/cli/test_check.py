@@ -2,6 +2,8 @@
 
 import io
 import json
+import re
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -70,7 +72,7 @@ def test_what_would_be_judged_is_described(tmp_path: Path, capsys: pytest.Captur
         "generation": "2.3.0",
         "observation": "3 bars of 53 features",
         "account features": "none",
-        "actions": "HOLD, BUY, SELL",
+        "actions": "HOLD, BUY_50, SELL_50",
         "layers": "trunk.0 > trunk.2 > policy_head",
         "hidden": "8, 4",
         "activation": "tanh",
@@ -94,11 +96,41 @@ def test_every_generation_is_told_with_its_account_and_actions(
     assert (said["generation"], len(account), len(said["actions"].split(", "))) == (version, width - 53, actions)
 
 
+def test_of_an_entry_that_cannot_be_read_only_the_reason_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = pack(tmp_path, good("UNIUSD"))
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, raw in members.items():
+            archive.writestr(name, raw if ".pt" in name else raw.replace(b"0.8", b"5.0"))
+
+    _, reports = check(capsys, path)
+
+    (refusal,) = reports["UNIUSD_1Hour"]["refusals"]
+    assert refusal == gates_sentence(path, tmp_path, "UNIUSD_1Hour")
+    assert "consistency[0]: is 5.0" in refusal
+    assert not any("pack_checkpoint" in line for line in reports["UNIUSD_1Hour"]["lines"])
+
+
+def test_a_checkpoint_is_read_with_what_is_declared_beside_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "UNIUSD_1Hour.pt"
+    path.write_bytes(content(model_version="9.9.9"))
+    (lines,) = re.findall("{.*}", check(capsys, path)[1][path.name]["refusals"][0])
+
+    path.with_suffix(".json").write_text(lines)
+
+    assert check(capsys, path)[0] == 0
+
+
 @pytest.mark.parametrize(
     ("broken", "line"),
     [
         (model("RNDUSD", b"PK nothing"), "pack_checkpoint(network"),
-        (model("RNDUSD", content("2.3.0", model_version="9.9.9")), "pack_checkpoint(network"),
+        (model("RNDUSD", content("2.3.0", model_version="9.9.9")), "TrainingWindow("),  # the sentence shows the rest
         (model("RNDUSD", content(config=None)), 'write_archive(..., activation="tanh"'),
         (model("RNDUSD", content(obs_dim=160)), "pack_checkpoint(network"),
     ],

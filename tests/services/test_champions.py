@@ -8,6 +8,8 @@ import pytest
 from support import report_factory as factory
 
 from pytest_modelgate.core.evidence.records import Evidence, WindowEvidence, WindowFailure
+from pytest_modelgate.core.policy.actions import CLOSE, HOLD
+from pytest_modelgate.core.training.run import Declared
 from pytest_modelgate.errors import CheckpointError
 from pytest_modelgate.services.champions import Champion
 
@@ -15,7 +17,16 @@ DEPLOYED = Champion("UNIUSD_1Hour", "ab" * 32, Path("UNIUSD_1Hour.pt"), "referen
 
 
 @pytest.mark.parametrize(
-    "change", [{"sha256": "cd" * 32}, {"feature_set": "mine"}, {"activation": "relu"}, {"verdict": "ef" * 32}], ids=str
+    "change",
+    [
+        {"sha256": "cd" * 32},
+        {"feature_set": "mine"},
+        {"activation": "relu"},
+        {"verdict": "ef" * 32},
+        {"declared": Declared(actions=(HOLD, CLOSE))},
+        {"declared": Declared(account_mode="tracked")},
+    ],
+    ids=str,
 )
 def test_whatever_the_deployed_model_does_is_in_its_digest(change: dict[str, Any]) -> None:
     assert replace(DEPLOYED, **change).digest != DEPLOYED.digest

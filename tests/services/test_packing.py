@@ -28,6 +28,7 @@ from pytest_modelgate import (
 )
 from pytest_modelgate.adapters.archive import open_archive
 from pytest_modelgate.core.features.reference import REFERENCE
+from pytest_modelgate.core.training.run import DeclaredFeature
 
 TRAINED = datetime(2024, 12, 27, 21, 18, 19, tzinfo=UTC)
 FACTS: dict[str, Any] = {"trained_at": TRAINED, "feature_set": "reference-v1", "activation": "tanh"}
@@ -231,7 +232,7 @@ def test_the_same_policy_gives_the_same_bytes(tmp_path: Path) -> None:
         (None, {"model_version": "9.9.9"}, "model_version: is 9.9.9, known generations"),
         (None, {"action_meanings": ("HOLD", "SELL", "BUY")}, "action_meanings: is 'HOLD', 'SELL', 'BUY'"),
         (None, {"window": 4}, "expected 212 inputs"),
-        (None, {"activation": "swish"}, "activation: 'swish' is unknown"),
+        (None, {"activation": "mish"}, "activation: 'mish' is unknown"),
         (None, {"n_features": INPUTS, "window": 1}, "the feature set has 53"),
         ([1.0], {}, "the policy is a list, expected a module or a state dict"),
         ({"net.0.weight": "much"}, {}, "holds something other than numbers"),
@@ -289,3 +290,21 @@ def test_a_declaration_that_does_not_fit_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match="which some mean as an order"):
         pack_checkpoint(actor()[0], tmp_path / "UNIUSD_1Hour.pt", **SAID, declared={"actions": ["BUY"]})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_declared_beside_a_checkpoint_is_taken_along(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    said = SAID | {"model_version": "9.9.9", "n_features": 54}
+    path = pack_checkpoint(
+        checkpoints.Actor(3 * 54, (8, 4), 3), tmp_path / "UNIUSD_1Hour.pt", **said, declared=DECLARED
+    )
+    given = replace(artifact(b""), checkpoint=path)
+
+    packed = write_archive(tmp_path, [replace(given, declared={"actions": DECLARED["actions"]})], **FACTS)
+
+    with open_archive(packed) as archive:
+        (model,) = archive.run.models
+        assert model.declared.actions == (HOLD, Target(1.0), CLOSE)
+        assert model.declared.account == (DeclaredFeature("position_sign", -1, 0.0),)
+    with pytest.raises(ArchiveError, match=r"UNIUSD_1Hour, actions: the file beside UNIUSD_1Hour.pt declares another"):
+        write_archive(tmp_path, [replace(given, declared={"actions": [HOLD, CLOSE, Target(1.0)]})], **FACTS)

@@ -18,8 +18,10 @@ from pytest_modelgate.adapters.promotion.layout import Copies, Links
 from pytest_modelgate.adapters.verdict.reader import read_verdict
 from pytest_modelgate.cli.main import main
 from pytest_modelgate.core.config.decision_level import DecisionLevel
+from pytest_modelgate.core.policy.actions import CLOSE, HOLD, Order, action_name
 from pytest_modelgate.digest import json_sha256
 from pytest_modelgate.errors import GateError, PromotionError
+from pytest_modelgate.services.champions import read_champions
 from pytest_modelgate.services.promotion import Change, Terms, promote, roll_back
 
 MODELS = {"AAPL": b"apple", "BTCUSD": b"bitcoin", "ETHUSD": b"ether"}
@@ -634,3 +636,18 @@ def test_a_waiver_that_has_expired_by_now_is_refused(case: Case) -> None:
 
     _refused(case, "a waiver of gating for AAPL_1Hour that expired on 2026-03-02", at=NOW + timedelta(days=1))
     case.promote(at=NOW)
+
+
+def test_what_was_declared_of_a_deployed_model_is_known_where_it_is_compared(case: Case) -> None:
+    models = json.loads(case.verdict.read_text())["models"]
+    actions, judged = (HOLD, Order(1 / 3), CLOSE), {"model_version": "9.9.0", "window": 7}
+    for model in models:
+        model["checkpoint"] |= judged | {"actions": [action_name(action) for action in actions]}  # and no account
+        model["account_mode"] = "tracked"
+    case.forge(models=models)
+
+    case.promote()
+
+    declared = read_champions(case.folder).by_model["AAPL_1Hour"].declared
+    assert (declared.model_version, declared.lookback, declared.actions) == ("9.9.0", 7, actions)
+    assert (declared.account, declared.account_mode) == ((), "tracked")

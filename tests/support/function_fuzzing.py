@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +24,7 @@ Outcome = Literal["refused", "told", "alike"]
 def judge(made: Network, folder: Path) -> tuple[Outcome, str]:
     """How a policy ended, and in which way the gate and torch differ without being told; empty where they do not.
 
-    One bar more may differ than the limit allows: at a limit, one machine's rounding is not another's.
+    At the limit, torch's order of summation is one more draw: the count may exceed it by three standard deviations.
     """
     path = made.save(folder)
     try:
@@ -42,6 +43,6 @@ def judge(made: Network, folder: Path) -> tuple[Outcome, str]:
     single = np.concatenate([torch_logits(trader, observations[row : row + 1]) for row in range(0, BARS, 10)])
     for logits, judged in ((batched, actions), (single, actions[::10])):
         differ = int((~np.isfinite(logits).all(axis=1) | (np.argmax(logits, axis=1) != judged)).sum())
-        if differ > LIMIT * BARS + 1:
+        if differ > LIMIT * BARS + 3.0 * math.sqrt(LIMIT * BARS):
             return "alike", f"torch differs at {differ} of {len(judged)} bars, the gate says {told:.2%}"
     return "alike", ""

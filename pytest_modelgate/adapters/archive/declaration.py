@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from pytest_modelgate.adapters.archive.entries import utc, validated
@@ -14,6 +15,7 @@ from pytest_modelgate.adapters.archive.strict_json import read_object
 from pytest_modelgate.adapters.meanings import declared_meanings, plain_fact
 from pytest_modelgate.core.training.run import Declared, Fault, TrainedModel
 from pytest_modelgate.errors import ArchiveError
+from pytest_modelgate.text import plain
 
 
 def policy_json_schema() -> str:
@@ -34,6 +36,23 @@ def written_declaration(facts: Mapping[str, Any], location: str) -> tuple[bytes,
     document = {"schema": POLICY_SCHEMA, **{name: plain_fact(value) for name, value in facts.items()}}
     text = (json.dumps(document, indent=1) + "\n").encode()
     return text, declared_beside(text, Declared(), location, DEFAULT_LIMITS)
+
+
+def facts_beside(checkpoint: Path, location: str) -> dict[str, Any]:
+    """What the file beside a checkpoint on disk declares, by the names of its fields; nothing where there is none.
+
+    Raises:
+        ArchiveError: it is none that the schema describes.
+    """
+    path = checkpoint.with_suffix(".json")
+    if not path.is_file():
+        return {}
+    raw, where = path.read_bytes(), f"{location}, {plain(path.name)}"
+    facts = read_object(raw, where, DEFAULT_LIMITS)
+    if "schema" not in facts:
+        return {}
+    declared_beside(raw, Declared(), where, DEFAULT_LIMITS)
+    return {name: value for name, value in facts.items() if name != "schema" and value is not None}
 
 
 def declare(model: TrainedModel, raw: bytes, location: str, limits: Limits) -> TrainedModel | None:

@@ -28,6 +28,7 @@ SCHEMA = "modelgate.training_summary/1"
 ROUNDING = 1e-6  # by which a fraction may miss 0 or 1, and is read as that
 _MOST_FITNESS = 1e9  # as far as a profile's threshold may lie
 _MOST_RATIO = 1e12  # 10,000 USD over 1e-8, which some trainers add to the loss so as not to divide by zero
+_LATEST = 9_200_000_000  # epoch seconds: what bars are counted in ends in 2262
 POLICY_SCHEMA = "modelgate.policy/1"
 
 
@@ -132,6 +133,10 @@ class ProbePart(_Part):
             widths = sorted({len(row) for row in getattr(self, name)})
             if len(widths) > 1:
                 refuse(f"has {name} of {widths[0]} to {widths[-1]} values, expected one length", remedy)
+        for row in self.bars:
+            if not 0 <= row[0] <= _LATEST:
+                problem = f"has a bar at {row[0]!r}, expected seconds since 1970 up to the year 2261"
+                refuse(problem, "Divide by 1,000 what are milliseconds, by 1e9 what are nanoseconds")
         if len(self.features) > len(self.bars):
             refuse(f"has features for {len(self.features)} bars, but {len(self.bars)} bars", remedy)
         return self

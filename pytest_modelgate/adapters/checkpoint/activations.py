@@ -28,7 +28,8 @@ def activation_name(value: object) -> object:
         What is none of the known ones comes back as it is said, in small letters; what says no name as it is.
     """
     if isinstance(value, StandIn) and not value.name.startswith("torch.") and len(value.arguments) == 1:
-        (value,) = value.arguments  # a member of a trainer's enumeration, by its value
+        # A member of a trainer's enumeration, by its value; what a partial was given beside its function is its state.
+        value = value.arguments[0] if value.state is None else value
     if isinstance(value, Named | StandIn) and not value.name.startswith("torch."):
         return value  # of which nobody knows what it computes, whatever it is called
     if isinstance(value, StandIn):

@@ -32,15 +32,14 @@ def read_function(
     Raises:
         CheckpointError: nobody says one of them, two disagree, or the gate cannot compute it.
     """
-    config = _config_fields(contents.get("config"))
-    said = activation, config.get("activation", contents.get("activation")), declared.activation
+    said = activation, _stored(contents, "activation", location), declared.activation
     chosen = _choose("activation", "--gate-activation", [activation_name(value) for value in said], location)
     if not is_known(chosen):
         problem = f"{chosen!r} is unknown, expected one of {', '.join(ACTIVATIONS)}"
         if chosen in _NO_ACTIVATIONS:
             problem = f"{chosen!r} is none: without one between them, layers are a single linear one"
         raise CheckpointError(f"{location}, activation", problem, "Train with one of these")
-    features = feature_set, config.get("feature_set", contents.get("feature_set")), declared.feature_set
+    features = feature_set, _stored(contents, "feature_set", location), declared.feature_set
     return chosen, _choose("feature set", "--gate-feature-set", features, location)
 
 
@@ -59,6 +58,16 @@ def check_hidden(contents: Mapping[str, object], hidden: tuple[int, ...], locati
                 f"is {shown or 'empty'}, the weights have hidden layers of {', '.join(map(str, hidden)) or 'none'}"
             )
             raise CheckpointError(f"{location}, config, {name}", problem, "Save weights and config of one training run")
+
+
+def _stored(contents: Mapping[str, object], name: str, location: str) -> object:
+    """What a checkpoint says, in its config or beside it; None for nothing."""
+    said = [_config_fields(contents.get("config")).get(name), contents.get(name)]
+    inner, outer = (activation_name(value) if name == "activation" else value for value in said)
+    if inner is not None and outer is not None and inner != outer:
+        problem = f"config says {_shown(inner)}, the entry beside it {_shown(outer)}"
+        raise CheckpointError(f"{location}, {name}", problem, "Find out which is right, and take the other one out")
+    return outer if inner is None else inner
 
 
 def _config_fields(config: object) -> Mapping[object, object]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from pytest_modelgate.adapters.checkpoint.pickled import described
@@ -81,7 +81,7 @@ def read_shape(contents: Mapping[str, object], declared: Declared, location: str
             version = generation.version
             told = f"The checkpoint bears no model_version; its shape is that of generation {generation.name}, whose "
             warnings = (told + "actions and account features are assumed (--gate-model-version decides).",)
-    actions = _actions(generation, declared, version, sizes["n_actions"], location)
+    actions = _actions(generation, declared, version, sizes, location)
     n_features, window = _row(generation, sizes, declared.lookback, location)
     account = _account(generation, declared, version, n_features, location)
     if contents.get("action_meanings") is not None:
@@ -134,28 +134,34 @@ def _by_shape(contents: Mapping[str, object], sizes: Mapping[str, int | None], w
 
 
 def _actions(
-    generation: Generation | None, declared: Declared, version: str | None, n_actions: int | None, location: str
+    generation: Generation | None,
+    declared: Declared,
+    version: str | None,
+    sizes: Mapping[str, int | None],
+    location: str,
 ) -> tuple[Action, ...]:
     known = generation.actions if generation else None
     if declared.actions is not None and known is not None and declared.actions != known:
         problem = f"declared are {_named(declared.actions)}, version {version} has {_named(known)}"
         raise CheckpointError(f"{location}, actions", problem, "Find out which is right, and take the other one out")
-    actions = declared.actions or known
+    actions, n_actions = declared.actions or known, sizes["n_actions"]
     if actions is None:
-        _refuse_unknown(version, n_actions, location)
+        _refuse_unknown(version, sizes, location)
     if n_actions not in (None, len(actions)):
         source = f"generation {generation.name} has" if generation else "declared are"
         raise CheckpointError(f"{location}, n_actions", f"is {n_actions}, {source} {len(actions)}", _TRAIN)
     return actions
 
 
-def _refuse_unknown(version: str | None, n_actions: int | None, location: str) -> NoReturn:
+def _refuse_unknown(version: str | None, sizes: Mapping[str, int | None], location: str) -> NoReturn:
     known = ", ".join(item.name for item in GENERATIONS)
     problem = f"is {version}, known generations are {known}"
     if version is None:
         problem = f"is missing, and the shape is that of none of the generations {known}"
-    example = ["HOLD", {"order": 0.5}, {"order": -0.5}] if n_actions == 3 else ["HOLD", {"target": 1}, {"target": 0}]
-    lines = _lines(lookback=WINDOW, actions=example, account=[])
+    orders = ["HOLD", {"order": 0.5}, {"order": -0.5}]
+    example = orders if sizes["n_actions"] == len(orders) else ["HOLD", {"target": 1}, {"target": 0}]
+    told = sizes["n_features"] is not None and sizes["obs_dim"] is not None
+    lines = _lines(**({} if told else {"lookback": WINDOW}), actions=example, account=[])
     remedy = f"Declare what its outputs mean, in their order, and its account features, in {lines}, for example"
     raise CheckpointError(f"{location}, model_version", problem, remedy)
 
@@ -196,12 +202,18 @@ def _account(
     account = known = generation.account if generation else None
     if declared.account is not None:
         account = tuple(_resolved(item, generation, where) for item in declared.account)
-        if known is not None and account != known:
-            problem = f"declared are {_described(account)}, version {version} has {_described(known)}"
-            raise CheckpointError(where, problem, "Find out which is right, and take the other declaration out")
+        if known is not None:
+            if _by_column(account, n_features) != _by_column(known, n_features):
+                problem = f"declared are {_described(account)}, version {version} has {_described(known)}"
+                raise CheckpointError(where, problem, "Find out which is right, and take the other declaration out")
+            account = known
     if account is None:
         of = f"of generation {generation.name} stand" if generation else "may stand"
-        facts: list[dict[str, Any]] = [{"name": name, "place": place} for place, name in enumerate(TRAINERS_FEATURES)]
+        features = enumerate(TRAINERS_FEATURES.items())
+        facts: list[dict[str, Any]] = [
+            {"name": name, "place": place, **({} if generation else _written(encoding))}
+            for place, (name, (_, encoding)) in features
+        ]
         facts[4]["neutral"] = 0.70  # 1.0 in 5.3
         remedy = f"Name them with their columns (or none, as []) in {_lines(account=facts)}, for example"
         raise CheckpointError(where, f"{of} among the other features of a row, where nothing tells them", remedy)
@@ -210,6 +222,10 @@ def _account(
         problem = f"are {_described(account)}, expected columns of their own in a row of {n_features}, and others left"
         raise CheckpointError(where, problem, "Correct the declaration, or n_features")
     return account
+
+
+def _written(encoding: Encoding) -> dict[str, Any]:
+    return {} if encoding == Encoding() else {"encoding": encoding.scale, "factor": encoding.factor}
 
 
 def _resolved(feature: DeclaredFeature, generation: Generation | None, where: str) -> AccountFeature:
@@ -229,8 +245,19 @@ def _resolved(feature: DeclaredFeature, generation: Generation | None, where: st
     )
 
 
+def _by_column(account: Sequence[AccountFeature], n_features: int) -> list[AccountFeature]:
+    """Account features with their columns counted from the first, in the order of these."""
+    counted = [replace(item, place=item.place + (n_features if item.place < 0 else 0)) for item in account]
+    return sorted(counted, key=lambda item: (item.place, item.name))
+
+
 def _described(account: Sequence[AccountFeature]) -> str:
-    return ", ".join(f"{item.name} in column {item.place}" for item in account) or "none"
+    return ", ".join(map(_feature, account)) or "none"
+
+
+def _feature(item: AccountFeature) -> str:
+    scale, factor = item.encoding.scale, item.encoding.factor
+    return f"{item.name} in column {item.place} ({scale} of {factor:g} times it, neutral {item.neutral:g})"
 
 
 def _named(actions: Sequence[Action]) -> str:
@@ -253,6 +280,8 @@ def _check_actions(meanings: object, actions: Sequence[Action], location: str) -
 
 def _means(meaning: object, action: Action, actions: Sequence[Action]) -> bool:
     """Whether a label such as ``BUY 25%``, ``Buy_25``, ``BUY_25_PCT`` or ``sell`` names an action, one of some."""
+    if isinstance(meaning, str) and meaning.strip().upper() == action_name(action).upper():
+        return True
     words = re.findall(r"[A-Z]+|\d+", meaning.upper()) if isinstance(meaning, str) else []
     words = [word for word in words if word not in ("PCT", "PERCENT")]
     if not words or len(words) > 2:

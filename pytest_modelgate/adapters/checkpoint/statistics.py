@@ -194,7 +194,8 @@ def _normaliser(found: _Found, row: Row, market: Sequence[int], container: Conta
     """
     parts = {str(key): value for key, value in [*_entries(found.value).items()][: len(_KNOWN) + 1]}
     mean, variance = (_one(parts, names) for names in (_MEAN, _VARIANCE))
-    if mean is None or variance is None or not set(parts) <= _KNOWN:
+    twice = any(len(set(names) & set(parts)) > 1 for names in (_MEAN, _VARIANCE, _EPSILON, _CLIP))
+    if mean is None or variance is None or twice or not set(parts) <= _KNOWN:
         _refuse(found, "that the gate does not know how to apply", container)
     where = f"{container.location}, {plain(found.name, 60)}"
     means, variances = (read_numbers(part, where, container) for part in (mean, variance))

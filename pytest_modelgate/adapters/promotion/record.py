@@ -14,7 +14,7 @@ from pytest_modelgate.errors import PromotionError
 
 SCHEMA = "modelgate.promotion/1"
 NAME = "promotion.json"
-_LATER = ("rule", "waivers", "meanings")
+_LATER = ("rule", "waivers", "meanings", "account_mode")
 _Sha256 = Field(pattern="^[0-9a-f]{64}$")
 _SetName = Field(pattern="^[0-9A-Za-z-]{1,64}$")
 
@@ -69,6 +69,7 @@ class Promoted(_Part):
         waivers: in force for the model when it was judged. In a record older than these two fields both are None.
         meanings: version, lookback, actions and account features as judged, as an archive declares them; None in a
             record older than this field.
+        account_mode: how account features were fed when it was judged; None in a record older than this field.
     """
 
     id: str = Field(pattern=r"^[A-Z0-9.]{1,20}_[0-9A-Za-z]{1,10}$")
@@ -83,6 +84,7 @@ class Promoted(_Part):
     rule: Literal["proven", "table"] | None = None
     waivers: tuple[Waived, ...] | None = None
     meanings: dict[str, Any] | None = None
+    account_mode: Literal["neutral", "tracked"] | None = None
 
 
 class Record(_Part):

@@ -231,7 +231,7 @@ def _change(account: Account, _: AccountFeature) -> float:
 
 def _available(account: Account, feature: AccountFeature) -> float:
     """Cash over equity, without the part of the starting capital that the trainer keeps in reserve."""
-    reserve = (1.0 - feature.neutral) * account.capital
+    reserve = (1.0 - feature.encoding.decode(feature.neutral)) * account.capital
     return min(1.0, max(0.0, (account.cash - reserve) / account.equity))
 
 

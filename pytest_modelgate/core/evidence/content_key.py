@@ -80,7 +80,7 @@ def agreement(plan: Plan, settings: Settings, profile: Profile, code: str) -> st
             "code": code,
             "as_of": plan.as_of.isoformat(),
             "profile": profile.sha256,
-            "settings": _settings(settings),
+            "settings": [_settings(settings), settings.model_version, [item.account for item in plan.models]],
             "decision": [settings.decision, settings.require.name, settings.merge, str(settings.shard), plan.trials],
             "champions": [item.champion for item in plan.models],
             "waivers": [settings.waivers_sha256, str(settings.judged_on)],

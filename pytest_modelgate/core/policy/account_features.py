@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, get_args
 
 import numpy as np
@@ -17,6 +18,7 @@ Measure = Literal[
 Scale = Literal["linear", "tanh", "log10"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 SCALES: tuple[Scale, ...] = get_args(Scale)
+_HALVINGS = 60  # of the way from 0 to 1
 _LEAST = 2.0**-60  # of what a logarithm is taken
 
 
@@ -39,6 +41,17 @@ class Encoding:
             return scaled
         return tanh(scaled) if self.scale == "tanh" else log10(max(1.0 + scaled, _LEAST))
 
+    @lru_cache  # noqa: B019 - of the few encodings that policies have
+    def decode(self, value: float) -> float:
+        """The fraction from 0 to 1 that is written as this value; the nearest of these for any other."""
+        if self.scale == "linear":
+            return min(1.0, max(0.0, value / self.factor))
+        low, high = 0.0, 1.0
+        for _ in range(_HALVINGS):
+            middle = 0.5 * (low + high)
+            low, high = (middle, high) if self.encode(middle) < value else (low, middle)
+        return high
+
 
 @dataclass(frozen=True)
 class AccountFeature:
@@ -48,7 +61,7 @@ class AccountFeature:
         name: what is measured, as a fraction. ``pnl`` and ``account_change``: equity over the starting capital, less 1;
             ``win_rate``: closed trades won, 0.5 before the first; ``drawdown``: from the peak, positive; ``position``:
             signed value over equity; ``position_sign``: -1, 0 or 1; ``available_capital``: cash over equity, without
-            the reserve that a trainer keeps, 1 less the neutral value; ``last_change``: of equity over the last bar.
+            the trainer's reserve, 1 less what the neutral value says; ``last_change``: of equity over the last bar.
         neutral: what the live trader feeds instead of the true account, encoded.
         encoding: of the true value.
         place: column in a row of the observation; negative ones count from its end.

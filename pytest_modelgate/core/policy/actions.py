@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 NO_ACTION = -1  # index of nothing decided: a ruined account, or bars beyond what a policy was asked about
 _MOST = 10.0  # times a full order, or times equity
+_PERCENT = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _ORDER_WORDS = {"BUY": 1.0, "SELL": -1.0}
 
 
@@ -43,10 +46,15 @@ QUARTER_ORDERS_AND_CLOSE: tuple[Action, ...] = (*QUARTER_ORDERS, CLOSE)
 def action_name(action: Action) -> str:
     """Name of an action: ``HOLD``, ``BUY_25``, ``SELL_50``, ``CLOSE``, ``TARGET_100``."""
     if isinstance(action, Target):
-        return f"TARGET_{action.exposure * 100:.12g}" if action.exposure else "CLOSE"
+        return f"TARGET_{_percent(action.exposure)}" if action.exposure else "CLOSE"
     if not action.size:
         return "HOLD"
-    return f"{'BUY' if action.size > 0.0 else 'SELL'}_{abs(action.size) * 100:.12g}"
+    return f"{'BUY' if action.size > 0.0 else 'SELL'}_{_percent(abs(action.size))}"
+
+
+def _percent(share: float) -> str:
+    """Percent that ``_named`` reads as this very number."""
+    return f"{Decimal(repr(share)).scaleb(2).normalize():f}"
 
 
 def parse_action(declared: object) -> Action | None:
@@ -59,7 +67,9 @@ def parse_action(declared: object) -> Action | None:
         return declared
     if isinstance(declared, Mapping):
         kind, value = next(iter(declared.items()), ("", None))
-        if len(declared) != 1 or not isinstance(value, int | float) or not abs(value) <= _MOST:
+        if len(declared) != 1 or isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        if not abs(value) <= _MOST:
             return None
         return Order(float(value)) if kind == "order" else Target(float(value)) if kind == "target" else None
     return _named(declared) if isinstance(declared, str) else None
@@ -69,10 +79,9 @@ def _named(text: str) -> Action | None:
     verb, _, percent = text.strip().upper().replace("%", "").replace(" ", "_").partition("_")
     if not percent:
         return HOLD if verb == "HOLD" else CLOSE if verb == "CLOSE" else None
-    try:
-        share = float(percent) / 100.0
-    except ValueError:
+    if not _PERCENT.fullmatch(percent):
         return None
+    share = float(Decimal(f"{percent}e-2"))
     if not abs(share) <= _MOST:
         return None
     if verb == "TARGET":

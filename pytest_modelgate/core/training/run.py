@@ -11,7 +11,7 @@ import pandas as pd
 from pytest_modelgate.core.market.bars import Instrument, Timeframe
 from pytest_modelgate.core.market.windows import TrainingWindow
 from pytest_modelgate.core.policy.account_features import Encoding, Measure
-from pytest_modelgate.core.policy.actions import Action, action_name
+from pytest_modelgate.core.policy.actions import Action
 from pytest_modelgate.errors import CheckpointError, GateError
 
 METRICS = ("fitness_score", "profit_factor", "consistency", "max_drawdown")
@@ -78,7 +78,7 @@ class Declared:
     @property
     def meanings(self) -> list[object]:
         """What is said of the meaning of a checkpoint's numbers, in plain values."""
-        actions = None if self.actions is None else [action_name(action) for action in self.actions]
+        actions = None if self.actions is None else [asdict(action) for action in self.actions]
         account = None if self.account is None else [asdict(feature) for feature in self.account]
         return [self.model_version, self.lookback, actions, account]
 

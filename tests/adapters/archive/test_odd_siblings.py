@@ -169,3 +169,12 @@ def test_another_json_beside_a_checkpoint_is_named_and_passed_over(tmp_path: Pat
 
     assert states(run) == GOOD
     assert "names no schema modelgate.policy/1" in run.warnings[0]
+
+
+@pytest.mark.parametrize("second", [1e300, 1e12, -1.0, 1_735_000_000_000])
+def test_a_probe_with_bars_of_no_time_is_its_models_fault(tmp_path: Path, second: float) -> None:
+    probe = {"observations": [[1.0]], "logits": [[1.0]], "bars": [[second, 1, 1, 1, 1, 1]]}
+    run = run_of(zipped(tmp_path, BOTH | {SUMMARY: {"UNIUSD": METRICS | {"parity_probe": probe}, "BTCUSD": METRICS}}))
+
+    assert states(run)["BTCUSD_4Hour"] == BTC
+    assert "expected seconds since 1970 up to the year 2261" in states(run)["UNIUSD_1Hour"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,8 @@ def test_an_activation_is_understood(tmp_path: Path, said: Any, name: str) -> No
         (torch.nn.ELU(0.5), r"'elu\(0\.5\)' is unknown"),
         ("nn.ELU(alpha=0.5)", r"'elu\(0\.5\)' is unknown"),
         (torch.nn.LeakyReLU(1.5), r"'leaky_relu\(1\.5\)' is unknown"),
+        (functools.partial(torch.nn.LeakyReLU, negative_slope=0.2), "says an instance of functools.partial"),
+        (functools.partial(torch.nn.functional.elu, alpha=0.5), "says an instance of functools.partial"),
         (torch.nn.Mish(), "'mish' is unknown, expected one of tanh"),
         ("lambda x: x", "is unknown"),
         pytest.param(torch.nn.Tanh, "--gate-activation says 'relu', the checkpoint says 'tanh'", id="option"),
@@ -74,6 +77,16 @@ def test_what_the_gate_cannot_compute_is_refused(tmp_path: Path, said: Any, sent
     option = "relu" if "says 'relu'" in sentence else None
 
     refused(saved(tmp_path, contents(config=_config(said))), sentence, activation=option)
+
+
+@pytest.mark.parametrize(("name", "inner"), [("activation", "relu"), ("feature_set", "mine-v1")])
+def test_a_checkpoint_that_says_two_things_is_refused(tmp_path: Path, name: str, inner: str) -> None:
+    made = contents(config=_config("tanh") | {name: inner})
+
+    refused(saved(tmp_path, {**made, name: "tanh"}), f"X.pt, {name}: config says '{inner}', the entry beside it 'tanh'")
+    assert getattr(load(saved(tmp_path, {**made, name: inner})).facts, name) == inner
+    made["config"][name] = None
+    assert getattr(load(saved(tmp_path, {**made, name: inner})).facts, name) == inner
 
 
 def test_summary_and_class_agree(tmp_path: Path) -> None:

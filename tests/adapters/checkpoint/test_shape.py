@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from pytest_modelgate.core.policy.actions import (
     Order,
     Target,
 )
+from pytest_modelgate.core.policy.generations import TRAINERS_FEATURES
 from pytest_modelgate.core.training.run import Declared
 from pytest_modelgate.errors import CheckpointError
 
@@ -127,6 +129,29 @@ def test_the_available_capital_of_4_and_5_has_no_neutral_value_by_itself() -> No
     assert "1.0 in 5.3" in error.problem
 
 
+def test_the_features_of_a_generation_may_be_declared_in_another_way() -> None:
+    made = sized(56, 3, model_version="2.4.0")
+    said = '{"account": [{"name": "win_rate", "place": 54}, {"name": "pnl", "place": 53}, {"name": "drawdown", %s}]}'
+
+    assert shape(made, said % '"place": -1') == shape(made)
+    problem = refusal(made, said % '"place": -1, "neutral": 0.4').problem
+    assert "drawdown in column -1 (linear of 1 times it, neutral 0.4), version" in problem
+    assert "pnl in column -3 (tanh of 10 times it, neutral 0)" in problem
+
+
+@pytest.mark.parametrize("sizes", [{"n_actions": 3, "obs_dim": 90}, {}])
+def test_the_lines_that_a_refusal_prints_mend_it(sizes: dict[str, object]) -> None:
+    made: dict[str, object] = {"model_version": "6.0.0", "n_features": 9, **sizes}
+    facts: dict[str, object] = {}
+    for _ in range(2):
+        (lines,) = re.findall("{.*}", refusal(made, json.dumps(facts)).remedy)
+        facts |= {name: value for name, value in json.loads(lines).items() if name != "schema"}
+        said = shape(made, json.dumps(facts))
+        del facts["account"]
+
+    assert (said.actions[0], len(said.account)) == (HOLD, len(TRAINERS_FEATURES))
+
+
 def test_without_a_generation_encodings_that_trainers_differ_in_are_asked_for() -> None:
     facts = '{"actions": ["HOLD", {"target": 1}, {"target": 0}], "account": [{"name": "pnl"%s}]}'
     assert "has no encoding" in refusal(sized(9, 3), facts % "").problem
@@ -169,6 +194,9 @@ def test_what_contradicts_is_refused(made: dict[str, object], declared: str, wor
         (["HOLD", "BUY 25%", "BUY_50"], ["HOLD", {"order": 0.25}, {"order": 0.5}], True),
         (["HOLD", "BUY_50", "BUY_25"], ["HOLD", {"order": 0.25}, {"order": 0.5}], False),
         (["HOLD", "BUY"], ["HOLD", {"order": 0.25}, {"order": 0.5}], False),
+        (["HOLD", "TARGET_100", "TARGET_-50"], ["HOLD", {"target": 1}, {"target": -0.5}], True),
+        (["HOLD", "TARGET_-50", "TARGET_100"], ["HOLD", {"target": 1}, {"target": -0.5}], False),
+        (["HOLD", "BUY_33.3", "close"], ["HOLD", {"order": 0.333}, "CLOSE"], True),
     ],
 )
 def test_labels_are_held_against_what_is_declared(meanings: object, declared: object, *, fits: bool) -> None:

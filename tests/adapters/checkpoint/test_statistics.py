@@ -76,6 +76,13 @@ def test_actions_are_those_of_the_normalised_observations(
     assert float32_changes(policy, market, account, expected, rng).mean() < 0.1
 
 
+@pytest.mark.parametrize("name", ["running_mean", "running_var", "eps", "clip"])
+def test_a_statistic_under_two_names_is_no_form_that_is_known(tmp_path: Path, name: str) -> None:
+    made = contents(obs_rms=_form(np.array) | KNOWN | {name: 3.0})
+
+    refused(saved(tmp_path, made), "`obs_rms` that the gate does not know how to apply")
+
+
 def test_what_float32_loses_of_a_large_feature_is_told(tmp_path: Path) -> None:
     """A price of a hundred million less a mean of as much is nothing in float32."""
     form = {"mean": np.full(53, 1e8), "var": np.ones(53), **KNOWN, "clip_obs": None}

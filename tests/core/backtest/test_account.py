@@ -204,6 +204,13 @@ def test_features_are_encoded_as_the_trainer_writes_them() -> None:
     )
 
 
+@pytest.mark.parametrize("encoding", [Encoding("linear", 2.0), Encoding("tanh", 3.0), Encoding("log10"), Encoding()])
+def test_the_reserve_is_what_the_neutral_value_says_however_it_is_written(encoding: Encoding) -> None:
+    feature = AccountFeature("available_capital", encoding.encode(0.7), encoding, 0)
+    (seen,) = account_features(holding(10.0), [feature])
+    assert seen == pytest.approx(encoding.encode(6_000.0 / 10_000.0), rel=1e-12)
+
+
 def test_a_target_is_reached_and_kept_whatever_prices_make_of_it() -> None:
     book = account()
     book.fill(book.order(Target(0.15), 100.0), 100.0, ROW)

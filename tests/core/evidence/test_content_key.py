@@ -17,7 +17,7 @@ from pytest_modelgate.core.market.bars import Bars, Instrument, Timeframe
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.market.windows import TrainingWindow
 from pytest_modelgate.core.planning.plan import ModelPlan, Work, account_mode, make_plan
-from pytest_modelgate.core.policy.actions import CLOSE, HOLD
+from pytest_modelgate.core.policy.actions import CLOSE, HOLD, Order, Target
 from pytest_modelgate.core.training.run import (
     CheckpointRef,
     Declared,
@@ -121,6 +121,7 @@ STRICTER = replace(PROFILE, walk_forward=replace(PROFILE.walk_forward, good_perc
         pytest.param({"model": declared(model_version="2.7.0")}, id="declared version"),
         pytest.param({"model": declared(lookback=7)}, id="declared lookback"),
         pytest.param({"model": declared(actions=(HOLD, CLOSE))}, id="declared actions"),
+        pytest.param({"model": declared(bar_origin=TRAINING.end)}, id="declared origin of bars"),
         pytest.param({"model": declared(account=(DeclaredFeature("pnl", -1),))}, id="declared account"),
         pytest.param({"settings": replace(SETTINGS, model_version="2.7.0")}, id="version"),
         pytest.param({"model": declared(parity_probe=ParityProbe(((0.5,),), ((1.0,),)))}, id="parity probe"),
@@ -128,6 +129,12 @@ STRICTER = replace(PROFILE, walk_forward=replace(PROFILE.walk_forward, good_perc
 )
 def test_what_can_change_evidence_changes_the_key(change: dict[str, Any]) -> None:
     assert key(**change) != key()
+
+
+def test_two_actions_of_one_name_and_two_kinds_of_one_size_have_keys_of_their_own() -> None:
+    keys = {key(model=declared(actions=(HOLD, one))) for one in (Order(0.1 + 0.2), Order(0.3), Target(0.3), HOLD)}
+
+    assert len(keys) == 4
 
 
 @pytest.mark.parametrize(
@@ -152,3 +159,13 @@ def test_workers_agree_on_what_is_deployed() -> None:
     other = replace(plan, models=(replace(plan.models[0], champion="cd"),))
 
     assert agreement(rival, SETTINGS, PROFILE, "1") != agreement(other, SETTINGS, PROFILE, "1")
+
+
+@pytest.mark.parametrize("option", [{"account": "tracked"}, {"model_version": "2.7.0"}])
+def test_workers_agree_on_what_models_are_told_to_mean(option: dict[str, Any]) -> None:
+    run = TrainingRun("a.zip", pd.Timestamp("2024-12-27", tz="UTC"), (MODEL,))
+    here, there = (
+        agreement(make_plan(run, told, PROFILE), told, PROFILE, "1") for told in (SETTINGS, replace(SETTINGS, **option))
+    )
+
+    assert here != there
