@@ -92,6 +92,21 @@ def test_the_sign_of_the_backtest_counts_too() -> None:
     assert f"{PLAN.backtest.name} returns -" in said(judgement)
 
 
+def test_a_backtest_is_sane_without_them_too() -> None:
+    """One that lost a tenth but for such a bar, in a model that would be LIVE."""
+    found = factory.evidence_of(PLAN, drift=0.0008)
+    lost = factory.window_evidence(PLAN.model.id, PLAN.backtest, drift=-0.0008)
+    backtest = with_print(lost, 0.5)
+    earned = replace(backtest, metrics=replace(backtest.metrics, profit_factor=1.8, max_drawdown=0.01))
+
+    judgement = factory.judgement_of(PLAN, {**found, PLAN.backtest.name: earned})
+
+    assert judgement.sanity
+    assert judgement.sanity.status == "pass"
+    assert judgement.outcome is DecisionLevel.RETRAIN
+    assert "without them the decision would be RETRAIN and not LIVE" in said(judgement)
+
+
 @given(returns=st.lists(st.floats(-0.2, 0.2), min_size=4, max_size=12), marked=st.sets(st.integers(0, 11)))
 def test_flagged_bars_and_the_rest_make_up_the_whole(returns: list[float], marked: set[int]) -> None:
     count, ones = len(returns), np.ones(len(returns))

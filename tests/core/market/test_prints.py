@@ -116,6 +116,19 @@ def test_a_move_that_stays_is_never_flagged(seed: int, row: int, size: float, si
     assert flagged(values) == []
 
 
+@pytest.mark.parametrize(("overshoot", "marked"), [(0.10, []), (0.60, [ROW, ROW + 1])])
+def test_news_may_overshoot_by_less_than_it_stays(overshoot: float, marked: list[int]) -> None:
+    """Up by a fifth for good, and a tenth beyond for one close: no print. Three fifths beyond are one."""
+    values = values_of(5)
+    values[ROW + 1 :, :4] *= 1.2
+    values[ROW, 3] *= 1.2 * (1.0 + overshoot)
+    values[ROW + 1, 0] = values[ROW, 3]
+    for row in (ROW, ROW + 1):
+        values[row, 1], values[row, 2] = values[row, :4].max(), values[row, :4].min()
+
+    assert flagged(values) == marked
+
+
 @given(
     seed=st.integers(0, 500),
     row=st.integers(10, HOURS - 10),
@@ -145,14 +158,14 @@ def wildness(values: Floats, row: int) -> float:
 
 
 def test_a_stocks_night_has_a_scale_of_its_own() -> None:
-    """Gaps of two percent each morning are nothing; within the day they are, and come back."""
+    """Gaps of four percent each morning are nothing; within the day they are, and come back."""
     whole = pd.DatetimeIndex(FRAME.index)
     kept = np.asarray((whole.hour >= 14) & (whole.hour < 21))
     index, values = whole[kept], FRAME.to_numpy(dtype=np.float64)[kept].copy()
     rng = np.random.default_rng(3)
     nights = np.flatnonzero(np.diff(index.asi8) > 3600 * 10**9) + 1
     for row in nights.tolist():  # out by night, and back within the first hour
-        values[row, 0] *= np.exp(rng.normal(0.0, 0.02))
+        values[row, 0] *= np.exp(rng.normal(0.0, 0.04))
         values[row, 1], values[row, 2] = values[row, :4].max(), values[row, :4].min()
     usual = find_prints(hourly_bars("AAPL", frame_of(values, index)), LIMITS)
     within = spiked(values, int(nights[20]) + 3, "open", 1.08)
