@@ -59,16 +59,17 @@ def find_prints(bars: Bars, limits: MarketDataLimits) -> Prints:
     if len(bars) > 2 * _BESIDE:
         groups = _times_of_day(bars)
         far = np.diff(bars.index.asi8, prepend=bars.index.asi8[0]) > bars.timeframe.delta.as_unit("ns").value
-        path, wick = _scales(prices, groups, far)
-        _spikes_of_bodies(prices, _limit(path, limits), spikes)
-        _spikes_of_wicks(prices, _limit(wick, limits), spikes)
+        path, wick = (_usual_limit(scale, limits) for scale in _scales(prices, groups, far))
+        wild, absurd = _wildness(prices), float(np.log1p(limits.max_spike))
+        _spikes_of_bodies(prices, path, wild, absurd, spikes)
+        _spikes_of_wicks(prices, np.minimum(wick * wild, absurd), spikes)
     frozen, longest = _frozen(prices, limits.max_frozen_run)
     return Prints(np.expm1(spikes), frozen, longest, _coarse(bars, limits.coarse_tick))
 
 
-def _limit(scale: Floats, limits: MarketDataLimits) -> Floats:
-    """How far is too far: some deviations, where there are moves to tell them; what is absurd, wherever."""
-    return np.minimum(np.where(scale > 0.0, limits.spike_deviations * scale, np.inf), np.log1p(limits.max_spike))
+def _usual_limit(scale: Floats, limits: MarketDataLimits) -> Floats:
+    """How far is too far in a calm market; without end where no moves tell it."""
+    return np.asarray(np.where(scale > 0.0, limits.spike_deviations * scale, np.inf))
 
 
 def _times_of_day(bars: Bars) -> NDArray[np.int64]:
@@ -80,7 +81,7 @@ def _times_of_day(bars: Bars) -> NDArray[np.int64]:
 
 
 def _scales(prices: Floats, groups: NDArray[np.int64], far: _Marks) -> tuple[Floats, Floats]:
-    """Robust deviations (n,) at every bar, as wild as the market is around it: of bodies and gaps; of these and wicks.
+    """Robust deviations (n,) at every bar: of bodies and gaps; of these and wicks.
 
     Args:
         prices: logarithms (4, n).
@@ -90,8 +91,8 @@ def _scales(prices: Floats, groups: NDArray[np.int64], far: _Marks) -> tuple[Flo
     opened, high, low, close = prices
     gaps = np.abs(opened - np.concatenate([opened[:1], close[:-1]]))
     top, bottom = np.maximum(opened, close), np.minimum(opened, close)
-    by_time = _by_time_of_day([top - bottom, np.where(far, 0.0, gaps), high - top, bottom - low], groups)
-    body, gap, *wicks = (scale * _wildness(np.maximum(high, top) - np.minimum(low, bottom)) for scale in by_time)
+    kinds = [top - bottom, np.where(far, 0.0, gaps), high - top, bottom - low]
+    body, gap, *wicks = _by_time_of_day(kinds, groups)
     if np.isfinite(night := _deviation(gaps[far])):
         gap = np.where(far, night, gap)
     path = np.maximum(body, gap)
@@ -119,8 +120,10 @@ def _deviation(moves: Floats, enough: int = _ENOUGH) -> float:
     return _DEVIATION * float(np.partition(moved, middle)[middle]) if len(moved) >= enough else math.nan
 
 
-def _wildness(ranges: Floats) -> Floats:
+def _wildness(prices: Floats) -> Floats:
     """How much further the three bars to either side reach than bars usually do, at least 1; their median counts."""
+    opened, high, low, close = prices
+    ranges = np.maximum(np.maximum(opened, close), high) - np.minimum(np.minimum(opened, close), low)
     usual = float(np.median(ranges))
     if usual <= 0.0:
         return np.ones(len(ranges))
@@ -133,10 +136,13 @@ def _wildness(ranges: Floats) -> Floats:
     return np.maximum(1.0, (beside[_BESIDE - 1] + beside[_BESIDE]) / 2.0 / usual / _CHANCE)
 
 
-def _spikes_of_bodies(prices: Floats, most: Floats, spikes: Floats) -> None:
-    """Opens and closes, up to three in a row, that lie further than ``most`` beyond what came before and after them."""
+def _spikes_of_bodies(prices: Floats, usual: Floats, wild: Floats, absurd: float, spikes: Floats) -> None:
+    """Opens and closes, up to three in a row, too far beyond what came before and after them.
+
+    Of the wildness at the steps out and back the smaller counts: a bad close makes its own bar look wild to the next.
+    """
     path = prices[[0, 3]].T.ravel()  # open, close, open ...
-    limits = most.repeat(2)
+    limits, wilder = usual.repeat(2), wild.repeat(2)
     lowest = highest = path[1:]
     for length in _LENGTHS:
         count = len(path) - length - 1
@@ -149,7 +155,9 @@ def _spikes_of_bodies(prices: Floats, most: Floats, spikes: Floats) -> None:
         up = lowest[:count] - np.maximum(before, after)
         down = np.minimum(before, after) - highest[:count]
         height = np.maximum(up, down)
-        limit = np.maximum(limits[1 : count + 1], limits[length + 1 :])  # at the step into it, and out of it
+        out, back = slice(1, count + 1), slice(length + 1, None)
+        limit = np.maximum(limits[out], limits[back]) * np.minimum(wilder[out], wilder[back])
+        limit = np.minimum(limit, absurd)
         for place in np.flatnonzero((height > limit) & (np.abs(after - before) <= _STAYS * height)).tolist():
             first, last = place + 1, place + length + 1
             if length == 3 and first % 2:
