@@ -48,6 +48,7 @@ _CAPS = {
     CapKind.LUCKY_FOLD: "one lucky fold",
     CapKind.CHAMPION: "champion",
     CapKind.IMPLAUSIBLE: "implausible",
+    CapKind.FLAGGED_BARS: "doubtful prices",
     CapKind.PARITY: "parity",
 }
 _MISSED = _SHORT | {"out_of_sample": "unseen data", "sharpe": "Sharpe", "costs": "costs", "timing": "timing"}
