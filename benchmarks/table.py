@@ -54,6 +54,7 @@ class Part:
 PARTS = (
     Part("engine", "folds through the engine, against the naive way", 180),
     Part("accounting", "accounting over a year of hours", 150),
+    Part("prints", "doubtful prices in a year of hours", 30),
     Part("collecting", "collection of 1,000 models", 90),
     Part("whole_gate", "the whole gate on four small models", 120),
     Part("linearity", "cost against work", 90),

@@ -47,7 +47,7 @@ def test_a_number_that_json_has_no_word_for_is_refused(number: float) -> None:
 def test_profiles_keep_the_digests_that_stand_in_verdicts() -> None:
     profile = load_profile("2.4.5")
     limits: dict[str, Any] = asdict(profile)
-    del limits["name"]
+    del limits["name"], limits["execution"]  # whose rules are off
 
     assert profile.sha256 == hashlib.sha256(json.dumps(limits, sort_keys=True).encode()).hexdigest()
 

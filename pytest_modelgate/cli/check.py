@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
+import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -19,8 +21,9 @@ from pytest_modelgate.text import terminal_safe
 if TYPE_CHECKING:  # pulls in pandas, which --help must not pay for
     from pytest_modelgate.services.checking import ModelReport
 
-_WIDTH = 100
+_MOST_COLUMNS, _LEAST_COLUMNS = 100, 60
 _LABEL = 18
+_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")  # any other file is taken for a checkpoint
 
 
 def add_check(parser: argparse.ArgumentParser) -> None:
@@ -36,16 +39,20 @@ def add_check(parser: argparse.ArgumentParser) -> None:
 def _check(options: argparse.Namespace) -> int:
     """Report on every model; 0 when the gate would judge all of them, else 1."""
     with called_as_here():
-        reports = _reports(options)
+        reports, warnings = _reports(options)
+    for warning in warnings:
+        print(terminal_safe(f"modelgate: {warning}"), file=sys.stderr)
     if options.json:
         print(json.dumps([asdict(report) for report in reports], indent=1))
     else:
-        for line in as_text(reports):
-            print(terminal_safe(line))
+        columns = shutil.get_terminal_size((_MOST_COLUMNS, 24)).columns
+        for line in as_text(reports, max(_LEAST_COLUMNS, min(_MOST_COLUMNS, columns))):
+            print(line)
     return 1 if any(report.refusals for report in reports) else 0
 
 
-def _reports(options: argparse.Namespace) -> list[ModelReport]:
+def _reports(options: argparse.Namespace) -> tuple[list[ModelReport], tuple[str, ...]]:
+    """What is said of each model, and of what lies in the archive and is none."""
     from pytest_modelgate.adapters.archive import open_archive
     from pytest_modelgate.adapters.config_files.profiles import load_profile
     from pytest_modelgate.core.features.reference import REFERENCE
@@ -58,34 +65,48 @@ def _reports(options: argparse.Namespace) -> list[ModelReport]:
     profile = load_profile(settings.profile)
     if not options.archive.exists():
         raise ArchiveError(f"archive {options.archive}", "does not exist, expected a zip or a folder", "Check the path")
-    if options.archive.suffix == ".pt" and options.archive.is_file():
-        return [check_checkpoint(options.archive, settings, known)]
+    if options.archive.is_file() and not options.archive.name.lower().endswith(_ARCHIVES):
+        return [check_checkpoint(options.archive, settings, known)], ()
     with open_archive(options.archive) as archive:
-        return list(check_archive(archive, settings, profile, known))
+        return list(check_archive(archive, settings, profile, known)), archive.run.warnings
 
 
-def as_text(reports: Sequence[ModelReport]) -> list[str]:
-    """Lines of at most 100 columns, the models one under the other."""
+def as_text(reports: Sequence[ModelReport], columns: int = _MOST_COLUMNS) -> list[str]:
+    """Lines of so many columns at most, the models one under the other; what is said of several is said once."""
     from pytest_modelgate.services.checking import same_bytes
 
     lines = []
+    saying = _by_what_is_said(reports)
     for report in reports:
-        lines.append(f"{report.id}: {'would be refused' if report.refusals else 'would be judged'}")
-        lines += _wrapped(report.judged_as.items())
-        lines += _wrapped(("refused", sentence) for sentence in report.refusals)
-        lines += _wrapped(("note", sentence) for sentence in report.notes)
-        lines += _wrapped(("write", line) for line in dict.fromkeys(report.lines))
+        lines.append(f"{terminal_safe(report.id)}: {'would be refused' if report.refusals else 'would be judged'}")
+        told = [*report.judged_as.items(), *(("refused", sentence) for sentence in report.refusals)]
+        lines += _wrapped([*told, *(item for item, ids in saying.items() if ids == (report.id,))], columns)
+    for ids in dict.fromkeys(ids for ids in saying.values() if len(ids) > 1):
+        whose = f"all {len(ids)} models" if len(ids) == len(reports) else ", ".join(ids)
+        lines += textwrap.wrap(terminal_safe(f"{whose}:"), columns, subsequent_indent="  ")
+        lines += _wrapped((item for item, theirs in saying.items() if theirs == ids), columns)
     for ids in same_bytes(reports):
-        lines += textwrap.wrap(f"the same bytes: {', '.join(ids)}", _WIDTH, subsequent_indent="    ")
+        lines += textwrap.wrap(f"the same bytes: {', '.join(ids)}", columns, subsequent_indent="    ")
     refused = sum(bool(report.refusals) for report in reports)
     count = f"{len(reports)} model{'s' if len(reports) != 1 else ''}"
     return [*lines, f"{count}: {len(reports) - refused} would be judged, {refused} would be refused"]
 
 
-def _wrapped(told: Iterable[tuple[str, str]]) -> list[str]:
-    """Labels and texts in two columns."""
+def _by_what_is_said(reports: Sequence[ModelReport]) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Models by each note, and each line to write, about them."""
+    saying: dict[tuple[str, str], dict[str, None]] = {}
+    for report in reports:
+        for item in (*(("note", note) for note in report.notes), *(("write", line) for line in report.lines)):
+            saying.setdefault(item, {})[report.id] = None
+    return {item: tuple(ids) for item, ids in saying.items()}
+
+
+def _wrapped(told: Iterable[tuple[str, str]], columns: int) -> list[str]:
+    """Labels and texts in two columns; lines are broken at spaces alone, so that what is copied stays whole."""
     lines = []
     for label, text in told:
         first, rest = f"    {label:<{_LABEL}}", " " * (_LABEL + 4)
-        lines += textwrap.wrap(terminal_safe(text), _WIDTH, initial_indent=first, subsequent_indent=rest)
+        lines += textwrap.wrap(
+            terminal_safe(text), columns, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
+        )
     return lines

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pytest_modelgate.adapters.archive import Archive, facts_beside, written_declaration
+from pytest_modelgate.adapters.archive import Archive, beside, declared_together, written_declaration
 from pytest_modelgate.adapters.checkpoint import CheckpointFacts, LoadedCheckpoint, load_checkpoint
 from pytest_modelgate.core.backtest.candidate import check_width
 from pytest_modelgate.core.config.profiles import Profile
@@ -17,7 +17,7 @@ from pytest_modelgate.core.features.reference import REFERENCE
 from pytest_modelgate.core.integrity.parity import Parity, check_parity
 from pytest_modelgate.core.policy.actions import action_name
 from pytest_modelgate.core.training.gating import Classification, check_reward_scale, judge_training
-from pytest_modelgate.core.training.run import Declared, ParityProbe, TrainedModel
+from pytest_modelgate.core.training.run import ParityProbe, TrainedModel
 from pytest_modelgate.errors import CheckpointError, GateError
 from pytest_modelgate.services.model_loader import ModelLoader
 
@@ -25,9 +25,11 @@ _DECLARE = 'write_archive(..., activation="tanh", feature_set="reference-v1")'
 _PROBE = "ModelArtifact(..., policy=network)"
 _WINDOW = "write_archive(..., training_window=TrainingWindow(first_bar, last_bar))"
 _PACK = (
-    "pack_checkpoint(network, path, model_version=..., n_features=..., window=..., activation=..., feature_set=..., "
-    "action_meanings=[...])"
+    "pack_checkpoint(network, path, n_features=..., window=..., activation=..., feature_set=..., model_version=...), "
+    "or declared={...} instead of a version of the trainer's"
 )
+_TOLD = ('"modelgate.policy/1"', "pytest_modelgate.pack_checkpoint", "git lfs", "gunzip", "Download", "Copy it again")
+_ARCHIVE = "write_archive(folder, [ModelArtifact(symbol, timeframe, path, history, policy=network)], trained_at=...)"
 _ENTRY = "ModelArtifact(symbol=..., timeframe=..., checkpoint=..., history={metric: values, ...})"
 
 
@@ -68,9 +70,8 @@ def check_archive(
 
 
 def check_checkpoint(path: Path, settings: Settings, feature_sets: Mapping[str, FeatureSet]) -> ModelReport:
-    """Report on a checkpoint that lies in no archive: nobody says how its training went."""
-    notes = ("it lies in no archive: without training metrics and a parity probe it is not judged",)
-    report = ModelReport(path.name, {"training metrics": "none"}, notes=notes)
+    """Report on a checkpoint that lies in no archive: nobody but the file beside it says what it means."""
+    report = ModelReport(path.name)
     location = f"checkpoint {path.name}"
     try:
         loaded = load_checkpoint(
@@ -79,35 +80,14 @@ def check_checkpoint(path: Path, settings: Settings, feature_sets: Mapping[str, 
             activation=settings.activation,
             model_version=settings.model_version,
             feature_set=settings.feature_set,
-            declared=_beside(path, location),
+            declared=written_declaration(declared_together({}, beside(path), location), location)[1],
             trainer_packages=settings.trainer_packages,
         )
     except GateError as error:
         return _refused(report, error)
-    return _check_policy(report, loaded, None, feature_sets, location)
-
-
-def history_needed(archive: Archive, settings: Settings, profile: Profile) -> Mapping[str, int]:
-    """How many bars each model of an archive needs before it can be judged, by id: for features and an observation.
-
-    Of a feature set that is not known here, and of a checkpoint that cannot be used, nothing is counted: the gate says
-    what is to be said of them.
-    """
-    needed = {}
-    for model in archive.run.models:
-        with TemporaryDirectory(prefix="modelgate-", ignore_cleanup_errors=True) as scratch:
-            try:
-                loaded, _ = ModelLoader(settings, archive, profile, dict, Path(scratch)).load(model)
-            except GateError:
-                continue
-        warmup = REFERENCE.warmup if loaded.facts.feature_set == REFERENCE.name else 0
-        needed[model.id] = warmup + loaded.policy.lookback - 1
-    return needed
-
-
-def _beside(path: Path, location: str) -> Declared:
-    """What the file beside a checkpoint declares."""
-    return written_declaration(facts_beside(path, location), location)[1]
+    note = "a checkpoint alone is judged nowhere: write_archive packs it with training metrics and a parity probe"
+    checked = _check_policy(report, loaded, None, feature_sets, location, lies_alone=True)
+    return replace(checked, notes=(*checked.notes, note), lines=(*checked.lines, _ARCHIVE))
 
 
 def same_bytes(reports: Sequence[ModelReport]) -> list[tuple[str, ...]]:
@@ -160,6 +140,8 @@ def _check_policy(
     probe: ParityProbe | None,
     feature_sets: Mapping[str, FeatureSet],
     location: str,
+    *,
+    lies_alone: bool = False,
 ) -> ModelReport:
     known = feature_sets.get(loaded.facts.feature_set)
     notes = (*report.notes, *loaded.facts.shape.warnings)
@@ -173,6 +155,8 @@ def _check_policy(
             check_width(loaded.policy, len(known.columns))
         except CheckpointError as error:
             report = _refused(report, error)
+    if lies_alone:
+        return report
     try:
         parity = check_parity(loaded.policy, probe, known, location)
     except CheckpointError as error:
@@ -193,7 +177,7 @@ def _described(facts: CheckpointFacts) -> dict[str, str]:
     shape = facts.shape
     return {
         "generation": shape.model_version or "none of the trainer's",
-        "observation": f"{shape.window} bars of {shape.n_features} features",
+        "observation": f"{shape.window} bar{'s' if shape.window > 1 else ''} of {shape.n_features} features",
         "account features": ", ".join(feature.name for feature in shape.account) or "none",
         "actions": ", ".join(map(action_name, shape.actions)),
         "layers": " > ".join(facts.layers),
@@ -206,8 +190,8 @@ def _described(facts: CheckpointFacts) -> dict[str, str]:
 def _refused(report: ModelReport, error: GateError) -> ModelReport:
     """The report with the gate's sentence, and what to write so that it does not come to it."""
     refusals = (*report.refusals, str(error))
-    if "SYMBOL_TIMEFRAME.json" in error.remedy or error.where.startswith("archive "):
-        return replace(report, refusals=refusals)  # the sentence itself shows what to write, and where
+    if error.where.startswith("archive ") or any(words in error.remedy for words in _TOLD):
+        return replace(report, refusals=refusals)  # the sentence itself shows what to do
     if error.where.endswith((", activation", ", feature set")):
         line = _DECLARE
     else:
@@ -221,3 +205,21 @@ def _told_if_dropped(report: ModelReport, *, dropped: bool) -> ModelReport:
         return report
     said = tuple(f"not looked at, since the training metrics drop it: {sentence}" for sentence in report.refusals)
     return replace(report, refusals=(), notes=(*report.notes, *said))
+
+
+def history_needed(archive: Archive, settings: Settings, profile: Profile) -> Mapping[str, int]:
+    """How many bars each model of an archive needs before it can be judged, by id: for features and an observation.
+
+    Of a feature set that is not known here, and of a checkpoint that cannot be used, nothing is counted: the gate says
+    what is to be said of them.
+    """
+    needed = {}
+    for model in archive.run.models:
+        with TemporaryDirectory(prefix="modelgate-", ignore_cleanup_errors=True) as scratch:
+            try:
+                loaded, _ = ModelLoader(settings, archive, profile, dict, Path(scratch)).load(model)
+            except GateError:
+                continue
+        warmup = REFERENCE.warmup if loaded.facts.feature_set == REFERENCE.name else 0
+        needed[model.id] = warmup + loaded.policy.lookback - 1
+    return needed

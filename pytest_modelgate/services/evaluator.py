@@ -18,6 +18,7 @@ from pytest_modelgate.core.evidence.records import (
     BarFigures,
     ChampionEvidence,
     Evidence,
+    FlaggedBars,
     IntegrityEvidence,
     WindowEvidence,
 )
@@ -74,6 +75,8 @@ class ModelEvaluator:
         trajectory, metrics = evaluate(candidate, window, plan.account, self.settings.capital)
         delayed = replay(candidate, window, [NO_ACTION, *trajectory.actions.tolist()], self.settings.capital)
         bars, embargo = candidate.series.bars, candidate.policy.lookback
+        attribution = attribute_window(candidate, window, trajectory)
+        times = tuple(trajectory.index.as_unit("s").asi8.tolist())
         return WindowEvidence(
             model=model.id,
             window=window.name,
@@ -84,12 +87,13 @@ class ModelEvaluator:
             market=prepared.market,
             metrics=metrics,
             equity=tuple(trajectory.equity.tolist()),
-            bars=BarFigures.of(attribute_window(candidate, window, trajectory)),
+            bars=BarFigures.of(attribution),
             delayed=FoldResult.of(measure(delayed, candidate.bars_per_year)),
             refused=dict(trajectory.refused),
-            times=tuple(trajectory.index.as_unit("s").asi8.tolist()),
+            times=times,
             first_open=float(bars.frame["open"].iloc[bars.positions(window.start, window.end).start]),
             exits=trajectory.exits,
+            flagged=FlaggedBars.of(attribution, times, prepared.market.quality.flagged_at),
         )
 
     def _examine(self, plan: ModelPlan, work: Work) -> IntegrityEvidence:

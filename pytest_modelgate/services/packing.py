@@ -9,18 +9,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pytest_modelgate.adapters.archive import ModelArtifact, assemble, facts_beside, written_declaration
+from pytest_modelgate.adapters.archive import (
+    ModelArtifact,
+    assemble,
+    beside,
+    declared_together,
+    written_declaration,
+)
 from pytest_modelgate.adapters.checkpoint import LoadedCheckpoint, load_checkpoint
 from pytest_modelgate.adapters.checkpoint_writer import save_checkpoint
 from pytest_modelgate.adapters.files.atomic import write_atomically
-from pytest_modelgate.adapters.meanings import plain_fact
 from pytest_modelgate.core.backtest.candidate import check_width
 from pytest_modelgate.core.features.feature_set import FeatureSet
 from pytest_modelgate.core.features.reference import REFERENCE
 from pytest_modelgate.core.integrity.parity import check_parity
 from pytest_modelgate.core.market.windows import TrainingWindow
 from pytest_modelgate.core.training.run import Declared, ParityProbe
-from pytest_modelgate.errors import ArchiveError
 from pytest_modelgate.services.probes import make_probe
 from pytest_modelgate.text import plain
 
@@ -105,12 +109,13 @@ def pack_checkpoint(
     policy: object,
     path: Path,
     *,
-    model_version: str,
     n_features: int,
     window: int,
     activation: str,
     feature_set: str,
-    action_meanings: Sequence[str],
+    model_version: str | None = None,
+    action_meanings: Sequence[str] | None = None,
+    obs_rms: Mapping[str, Any] | None = None,
     min_trader_version: str | None = None,
     config: Mapping[str, Any] | None = None,
     declared: Mapping[str, Any] | None = None,
@@ -121,16 +126,20 @@ def pack_checkpoint(
         policy: a ``torch.nn.Module``, or its state dict of tensors or numpy arrays, with layers that lead from the
             observation to one logit per action. Parameters of a critic may be among them.
         path: the .pt file to write; its folder is made as needed.
-        model_version: the generation, such as ``2.7.0``, which says what account features and actions there are.
         n_features: per bar, account features included.
         window: bars per observation.
         activation: between the layers, for example ``tanh``.
         feature_set: name of the market features, for example ``reference-v1``.
-        action_meanings: names of the actions in the order of the logits.
+        model_version: the generation, such as ``2.7.0``, which says what account features and actions there are;
+            without one ``declared`` says it.
+        action_meanings: names of the actions in the order of the logits, held against the generation's, or what is
+            declared.
+        obs_rms: statistics by which observations were normalised: ``mean``, ``var``, ``epsilon`` and ``clip_obs``, see
+            docs/checkpoints.md.
         min_trader_version: for the record.
         config: further plain values that the trainer wants to keep.
         declared: what the generation does not tell, such as ``actions`` and ``account``, see docs/checkpoints.md; it is
-            written into a file of the same name that ends in ``.json``, which ``write_archive`` finds beside it.
+            written into a file of the same name that ends in ``.json``, which ``write_archive`` takes along.
 
     Returns:
         ``path``.
@@ -139,22 +148,27 @@ def pack_checkpoint(
         CheckpointError: torch is not installed, ``policy`` is something else, or the gate would refuse the file;
             nothing is written then.
     """
+    location = f"checkpoint {plain(path.name)}"
+    text, said = written_declaration(declared or {}, location)
+    meanings = action_meanings if action_meanings is not None else said.actions
+    facts = {
+        "model_version": model_version,
+        "n_actions": None if meanings is None else len(meanings),
+        "action_meanings": None if action_meanings is None else dict(enumerate(action_meanings)),
+        "obs_rms": None if obs_rms is None else _plain_statistics(obs_rms),
+        "min_trader_version": min_trader_version,
+    }
     contents = {
         "config": {**(config or {}), "activation": activation, "feature_set": feature_set},
-        "model_version": model_version,
         "n_features": n_features,
-        "n_actions": len(action_meanings),
         "obs_dim": n_features * window,
-        "action_meanings": dict(enumerate(action_meanings)),
-        **({} if min_trader_version is None else {"min_trader_version": min_trader_version}),
+        **{name: value for name, value in facts.items() if value is not None},
     }
-    location = f"checkpoint {plain(path.name)}"
 
     def check(written: Path) -> None:
         """Read what was written as the gate will."""
-        _known(_open(written, beside, location, ()))
+        _known(_open(written, said, location, ()))
 
-    text, beside = written_declaration(declared or {}, location)
     save_checkpoint(policy, contents, path, location, check)
     if declared:
         write_atomically(path.with_suffix(".json"), text)
@@ -162,20 +176,17 @@ def pack_checkpoint(
 
 
 def _read(model: ModelArtifact, location: str) -> ModelArtifact:
-    """The model with its checkpoint's bytes, read once, and with what the file beside it declares.
+    """The model with its checkpoint's bytes, read once, and with what is declared beside it."""
+    said = None
+    if isinstance(model.checkpoint, Path):
+        said, location = beside(model.checkpoint), f"{location}, {plain(model.checkpoint.stem)}.json"
+        model = replace(model, checkpoint=model.checkpoint.read_bytes())
+    return replace(model, declared=declared_together(model.declared, said, location))
 
-    Raises:
-        ArchiveError: that file cannot be used, or says something else than the model.
-    """
-    if isinstance(model.checkpoint, bytes):
-        return model
-    beside = facts_beside(model.checkpoint, location)
-    for name, value in beside.items():
-        if plain_fact(model.declared.get(name, value)) != value:
-            problem = f"the file beside {plain(model.checkpoint.name)} declares another one"
-            where = f"{location}, {plain(model.symbol)}_{plain(model.timeframe)}, {name}"
-            raise ArchiveError(where, problem, "Find out which is right, and take the other one out")
-    return replace(model, checkpoint=model.checkpoint.read_bytes(), declared={**beside, **model.declared})
+
+def _plain_statistics(statistics: Mapping[str, Any]) -> dict[str, Any]:
+    """Tensors, arrays and numpy's numbers as lists and numbers of Python, which every trader's torch can load."""
+    return {name: value.tolist() if hasattr(value, "tolist") else value for name, value in statistics.items()}
 
 
 def _probe(model: ModelArtifact, loaded: LoadedCheckpoint, location: str) -> ParityProbe | None:

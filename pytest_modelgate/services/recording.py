@@ -224,10 +224,10 @@ def _check_final(request: MarketRequest, now: pd.Timestamp) -> None:
         MarketDataError: the last bar is not final yet.
     """
     if now < request.final_at:
-        closes, final = (f"{moment:%Y-%m-%d %H:%M} UTC" for moment in (request.closes_at, request.final_at))
-        problem = f"not recorded, its last bar closes at {closes} and is final from {final} on, now is {now:%H:%M} UTC"
-        if now.normalize() != request.final_at.normalize():
-            problem = problem.replace("now is ", f"now is {now:%Y-%m-%d} ")
+        closes, final, now_is = (
+            f"{moment:%Y-%m-%d %H:%M} UTC" for moment in (request.closes_at, request.final_at, now)
+        )
+        problem = f"not recorded, its last bar closes at {closes} and is final from {final} on, now it is {now_is}"
         remedy = "Record it then, or say an earlier moment with --as-of; time stamps of archives are read as UTC"
         raise MarketDataError(f"market data of {request}", problem, remedy)
 

@@ -10,7 +10,7 @@ import pandas as pd
 from pytest_modelgate.adapters.alpaca import client as alpaca
 from pytest_modelgate.adapters.cassettes import files as cassette_files
 from pytest_modelgate.adapters.cassettes import vcr as cassettes
-from pytest_modelgate.adapters.cassettes.files import Entry
+from pytest_modelgate.adapters.cassettes.entries import Entry
 from pytest_modelgate.core.market.bars import Bars
 from pytest_modelgate.core.market.requests import MarketRequest, Span, cover
 from pytest_modelgate.errors import MarketDataError

@@ -1,9 +1,15 @@
 """The documentation names files and tests that exist."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
+
+from pytest_modelgate.adapters.config_files.profiles import load_profile
+from pytest_modelgate.cli.main import main
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -46,3 +52,27 @@ def test_the_threat_model_names_a_test_for_every_requirement() -> None:
 
     assert len(rows) >= 11
     assert all(_FILE.search(row) for row in rows)
+
+
+def test_what_the_page_for_other_trainers_shows_would_be_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "docs/your-policy.md").read_text(encoding="utf-8")
+    conftest, packing, writing = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "mine.toml").write_text(re.findall(r"```toml\n(.*?)```", text, re.DOTALL)[0], encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+    features: dict[str, Any] = {}
+    exec(conftest, features)
+    exec(f"{packing}\n{writing}", {})
+    (archive,) = tmp_path.glob("*.zip")
+
+    assert main(["check", str(archive), "--profile", "mine.toml"]) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"parity +proven", told)
+    assert re.search(r"actions +HOLD, TARGET_100, CLOSE", told)
+    assert load_profile("mine.toml").trading.max_position == 1.0
+    (made,) = features["pytest_modelgate_feature_sets"]().values()
+    close = pd.Series(range(1, 50), pd.date_range(datetime(2024, 1, 1, tzinfo=UTC), periods=49, freq="h"), dtype=float)
+    assert tuple(made.compute(pd.DataFrame({"close": close})).columns) == made.columns
+    assert f"n_features={len(made.columns) + 1}" in packing

@@ -2,7 +2,6 @@
 
 import io
 import json
-import re
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -119,9 +118,11 @@ def test_a_checkpoint_is_read_with_what_is_declared_beside_it(
 ) -> None:
     path = tmp_path / "UNIUSD_1Hour.pt"
     path.write_bytes(content(model_version="9.9.9"))
-    (lines,) = re.findall("{.*}", check(capsys, path)[1][path.name]["refusals"][0])
+    refusal = check(capsys, path)[1][path.name]["refusals"][0]
+    lines, _ = json.JSONDecoder().raw_decode(refusal[refusal.index("{") :])
 
-    path.with_suffix(".json").write_text(lines)
+    lines["actions"] = ["HOLD", {"order": 0.5}, {"order": -0.5}]
+    path.with_suffix(".json").write_text(json.dumps(lines))
 
     assert check(capsys, path)[0] == 0
 
@@ -130,7 +131,7 @@ def test_a_checkpoint_is_read_with_what_is_declared_beside_it(
     ("broken", "line"),
     [
         (model("RNDUSD", b"PK nothing"), "pack_checkpoint(network"),
-        (model("RNDUSD", content("2.3.0", model_version="9.9.9")), "TrainingWindow("),  # the sentence shows the rest
+        (model("RNDUSD", content("2.3.0", model_version="9.9.9")), 'RNDUSD_1Hour.json beside it: {"schema"'),
         (model("RNDUSD", content(config=None)), 'write_archive(..., activation="tanh"'),
         (model("RNDUSD", content(obs_dim=160)), "pack_checkpoint(network"),
     ],
@@ -146,7 +147,7 @@ def test_a_refusal_is_the_gates_own_and_siblings_are_told_of(
     assert status == 1
     assert reports["RNDUSD_1Hour"]["refusals"] == [gates_sentence(path, tmp_path / "s", "RNDUSD_1Hour")]
     assert reports["UNIUSD_1Hour"]["refusals"] == []
-    assert any(line in mend for mend in reports["RNDUSD_1Hour"]["lines"])
+    assert any(line in told for told in (*reports["RNDUSD_1Hour"]["lines"], *reports["RNDUSD_1Hour"]["refusals"]))
 
 
 @pytest.mark.parametrize(
@@ -234,6 +235,79 @@ def test_a_folder_and_a_single_checkpoint_are_checked_too(tmp_path: Path, capsys
     file.write_bytes(b"nothing")
     status, reports = check(capsys, file)
     assert (status, len(reports["UNIUSD_1Hour.pt"]["refusals"])) == (1, 1)
+
+
+def test_text_fits_the_terminal_and_says_once_what_is_said_of_several(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    named = content(config={"activation": "tanh", "feature_set": "a-name-with-hyphens-" * 2})
+
+    main(["check", str(pack(tmp_path, model("AAPL", content()), model("UNIUSD", content()), model("RNDUSD", named)))])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert 70 < max(map(len, lines)) <= 80
+    assert "all 3 models:" in lines
+    assert sum("ModelArtifact(..., policy=network)" in line for line in lines) == 1
+    assert any("a-name-with-hyphens-" * 2 in line for line in lines)  # whoever copies it gets it whole
+
+
+def test_what_is_passed_over_is_told_beside_the_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import zipfile
+
+    path = pack(tmp_path, good("UNIUSD"))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("models/rl_symbols/UNIUSD_1Hour_best.pt", b"x")
+
+    assert main(["check", str(path), "--json"]) == 0
+
+    told = capsys.readouterr()
+    assert "'UNIUSD_1Hour_best.pt' not judged" in told.err
+    assert [report["id"] for report in json.loads(told.out)] == ["UNIUSD_1Hour"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        ("actor.pth", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+        ("policy.onnx", b"\x08\x07\x12\x07pytorch", "is an ONNX model"),
+    ],
+)
+def test_a_file_of_another_kind_is_called_what_it_is_and_told_one_remedy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, data: bytes, told: str
+) -> None:
+    (tmp_path / name).write_bytes(data)
+
+    status, reports = check(capsys, tmp_path / name)
+
+    assert (status, reports[name]["lines"]) == (1, [])
+    assert told in reports[name]["refusals"][0]
+
+
+def test_a_zip_of_another_library_is_no_archive_without_a_summary(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "ppo.zip", "w") as archive:
+        archive.writestr("data", "{}")
+        archive.writestr("policy.pth", b"x")
+
+    assert main(["check", str(tmp_path / "ppo.zip")]) == 1
+    assert "is a zip of Stable-Baselines3, expected the archive" in capsys.readouterr().err
+
+
+def test_what_is_declared_beside_a_single_checkpoint_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "UNIUSD_1Hour.pt"
+    file.write_bytes(content("2.3.0", model_version=None, n_features=54, obs_dim=3 * 54, action_meanings=None))
+    declared = {"schema": "modelgate.policy/1", "actions": ["HOLD", {"target": 1}, "CLOSE"], "account": []}
+
+    refused = check(capsys, file)[1][file.name]["refusals"]
+    file.with_suffix(".json").write_text(json.dumps(declared))
+    told = check(capsys, file)[1][file.name]
+
+    assert "in UNIUSD_1Hour.json beside it" in refused[0]
+    assert not any("beside it" in sentence for sentence in told["refusals"])  # only its layers do not fit
 
 
 @pytest.mark.parametrize("options", [("missing.zip",), (".", "--profile", "none")])

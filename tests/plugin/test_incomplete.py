@@ -166,7 +166,9 @@ def test_idle_and_absent_entries_are_told_apart(run_gate: RunGate, tmp_path: Pat
     import json
     import zipfile
 
-    packed = pack(tmp_path, GOOD, model("RNDUSD", APPROVED, constant_policy("BUY")), model("ABCUSD", APPROVED, POLICY))
+    packed = pack(
+        tmp_path, GOOD, model("RNDUSD", APPROVED, constant_policy("BUY_50")), model("ABCUSD", APPROVED, POLICY)
+    )
     altered = tmp_path / "altered_20241227_211819.zip"
     with zipfile.ZipFile(packed) as source, zipfile.ZipFile(altered, "w") as target:
         for name in source.namelist():

@@ -23,6 +23,9 @@ from pytest_modelgate.core.market.windows import market_window
 MODEL = model("RNDUSD", APPROVED, follow("momentum_24"))
 FRAME = random_walk("2023-11-01", 24 * 430, seed=3)
 KEYS = ("PKTESTKEY", "s3cr3t-s3cr3t")
+# Bars of losing folds at whose open MODEL buys; the market's close is not touched, so nothing else of it changes.
+BOUGHT = [5952, 6019, 6058, 6204, 6796, 7073, 7148, 7276, 7749, 7815, 8052, 8160, 9387, 9566, 9692, 9876]
+TRUSTING = 'name = "trusting"\nextends = "2.4.5"\n[market_data]\nspike_deviations = 1e9\nmax_spike = 1e9\n'
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -261,3 +264,46 @@ def test_figures_stand_in_verdict_terminal_and_report(pytester: pytest.Pytester,
     assert "7 of 9165" in page
     assert series["sha256"][:16] in page
     assert json.dumps(quality["warnings"][0])[1:-1] in page
+
+
+def test_opens_that_nobody_paid_turn_no_decision(pytester: pytest.Pytester, archive: Path) -> None:
+    """Opens at not much more than half of the price, which the model buys at: PAPER where nobody looks at them."""
+    opens = FRAME["open"].to_numpy().copy()
+    opens[BOUGHT] *= 0.55
+    recorded(pytester.path / "cassettes", FRAME.assign(open=opens, low=FRAME["low"].clip(upper=opens)))
+    (pytester.path / "trusting.toml").write_text(TRUSTING)
+
+    trusting = run(pytester, archive, "--gate-profile=trusting.toml").verdict["models"][0]
+    result = run(pytester, archive)
+
+    (told,), (model_told,) = result.verdict["market_data"], result.verdict["models"]
+    moments = [FRAME.index[row].isoformat() for row in BOUGHT]
+    assert (trusting["decision"], trusting["table_decision"]) == ("PAPER", "LIVE")
+    assert (model_told["decision"], model_told["table_decision"]) == ("RETRAIN", "LIVE")
+    assert told["quality"]["flagged"] == len(BOUGHT)
+    assert told["quality"]["worst_spike_at"] in moments
+    assert told["quality"]["failures"] == []
+    assert model_told["reasons"][0].startswith(
+        "It hangs on bars with doubtful prices, which allows RETRAIN at most: without them the decision would be "
+        "RETRAIN and not PAPER; "
+    )
+    assert f"{FRAME.index[BOUGHT[0]]:%Y-%m-%d %H:%M}" in model_told["reasons"][0]
+    fold = model_told["folds"][0]
+    assert (fold["flagged"]["bars"], fold["flagged"]["first"]) == (4, moments[0])
+    assert fold["return"] > 0 > fold["flagged"]["rest_return"]
+    assert fold["flagged"]["share"] > 1
+    assert "flagged" not in trusting["folds"][0]
+    page = (result.output / "report.html").read_text(encoding="utf-8")
+    assert "At flagged bars" in page
+    assert f"at 4, {fold['flagged']['share']:.0%} of all" in page
+
+
+def test_an_absurd_price_leaves_its_models_incomplete(pytester: pytest.Pytester, archive: Path) -> None:
+    highs = FRAME["high"].where(FRAME.index != FRAME.index[8000], FRAME["high"] * 10)
+    recorded(pytester.path / "cassettes", FRAME.assign(high=highs))
+
+    (reason,) = run(pytester, archive).verdict["models"][0]["reasons"]
+
+    assert "1 bar has a price far from all around it that came straight back" in reason
+    assert f"{FRAME.index[8000]:%Y-%m-%d %H:%M} UTC" in reason
+    assert "change the profile's [market_data] if you trust these bars" in reason

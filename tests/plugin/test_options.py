@@ -13,7 +13,15 @@ from pytest_modelgate.plugin.options import read_settings
 
 ARCHIVE = Path("X.zip")
 README = Path(__file__).parents[2] / "README.md"
-UNDEFINED = {"none", "off", "from free memory", "what the checkpoint declares", "the archive's time stamp"}
+UNDEFINED = {
+    "told from the shape",
+    "what the archive declares",
+    "none",
+    "off",
+    "from free memory",
+    "what the checkpoint declares",
+    "the archive's time stamp",
+}
 
 
 @pytest.fixture
@@ -35,7 +43,7 @@ def test_what_nobody_sets_has_the_default_of_the_settings(pytester: pytest.Pytes
 def test_an_option_fills_a_setting_and_tells_its_default(option: Option, registry: Registry) -> None:
     assert option.setting in {field.name for field in fields(Settings)}
     assert f"(default: {option.default})" in registry.helps[option.name] or option.default is None
-    assert option.choices is None or option.default in option.choices
+    assert option.choices is None or option.default in (None, *option.choices)
 
 
 def test_every_option_has_its_ini_key(registry: Registry) -> None:

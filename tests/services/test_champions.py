@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from support import report_factory as factory
+from support.checkpoints import contents, saved
 
+from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.evidence.records import Evidence, WindowEvidence, WindowFailure
-from pytest_modelgate.core.policy.actions import CLOSE, HOLD
+from pytest_modelgate.core.policy.actions import CLOSE, HOLD, Target
 from pytest_modelgate.core.training.run import Declared
 from pytest_modelgate.errors import CheckpointError
 from pytest_modelgate.services.champions import Champion
@@ -89,3 +91,12 @@ def test_a_record_that_cannot_be_used_says_why() -> None:
 
     with pytest.raises(CheckpointError, match=r"evidence a\.json: was written by another version"):
         champion(failure).attributions([ONE], SEEN.market.sha256)
+
+
+def test_it_is_loaded_as_what_it_was_judged_as(tmp_path: Path) -> None:
+    path = saved(tmp_path, contents(model_version="9.9.9", action_meanings=None))
+    declared = Declared(actions=(HOLD, CLOSE, Target(0.1)), account=())
+
+    policy, name = replace(DEPLOYED, file=path, declared=declared).load(Settings(archive=Path("a.zip")))
+
+    assert (policy.actions, policy.account, name) == (declared.actions, (), "reference-v1")

@@ -14,7 +14,7 @@ from marketsim.server import serve
 from support.market_factory import random_walk, recorder, request_for, series_key
 
 from pytest_modelgate.adapters.cassettes.files import path_of, read_cassette, write_cassette
-from pytest_modelgate.core.config.profiles import MarketDataLimits
+from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.core.config.settings import Sessions, Settings
 from pytest_modelgate.core.market.bars import Instrument, Timeframe
 from pytest_modelgate.core.market.requests import MarketRequest
@@ -25,9 +25,7 @@ from pytest_modelgate.services.market_data import MarketSeries, check_series, lo
 from pytest_modelgate.services.replaying import replay_bars
 
 FRAME = random_walk("2024-07-01", 24 * 7)  # a week with an early close on the 3rd and a holiday on the 4th
-LIMITS = MarketDataLimits(
-    warn_missing=0.02, max_missing=0.20, warn_zero_volume=0.05, max_zero_volume=0.20, warn_jump=0.25, max_splits=0
-)
+LIMITS = load_profile("2.4.5").market_data
 PRICES = ["open", "high", "low", "close"]
 AS_OF = pd.Timestamp("2024-12-27T21:18:19Z")
 COMMAND = "modelgate record X.zip --feed iex"

@@ -19,6 +19,7 @@ from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.features.reference import REFERENCE
 from pytest_modelgate.core.planning.plan import ModelPlan, make_plan
+from pytest_modelgate.core.training.run import ParityProbe
 from pytest_modelgate.errors import CheckpointError
 from pytest_modelgate.services.market_data import MarketSeries
 from pytest_modelgate.services.model_loader import ModelLoader
@@ -143,3 +144,25 @@ def test_a_copy_that_another_process_refuses_meanwhile_is_refused_alike(archive:
 
     with pytest.raises(CheckpointError, match=r"checkpoint X: is empty\."):
         loader.prepared(plan)
+
+
+def test_what_the_user_says_of_the_version_reaches_the_reader(archive: Archive, settings: Settings) -> None:
+    said = replace(settings, model_version="2.3.0")
+    reads: list[object] = []
+
+    def read(path: Path, **details: Any) -> LoadedCheckpoint:
+        reads.append(details["model_version"])
+        return cheap_gate.load(path)
+
+    ModelLoader(said, archive, PROFILE, dict, said.output, read_checkpoint=read).load(archive.run.models[0])
+
+    assert reads == ["2.3.0"]
+
+
+def test_a_probe_whose_bars_begin_off_the_grid_is_refused(archive: Archive, settings: Settings) -> None:
+    plan = make_plan(archive.run, settings, PROFILE).models[0]
+    half_past = ParityProbe(bars=((1_704_069_000.0, 1.0, 1.0, 1.0, 1.0, 1.0),))
+    model = replace(plan.model, declared=replace(plan.model.declared, parity_probe=half_past))
+
+    with pytest.raises(CheckpointError, match=r"bar_origin: in training a bar begins at :30"):
+        loader_of(archive, settings, Counting()).prepared(replace(plan, model=model))

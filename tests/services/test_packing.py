@@ -28,7 +28,7 @@ from pytest_modelgate import (
 )
 from pytest_modelgate.adapters.archive import open_archive
 from pytest_modelgate.core.features.reference import REFERENCE
-from pytest_modelgate.core.training.run import DeclaredFeature
+from pytest_modelgate.core.training.run import Declared, DeclaredFeature
 
 TRAINED = datetime(2024, 12, 27, 21, 18, 19, tzinfo=UTC)
 FACTS: dict[str, Any] = {"trained_at": TRAINED, "feature_set": "reference-v1", "activation": "tanh"}
@@ -286,6 +286,57 @@ def test_what_no_generation_tells_is_declared_beside_the_checkpoint(tmp_path: Pa
         assert model.declared.actions == (HOLD, Target(1.0), CLOSE)
 
 
+def own_policy(tmp_path: Path, **changes: Any) -> Path:
+    """A checkpoint of another trainer: no generation, no labels."""
+    torch.manual_seed(1)
+    said = {"n_features": 54, "window": 3, "activation": "tanh", "feature_set": "reference-v1", "declared": DECLARED}
+    return pack_checkpoint(checkpoints.Actor(3 * 54, (8, 4), 3), tmp_path / "UNIUSD_1Hour.pt", **{**said, **changes})
+
+
+def test_a_policy_of_no_generation_needs_no_version_and_no_labels(tmp_path: Path) -> None:
+    path = own_policy(tmp_path)
+
+    packed = write_archive(tmp_path / "X.zip", [replace(artifact(b""), checkpoint=path)], trained_at=TRAINED)
+
+    with open_archive(packed) as archive:
+        (model,) = archive.run.models
+    assert model.declared.actions == (HOLD, Target(1.0), CLOSE)
+    assert [feature.name for feature in model.declared.account or ()] == ["position_sign"]
+
+
+def test_what_is_declared_beside_and_for_the_archive_must_agree(tmp_path: Path) -> None:
+    model = replace(artifact(b""), checkpoint=own_policy(tmp_path))
+    same: dict[str, Any] = {"schema": "modelgate.policy/1", "actions": ["HOLD", {"target": 1}, "CLOSE"]}
+
+    write_archive(tmp_path / "X.zip", [replace(model, declared=same)], trained_at=TRAINED)
+    with pytest.raises(ArchiveError, match=r"UNIUSD_1Hour.json, actions: is declared otherwise"):
+        write_archive(tmp_path, [replace(model, declared={"actions": ["HOLD", "CLOSE", {"target": 1}]})], **FACTS)
+
+
+def test_a_file_beside_a_checkpoint_that_is_no_declaration_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "UNIUSD_1Hour.pt"
+    file.write_bytes(actor()[1])
+    file.with_suffix(".json").write_text("[1, 2]\n[3]\n")
+
+    path = write_archive(tmp_path / "X.zip", [replace(artifact(b""), checkpoint=file)], **FACTS)
+
+    assert path.read_bytes() == write_archive(tmp_path / "Y.zip", [artifact(actor()[1])], **FACTS).read_bytes()
+
+
+def test_statistics_of_observations_are_packed_and_applied(tmp_path: Path) -> None:
+    rows = np.random.default_rng(1).normal(size=(3, 54)) * 3
+    mean, var = rows.mean(axis=0), torch.from_numpy(rows.var(axis=0))
+    statistics = {"mean": mean, "var": var, "epsilon": np.float64(1e-8), "clip_obs": 1.0}
+    facts = Declared(actions=(HOLD, Target(1.0), CLOSE), account=())
+
+    bare = checkpoints.load(own_policy(tmp_path), declared=facts)
+    normalised = checkpoints.load(own_policy(tmp_path, obs_rms=statistics), declared=facts)
+
+    seen = np.clip((rows - mean) / np.sqrt(var.numpy() + 1e-8), -1.0, 1.0)
+    expected = bare.policy.logits_of(seen.reshape(1, -1))
+    np.testing.assert_allclose(normalised.policy.logits_of(rows.reshape(1, -1)), expected)
+
+
 def test_a_declaration_that_does_not_fit_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match="which some mean as an order"):
         pack_checkpoint(actor()[0], tmp_path / "UNIUSD_1Hour.pt", **SAID, declared={"actions": ["BUY"]})
@@ -306,5 +357,7 @@ def test_what_is_declared_beside_a_checkpoint_is_taken_along(tmp_path: Path) -> 
         (model,) = archive.run.models
         assert model.declared.actions == (HOLD, Target(1.0), CLOSE)
         assert model.declared.account == (DeclaredFeature("position_sign", -1, 0.0),)
-    with pytest.raises(ArchiveError, match=r"UNIUSD_1Hour, actions: the file beside UNIUSD_1Hour.pt declares another"):
+    with pytest.raises(
+        ArchiveError, match=r"UNIUSD_1Hour.json, actions: is declared otherwise in the training summary"
+    ):
         write_archive(tmp_path, [replace(given, declared={"actions": [HOLD, CLOSE, Target(1.0)]})], **FACTS)

@@ -13,6 +13,7 @@ from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.market.bars import Instrument, Timeframe
 from pytest_modelgate.core.market.windows import TrainingWindow
 from pytest_modelgate.core.planning.plan import make_plan
+from pytest_modelgate.core.policy.actions import HALF_ORDERS
 from pytest_modelgate.core.training.run import CheckpointRef, Declared, TrainedModel, TrainingRun
 from pytest_modelgate.services.trials import terms_of
 
@@ -49,6 +50,9 @@ def terms(profile: str = "2.4.5", declared: Declared = DECLARED, **options: Any)
         {"profile": "strict"},
         {"declared": replace(DECLARED, activation="relu")},
         {"declared": replace(DECLARED, feature_set="other")},
+        {"declared": replace(DECLARED, account_mode="tracked")},
+        {"declared": replace(DECLARED, actions=HALF_ORDERS)},
+        {"model_version": "2.7.0"},
         {"declared": replace(DECLARED, training_window=WINDOW)},
         {"declared": replace(DECLARED, selection_window=WINDOW)},
     ],

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from enum import Enum
 from functools import partial
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-import pandas as pd
-
 from pytest_modelgate.adapters.alpaca.keys import KEY_ID, KEYS_FILE, SECRET_KEY, Credentials, read_credentials
-from pytest_modelgate.core.market.bars import COLUMNS, AssetClass, Bars, Timeframe
+from pytest_modelgate.adapters.alpaca.rows import to_bars
+from pytest_modelgate.core.market.bars import AssetClass, Bars, Timeframe
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.errors import GateError, MarketDataError, SettingsError
 
@@ -26,7 +23,6 @@ __all__ = ["DATA_URL", "KEYS_FILE", "Credentials", "fetch_bars", "read_credentia
 
 DATA_URL = "APCA_API_DATA_URL"
 _Word = TypeVar("_Word", bound=Enum)
-_FIGURES = itemgetter("o", "h", "l", "c", "v")
 _KEYS = f"Check {KEYS_FILE}, or {KEY_ID} and {SECRET_KEY}"
 _ADVICE = {
     400: ("refused the request as malformed", "Check the symbol, the feed and the adjustment"),
@@ -87,7 +83,7 @@ def fetch_bars(
     # The client trusts JSON to be what it expects: anything may come of one that is not.
     except (APIError, RequestException, UnusableAnswerError, *_OF_OTHER_JSON) as error:
         raise _explained(error, where, credentials, request_policy.timeout_s) from None
-    return _to_bars(request, rows, where)
+    return to_bars(request, rows, where)
 
 
 def _explained(error: Exception, where: str, credentials: Credentials | None, timeout_s: float) -> GateError:
@@ -217,43 +213,3 @@ def _prepare(client: Any, adapter: BaseAdapter, *, trusting: bool) -> None:  # n
 def _as_it_is(request: Any) -> Any:  # noqa: ANN401 - a prepared request of requests
     """The request itself: its headers bear the keys already, and an entry in .netrc must not replace them."""
     return request
-
-
-def _to_bars(request: MarketRequest, rows: Sequence[Mapping[str, Any]], where: str) -> Bars:
-    if not rows:
-        problem = "Alpaca has no bars: it does not know the symbol, or nothing was traded"
-        raise MarketDataError(where, problem, "Check the spelling of the symbol and the dates")
-    try:
-        # Straight from JSON: Alpaca's own models take twenty times as long and refuse bars without n or vw.
-        values = np.array([_FIGURES(row) for row in rows])
-        times = np.array([row["t"] for row in rows])
-        index = pd.DatetimeIndex(pd.to_datetime(times.astype(str), utc=True, format="ISO8601")).as_unit("ns")
-    except (KeyError, TypeError, ValueError):
-        values = times = np.empty(0)
-        index = pd.DatetimeIndex(times, tz="UTC")
-    if values.dtype.kind not in "iuf" or times.dtype.kind != "U" or index.hasnans:
-        problem = "a bar lacks one of t, o, h, l, c, v, or holds something else than a time and numbers"
-        raise MarketDataError(where, problem, "Record it again later")
-    # A bar after the window is a look into the future; the one that is open when the window starts may belong to it.
-    if not (index.min() > request.first - request.timeframe.delta and index.max() <= request.last):
-        problem = f"Alpaca sent bars from {index.min()} to {index.max()}, which were not asked for"
-        raise MarketDataError(where, problem, f"Record it again later, and check {DATA_URL}")
-    frame = pd.DataFrame(values.astype(np.float64), index=index, columns=list(COLUMNS))
-    return Bars(request.instrument, request.timeframe, _each_once(frame, where))
-
-
-def _each_once(frame: pd.DataFrame, where: str) -> pd.DataFrame:
-    """The bars without those that only say once more what the one before says, as a page's first may.
-
-    Raises:
-        MarketDataError: one says something else.
-    """
-    again = np.flatnonzero(frame.index[1:] == frame.index[:-1]) + 1
-    if not len(again):
-        return frame
-    values = frame.to_numpy()
-    differ = (values[again] != values[again - 1]).any(axis=1)
-    if differ.any():
-        time = frame.index[again[differ][0]]
-        raise MarketDataError(where, f"Alpaca sent two bars of {time:%Y-%m-%d %H:%M} UTC, which differ", _LATER)
-    return frame[~np.isin(np.arange(len(frame)), again)]

@@ -6,7 +6,12 @@ over, ``roles`` which play which part. ``strict_json``, ``schema`` and ``entries
 entries and checkpoints together, ``reader`` all of it; ``writer`` is the way back.
 """
 
-from pytest_modelgate.adapters.archive.declaration import facts_beside, policy_json_schema, written_declaration
+from pytest_modelgate.adapters.archive.declaration import (
+    beside,
+    declared_together,
+    policy_json_schema,
+    written_declaration,
+)
 from pytest_modelgate.adapters.archive.limits import Limits
 from pytest_modelgate.adapters.archive.reader import Archive, open_archive
 from pytest_modelgate.adapters.archive.summary import summary_json_schema
@@ -18,7 +23,8 @@ __all__ = [
     "Limits",
     "ModelArtifact",
     "assemble",
-    "facts_beside",
+    "beside",
+    "declared_together",
     "open_archive",
     "policy_json_schema",
     "summary_json_schema",

@@ -11,11 +11,10 @@ from typing import Any
 from pytest_modelgate.adapters.archive.entries import utc, validated
 from pytest_modelgate.adapters.archive.limits import DEFAULT_LIMITS, Limits
 from pytest_modelgate.adapters.archive.schema import POLICY_SCHEMA, PolicyFile
-from pytest_modelgate.adapters.archive.strict_json import read_object
+from pytest_modelgate.adapters.archive.strict_json import read_json, read_object
 from pytest_modelgate.adapters.meanings import declared_meanings, plain_fact
 from pytest_modelgate.core.training.run import Declared, Fault, TrainedModel
 from pytest_modelgate.errors import ArchiveError
-from pytest_modelgate.text import plain
 
 
 def policy_json_schema() -> str:
@@ -38,21 +37,29 @@ def written_declaration(facts: Mapping[str, Any], location: str) -> tuple[bytes,
     return text, declared_beside(text, Declared(), location, DEFAULT_LIMITS)
 
 
-def facts_beside(checkpoint: Path, location: str) -> dict[str, Any]:
-    """What the file beside a checkpoint on disk declares, by the names of its fields; nothing where there is none.
+def beside(checkpoint: Path) -> bytes | None:
+    """The file beside a checkpoint that may declare what it means; None where there is none."""
+    file = checkpoint.with_suffix(".json")
+    return file.read_bytes() if file.is_file() else None
+
+
+def declared_together(facts: Mapping[str, Any], raw: bytes | None, location: str) -> dict[str, Any]:
+    """What a training script and the file beside a checkpoint declare together, as a summary's entry has it.
+
+    Args:
+        facts: of the script, by the names of a summary's fields.
+        raw: the file, None where there is none; one that names no schema of ours is something else of the trainer's.
 
     Raises:
-        ArchiveError: it is none that the schema describes.
+        ArchiveError: the file cannot be used, or says something else than the script.
     """
-    path = checkpoint.with_suffix(".json")
-    if not path.is_file():
-        return {}
-    raw, where = path.read_bytes(), f"{location}, {plain(path.name)}"
-    facts = read_object(raw, where, DEFAULT_LIMITS)
-    if "schema" not in facts:
-        return {}
-    declared_beside(raw, Declared(), where, DEFAULT_LIMITS)
-    return {name: value for name, value in facts.items() if name != "schema" and value is not None}
+    said = {name: value for name, value in facts.items() if (name, value) != ("schema", POLICY_SCHEMA)}
+    if raw is None or POLICY_SCHEMA.partition("/")[0].encode() not in raw:
+        return said
+    shared = {name: value for name, value in said.items() if name in PolicyFile.model_fields}
+    declared_beside(raw, written_declaration(shared, location)[1], location, DEFAULT_LIMITS)
+    theirs = read_object(raw, location, DEFAULT_LIMITS)
+    return {name: value for name, value in theirs.items() if name != "schema" and value is not None} | said
 
 
 def declare(model: TrainedModel, raw: bytes, location: str, limits: Limits) -> TrainedModel | None:
@@ -65,7 +72,7 @@ def declare(model: TrainedModel, raw: bytes, location: str, limits: Limits) -> T
         None for a file that names no schema: it is something else of the trainer's.
     """
     try:
-        if "schema" not in read_object(raw, location, limits):
+        if "schema" not in read_json(raw, location, limits):
             return None
         return replace(model, declared=declared_beside(raw, model.declared, location, limits))
     except ArchiveError as error:
@@ -89,6 +96,6 @@ def declared_beside(raw: bytes, declared: Declared, location: str, limits: Limit
     said = {name: value for name, value in said.items() if value is not None}
     for name, value in said.items():
         if getattr(declared, name) not in (None, value):
-            problem = f"declares another {name} than the training summary"
+            problem = "is declared otherwise in the training summary"
             raise ArchiveError(f"{location}, {name}", problem, "Find out which is right, and take the other one out")
     return replace(declared, **said)

@@ -18,6 +18,7 @@ from pytest_modelgate.adapters.archive.names import (
     listed,
     stamp_within,
 )
+from pytest_modelgate.adapters.files.file_kinds import why_no_checkpoint
 from pytest_modelgate.errors import ArchiveError
 from pytest_modelgate.text import plain, shown
 
@@ -84,6 +85,9 @@ def find_roles(names: Iterable[str], archive: str, location: str) -> Roles:
     every = {kind: [match for name in files if (match := _PATTERNS[kind].fullmatch(name))] for kind in Kind}
     kind = next((kind for kind, found in every.items() if found), None)
     if kind is None:
+        if what := why_no_checkpoint([name for name in files if "/" not in name]):
+            problem = f"{what[0]}, expected the archive of a training run"
+            raise ArchiveError(location, problem, f"{what[1]}; then pytest_modelgate.write_archive packs it")
         raise ArchiveError(location, f"found {_alike(files)}, expected {_EXPECTED}", _PACK)
     found = every[kind]
     chosen = found[0] if len(found) == 1 else _choose(found, archive, location)

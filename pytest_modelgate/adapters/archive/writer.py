@@ -33,7 +33,8 @@ class ModelArtifact:
     Attributes:
         symbol: without a slash, ``UNIUSD``.
         timeframe: ``15Min``, ``1Hour``, ``4Hour`` or ``1Day``.
-        checkpoint: the .pt file, or its bytes.
+        checkpoint: the .pt file, or its bytes. What ``pack_checkpoint`` declared in a .json file of the same name
+            beside it is taken along.
         history: validation history of fitness_score, profit_factor, consistency and max_drawdown, oldest first; the
             latter two as fractions.
         training_window: first and last moment of its training data, where it differs from the run's.

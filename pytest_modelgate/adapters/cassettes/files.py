@@ -8,18 +8,16 @@ import json
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
+from pytest_modelgate.adapters.cassettes.entries import Entry, read_entry
 from pytest_modelgate.adapters.files.atomic import write_atomically
 from pytest_modelgate.adapters.files.nesting import nests_deeper
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.market.bars import AssetClass
-from pytest_modelgate.core.market.requests import MarketRequest, Span
+from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.errors import MarketDataError
 
 MANIFEST = "manifest.json"
@@ -28,33 +26,6 @@ _SCHEMA = "modelgate.cassettes/1"
 _WORK = ".recording"
 _MOST_TEXT = 256 << 20  # bytes; a bar takes up to 136 of them, so a year of 1-minute bars takes 72 million
 _MOST_MANIFEST, _MOST_LEVELS = 16 << 20, 8  # bytes, of which a cassette takes 300; objects within each other
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One cassette as the manifest describes it.
-
-    Attributes:
-        name: relative to the folder, with forward slashes.
-        span: the window that was asked for.
-        last_bar: start of the last bar that was served, UTC.
-        sha256: digest of the file.
-        recorded_at: moment at which Alpaca was asked, UTC; None where the manifest does not say.
-    """
-
-    name: str
-    span: Span
-    last_bar: pd.Timestamp
-    sha256: str
-    recorded_at: pd.Timestamp | None = None
-
-    def final(self, request: MarketRequest) -> bool:
-        """Whether the last bar was final when it was recorded, as far as the manifest says when that was.
-
-        Args:
-            request: for the series of this recording.
-        """
-        return self.recorded_at is None or request.over(self.span).final_at <= self.recorded_at
 
 
 def path_of(request: MarketRequest) -> str:
@@ -83,34 +54,13 @@ def entries_of(folder: Path, request: MarketRequest) -> list[Entry]:
         try:
             if (facts["feed"], facts["adjustment"]) != (request.feed, request.adjustment):
                 continue
-            entry = _entry(name, facts)
+            entry = read_entry(name, facts)
         except (KeyError, TypeError, ValueError):
             continue
         # Whose bars it holds is what was asked for as of its own end; recordings of old did not ask.
         if entry.span.asof in ("", request.over(entry.span).asof):
             entries.append(entry)
     return entries
-
-
-def _entry(name: str, facts: Mapping[str, Any]) -> Entry:
-    """One entry of the manifest.
-
-    Raises:
-        KeyError, TypeError, ValueError: it does not say what was recorded.
-    """
-    first, last, last_bar = (_utc(facts[key]) for key in ("asked_first", "asked_last", "last"))
-    continues, recorded_at = (_utc(facts[key]) if key in facts else None for key in ("continues", "recorded_at"))
-    if first > last:
-        raise ValueError(name)
-    span = Span(last, first, str(facts.get("asof", "")), continues)
-    return Entry(name, span, last_bar, str(facts.get("sha256")), recorded_at)
-
-
-def _utc(text: object) -> pd.Timestamp:
-    moment = pd.Timestamp(text) if isinstance(text, str) else None
-    if moment is None or str(moment.tz) != "UTC":
-        raise ValueError(text)
-    return moment
 
 
 def read_cassette(folder: Path, name: str, record_command: str = RECORD) -> str:

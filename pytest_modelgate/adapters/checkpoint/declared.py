@@ -49,7 +49,7 @@ def check_hidden(contents: Mapping[str, object], hidden: tuple[int, ...], locati
     Raises:
         CheckpointError: they are others, or no list of whole numbers.
     """
-    config = _config_fields(contents.get("config"))
+    config = config_fields(contents.get("config"))
     for name in _HIDDEN:
         declared = config.get(name)
         if declared is not None and not (isinstance(declared, list | tuple) and tuple(declared) == hidden):
@@ -62,7 +62,7 @@ def check_hidden(contents: Mapping[str, object], hidden: tuple[int, ...], locati
 
 def _stored(contents: Mapping[str, object], name: str, location: str) -> object:
     """What a checkpoint says, in its config or beside it; None for nothing."""
-    said = [_config_fields(contents.get("config")).get(name), contents.get(name)]
+    said = [config_fields(contents.get("config")).get(name), contents.get(name)]
     inner, outer = (activation_name(value) if name == "activation" else value for value in said)
     if inner is not None and outer is not None and inner != outer:
         problem = f"config says {_shown(inner)}, the entry beside it {_shown(outer)}"
@@ -70,7 +70,7 @@ def _stored(contents: Mapping[str, object], name: str, location: str) -> object:
     return outer if inner is None else inner
 
 
-def _config_fields(config: object) -> Mapping[object, object]:
+def config_fields(config: object) -> Mapping[object, object]:
     """The fields of a config, whatever stands in for it."""
     fields = config if isinstance(config, dict) else getattr(config, "fields", {})
     return fields if isinstance(fields, dict) else {}

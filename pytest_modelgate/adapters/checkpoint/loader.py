@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from pytest_modelgate.adapters.checkpoint.container import REMEDY, Container, read_container
-from pytest_modelgate.adapters.checkpoint.declared import check_hidden, read_function, text_or_none
+from pytest_modelgate.adapters.checkpoint.declared import check_hidden, config_fields, read_function, text_or_none
 from pytest_modelgate.adapters.checkpoint.instructions import PickleError
 from pytest_modelgate.adapters.checkpoint.machine import NameRefusedError
 from pytest_modelgate.adapters.checkpoint.network import actor_parameters, recover_layers
-from pytest_modelgate.adapters.checkpoint.pickled import StandIn, described
+from pytest_modelgate.adapters.checkpoint.pickled import StandIn, described, odd_key
 from pytest_modelgate.adapters.checkpoint.rebuilt import StoredTensor
 from pytest_modelgate.adapters.checkpoint.shape import Shape, read_shape
 from pytest_modelgate.adapters.checkpoint.statistics import Row, read_statistics, split_statistics
@@ -128,6 +128,10 @@ def _contents(pickled: bytes, container: Container, trainer_packages: tuple[str,
     if not isinstance(read.value, dict):
         problem = f"holds {described(read.value)}, expected a dict with policy_state_dict"
         raise CheckpointError(location, problem, REMEDY)
+    for where, entries in (("", read.value), (", config", config_fields(read.value.get("config")))):
+        if (key := odd_key(entries)) is not None:
+            problem = f"has {described(key)} as a key, which where it is loaded may take the place of another entry"
+            raise CheckpointError(f"{location}{where}", problem, "Use plain text for keys, as in str(name)")
     check_storages(read, container)
     return read.value
 
@@ -143,7 +147,7 @@ def _refuse_name(refused: NameRefusedError, packages: tuple[str, ...], location:
 
 def _refuse_whole(name: str, location: str) -> NoReturn:
     problem = f"holds a whole object of the class {name[:80]!a}, expected a dict with policy_state_dict"
-    remedy = f'Where its class is known: module = torch.load("model.pt"), then {PACK}'
+    remedy = f"Where it was trained, and its class is known, write the module itself with {PACK}"
     raise CheckpointError(location, problem, remedy)
 
 

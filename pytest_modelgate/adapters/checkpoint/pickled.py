@@ -10,6 +10,7 @@ innocent it looks: the gate cannot know what a package of that name does on anot
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 STORAGES = {  # torch's name of a storage: its type, bytes of one number
@@ -139,6 +140,12 @@ def is_callable(name: str) -> bool:
 def is_makeable(name: str) -> bool:
     """Whether a checkpoint may make an instance of a class of this name, its ``__init__`` left out."""
     return not (name in _VALUES_ONLY or name.startswith("torch.nn.functional.") or name in _STORAGE_NAMES)
+
+
+def odd_key(entries: Mapping[object, object]) -> StandIn | None:
+    """A key that is an object: it may equal a text, as ``numpy.str_`` does, and then takes the place of its entry."""
+    keys = (key.arguments[0] for key in entries if isinstance(key, StandIn) and key.arguments)
+    return next((key for key in keys if isinstance(key, StandIn)), None)
 
 
 def described(value: object) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_modelgate.adapters.checkpoint.instructions import PickleError
 from pytest_modelgate.adapters.checkpoint.pickled import STORAGES, UNTYPED, Named, StandIn, is_callable, is_makeable
@@ -204,10 +204,11 @@ def _typed_tensor(*parts: object) -> StoredTensor:
     return _tensor(typed, offset, shape, strides, grad, hooks, *odd)
 
 
-def _parameter(tensor: object, _grad: object, hooks: object, _state: object = None) -> object:
+def _parameter(tensor: object, _grad: object, hooks: object, state: object = None) -> object:
+    """A parameter; with attributes of its own none whose numbers are known, since ``data`` would take their place."""
     if not isinstance(tensor, StoredTensor) or hooks != {}:
         raise PickleError("a parameter of another form")
-    return tensor
+    return replace(tensor, plain=tensor.plain and state in (None, (), {}, (None, None), ({}, None), (None, {})))
 
 
 def _subclass(function: object, kind: object, arguments: object, state: object) -> StandIn:

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from pytest_modelgate.adapters.checkpoint.pickled import described
 from pytest_modelgate.adapters.checkpoint.rebuilt import StoredTensor
 from pytest_modelgate.core.policy.account_features import AccountFeature, Encoding, market_places
-from pytest_modelgate.core.policy.actions import CLOSE, HOLD, Action, Order, action_name, direction
+from pytest_modelgate.core.policy.actions import CLOSE, HOLD, Action, Order, action_name, direction, parse_action
 from pytest_modelgate.core.policy.generations import (
     GENERATIONS,
     TRAINERS_FEATURES,
@@ -30,6 +30,7 @@ from pytest_modelgate.errors import CheckpointError
 _TRAIN = "Let the trainer store it, see docs/checkpoints.md"
 _VERSION = re.compile(r"v?(\d{1,4})\.(\d{1,4})(\.\d{1,4})?")
 _MOST_FEATURES = 100_000
+_MOST_SHOWN = 10
 _DIRECTIONS = {"BUY": 1, "LONG": 1, "SELL": -1, "SHORT": -1}
 _IDLE = {"HOLD": HOLD, "NOTHING": HOLD, "CLOSE": CLOSE, "FLAT": CLOSE, "EXIT": CLOSE}
 
@@ -140,6 +141,7 @@ def _actions(
     sizes: Mapping[str, int | None],
     location: str,
 ) -> tuple[Action, ...]:
+    n_actions = sizes["n_actions"]
     known = generation.actions if generation else None
     if declared.actions is not None and known is not None and declared.actions != known:
         problem = f"declared are {_named(declared.actions)}, version {version} has {_named(known)}"
@@ -158,17 +160,22 @@ def _refuse_unknown(version: str | None, sizes: Mapping[str, int | None], locati
     problem = f"is {version}, known generations are {known}"
     if version is None:
         problem = f"is missing, and the shape is that of none of the generations {known}"
-    orders = ["HOLD", {"order": 0.5}, {"order": -0.5}]
-    example = orders if sizes["n_actions"] == len(orders) else ["HOLD", {"target": 1}, {"target": 0}]
-    told = sizes["n_features"] is not None and sizes["obs_dim"] is not None
-    lines = _lines(**({} if told else {"lookback": WINDOW}), actions=example, account=[])
-    remedy = f"Declare what its outputs mean, in their order, and its account features, in {lines}, for example"
+    facts: dict[str, object] = {} if sizes["obs_dim"] and sizes["n_features"] else {"lookback": WINDOW}
+    outputs = [f"OUTPUT_{number}" for number in range(min(sizes["n_actions"] or 3, _MOST_SHOWN))]
+    lines = _lines(location, **facts, actions=outputs, account=[])
+    remedy = (
+        f"Declare what its outputs mean, in their order, and its account features, in {lines}, where each OUTPUT is "
+        'one of "HOLD", "CLOSE", {"order": 0.5} (half of a full order; negative ones sell) or {"target": 1.0} (all of '
+        "the equity); pack_checkpoint and ModelArtifact take the same as declared=..., see docs/your-policy.md"
+    )
     raise CheckpointError(f"{location}, model_version", problem, remedy)
 
 
-def _lines(**facts: object) -> str:
-    """What to write, and where."""
-    return f"SYMBOL_TIMEFRAME.json beside it: {json.dumps({'schema': 'modelgate.policy/1', **facts})}"
+def _lines(location: str, **facts: object) -> str:
+    """What to write, and where; what has to be filled in is refused as it stands."""
+    checkpoint = location.rpartition("/")[2].rpartition(" ")[2]
+    file = f"{checkpoint.removesuffix('.pt')}.json" if checkpoint.endswith(".pt") else "SYMBOL_TIMEFRAME.json"
+    return f"{file} beside it: {json.dumps({'schema': 'modelgate.policy/1', **facts})}"
 
 
 def _row(
@@ -209,13 +216,16 @@ def _account(
             account = known
     if account is None:
         of = f"of generation {generation.name} stand" if generation else "may stand"
-        features = enumerate(TRAINERS_FEATURES.items())
+        features = TRAINERS_FEATURES.items()
         facts: list[dict[str, Any]] = [
-            {"name": name, "place": place, **({} if generation else _written(encoding))}
-            for place, (name, (_, encoding)) in features
+            {"name": name, "place": "COLUMN", **({} if generation else _written(encoding))}
+            for name, (_, encoding) in features
         ]
         facts[4]["neutral"] = 0.70  # 1.0 in 5.3
-        remedy = f"Name them with their columns (or none, as []) in {_lines(account=facts)}, for example"
+        remedy = (
+            f"Name them (or none, as []) in {_lines(location, account=facts)}, with the number of its column in a row, "
+            "from 0, for each COLUMN"
+        )
         raise CheckpointError(where, f"{of} among the other features of a row, where nothing tells them", remedy)
     places = sorted(feature.place % n_features for feature in account if -n_features <= feature.place < n_features)
     if len(set(places)) < len(account) or len(account) >= n_features:
@@ -275,12 +285,15 @@ def _check_actions(meanings: object, actions: Sequence[Action], location: str) -
     ):
         names = ", ".join(map(_shown, listed[:10])) or "empty"
         problem = f"is {names}, expected {_named(actions)}"
-        raise CheckpointError(f"{location}, action_meanings", problem, "An order other than this would buy for sell")
+        remedy = (
+            "Another order would buy for sell. Find out which labels are right; where actions are known none are needed"
+        )
+        raise CheckpointError(f"{location}, action_meanings", problem, remedy)
 
 
 def _means(meaning: object, action: Action, actions: Sequence[Action]) -> bool:
-    """Whether a label such as ``BUY 25%``, ``Buy_25``, ``BUY_25_PCT`` or ``sell`` names an action, one of some."""
-    if isinstance(meaning, str) and meaning.strip().upper() == action_name(action).upper():
+    """Whether a label such as ``BUY 25%``, ``Buy_25``, ``TARGET_100`` or ``sell`` names an action, one of some."""
+    if isinstance(meaning, str) and action in (parse_action(meaning), parse_action(meaning.upper())):
         return True
     words = re.findall(r"[A-Z]+|\d+", meaning.upper()) if isinstance(meaning, str) else []
     words = [word for word in words if word not in ("PCT", "PERCENT")]

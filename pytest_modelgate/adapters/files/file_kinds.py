@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-PACK = "pytest_modelgate.pack_checkpoint(module, path, ...), see docs/checkpoints.md"
+PACK = "pytest_modelgate.pack_checkpoint(module, path, ...), see docs/your-policy.md"
 PACK_STATE = PACK.replace("module", "state")
 _SAVE_AGAIN = "Save it again with torch.save and its defaults"
 _AGAIN = f"Load it where it was trained, and write it with {PACK}"

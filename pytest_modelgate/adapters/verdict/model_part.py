@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
+
 from pytest_modelgate.adapters.meanings import written_meanings
 from pytest_modelgate.adapters.verdict.schema import (
     ChampionPart,
@@ -21,7 +23,7 @@ from pytest_modelgate.core.decision.context import Context
 from pytest_modelgate.core.decision.judgement import Judgement
 from pytest_modelgate.core.decision.proofs import Proof
 from pytest_modelgate.core.decision.robustness import Robustness
-from pytest_modelgate.core.evidence.records import WindowEvidence
+from pytest_modelgate.core.evidence.records import FlaggedBars, WindowEvidence
 
 
 def model_part(judgement: Judgement) -> dict[str, Any]:
@@ -131,6 +133,20 @@ def _window(evidence: WindowEvidence) -> dict[str, Any]:
         "bars": metrics.bars,
         "refused_orders": dict(evidence.refused),
         "exits": dict(evidence.exits),
+        "flagged": _flagged(evidence.flagged),
+    }
+
+
+def _flagged(flagged: FlaggedBars | None) -> dict[str, Any] | None:
+    if flagged is None:
+        return None
+    first = pd.Timestamp(flagged.times[0], unit="s", tz="UTC").isoformat()
+    return {
+        "bars": len(flagged.times),
+        "first": first,
+        "return": flagged.total_return,
+        "share": flagged.share,
+        "rest_return": flagged.rest_return,
     }
 
 

@@ -79,9 +79,15 @@ class ProfilePart(Part):
     sha256: str
 
 
-class QualityPart(Part):
-    """What a series of bars is like; counts are bars, ``largest_move`` is a signed fraction from close to close."""
+class QualityPart(_SparePart):
+    """What a series of bars is like; counts are bars, ``largest_move`` is a signed fraction from close to close.
 
+    ``flagged`` bars have doubtful prices: ``worst_spike`` is the signed fraction by which the furthest lay beyond all
+    around it, ``frozen_run`` the most bars in a row of one and the same price. ``coarse`` bars are so cheap that the
+    smallest step of prices is a large share. Each is left out where there is none.
+    """
+
+    spare: ClassVar[tuple[str, ...]] = ("flagged", "worst_spike", "worst_spike_at", "frozen_run", "coarse")
     expected: int
     missing: int
     longest_gap: int
@@ -93,6 +99,11 @@ class QualityPart(Part):
     splits: list[str]
     failures: list[str]
     warnings: list[str]
+    flagged: int = 0
+    worst_spike: Figure = 0.0
+    worst_spike_at: str = ""
+    frozen_run: int = 0
+    coarse: int = 0
 
 
 class MarketPart(Part):
@@ -165,12 +176,27 @@ class GatingPart(Part):
     recommended_checkpoint: RecommendedCheckpointPart | None
 
 
-class WindowPart(_ReturnPart):
+class FlaggedPart(_ReturnPart):
+    """Bars with doubtful prices at which something was held: how many, and what all of them together returned.
+
+    ``share`` is theirs of the window's logarithmic growth, ``rest_return`` what all other bars returned; ``first`` is
+    the start of the first of them (ISO 8601, UTC).
+    """
+
+    bars: int
+    first: str
+    share: Figure
+    rest_return: Figure
+
+
+class WindowPart(_ReturnPart, _SparePart):
     """What one window measured; fractions, USD for ``min_equity``, Sharpe annualised and per bar.
 
     ``exits`` counts positions that a stop or a target of the profile closed; it is missing in older verdicts.
+    ``flagged`` is left out where nothing was held at a bar with doubtful prices.
     """
 
+    spare: ClassVar[tuple[str, ...]] = ("flagged",)
     start: str
     end: str
     sample: Literal["in-sample", "gap", "out-of-sample", "unknown"]
@@ -187,6 +213,7 @@ class WindowPart(_ReturnPart):
     bars: int
     refused_orders: dict[str, int]
     exits: dict[str, int] = {}
+    flagged: FlaggedPart | None = None
 
 
 class BacktestPart(WindowPart):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pytest_modelgate.core.backtest.rules import TradingRules
 from pytest_modelgate.core.backtest.simulation import Trajectory
@@ -65,6 +66,16 @@ class BarAttribution:
     def market(self) -> Floats:
         """Returns of the market from close to close."""
         return (1.0 + self.overnight_return) * (1.0 + self.intraday_return) - 1.0
+
+    @property
+    def held(self) -> NDArray[np.bool_]:
+        """Bars at which there was a position or a fill."""
+        paid = self.fees + self.slippage
+        return np.asarray((self.overnight_weight != 0.0) | (self.intraday_weight != 0.0) | (paid != 0.0))
+
+    def without(self, bars: NDArray[np.bool_]) -> BarAttribution:
+        """The same as if nothing had been held, paid or moved at some bars (n,)."""
+        return BarAttribution(*(np.where(bars, 0.0, getattr(self, field.name)) for field in fields(BarAttribution)))
 
     def total_return(self, fees: float = 1.0, slippage: float = 1.0) -> float:
         """Compounded return, a fraction, had fees and slippage been these multiples of what they were.

@@ -15,6 +15,7 @@ class CapKind(StrEnum):
     LUCKY_FOLD = "lucky_fold"
     CHAMPION = "champion"
     IMPLAUSIBLE = "implausible"
+    FLAGGED_BARS = "flagged_bars"
     INTEGRITY = "integrity"
     PARITY = "parity"
     PROOF = "proof"

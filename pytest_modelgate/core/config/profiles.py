@@ -15,6 +15,7 @@ from pytest_modelgate.errors import SettingsError
 T = TypeVar("T")
 
 _NAME = re.compile(r"[A-Za-z0-9._+-]{1,60}")
+_USUAL_DOUBTS = {"spike_deviations": 10.0, "max_spike": 1.0, "max_frozen_run": 24, "coarse_tick": 0.12}
 _REMEDY = "Correct the profile; `modelgate profiles` shows the built-in ones"
 
 
@@ -107,6 +108,10 @@ class MarketDataLimits:
             second fails. ``warn_zero_volume`` and ``max_zero_volume``: likewise, bars without a trade.
         warn_jump: a larger move from one close to the next warns, fraction.
         max_splits: more overnight moves that look like a split which prices were not adjusted for fail.
+        spike_deviations: a price further from all around it is flagged, in robust deviations of the series' moves.
+        max_spike: one that is further fails, a fraction; 1.0 is twice or half of what is around it.
+        max_frozen_run: more bars in a row without any change of price are flagged.
+        coarse_tick: a smallest step of prices that is so large a share of the price, or larger, warns.
     """
 
     warn_missing: Share
@@ -115,6 +120,10 @@ class MarketDataLimits:
     max_zero_volume: Share
     warn_jump: Positive
     max_splits: Annotated[int, Within(0, 1_000_000)]
+    spike_deviations: Annotated[float, Within(3.0, 1e9)]
+    max_spike: Positive
+    max_frozen_run: Count
+    coarse_tick: Positive
 
 
 @dataclass(frozen=True)
@@ -251,11 +260,15 @@ class Profile:
     def sha256(self) -> str:
         """Digest of all limits, whatever the name, the comments or the order of keys in the file.
 
-        Execution rules that are off leave it as it was before there were any, so that ledgers still count.
+        Limits from after the first ledgers leave it as it was before there were any, so that ledgers still count:
+        execution rules that are off, and those of doubtful prices at their usual values.
         """
         limits = {key: value for key, value in asdict(self).items() if key != "name"}
         if not any(limits["execution"].values()):
             del limits["execution"]
+        if {name: limits["market_data"][name] for name in _USUAL_DOUBTS} == _USUAL_DOUBTS:
+            for name in _USUAL_DOUBTS:
+                del limits["market_data"][name]
         return json_sha256(limits, spaced=True)
 
 

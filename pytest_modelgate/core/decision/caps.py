@@ -130,6 +130,16 @@ def _cap_by_implausible(case: ModelCase) -> Cap | None:
     return Cap(DecisionLevel.PAPER, reason, CapSource(CapKind.IMPLAUSIBLE), waivable=False)
 
 
+def _cap_by_flagged_bars(case: ModelCase) -> Cap | None:
+    """The least of both decisions, so that none hangs on such a bar."""
+    if case.hanging is None:
+        return None
+    level = min(DecisionLevel.PAPER, case.hanging.level)
+    findings = "; ".join(case.hanging.findings)
+    reason = f"It hangs on bars with doubtful prices, which allows {level} at most: {findings}."
+    return Cap(level, reason, CapSource(CapKind.FLAGGED_BARS), waivable=False)
+
+
 def _caps_by_integrity(case: ModelCase) -> list[Cap]:
     caps = []
     for check in case.checks:
@@ -173,6 +183,7 @@ _SINGLE: tuple[Callable[[ModelCase], Cap | None], ...] = (
     _cap_by_lucky_fold,
     _cap_by_champion,
     _cap_by_implausible,
+    _cap_by_flagged_bars,
 )
 
 

@@ -17,6 +17,7 @@ from pytest_modelgate.core.config.waivers import Waiver
 from pytest_modelgate.core.decision.backtest_sanity import Sanity, judge_backtest
 from pytest_modelgate.core.decision.context import Context, put_in_context
 from pytest_modelgate.core.decision.decision import Decision, decide
+from pytest_modelgate.core.decision.flagged_bars import find_hanging
 from pytest_modelgate.core.decision.model_case import NOT_COMPARED, ModelCase
 from pytest_modelgate.core.decision.plausibility import TradeCount
 from pytest_modelgate.core.decision.proofs import FoldAttribution, Proof, prove
@@ -179,21 +180,30 @@ def judge(
         return judgement
     folds = judgement.measured_folds
     attributions = [_attribution(fold) for fold in folds]
+    later = _later(plan, stamp) if folds else []
+    results = [FoldResult.of(fold.metrics) for fold in folds]
+    prove_all = partial(prove, profile=profile, trials=trials, noise=judgement.noise)
     case = ModelCase(
         classification=plan.gating.classification,
         sanity=judgement.sanity,
-        folds=[FoldResult.of(fold.metrics) for fold in folds],
+        folds=results,
         profile=profile,
         rule=rule,
         shortfalls=plan.gating.findings,
-        proofs=prove(attributions, profile, trials, judgement.noise) if folds else (),
+        proofs=prove_all(attributions) if folds else (),
         checks=judgement.checks,
         parity=_parity(judgement),
         comparison=_comparison(evidence.get(CHAMPION)),
-        later=_later(judgement, stamp),
+        later=[results[place] for place in later],
         trades=TradeCount.over([fold.metrics for fold in folds]),
         waivers={waiver.check: waiver for waiver in waivers if waiver.model == plan.model.id},
     )
+    if folds and isinstance(judgement.backtest, WindowEvidence):
+        sane = partial(judge_backtest, training_max_drawdown=plan.gating.metrics["max_drawdown"], profile=profile)
+        hanging = find_hanging(
+            case, judgement.backtest, folds, later=later, attributions=attributions, prove=prove_all, judge=sane
+        )
+        case = replace(case, hanging=hanging)
     decided = replace(judgement, decision=decide(case), proofs=tuple(case.proofs), comparison=case.comparison)
     return _with_context(decided, case, attributions) if folds else decided
 
@@ -227,12 +237,9 @@ def _decide_on(case: ModelCase, folds: Sequence[FoldResult]) -> DecisionLevel:
     return decide(replace(case, folds=folds, rule="table", later=())).level
 
 
-def _later(judgement: Judgement, stamp: pd.Timestamp | None) -> list[FoldResult]:
-    """Results of the folds that start at the archive's stamp or after it."""
-    if stamp is None or not judgement.measured_folds:
-        return []
-    folds = zip(judgement.plan.folds, judgement.measured_folds, strict=True)
-    return [FoldResult.of(fold.metrics) for window, fold in folds if window.start >= stamp]
+def _later(plan: ModelPlan, stamp: pd.Timestamp | None) -> list[int]:
+    """Places of the folds that start at the archive's stamp or after it."""
+    return [place for place, window in enumerate(plan.folds) if stamp is not None and window.start >= stamp]
 
 
 def _parity(judgement: Judgement) -> Parity:

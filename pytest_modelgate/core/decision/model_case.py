@@ -10,6 +10,7 @@ from fractions import Fraction
 from functools import cached_property
 
 from pytest_modelgate.core.backtest.metrics import FoldResult
+from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.config.settings import DecisionRule
 from pytest_modelgate.core.config.waivers import Waiver
@@ -23,6 +24,19 @@ from pytest_modelgate.core.statistics.paired_comparison import Comparison
 from pytest_modelgate.core.training.gating import Classification
 
 NOT_COMPARED = Parity("unproven", "it was not compared")
+
+
+@dataclass(frozen=True)
+class Hanging:
+    """What hangs on bars with doubtful prices.
+
+    Attributes:
+        findings: half sentences, at least one.
+        level: the decision without what was earned at them.
+    """
+
+    findings: tuple[str, ...]
+    level: DecisionLevel
 
 
 @dataclass(frozen=True)
@@ -42,6 +56,7 @@ class ModelCase:
         comparison: with the model now deployed; None where there is none.
         later: those of the folds that start at the archive's time stamp or after it.
         trades: over all folds.
+        hanging: what hangs on bars with doubtful prices; None where nothing does.
         waivers: by check. Each lifts its cap by one step; none lifts a DROP, an integrity check, unproven
             parity or a proof.
 
@@ -61,6 +76,7 @@ class ModelCase:
     comparison: Comparison | None = None
     later: Sequence[FoldResult] = ()
     trades: TradeCount = NO_TRADES
+    hanging: Hanging | None = None
     waivers: Mapping[str, Waiver] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

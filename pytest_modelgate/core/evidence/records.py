@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
@@ -99,6 +100,40 @@ class BarFigures:
 
 
 @dataclass(frozen=True)
+class FlaggedBars:
+    """What a window earned at bars with doubtful prices.
+
+    Attributes:
+        times: starts of those of them at which there was a position or a fill, seconds since 1970 UTC.
+        total_return: compounded over them alone, a fraction.
+        share: of the window's logarithmic growth; beyond 1 where the rest lost, NaN where there was no growth.
+        rest_return: compounded over all other bars.
+    """
+
+    times: tuple[int, ...]
+    total_return: float
+    share: float
+    rest_return: float
+
+    @classmethod
+    def of(cls, attribution: BarAttribution, times: Sequence[int], flagged_at: Sequence[int]) -> FlaggedBars | None:
+        """Figures of a window; None where it held nothing at a flagged bar.
+
+        Args:
+            times: starts of the window's bars, seconds since 1970 UTC.
+            flagged_at: starts of flagged bars, in the window or not.
+        """
+        marked = np.isin(times, flagged_at) & attribution.held
+        if not marked.any():
+            return None
+        there, rest = attribution.without(~marked), attribution.without(marked)
+        growth = np.log(np.maximum(np.finfo(float).tiny, 1.0 + attribution.returns))
+        whole = float(growth.sum())
+        share = float(growth[marked].sum()) / whole if whole else math.nan
+        return cls(tuple(np.asarray(times)[marked].tolist()), there.total_return(), share, rest.total_return())
+
+
+@dataclass(frozen=True)
 class WindowEvidence:
     """Evidence of one model over one window.
 
@@ -114,6 +149,7 @@ class WindowEvidence:
         times: start of every bar, seconds since 1970 UTC.
         first_open: USD, open of the first bar; with ``bars`` it gives every price.
         exits: positions that a rule of execution closed within a bar, by rule; empty without any.
+        flagged: what was earned at bars with doubtful prices; None where nothing was held at one.
     """
 
     model: str
@@ -131,6 +167,7 @@ class WindowEvidence:
     times: tuple[int, ...]
     first_open: float
     exits: Mapping[str, int] = field(default_factory=dict)
+    flagged: FlaggedBars | None = None
 
     def without_bars(self) -> WindowEvidence:
         """The same without what happened at every bar, in a hundredth of the memory; no longer to be written."""

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pytest_modelgate.core.backtest.attribution import BarAttribution
-from pytest_modelgate.core.backtest.fills import BELOW_MINIMUM, LOW_CONFIDENCE, SHORT_NOT_ALLOWED, Fill
+from pytest_modelgate.core.backtest.fills import BELOW_MINIMUM, CUT_TO_CAP, LOW_CONFIDENCE, SHORT_NOT_ALLOWED, Fill
 from pytest_modelgate.core.backtest.rules import TradingRules
 from pytest_modelgate.core.backtest.simulation import Trajectory
 from pytest_modelgate.core.config.profiles import IntegrityLimits
@@ -24,6 +24,7 @@ _WORDS = {
     "withheld": "no action sure enough at {:.0f} bars",
     "stop_loss": "{:.0f} positions stopped",
     "take_profit": "{:.0f} closed at their target",
+    "cut_to_cap": "{:.0f} orders to a target cut to the largest position that the profile allows",
 }
 _DAY_TRADES, _DAYS, _LEAST_EQUITY = 3, 5, 25_000.0  # FINRA rule 4210, as Alpaca enforces it
 
@@ -73,10 +74,11 @@ def check_activity(
 
 
 def _by_rules(trajectories: Sequence[Trajectory]) -> dict[str, float]:
-    """How often rules of execution had a say, by figure; what never happened is left out."""
+    """How often rules of trading and execution had a say, by figure; what never happened is left out."""
     counts = Counter[str]()
     for trajectory in trajectories:
         counts["withheld"] += trajectory.refused.get(LOW_CONFIDENCE, 0)
+        counts["cut_to_cap"] += trajectory.refused.get(CUT_TO_CAP, 0)
         counts.update(trajectory.exits)
     return {name: float(counts[name]) for name in _WORDS if counts[name]}
 

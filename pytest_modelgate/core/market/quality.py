@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pytest_modelgate.core.config.profiles import MarketDataLimits
 from pytest_modelgate.core.market.bars import AssetClass, Bars, Timeframe
+from pytest_modelgate.core.market.prints import Prints, find_prints
 from pytest_modelgate.core.market.sessions import exchange_dates
 from pytest_modelgate.core.market.windows import Window
 
@@ -37,6 +38,12 @@ class Quality:
             empty for a single bar.
         splits: what looks like a split that prices were not adjusted for, as ``4:1 on 2020-08-31``.
         failures: why no verdict may rest on the series; warnings: what a reader should know.
+        flagged_at: starts of bars with doubtful prices, seconds since 1970 UTC: prices that went far away and came
+            straight back, prices that stood still for too long.
+        worst_spike: signed fraction by which the furthest of these prices lay beyond all around it; 0 without any.
+        worst_spike_at: start of that bar (ISO 8601, UTC), empty without any.
+        frozen_run: the most bars in a row whose prices are all one and the same; 0 for a single one.
+        coarse: bars whose price is so low that the smallest step of prices is a large share of it.
     """
 
     expected: int
@@ -50,6 +57,16 @@ class Quality:
     splits: tuple[str, ...]
     failures: tuple[str, ...]
     warnings: tuple[str, ...]
+    flagged_at: tuple[int, ...] = ()
+    worst_spike: float = 0.0
+    worst_spike_at: str = ""
+    frozen_run: int = 0
+    coarse: int = 0
+
+    @property
+    def flagged(self) -> int:
+        """How many bars have doubtful prices."""
+        return len(self.flagged_at)
 
 
 def assess(bars: Bars, expected: pd.DatetimeIndex, windows: Sequence[Window], limits: MarketDataLimits) -> Quality:
@@ -79,6 +96,9 @@ def assess(bars: Bars, expected: pd.DatetimeIndex, windows: Sequence[Window], li
     (failures if len(splits) > limits.max_splits else warnings).extend(unadjusted)
     furthest = f"{moves[largest]:+.1%} at {bars.index[largest + 1]:%Y-%m-%d %H:%M} UTC" if jumps else ""
     warnings += _oddities(inconsistent, jumps, furthest, limits)
+    prints = find_prints(bars, limits)
+    worst = int(np.argmax(np.abs(np.log1p(prints.spikes)))) if prints.spikes.any() else -1
+    absurd, doubtful = _doubts(prints, bars.index, worst, limits)
     return Quality(
         expected=len(expected),
         missing=int(np.count_nonzero(absent)),
@@ -89,8 +109,13 @@ def assess(bars: Bars, expected: pd.DatetimeIndex, windows: Sequence[Window], li
         largest_move=float(moves[largest]) if len(moves) else 0.0,
         largest_move_at=bars.index[largest + 1].isoformat() if len(moves) else "",
         splits=splits,
-        failures=tuple(failures),
-        warnings=tuple(warnings),
+        failures=(*failures, *absurd),
+        warnings=(*warnings, *doubtful),
+        flagged_at=tuple(bars.index[prints.flagged].as_unit("s").asi8.tolist()),
+        worst_spike=float(prints.spikes[worst]) if worst >= 0 else 0.0,
+        worst_spike_at=bars.index[worst].isoformat() if worst >= 0 else "",
+        frozen_run=prints.longest_run if prints.longest_run > 1 else 0,
+        coarse=prints.coarse,
     )
 
 
@@ -128,6 +153,31 @@ def _oddities(inconsistent: int, jumps: int, furthest: str, limits: MarketDataLi
         plural = "s" if jumps > 1 else ""
         warnings.append(f"{jumps} bar{plural} moved more than {limits.warn_jump:.0%}, the furthest by {furthest}")
     return warnings
+
+
+def _doubts(
+    prints: Prints, index: pd.DatetimeIndex, worst: int, limits: MarketDataLimits
+) -> tuple[list[str], list[str]]:
+    """Failures and warnings of prices that nobody may have paid; ``worst`` is the row of the furthest, -1 without."""
+    failures, warnings = [], []
+    if worst >= 0:
+        furthest = f"{prints.spikes[worst]:+.1%} at {index[worst]:%Y-%m-%d %H:%M} UTC"
+        beyond = int(np.count_nonzero(np.abs(np.log1p(prints.spikes)) > np.log1p(limits.max_spike)))
+        count = int(np.count_nonzero(prints.spikes))
+        verb = "bar has a price" if count == 1 else "bars have prices"
+        sentence = f"{count} {verb} far from all around it that came straight back, the furthest by {furthest}"
+        if beyond:
+            limit = f"{limits.max_spike:+.0%} or {1 / (1 + limits.max_spike) - 1:+.0%}"
+            failures.append(f"{sentence}, {beyond} of them further than {limit}")
+        else:
+            warnings.append(sentence)
+    if prints.frozen.any():
+        most = f"a run of {prints.longest_run}, longer than {limits.max_frozen_run}"
+        warnings.append(f"{np.count_nonzero(prints.frozen)} bars stand still or end {most}: no price in it changed")
+    if prints.coarse:
+        least = f"a step of prices is {limits.coarse_tick:.0%} of the price or more"
+        warnings.append(f"{prints.coarse} of {len(index)} bars are so cheap that {least}")
+    return failures, warnings
 
 
 def _longest_run(marked: NDArray[np.bool_]) -> int:

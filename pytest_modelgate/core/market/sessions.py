@@ -106,9 +106,14 @@ def resample(bars: Bars, timeframe: Timeframe, sessions: SessionTimes, until: pd
     return Bars(bars.instrument, timeframe, groups.agg(how)[list(COLUMNS)].rename_axis(None))
 
 
+def exchange_time(index: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    """The New York time each bar starts at, without a zone."""
+    return index.tz_convert(_EXCHANGE_ZONE).tz_localize(None)
+
+
 def exchange_dates(index: pd.DatetimeIndex) -> pd.DatetimeIndex:
     """The New York date each bar starts on."""
-    return index.tz_convert(_EXCHANGE_ZONE).tz_localize(None).normalize()
+    return exchange_time(index).normalize()
 
 
 def _utc(nanoseconds: list[int]) -> pd.DatetimeIndex:

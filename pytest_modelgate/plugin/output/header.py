@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_modelgate.plugin.output.text import describe_accounts
+from pytest_modelgate.plugin.output.text import describe_accounts, execution_text
 from pytest_modelgate.plugin.xdist.placement import describe, describe_device, is_distributed
 from pytest_modelgate.text import terminal_safe
 
@@ -20,7 +20,7 @@ def header(config: pytest.Config, run: GateRun) -> list[str]:
     models = len(gate.plan.models)
     asked = (
         f"model gate: {run.archive_name}, {models} model{'s' if models != 1 else ''}; "
-        f"profile {gate.profile.name}, decision {settings.decision}, at least {settings.require.name}, "
+        f"profile {gate.profile.name}{_rules(run)}, decision {settings.decision}, at least {settings.require.name}, "
         f"trials {gate.plan.trials}{_assumed(run)}"
     )
     mode = settings.record_mode
@@ -38,6 +38,12 @@ def header(config: pytest.Config, run: GateRun) -> list[str]:
     if is_distributed(config) and not config.option.collectonly:
         lines.append(f"model gate: {describe(config)}")
     return lines
+
+
+def _rules(run: GateRun) -> str:
+    """Rules of execution in force, in brackets."""
+    said = execution_text(run.gate.profile)
+    return f" ({said})" if said else ""
 
 
 def _assumed(run: GateRun) -> str:

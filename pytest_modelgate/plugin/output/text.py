@@ -17,6 +17,7 @@ from pytest_modelgate.core.config.cap_kind import CapKind
 from pytest_modelgate.core.config.decision_level import DecisionLevel
 
 if TYPE_CHECKING:  # pulls in pandas, which a run without an archive must not pay for
+    from pytest_modelgate.core.config.profiles import Profile
     from pytest_modelgate.core.decision.caps import CapSource
     from pytest_modelgate.core.decision.context import Context
     from pytest_modelgate.core.decision.judgement import Judgement
@@ -47,6 +48,7 @@ _CAPS = {
     CapKind.LUCKY_FOLD: "one lucky fold",
     CapKind.CHAMPION: "champion",
     CapKind.IMPLAUSIBLE: "implausible",
+    CapKind.FLAGGED_BARS: "doubtful prices",
     CapKind.PARITY: "parity",
 }
 _MISSED = _SHORT | {"out_of_sample": "unseen data", "sharpe": "Sharpe", "costs": "costs", "timing": "timing"}
@@ -200,6 +202,27 @@ def record_text(context: Context) -> str:
     if math.isinf(context.days_needed):
         return "no track record would prove it"
     return f"{context.days_needed:.0f} more days of this would prove it"
+
+
+def execution_text(profile: Profile) -> str:
+    """Rules of execution that are in force; empty where none is."""
+    rules = profile.execution
+    said = (
+        (rules.min_confidence, f"actions from a confidence of {rules.min_confidence:g}"),
+        (rules.stop_loss, f"stop at -{rules.stop_loss * 100:.3g} %"),
+        (rules.take_profit, f"target at +{rules.take_profit * 100:.3g} %"),
+    )
+    return ", ".join(text for value, text in said if value)
+
+
+def trading_text(profile: Profile) -> str:
+    """How the profile trades: sizes, then rules of execution."""
+    trading = profile.trading
+    size, buffer, most = (
+        f"{share * 100:.3g} %" for share in (trading.position_size, trading.cash_buffer, trading.max_position)
+    )
+    sizes = f"a full order is {size} of equity beyond the cash buffer of {buffer}, positions up to {most} of equity"
+    return f"{sizes}; {execution_text(profile) or 'no stops, targets or least confidence'}"
 
 
 def describe_accounts(plan: Plan) -> str:

@@ -29,6 +29,7 @@ from pytest_modelgate.plugin.output.text import (
     record_text,
     spread_text,
     tally,
+    trading_text,
 )
 from pytest_modelgate.plugin.report.pictures import pictures_of, spark
 from pytest_modelgate.plugin.session.gate_run import GateRun
@@ -88,6 +89,7 @@ def pieces(config: pytest.Config, run: GateRun) -> Iterator[str]:
             advice=hold_out_text(run),
             command=command_line(config),
             accounts=describe_accounts(run.gate.plan),
+            trading=trading_text(profile),
             version=version("pytest-modelgate"),
             multiples=MULTIPLES,
         )
@@ -156,6 +158,15 @@ def _trades(evidence: WindowEvidence) -> str:
     return f"{evidence.metrics.closed_trades} ({said})" if said else str(evidence.metrics.closed_trades)
 
 
+def _on_flagged_bars(evidence: WindowEvidence) -> str:
+    """What was earned at bars with doubtful prices, and their share of the window's growth."""
+    flagged = evidence.flagged
+    if flagged is None:
+        return "-"
+    share = "" if math.isnan(flagged.share) else f", {flagged.share:.0%} of all"
+    return f"{percent(flagged.total_return)} at {len(flagged.times)}{share}"
+
+
 def _rows(judgement: Judgement) -> list[Row]:
     """One per fold, measured or not, then the backtest."""
     rows = []
@@ -182,6 +193,7 @@ def _rows(judgement: Judgement) -> list[Row]:
                     "-" if math.isnan(metrics.win_rate) else f"{metrics.win_rate:.0%}",
                     number(metrics.profit_factor),
                     "-" if math.isnan(metrics.exposure) else f"{metrics.exposure:.0%}",
+                    _on_flagged_bars(evidence),
                 ),
             )
         )

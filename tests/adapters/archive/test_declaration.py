@@ -74,6 +74,6 @@ def test_what_does_not_fit_is_named(facts: dict[str, Any], words: str) -> None:
 
 
 def test_what_the_summary_says_otherwise_is_refused() -> None:
-    with pytest.raises(ArchiveError, match="activation: declares another activation than the training summary"):
+    with pytest.raises(ArchiveError, match="activation: is declared otherwise in the training summary"):
         beside({"activation": "relu"}, Declared(activation="tanh"))
     assert beside({"activation": "tanh"}, Declared(activation="tanh")).activation == "tanh"

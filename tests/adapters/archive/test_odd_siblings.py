@@ -178,3 +178,10 @@ def test_a_probe_with_bars_of_no_time_is_its_models_fault(tmp_path: Path, second
 
     assert states(run)["BTCUSD_4Hour"] == BTC
     assert "expected seconds since 1970 up to the year 2261" in states(run)["UNIUSD_1Hour"]
+
+
+def test_a_list_beside_a_checkpoint_declares_nothing(tmp_path: Path) -> None:
+    run = run_of(zipped(tmp_path, BOTH | {UNI.replace(".pt", ".json"): [1.0, 2.0]}))
+
+    assert states(run) == GOOD
+    assert "names no schema modelgate.policy/1" in run.warnings[0]

@@ -26,7 +26,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.checkpoints import contents, load, refused, saved, trainers_config
+from support.checkpoints import Actor, contents, load, refused, saved, trainers_config
 from support.hostile_checkpoints import packed_with
 
 from pytest_modelgate.adapters.checkpoint import machine
@@ -333,3 +333,57 @@ def test_a_stand_in_keeps_what_it_was_given() -> None:
     read = read_values(b"\x80\x02cdatetime\ndate\nK\x01\x85R" + struct.pack("<2s", b"Nb") + b".", ()).value
     assert isinstance(read, StandIn)
     assert (read.name, read.arguments, read.fields) == ("datetime.date", (1,), {})
+
+
+class Twice:
+    """Pickled as an ordered dict that is given items whose keys become equal where it is loaded."""
+
+    def __init__(self, *items: tuple[object, object]) -> None:
+        self.items = items
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return collections.OrderedDict, (), None, None, iter(self.items)
+
+
+@pytest.mark.parametrize("key", [np.str_("policy_state_dict"), np.str_("obs_rms")])
+def test_no_entry_takes_the_place_of_another_by_a_key_that_is_equal_to_it(tmp_path: Path, key: object) -> None:
+    other = Actor(3 * 53, (8, 4), 3).state_dict()
+    path = saved(tmp_path, Twice(*contents().items(), (key, other)))
+
+    assert torch.load(path, weights_only=False)[str(key)]["trunk.0.bias"].equal(other["trunk.0.bias"])
+    refused(path, "X.pt: has an instance of numpy.core.multiarray.scalar as a key")
+
+
+def test_nor_in_a_config_but_where_nothing_is_read_such_keys_are_notes(tmp_path: Path) -> None:
+    fields = ("activation", "tanh"), ("feature_set", "reference-v1")
+    refused(
+        saved(tmp_path, contents(config=Twice(*fields, (np.str_("activation"), "relu")))),
+        "X.pt, config: has an instance of numpy.core.multiarray.scalar as a key",
+    )
+    load(saved(tmp_path, {**contents(), "symbols": {np.str_("BTCUSD"): 1}}))
+
+
+class Called:
+    """Pickled as a call."""
+
+    def __init__(self, *how: object) -> None:
+        self.how = how
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return self.how[0], self.how[1:]
+
+
+@pytest.mark.parametrize("slots", [False, True])
+def test_no_attribute_takes_the_place_of_a_parameters_numbers(tmp_path: Path, *, slots: bool) -> None:
+    made, other = contents(), torch.ones(3)
+    state: dict[str, object] = {**made["policy_state_dict"]}
+    bias: object = state["policy_head.bias"]
+    how: tuple[object, ...] = torch._utils._rebuild_parameter_with_state, bias, False, collections.OrderedDict()
+    said = {"data": other}
+    state["policy_head.bias"] = Called(*how, (None, said) if slots else said)
+    path = saved(tmp_path, made | {"policy_state_dict": state})
+
+    assert torch.load(path, weights_only=True)["policy_state_dict"]["policy_head.bias"].equal(other)
+    refused(path, "policy_head.bias: is not a dense tensor")
+    state["policy_head.bias"] = Called(*how, {})
+    load(saved(tmp_path, made | {"policy_state_dict": state}))

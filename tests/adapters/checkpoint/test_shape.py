@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from support.checkpoints import contents, load, saved
 
 from pytest_modelgate.adapters.archive.schema import PolicyFile
@@ -101,23 +101,44 @@ def test_the_option_does_not_overrule_a_checkpoint() -> None:
 def test_an_unknown_version_is_refused_with_the_lines_to_write_and_these_mend_it() -> None:
     error = refusal(sized(40, 3, model_version="6.1.0"))
     assert "is 6.1.0, known generations are" in error.problem
+    assert "in X.json beside it" in error.remedy
     lines = _lines(error)
-    read = shape(sized(40, 3, model_version="6.1.0"), lines)
+    with pytest.raises(ValidationError, match="OUTPUT_0"):  # nobody's outputs are guessed
+        PolicyFile.model_validate(lines)
+    filled = json.dumps(lines).replace("OUTPUT_0", "HOLD").replace("OUTPUT_1", "BUY_50").replace("OUTPUT_2", "SELL_50")
+    read = shape(sized(40, 3, model_version="6.1.0"), _facts(filled))
     assert (read.actions, read.account) == (HALF_ORDERS, ())
+
+
+def test_a_lookback_is_asked_for_only_where_the_sizes_do_not_tell_it() -> None:
+    assert "lookback" not in _lines(refusal(sized(40, 3, model_version="6.1.0")))
+    assert _lines(refusal({"n_actions": 5}))["lookback"] == 100
+    assert _lines(refusal({"n_actions": 5}))["actions"] == [f"OUTPUT_{number}" for number in range(5)]
 
 
 def test_account_features_among_the_others_are_refused_with_the_lines_to_write_and_these_mend_it() -> None:
     error = refusal(sized(65, 8, model_version="4.2.0"))
     assert "of generation 4.0-5.3 stand among the other features" in error.problem
-    read = shape(sized(65, 8, model_version="4.2.0"), _lines(error))
+    lines = _lines(error)
+    with pytest.raises(ValidationError, match="place"):  # nobody's columns are guessed
+        PolicyFile.model_validate(lines)
+    for place, item in enumerate(lines["account"]):
+        item["place"] = place
+    read = shape(sized(65, 8, model_version="4.2.0"), _facts(json.dumps(lines)))
     assert [feature.place for feature in read.account] == [0, 1, 2, 3, 4, 5]
     assert read.account[0].encoding == Encoding("tanh", 10.0)
     assert read.account[4].neutral == 0.70
 
 
-def _lines(error: CheckpointError) -> str:
-    """The facts in the JSON that a remedy shows, without its schema and lookback."""
-    text = error.remedy[error.remedy.index("{") : error.remedy.rindex("}") + 1]
+def _lines(error: CheckpointError) -> dict[str, Any]:
+    """The JSON that a remedy shows."""
+    lines: dict[str, Any]
+    lines, _ = json.JSONDecoder().raw_decode(error.remedy[error.remedy.index("{") :])
+    return lines
+
+
+def _facts(text: str) -> str:
+    """What a file declares, without its schema."""
     facts: dict[str, object] = json.loads(text)
     PolicyFile.model_validate(facts)
     facts.pop("schema")
@@ -141,11 +162,14 @@ def test_the_features_of_a_generation_may_be_declared_in_another_way() -> None:
 
 @pytest.mark.parametrize("sizes", [{"n_actions": 3, "obs_dim": 90}, {}])
 def test_the_lines_that_a_refusal_prints_mend_it(sizes: dict[str, object]) -> None:
+    """Once their words in capitals are filled in: what only the user knows is not guessed for him."""
     made: dict[str, object] = {"model_version": "6.0.0", "n_features": 9, **sizes}
     facts: dict[str, object] = {}
     for _ in range(2):
-        (lines,) = re.findall("{.*}", refusal(made, json.dumps(facts)).remedy)
-        facts |= {name: value for name, value in json.loads(lines).items() if name != "schema"}
+        lines = json.dumps(_lines(refusal(made, json.dumps(facts))))
+        for number in range(6):
+            lines = lines.replace(f"OUTPUT_{number}", "HOLD").replace('"COLUMN"', str(number), 1)
+        facts |= json.loads(_facts(lines))
         said = shape(made, json.dumps(facts))
         del facts["account"]
 
@@ -197,6 +221,9 @@ def test_what_contradicts_is_refused(made: dict[str, object], declared: str, wor
         (["HOLD", "TARGET_100", "TARGET_-50"], ["HOLD", {"target": 1}, {"target": -0.5}], True),
         (["HOLD", "TARGET_-50", "TARGET_100"], ["HOLD", {"target": 1}, {"target": -0.5}], False),
         (["HOLD", "BUY_33.3", "close"], ["HOLD", {"order": 0.333}, "CLOSE"], True),
+        (["HOLD", "TARGET_100", "CLOSE"], ["HOLD", {"target": 1}, {"target": 0}], True),
+        (["HOLD", "TARGET_-12.5", "CLOSE"], ["HOLD", {"target": -0.125}, {"target": 0}], True),
+        (["HOLD", "TARGET_-50", "TARGET_50"], ["HOLD", {"target": 0.5}, {"target": -0.5}], False),
     ],
 )
 def test_labels_are_held_against_what_is_declared(meanings: object, declared: object, *, fits: bool) -> None:

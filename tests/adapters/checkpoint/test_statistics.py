@@ -13,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.checkpoints import Actor, contents, load, refused, saved
 
+from pytest_modelgate.core.policy.actions import HALF_ORDERS
 from pytest_modelgate.core.policy.inference import PolicySession, choose_actions
 from pytest_modelgate.core.policy.single_precision import float32_changes
+from pytest_modelgate.core.training.run import Declared, DeclaredFeature
 
 RNG = np.random.default_rng(1)
 MEAN, VARIANCE = RNG.normal(size=59), np.exp(RNG.normal(size=59))
@@ -74,6 +76,22 @@ def test_actions_are_those_of_the_normalised_observations(
     assert episodes.tolist() == expected.tolist()
     assert np.array_equal(np.argmax(policy.logits(market, account), axis=1), expected)
     assert float32_changes(policy, market, account, expected, rng).mean() < 0.1
+
+
+def test_statistics_of_market_features_are_theirs_wherever_account_features_stand(tmp_path: Path) -> None:
+    account = (DeclaredFeature("position_sign", 0, 0.0), DeclaredFeature("last_change", 20, 0.0))
+    made = contents(n_features=55, obs_dim=165, policy_state_dict=Actor(165, (8, 4), 3).state_dict())
+    made |= {"model_version": "9.9.9", "obs_rms": _form(np.array) | KNOWN}
+    policy = load(saved(tmp_path, made), declared=Declared(actions=HALF_ORDERS, account=account)).policy
+    market, seen = np.random.default_rng(2).normal(size=(3, 53)), np.array([1.0, 0.5])
+    normalised = np.clip((market - MEAN[:53]) / np.sqrt(VARIANCE[:53] + 1e-8), -2.0, 2.0)
+    rows = np.insert(np.insert(normalised, 0, seen[0], axis=1), 20, seen[1], axis=1)
+
+    actor = Actor(165, (8, 4), 3).double()
+    actor.load_state_dict(made["policy_state_dict"])
+    expected = actor(torch.from_numpy(rows.reshape(1, -1))).detach().numpy()
+
+    assert np.allclose(policy.logits(market, seen), expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["running_mean", "running_var", "eps", "clip"])

@@ -204,6 +204,11 @@ def test_features_are_encoded_as_the_trainer_writes_them() -> None:
     )
 
 
+def test_nothing_is_available_once_the_reserve_is_touched() -> None:
+    feature = AccountFeature("available_capital", 0.7, Encoding(), 0)
+    assert account_features(holding(80.0), [feature]) == (0.0,)
+
+
 @pytest.mark.parametrize("encoding", [Encoding("linear", 2.0), Encoding("tanh", 3.0), Encoding("log10"), Encoding()])
 def test_the_reserve_is_what_the_neutral_value_says_however_it_is_written(encoding: Encoding) -> None:
     feature = AccountFeature("available_capital", encoding.encode(0.7), encoding, 0)

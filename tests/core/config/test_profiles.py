@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import asdict, astuple
+from dataclasses import asdict, astuple, replace
 from importlib.resources import files
 from operator import attrgetter
 from typing import Any
@@ -94,10 +94,18 @@ def test_the_trainers_profile_trades_as_the_trainer_does_and_no_other_has_rules_
     assert all(set(astuple(load_profile(name).execution)) == {0.0} for name in SPECIFIED if name != "trainer")
 
 
-def test_execution_rules_that_are_off_leave_the_digest_as_it_was_before_there_were_any() -> None:
+def test_limits_that_came_later_leave_the_digest_as_it_was_at_their_usual_values() -> None:
     limits = asdict(load_profile("2.4.5"))
     del limits["name"], limits["execution"]
+    for name in ("spike_deviations", "max_spike", "max_frozen_run", "coarse_tick"):
+        del limits["market_data"][name]
     assert load_profile("2.4.5").sha256 == json_sha256(limits, spaced=True)
+
+
+def test_another_limit_of_doubtful_prices_is_another_digest() -> None:
+    profile = load_profile("2.4.5")
+    other = replace(profile, market_data=replace(profile.market_data, max_spike=2.0))
+    assert other.sha256 != profile.sha256
 
 
 def test_crypto_pays_taker_fees_and_cannot_be_shorted() -> None:

@@ -15,7 +15,7 @@ from pytest_modelgate.core.config.waivers import WAIVABLE, Waiver
 from pytest_modelgate.core.decision.backtest_sanity import Sanity
 from pytest_modelgate.core.decision.caps import Cap, CapSource
 from pytest_modelgate.core.decision.decision import Decision, decide
-from pytest_modelgate.core.decision.model_case import NOT_COMPARED, ModelCase
+from pytest_modelgate.core.decision.model_case import NOT_COMPARED, Hanging, ModelCase
 from pytest_modelgate.core.decision.proofs import PROOFS, Proof
 from pytest_modelgate.core.integrity.check import Check
 from pytest_modelgate.core.integrity.parity import Parity
@@ -68,6 +68,7 @@ CASES: dict[CapKind, dict[str, Any]] = {
     CapKind.LUCKY_FOLD: {"folds": _folds(0.5, 0.01, 0.01, 0.01, -0.1)},
     CapKind.CHAMPION: {"comparison": _compared("worse")},
     CapKind.IMPLAUSIBLE: {"folds": [FoldResult(0.05, 0.3, 800, 8760.0)] * 5},
+    CapKind.FLAGGED_BARS: {"hanging": Hanging(("fold1of5 returns +1.00%, and -1.00% without x",), LIVE)},
     CapKind.INTEGRITY: {"checks": [FAILED]},
     CapKind.PARITY: {"parity": NOT_COMPARED},
     CapKind.PROOF: {"proofs": _proofs("costs")},
@@ -101,6 +102,14 @@ def test_live_needs_proven_parity_unless_the_table_alone_decides() -> None:
         "Parity with the trainer is unproven, PAPER at most: it was not compared; give write_archive the policy, "
         "ModelArtifact(..., policy=network), and it makes a probe."
     )
+
+
+@pytest.mark.parametrize(("without", "level"), [(LIVE, PAPER), (PAPER, PAPER), (RETRAIN, RETRAIN), (DROP, DROP)])
+def test_no_decision_hangs_on_doubtful_prices(without: DecisionLevel, level: DecisionLevel) -> None:
+    decision = _decide(hanging=Hanging(("it does",), without))
+
+    assert (decision.table, decision.level) == (LIVE, level)
+    assert decision.reasons[0] == f"It hangs on bars with doubtful prices, which allows {level} at most: it does."
 
 
 def test_a_flawless_model_has_no_cap() -> None:
@@ -143,7 +152,9 @@ def test_a_drop_stays_a_drop(folds: list[FoldResult]) -> None:
     assert _decide(*CapKind, classification=Classification.DROP, folds=folds).level is DROP
 
 
-@pytest.mark.parametrize("kind", [CapKind.IMPLAUSIBLE, CapKind.INTEGRITY, CapKind.PARITY, CapKind.PROOF])
+@pytest.mark.parametrize(
+    "kind", [CapKind.IMPLAUSIBLE, CapKind.FLAGGED_BARS, CapKind.INTEGRITY, CapKind.PARITY, CapKind.PROOF]
+)
 def test_neither_integrity_nor_proof_nor_what_nobody_earns_can_be_waived(kind: CapKind) -> None:
     names = *CapKind, *PROOFS, "causality"
 

@@ -169,3 +169,10 @@ def test_workers_agree_on_what_models_are_told_to_mean(option: dict[str, Any]) -
     )
 
     assert here != there
+
+
+def test_the_user_says_how_account_features_are_fed_before_the_archive_does() -> None:
+    model = declared(account_mode="tracked")
+    modes = [account_mode(model, replace(SETTINGS, account=said)) for said in (None, "neutral", "tracked")]
+
+    assert (modes, account_mode(MODEL, SETTINGS)) == (["tracked", "neutral", "tracked"], "neutral")

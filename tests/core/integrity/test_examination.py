@@ -33,7 +33,7 @@ from pytest_modelgate.core.integrity.perturbations import FoldReplayer
 from pytest_modelgate.core.market.bars import AssetClass, Bars
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.policy.account_features import AccountFeature
-from pytest_modelgate.core.policy.actions import NO_ACTION, Action
+from pytest_modelgate.core.policy.actions import CLOSE, HOLD, NO_ACTION, Action, Target
 from pytest_modelgate.core.policy.mlp import MlpPolicy, Policy
 from pytest_modelgate.core.typing import Floats
 
@@ -259,6 +259,17 @@ def test_what_rules_of_execution_do_is_counted_and_every_check_reckons_with_them
     assert counted == [withheld, exits["stop_loss"], exits["take_profit"]]
     assert f", no action sure enough at {withheld} bars, " in checks["activity"].sentence
     assert [checks[name].status for name in ("causality", "accounting", "precision")] == ["pass"] * 3
+
+
+def test_targets_that_the_profile_cuts_are_counted() -> None:
+    meanings = (HOLD, Target(1.0), CLOSE)
+    made = replayer(replace(follower(), actions=meanings))
+    trajectories = made.trade(made.actions(made.candidate.policy))
+    check = check_activity(trajectories, made.attribution(trajectories), meanings, MISSION.integrity)
+
+    cut = sum(path.refused["cut_to_cap"] for path in trajectories)
+    assert check.figures["cut_to_cap"] == cut > 3
+    assert f", {cut} orders to a target cut to the largest position" in check.sentence
 
 
 def test_a_model_that_is_hardly_ever_sure_fails() -> None:

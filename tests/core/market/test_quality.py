@@ -9,14 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.market_factory import hourly_bars, random_walk
 
+from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.core.config.profiles import MarketDataLimits
 from pytest_modelgate.core.market.bars import Bars, Instrument, Timeframe
 from pytest_modelgate.core.market.quality import Quality, assess
 from pytest_modelgate.core.market.windows import Window
 
-LIMITS = MarketDataLimits(
-    warn_missing=0.02, max_missing=0.20, warn_zero_volume=0.05, max_zero_volume=0.20, warn_jump=0.25, max_splits=0
-)
+LIMITS = load_profile("2.4.5").market_data
 FRAME = random_walk("2024-01-01", 1000)
 
 

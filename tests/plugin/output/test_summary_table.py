@@ -76,6 +76,7 @@ def test_what_holds_a_model_back_is_what_its_caps_say() -> None:
         (CapSource(CapKind.LUCKY_FOLD), "one lucky fold"),
         (CapSource(CapKind.CHAMPION), "champion"),
         (CapSource(CapKind.IMPLAUSIBLE), "implausible"),
+        (CapSource(CapKind.FLAGGED_BARS), "doubtful prices"),
         (CapSource(CapKind.PARITY), "parity"),
         (CapSource(CapKind.INTEGRITY, "causality"), "causality"),
         (CapSource(CapKind.PROOF, "sharpe"), "Sharpe"),

@@ -113,6 +113,22 @@ def test_positions_that_rules_closed_are_counted_in_page_and_verdict() -> None:
     assert render(run).count(f"{fold.metrics.closed_trades} (3 by stop loss, 2 by take profit)") == 1
 
 
+def test_the_page_says_how_it_traded_what_outputs_mean_and_how_the_account_is_fed() -> None:
+    run = run_of([factory.judged("UNIUSD", drift=0.001)])
+    rules = replace(run.gate.profile.execution, min_confidence=0.4, stop_loss=0.02)
+    plain = render(run)
+    run.gate.profile = replace(run.gate.profile, execution=rules)
+    ruled = render(run)
+
+    sizes = "a full order is 10 % of equity beyond the cash buffer of 5 %, positions up to 30 % of equity"
+    assert f"{sizes}; no stops, targets or least confidence" in plain
+    assert f"{sizes}; actions from a confidence of 0.4, stop at -2 %<" in ruled
+    words = " ".join(re.sub(r"<[^>]+>", " ", plain).split())
+    checkpoint = factory.judged("UNIUSD", drift=0.001).measured[0].checkpoint
+    assert f"Outputs {', '.join(checkpoint.actions)} Account features" in words
+    assert f"Parity {checkpoint.parity}: {checkpoint.parity_detail} Layers" in words
+
+
 def test_texts_from_archive_checkpoint_and_command_line_are_text() -> None:
     plan = factory.plan_of("UNIUSD")
     found = factory.evidence_of(plan, drift=0.0008)
@@ -126,7 +142,7 @@ def test_texts_from_archive_checkpoint_and_command_line_are_text() -> None:
     page = render(run_of([factory.judgement_of(plan, hostile)], name=f"{SCRIPT}.zip"))
 
     assert "<script" not in page
-    assert page.count("&lt;script&gt;") == 5  # archive, command, member, version, features
+    assert page.count("&lt;script&gt;") == 6  # archive, command, member, version, features, parity
     assert "on" not in {name[:2] for name in re.findall(r"<[^>]*\s([a-z-]+)=", page)}
 
 
