@@ -16,11 +16,15 @@ from support.plugin_helpers import AS_OF, pack
 from pytest_modelgate.adapters.archive import Archive, open_archive
 from pytest_modelgate.adapters.checkpoint import LoadedCheckpoint
 from pytest_modelgate.adapters.config_files.profiles import load_profile
+from pytest_modelgate.core.backtest.candidate import Candidate
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.features.reference import REFERENCE
-from pytest_modelgate.core.planning.plan import ModelPlan, make_plan
-from pytest_modelgate.core.training.run import ParityProbe
+from pytest_modelgate.core.planning.plan import CHAMPION, ModelPlan, make_plan
+from pytest_modelgate.core.training.run import Declared, ParityProbe
 from pytest_modelgate.errors import CheckpointError
+from pytest_modelgate.services import evaluator
+from pytest_modelgate.services.champions import Champion
+from pytest_modelgate.services.evaluator import ModelEvaluator
 from pytest_modelgate.services.market_data import MarketSeries
 from pytest_modelgate.services.model_loader import ModelLoader
 
@@ -166,3 +170,26 @@ def test_a_probe_whose_bars_begin_off_the_grid_is_refused(archive: Archive, sett
 
     with pytest.raises(CheckpointError, match=r"bar_origin: in training a bar begins at :30"):
         loader_of(archive, settings, Counting()).prepared(replace(plan, model=model))
+
+
+@pytest.mark.parametrize(("said", "fed"), [(None, ("tracked", True)), ("neutral", ("neutral", False))])
+def test_a_deployed_model_is_fed_as_it_was_judged(
+    archive: Archive, settings: Settings, monkeypatch: pytest.MonkeyPatch, said: Any, fed: tuple[str, bool]
+) -> None:
+    loader, seen = loader_of(archive, settings, Counting()), []
+    plan = replace(make_plan(archive.run, settings, PROFILE).models[0], champion="ab")
+    policy = loader.prepared(plan).candidate.policy
+
+    def watched(_: object, candidate: Candidate, plan: ModelPlan) -> list[object]:
+        seen.append((plan.account, bool(candidate.tracked)))
+        return []
+
+    monkeypatch.setattr(Champion, "load", lambda *_: (policy, REFERENCE.name))
+    monkeypatch.setattr(ModelEvaluator, "_attributions", watched)
+    monkeypatch.setattr(evaluator, "compare", lambda *_: None)
+    judged = Declared(account_mode="tracked")
+    champions = {plan.model.id: Champion(plan.model.id, "ab" * 32, Path("x.pt"), None, None, declared=judged)}
+    told = replace(settings, account=said)
+    ModelEvaluator(loader, told, PROFILE, champions).evaluate(plan, plan.work_named(CHAMPION))
+
+    assert seen == [fed, ("neutral", False)]

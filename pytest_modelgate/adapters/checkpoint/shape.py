@@ -6,33 +6,30 @@ neither tells has to be declared, and what is declared may not contradict the ta
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NoReturn
 
-from pytest_modelgate.adapters.checkpoint.pickled import described
+from pytest_modelgate.adapters.checkpoint.accounts import account_features, lines_to_write
+from pytest_modelgate.adapters.checkpoint.labels import check_labels, named, shown
 from pytest_modelgate.adapters.checkpoint.rebuilt import StoredTensor
-from pytest_modelgate.core.policy.account_features import AccountFeature, Encoding, market_places
-from pytest_modelgate.core.policy.actions import CLOSE, HOLD, Action, Order, action_name, direction, parse_action
+from pytest_modelgate.core.policy.account_features import AccountFeature, market_places
+from pytest_modelgate.core.policy.actions import Action
 from pytest_modelgate.core.policy.generations import (
     GENERATIONS,
-    TRAINERS_FEATURES,
     WINDOW,
     Generation,
     generation_of,
     generations_like,
 )
-from pytest_modelgate.core.training.run import Declared, DeclaredFeature
+from pytest_modelgate.core.training.run import Declared
 from pytest_modelgate.errors import CheckpointError
 
 _TRAIN = "Let the trainer store it, see docs/checkpoints.md"
 _VERSION = re.compile(r"v?(\d{1,4})\.(\d{1,4})(\.\d{1,4})?")
 _MOST_FEATURES = 100_000
 _MOST_SHOWN = 10
-_DIRECTIONS = {"BUY": 1, "LONG": 1, "SELL": -1, "SHORT": -1}
-_IDLE = {"HOLD": HOLD, "NOTHING": HOLD, "CLOSE": CLOSE, "FLAT": CLOSE, "EXIT": CLOSE}
 
 
 @dataclass(frozen=True)
@@ -84,9 +81,9 @@ def read_shape(contents: Mapping[str, object], declared: Declared, location: str
             warnings = (told + "actions and account features are assumed (--gate-model-version decides).",)
     actions = _actions(generation, declared, version, sizes, location)
     n_features, window = _row(generation, sizes, declared.lookback, location)
-    account = _account(generation, declared, version, n_features, location)
+    account = account_features(generation, declared, version, n_features, location)
     if contents.get("action_meanings") is not None:
-        _check_actions(contents["action_meanings"], actions, location)
+        check_labels(contents["action_meanings"], actions, location)
     return Shape(version, n_features, window, actions, account, warnings)
 
 
@@ -100,11 +97,11 @@ def _version(contents: Mapping[str, object], declared: Declared, location: str, 
     for source, value in said.items():
         if not (isinstance(value, str) and _VERSION.fullmatch(value)):
             known = ", ".join(item.name for item in GENERATIONS)
-            problem = f"{source} says {_shown(value)}, expected a version such as 2.7.0 (generations {known})"
+            problem = f"{source} says {shown(value)}, expected a version such as 2.7.0 (generations {known})"
             raise CheckpointError(f"{location}, model_version", problem, _TRAIN)
     numbers = {tuple(map(int, str(value).removeprefix("v").split(".")[:2])) for value in said.values()}
     if len(numbers) > 1:
-        listed = ", ".join(f"{source} says {_shown(value)}" for source, value in said.items())
+        listed = ", ".join(f"{source} says {shown(value)}" for source, value in said.items())
         problem = "Find out which is right; another generation means other actions"
         raise CheckpointError(f"{location}, model_version", listed, problem)
     chosen = said.get("the checkpoint", next(iter(said.values()), None))
@@ -144,7 +141,7 @@ def _actions(
     n_actions = sizes["n_actions"]
     known = generation.actions if generation else None
     if declared.actions is not None and known is not None and declared.actions != known:
-        problem = f"declared are {_named(declared.actions)}, version {version} has {_named(known)}"
+        problem = f"declared are {named(declared.actions)}, version {version} has {named(known)}"
         raise CheckpointError(f"{location}, actions", problem, "Find out which is right, and take the other one out")
     actions, n_actions = declared.actions or known, sizes["n_actions"]
     if actions is None:
@@ -162,20 +159,13 @@ def _refuse_unknown(version: str | None, sizes: Mapping[str, int | None], locati
         problem = f"is missing, and the shape is that of none of the generations {known}"
     facts: dict[str, object] = {} if sizes["obs_dim"] and sizes["n_features"] else {"lookback": WINDOW}
     outputs = [f"OUTPUT_{number}" for number in range(min(sizes["n_actions"] or 3, _MOST_SHOWN))]
-    lines = _lines(location, **facts, actions=outputs, account=[])
+    lines = lines_to_write(location, **facts, actions=outputs, account=[])
     remedy = (
         f"Declare what its outputs mean, in their order, and its account features, in {lines}, where each OUTPUT is "
         'one of "HOLD", "CLOSE", {"order": 0.5} (half of a full order; negative ones sell) or {"target": 1.0} (all of '
         "the equity); pack_checkpoint and ModelArtifact take the same as declared=..., see docs/your-policy.md"
     )
     raise CheckpointError(f"{location}, model_version", problem, remedy)
-
-
-def _lines(location: str, **facts: object) -> str:
-    """What to write, and where; what has to be filled in is refused as it stands."""
-    checkpoint = location.rpartition("/")[2].rpartition(" ")[2]
-    file = f"{checkpoint.removesuffix('.pt')}.json" if checkpoint.endswith(".pt") else "SYMBOL_TIMEFRAME.json"
-    return f"{file} beside it: {json.dumps({'schema': 'modelgate.policy/1', **facts})}"
 
 
 def _row(
@@ -202,121 +192,8 @@ def _row(
     return n_features, window
 
 
-def _account(
-    generation: Generation | None, declared: Declared, version: str | None, n_features: int, location: str
-) -> tuple[AccountFeature, ...]:
-    where = f"{location}, account features"
-    account = known = generation.account if generation else None
-    if declared.account is not None:
-        account = tuple(_resolved(item, generation, where) for item in declared.account)
-        if known is not None:
-            if _by_column(account, n_features) != _by_column(known, n_features):
-                problem = f"declared are {_described(account)}, version {version} has {_described(known)}"
-                raise CheckpointError(where, problem, "Find out which is right, and take the other declaration out")
-            account = known
-    if account is None:
-        of = f"of generation {generation.name} stand" if generation else "may stand"
-        features = TRAINERS_FEATURES.items()
-        facts: list[dict[str, Any]] = [
-            {"name": name, "place": "COLUMN", **({} if generation else _written(encoding))}
-            for name, (_, encoding) in features
-        ]
-        facts[4]["neutral"] = 0.70  # 1.0 in 5.3
-        remedy = (
-            f"Name them (or none, as []) in {_lines(location, account=facts)}, with the number of its column in a row, "
-            "from 0, for each COLUMN"
-        )
-        raise CheckpointError(where, f"{of} among the other features of a row, where nothing tells them", remedy)
-    places = sorted(feature.place % n_features for feature in account if -n_features <= feature.place < n_features)
-    if len(set(places)) < len(account) or len(account) >= n_features:
-        problem = f"are {_described(account)}, expected columns of their own in a row of {n_features}, and others left"
-        raise CheckpointError(where, problem, "Correct the declaration, or n_features")
-    return account
-
-
-def _written(encoding: Encoding) -> dict[str, Any]:
-    return {} if encoding == Encoding() else {"encoding": encoding.scale, "factor": encoding.factor}
-
-
-def _resolved(feature: DeclaredFeature, generation: Generation | None, where: str) -> AccountFeature:
-    """A declared feature; what it leaves open is the trainer's where it is one of the trainer's checkpoints."""
-    neutral, encoding = TRAINERS_FEATURES.get(feature.name, (0.0, Encoding()))
-    if feature.name == "available_capital" and feature.neutral is None and not (generation and generation.available):
-        problem = "available_capital has no neutral value, which is 0.70 in most generations and 1.0 in 5.3"
-        raise CheckpointError(where, problem, 'Declare it, as "neutral": 0.70')
-    if generation is None and feature.encoding is None and encoding != Encoding():
-        problem = f"{feature.name} has no encoding, and trainers write it as a fraction, squashed or as a logarithm"
-        raise CheckpointError(where, problem, 'Declare it, as "encoding": "linear", "tanh" or "log10", with a "factor"')
-    return AccountFeature(
-        feature.name,
-        neutral if feature.neutral is None else feature.neutral,
-        encoding if feature.encoding is None else feature.encoding,
-        feature.place,
-    )
-
-
-def _by_column(account: Sequence[AccountFeature], n_features: int) -> list[AccountFeature]:
-    """Account features with their columns counted from the first, in the order of these."""
-    counted = [replace(item, place=item.place + (n_features if item.place < 0 else 0)) for item in account]
-    return sorted(counted, key=lambda item: (item.place, item.name))
-
-
-def _described(account: Sequence[AccountFeature]) -> str:
-    return ", ".join(map(_feature, account)) or "none"
-
-
-def _feature(item: AccountFeature) -> str:
-    scale, factor = item.encoding.scale, item.encoding.factor
-    return f"{item.name} in column {item.place} ({scale} of {factor:g} times it, neutral {item.neutral:g})"
-
-
-def _named(actions: Sequence[Action]) -> str:
-    return ", ".join(map(action_name, actions))
-
-
-def _check_actions(meanings: object, actions: Sequence[Action], location: str) -> None:
-    if isinstance(meanings, dict):
-        listed = [meanings.get(number, meanings.get(str(number))) for number in range(len(actions))]
-        listed = listed if len(meanings) == len(actions) else list(meanings.values())
-    else:
-        listed = list(meanings) if isinstance(meanings, list | tuple) else []
-    if len(listed) != len(actions) or not all(
-        _means(label, action, actions) for label, action in zip(listed, actions, strict=True)
-    ):
-        names = ", ".join(map(_shown, listed[:10])) or "empty"
-        problem = f"is {names}, expected {_named(actions)}"
-        remedy = (
-            "Another order would buy for sell. Find out which labels are right; where actions are known none are needed"
-        )
-        raise CheckpointError(f"{location}, action_meanings", problem, remedy)
-
-
-def _means(meaning: object, action: Action, actions: Sequence[Action]) -> bool:
-    """Whether a label such as ``BUY 25%``, ``Buy_25``, ``TARGET_100`` or ``sell`` names an action, one of some."""
-    if isinstance(meaning, str) and action in (parse_action(meaning), parse_action(meaning.upper())):
-        return True
-    words = re.findall(r"[A-Z]+|\d+", meaning.upper()) if isinstance(meaning, str) else []
-    words = [word for word in words if word not in ("PCT", "PERCENT")]
-    if not words or len(words) > 2:
-        return False
-    verb, percent = words[0], words[1:]
-    if verb in _IDLE:
-        return action == _IDLE[verb] and not percent
-    if percent:
-        size = action.size if isinstance(action, Order) else action.exposure
-        return percent[0] == f"{abs(size) * 100:g}" and _DIRECTIONS.get(verb) == direction(action)
-    if verb == "SELL" and action == CLOSE:
-        return True
-    alone = [direction(other) for other in actions].count(direction(action)) == 1
-    return alone and _DIRECTIONS.get(verb) == direction(action) != 0
-
-
 def _size(contents: Mapping[str, object], name: str, location: str) -> int | None:
     value = contents.get(name)
     if value is not None and (type(value) is not int or not 0 < value <= _MOST_FEATURES * 100):
-        raise CheckpointError(f"{location}, {name}", f"is {_shown(value)}, expected a positive whole number", _TRAIN)
+        raise CheckpointError(f"{location}, {name}", f"is {shown(value)}, expected a positive whole number", _TRAIN)
     return value
-
-
-def _shown(value: object) -> str:
-    return ascii(value)[:60] if isinstance(value, str | int | float) else described(value)

@@ -133,7 +133,8 @@ def _wildness(prices: Floats) -> Floats:
         for place in range(last):
             a, b = beside[place], beside[place + 1]
             beside[place], beside[place + 1] = np.minimum(a, b), np.maximum(a, b)
-    return np.maximum(1.0, (beside[_BESIDE - 1] + beside[_BESIDE]) / 2.0 / usual / _CHANCE)
+    wild: Floats = np.maximum(1.0, (beside[_BESIDE - 1] + beside[_BESIDE]) / 2.0 / usual / _CHANCE)
+    return wild
 
 
 def _spikes_of_bodies(prices: Floats, usual: Floats, wild: Floats, absurd: float, spikes: Floats) -> None:
