@@ -75,7 +75,7 @@ def test_nothing_is_asked_of_the_network_and_nothing_goes_wrong(page: Watched, r
 def test_a_name_that_wants_to_run_is_text(page: Watched) -> None:
     assert page.dialogs == []
     assert page.page.locator("h1").inner_text() == f"Model gate: {HOSTILE}_20241227_211819.zip"
-    assert HOSTILE in page.page.locator(".mg-facts").inner_text()
+    assert HOSTILE in page.page.locator(".mg-facts").first.inner_text()
     assert page.page.locator("#modelgate script, #modelgate img, h1 *, title *").count() == 0
 
 
