@@ -25,7 +25,7 @@ from pytest_modelgate.core.policy.account_features import AccountFeature, Encodi
 from pytest_modelgate.core.policy.actions import HOLD, NO_ACTION, Order, Target
 from pytest_modelgate.core.typing import Floats
 
-thorough = settings(deadline=None, max_examples=150)
+thorough = settings(deadline=None, max_examples=40)
 ALMOST_ALL = math.nextafter(1.0, 0.0)
 FREE = replace(RULES, fee=0.0, slippage=0.0, position_size=1.0, cash_buffer=0.0, max_position=1.0)
 

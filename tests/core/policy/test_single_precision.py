@@ -41,13 +41,13 @@ def share(policy: MlpPolicy, market: Floats | None = None, rng: np.random.Genera
     return float(float32_changes(policy, market, account, actions, rng).mean())
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(networks())
 def test_a_policy_acts_in_torch_as_judged_or_it_is_told(tmp_path: Path, made: Network) -> None:
     assert judge(made, tmp_path)[1] == ""
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(networks(ills=("none",)))
 def test_a_sound_policy_is_not_accused(tmp_path: Path, made: Network) -> None:
     assert judge(made, tmp_path)[0] != "told"
