@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_modelgate.cli.wording import add_options, called_as_here
 from pytest_modelgate.core.config.options import CHECKING
 from pytest_modelgate.core.config.settings import Settings
-from pytest_modelgate.errors import ArchiveError
+from pytest_modelgate.errors import ArchiveError, SettingsError
 from pytest_modelgate.text import terminal_safe
 
 if TYPE_CHECKING:  # pulls in pandas, which --help must not pay for
-    from pytest_modelgate.services.checking import ModelReport
+    from pytest_modelgate.services.checking import ModelReport, Policies
 
 _MOST_COLUMNS, _LEAST_COLUMNS = 100, 60
 _LABEL = 18
@@ -32,6 +33,8 @@ def add_check(parser: argparse.ArgumentParser) -> None:
     add_options(parser, CHECKING)
     package = "package whose config classes a checkpoint may name (repeatable; default: alpaca_trading)"
     parser.add_argument("--trainer-package", action="append", metavar="NAME", help=package)
+    policy = "function of yours that takes a model's id and returns its network, or None: parity is tried against it"
+    parser.add_argument("--policy", metavar="MODULE:FUNCTION", help=policy)
     parser.add_argument("--json", action="store_true", help="write JSON, for other programs")
     parser.set_defaults(run=_check)
 
@@ -62,13 +65,42 @@ def _reports(options: argparse.Namespace) -> tuple[list[ModelReport], tuple[str,
     if options.trainer_package:
         asked["trainer_packages"] = tuple(options.trainer_package)
     settings, known = Settings(archive=options.archive, **asked), {REFERENCE.name: REFERENCE}
-    profile = load_profile(settings.profile)
+    profile, policies = load_profile(settings.profile), _own_policies(options.policy) if options.policy else None
     if not options.archive.exists():
         raise ArchiveError(f"archive {options.archive}", "does not exist, expected a zip or a folder", "Check the path")
     if options.archive.is_file() and not options.archive.name.lower().endswith(_ARCHIVES):
-        return [check_checkpoint(options.archive, settings, known)], ()
+        return [check_checkpoint(options.archive, settings, known, policies)], ()
     with open_archive(options.archive) as archive:
-        return list(check_archive(archive, settings, profile, known)), archive.run.warnings
+        return list(check_archive(archive, settings, profile, known, policies)), archive.run.warnings
+
+
+def _own_policies(text: str) -> Policies:
+    """The user's function that gives networks by ids; modules are looked for in the current folder first.
+
+    Raises:
+        SettingsError: there is no such function, or its module cannot be imported.
+    """
+    module, colon, name = text.partition(":")
+    remedy = "Name a module that can be imported from here, and a function in it, as in my_package.export:network"
+    if not (colon and module and name):
+        raise SettingsError("--policy", f"is {text[:80]!a}, expected MODULE:FUNCTION", remedy)
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        function: Policies = getattr(importlib.import_module(module), name)
+    except Exception as error:
+        problem = f"{text[:80]!a} cannot be imported: {type(error).__name__}: {error}"
+        raise SettingsError("--policy", problem, remedy) from error
+
+    def network(model: str) -> Callable[..., Any] | None:
+        try:
+            return function(model)
+        except Exception as error:
+            problem = f"{text[:80]!a} fails for {model}: {type(error).__name__}: {error}"
+            raise SettingsError(
+                "--policy", problem, "Let it return the network, or None where there is none"
+            ) from error
+
+    return network
 
 
 def as_text(reports: Sequence[ModelReport], columns: int = _MOST_COLUMNS) -> list[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from pytest_modelgate.adapters.archive import Archive, beside, declared_together, written_declaration
 from pytest_modelgate.adapters.checkpoint import CheckpointFacts, LoadedCheckpoint, load_checkpoint
@@ -17,9 +18,12 @@ from pytest_modelgate.core.features.reference import REFERENCE
 from pytest_modelgate.core.integrity.parity import Parity, check_parity
 from pytest_modelgate.core.policy.actions import action_name
 from pytest_modelgate.core.training.gating import Classification, check_reward_scale, judge_training
-from pytest_modelgate.core.training.run import ParityProbe, TrainedModel
+from pytest_modelgate.core.training.run import TrainedModel
 from pytest_modelgate.errors import CheckpointError, GateError
 from pytest_modelgate.services.model_loader import ModelLoader
+from pytest_modelgate.services.probes import make_probe
+
+Policies = Callable[[str], Callable[..., Any] | None]
 
 _DECLARE = 'write_archive(..., activation="tanh", feature_set="reference-v1")'
 _PROBE = "ModelArtifact(..., policy=network)"
@@ -55,22 +59,33 @@ class ModelReport:
 
 
 def check_archive(
-    archive: Archive, settings: Settings, profile: Profile, feature_sets: Mapping[str, FeatureSet]
+    archive: Archive,
+    settings: Settings,
+    profile: Profile,
+    feature_sets: Mapping[str, FeatureSet],
+    policies: Policies | None = None,
 ) -> Iterator[ModelReport]:
     """Report on the models of an archive, one after the other; of each no more than a copy is on disk at a time.
 
     Args:
         feature_sets: those that are known here; a project's own are not.
+        policies: gives the trainer's own network by a model's id, see ``ModelArtifact.policy``, or None.
     """
     for model in archive.run.models:
         with TemporaryDirectory(prefix="modelgate-", ignore_cleanup_errors=True) as scratch:
             loader = ModelLoader(settings, archive, profile, lambda: feature_sets, Path(scratch))
-            report = _check_model(model, loader, profile, feature_sets)
+            report = _check_model(model, loader, profile, feature_sets, policies)
         yield report
 
 
-def check_checkpoint(path: Path, settings: Settings, feature_sets: Mapping[str, FeatureSet]) -> ModelReport:
-    """Report on a checkpoint that lies in no archive: nobody but the file beside it says what it means."""
+def check_checkpoint(
+    path: Path, settings: Settings, feature_sets: Mapping[str, FeatureSet], policies: Policies | None = None
+) -> ModelReport:
+    """Report on a checkpoint that lies in no archive: nobody but the file beside it says what it means.
+
+    Args:
+        policies: as of ``check_archive``; asked by the file's name without its ending.
+    """
     report = ModelReport(path.name)
     location = f"checkpoint {path.name}"
     try:
@@ -86,7 +101,10 @@ def check_checkpoint(path: Path, settings: Settings, feature_sets: Mapping[str, 
     except GateError as error:
         return _refused(report, error)
     note = "a checkpoint alone is judged nowhere: write_archive packs it with training metrics and a parity probe"
-    checked = _check_policy(report, loaded, None, feature_sets, location, lies_alone=True)
+    checked = _check_policy(report, loaded, None, feature_sets, location)
+    own = policies(path.stem) if policies else None
+    if own is not None:
+        checked = _with_own(checked, loaded, own, location)
     return replace(checked, notes=(*checked.notes, note), lines=(*checked.lines, _ARCHIVE))
 
 
@@ -100,7 +118,11 @@ def same_bytes(reports: Sequence[ModelReport]) -> list[tuple[str, ...]]:
 
 
 def _check_model(
-    model: TrainedModel, loader: ModelLoader, profile: Profile, feature_sets: Mapping[str, FeatureSet]
+    model: TrainedModel,
+    loader: ModelLoader,
+    profile: Profile,
+    feature_sets: Mapping[str, FeatureSet],
+    policies: Policies | None,
 ) -> ModelReport:
     report, dropped = _check_training(model, profile)
     if model.declared.training_window is None:
@@ -112,7 +134,10 @@ def _check_model(
         return _told_if_dropped(_refused(report, error), dropped=dropped)
     location = f"checkpoint {model.checkpoint.member}" if model.checkpoint else ""
     report = replace(report, sha256=sha256)
-    checked = _check_policy(report, loaded, model.declared.parity_probe, feature_sets, location)
+    checked = _check_policy(report, loaded, model, feature_sets, location)
+    own = policies(model.id) if policies else None
+    if own is not None and not checked.refusals:
+        checked = _with_own(checked, loaded, own, location)
     return _told_if_dropped(checked, dropped=dropped)
 
 
@@ -137,12 +162,15 @@ def _check_training(model: TrainedModel, profile: Profile) -> tuple[ModelReport,
 def _check_policy(
     report: ModelReport,
     loaded: LoadedCheckpoint,
-    probe: ParityProbe | None,
+    model: TrainedModel | None,
     feature_sets: Mapping[str, FeatureSet],
     location: str,
-    *,
-    lies_alone: bool = False,
 ) -> ModelReport:
+    """What is said of a checkpoint that was read.
+
+    Args:
+        model: what the archive says of it; None where it lies in none.
+    """
     known = feature_sets.get(loaded.facts.feature_set)
     notes = (*report.notes, *loaded.facts.shape.warnings)
     report = replace(report, judged_as={**_described(loaded.facts), **report.judged_as}, notes=notes)
@@ -155,14 +183,24 @@ def _check_policy(
             check_width(loaded.policy, len(known.columns))
         except CheckpointError as error:
             report = _refused(report, error)
-    if lies_alone:
+    if model is None:
         return report
     try:
-        parity = check_parity(loaded.policy, probe, known, location)
+        parity = check_parity(loaded.policy, model.declared.parity_probe, known, location)
     except CheckpointError as error:
         said = {**report.judged_as, "parity": "differs"}
         return _refused(replace(report, judged_as=said), error)
     return _with_parity(report, parity)
+
+
+def _with_own(report: ModelReport, loaded: LoadedCheckpoint, own: Callable[..., Any], location: str) -> ModelReport:
+    """The report, with the trainer's own network held against what the gate computes."""
+    policy = loaded.policy
+    try:
+        parity = check_parity(policy, make_probe(own, policy.obs_dim, policy.n_actions, location), None, location)
+    except CheckpointError as error:
+        return _refused(replace(report, judged_as={**report.judged_as, "your network": "differs"}), error)
+    return replace(report, judged_as={**report.judged_as, "your network": f"{parity.status}: {parity.detail}"})
 
 
 def _with_parity(report: ModelReport, parity: Parity) -> ModelReport:

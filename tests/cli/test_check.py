@@ -330,3 +330,62 @@ def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     main(["check", str(path)])
 
     assert list(place.iterdir()) == []
+
+
+OWN = """
+import torch
+from support import checkpoints
+
+def network(model):
+    if model == "UNIUSD_1Hour":
+        torch.manual_seed({seed})
+        return checkpoints.Actor(3 * 53, (8, 4), 3)
+
+def broken(model):
+    raise RuntimeError("no such run")
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+    """A module of the user's own in the current folder, under a name that no other test has imported."""
+    name = f"own_{request.node.name.partition('[')[0]}"
+    (tmp_path / f"{name}.py").write_text(OWN.format(seed=1))
+    monkeypatch.chdir(tmp_path)
+    return name
+
+
+def test_the_users_own_network_proves_parity_or_tells_that_it_differs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], own: str
+) -> None:
+    torch.manual_seed(1)
+    same = checkpoints.Actor(3 * 53, (8, 4), 3)
+    path = pack(tmp_path, model("UNIUSD", content(policy_state_dict=same.state_dict())), good("WAVUSD"))
+
+    status, reports = check(capsys, path, "--policy", f"{own}:network")
+    assert status == 0
+    assert reports["UNIUSD_1Hour"]["judged_as"]["your network"].startswith("proven: the logits of")
+    assert "your network" not in reports["WAVUSD_1Hour"]["judged_as"]
+
+    other = tmp_path / "UNIUSD_1Hour.pt"
+    other.write_bytes(content(policy_state_dict=NETWORK.state_dict()))
+    status, reports = check(capsys, other, "--policy", f"{own}:network")
+    assert status == 1
+    assert "differ from the trainer's" in reports[other.name]["refusals"][0]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("network", "expected MODULE:FUNCTION"),
+        ("nowhere_at_all:network", "ModuleNotFoundError"),
+        ("{own}:nothing", "AttributeError"),
+        ("{own}:broken", "fails for UNIUSD_1Hour: RuntimeError: no such run"),
+    ],
+)
+def test_a_function_of_networks_that_cannot_be_used_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], own: str, text: str, told: str
+) -> None:
+    path = pack(tmp_path, good("UNIUSD"))
+    assert main(["check", str(path), "--policy", text.format(own=own)]) != 0
+    assert told in capsys.readouterr().err
