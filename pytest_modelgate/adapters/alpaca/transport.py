@@ -33,7 +33,8 @@ class UnusableAnswerError(Exception):
 
     def __init__(self, problem: str, remedy: str = _REPORT) -> None:
         super().__init__(problem, remedy)
-        self.problem, self.remedy = problem, remedy
+        self.problem: str = problem
+        self.remedy: str = remedy
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,8 @@ class NameRefusedError(PickleError):
 
     def __init__(self, name: str, *, whole: bool) -> None:
         super().__init__(name)
-        self.name, self.whole = name, whole
+        self.name: str = name
+        self.whole: bool = whole
 
 
 class Machine:
