@@ -68,6 +68,8 @@ def read_tar(read: Read, most_members: int) -> Iterator[TarMember]:
         _skip(read, member.size)
         at += _padded(member.size)
         extended = _Extended()
+    if extended.read_any:
+        raise LayoutError("has an extended header with no member behind it")
     if not block:
         raise LayoutError("is cut off: a tar's end is missing")
     while block:
@@ -82,9 +84,11 @@ class _Extended:
     def __init__(self) -> None:
         self.name: str | None = None
         self.size: int | None = None
+        self.read_any = False
 
     def take(self, info: tarfile.TarInfo, read: Read) -> int:
         """Read one; how many bytes it took."""
+        self.read_any = True
         if not 0 <= info.size <= _MOST_EXTENDED:
             raise LayoutError(f"has an extended header of {info.size} bytes, expected at most {_MOST_EXTENDED}")
         padded = _padded(info.size)

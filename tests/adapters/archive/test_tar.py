@@ -107,12 +107,22 @@ def _cut(raw: bytes) -> bytes:
     return raw[: raw.index(b"u" * 5000) + 100]
 
 
+def _dangling(raw: bytes) -> bytes:
+    """An extended header in front of the tar's end, at which Python's tarfile gives up."""
+    info = tarfile.TarInfo("x")
+    info.pax_headers = {"comment": "nothing"}
+    header = info.tobuf(tarfile.PAX_FORMAT)[: 2 * 512]
+    body = raw.rstrip(b"\0")
+    return body + bytes(-len(body) % 512) + header + bytes(4 * 512)
+
+
 DAMAGES: list[tuple[Callable[[bytes], bytes], str]] = [
     (lambda raw: raw + b"x" * 512, "data behind its end"),
     (_cut, "is cut off"),
     (lambda raw: raw.rstrip(b"\0") + bytes(-len(raw.rstrip(b"\0")) % 512), "a tar's end is missing"),
     (lambda raw: b"x" + raw[1:], "a header is none"),
     (lambda raw: raw + raw, "data behind its end"),
+    (_dangling, "an extended header with no member behind it"),
 ]
 
 
