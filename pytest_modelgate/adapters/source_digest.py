@@ -24,6 +24,7 @@ EVIDENCE = (
     "adapters/archive/manifest_fields.py",
     "adapters/archive/matching.py",
     "adapters/archive/names.py",
+    "adapters/archive/opened_file.py",
     "adapters/archive/reader.py",
     "adapters/archive/roles.py",
     "adapters/archive/schema.py",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import BinaryIO
 
 from pytest_modelgate.adapters.archive.limits import Limits
 from pytest_modelgate.adapters.archive.names import Member, sound_members
+from pytest_modelgate.adapters.archive.opened_file import OpenedFile
 from pytest_modelgate.adapters.files.tar_layout import TarMember, read_tar
 from pytest_modelgate.adapters.files.zip_layout import LayoutError
 from pytest_modelgate.errors import ArchiveError
@@ -34,31 +33,24 @@ def is_tar(path: Path) -> bool:
     return named or head.startswith(_GZIP) or head[_USTAR_AT:] == _USTAR
 
 
-class TarSource:
+class TarSource(OpenedFile):
     """A tar that is opened once; every byte comes through that one handle.
 
     Attributes:
         sizes: bytes of every file that can be read, by the archive's name for it.
         odd: names of the others that are passed over.
-        packed: bytes of the file.
-        stamp: device, number, size and time of the file when it was opened: they change when somebody writes to it.
     """
 
     def __init__(self, path: Path, location: str, limits: Limits) -> None:
-        try:
-            self._file = path.open("rb")
-        except OSError as error:
-            raise ArchiveError(location, f"cannot be opened: {error.strerror}", "Check its permissions") from None
+        super().__init__(path, location)
         self._location = location
-        self.stamp: str = self._stamp()
-        self.packed: int = os.fstat(self._file.fileno()).st_size
         self._most = min(limits.total_bytes, limits.model_bytes + limits.ratio * self.packed)
         self._stream: _Stream | None = None
         try:
             members = self._members(limits)
             sound = sound_members([Member(item.name, item.size, item.flaw) for item in members], location)
         except BaseException:
-            self._file.close()
+            self.file.close()
             raise
         self._starts = {item.name: item.start for item in members if item.name in sound.sizes}
         self.sizes: Mapping[str, int] = sound.sizes
@@ -74,7 +66,7 @@ class TarSource:
         start, left = self._starts[name], self.sizes[name]
         try:
             if stream is None or stream.position > start:
-                stream = _Stream(self._file, self._most)
+                stream = _Stream(self.file, self._most)
             while stream.position < start:
                 if not stream.read(min(_CHUNK, start - stream.position)):
                     raise LayoutError("is cut off")
@@ -89,28 +81,9 @@ class TarSource:
             raise ArchiveError(location, error.problem, "Copy or download the archive again") from None
         self._stream = stream
 
-    def sha256(self) -> str:
-        """Digest of the file's bytes."""
-        digest = hashlib.sha256()
-        at = 0
-        while True:
-            self._file.seek(at)
-            if not (piece := self._file.read(_CHUNK)):
-                return digest.hexdigest()
-            digest.update(piece)
-            at += len(piece)
-
-    def is_unchanged(self) -> bool:
-        """Whether nobody has written to the file since it was opened, as far as its stamp tells."""
-        return self._stamp() == self.stamp
-
-    def close(self) -> None:
-        """Release the file."""
-        self._file.close()
-
     def _members(self, limits: Limits) -> list[TarMember]:
         """All that it lists; what was packed by gzip is read to its end, and its checksum verified."""
-        stream, members = _Stream(self._file, self._most), []
+        stream, members = _Stream(self.file, self._most), []
         try:
             for member in read_tar(stream.read, limits.entries):
                 members.append(member)
@@ -120,10 +93,6 @@ class TarSource:
             location = f"{self._location}, member {plain(error.member)}" if error.member else self._location
             raise ArchiveError(location, error.problem, _REMEDY) from None
         return members
-
-    def _stamp(self) -> str:
-        facts = os.fstat(self._file.fileno())
-        return f"{facts.st_dev}-{facts.st_ino}-{facts.st_size}-{facts.st_mtime_ns}"
 
 
 class _Stream:

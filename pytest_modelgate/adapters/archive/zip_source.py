@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pytest_modelgate.adapters.archive.limits import Limits
 from pytest_modelgate.adapters.archive.names import Member, sound_members
+from pytest_modelgate.adapters.archive.opened_file import OpenedFile
 from pytest_modelgate.adapters.files.zip_layout import LayoutError, Span, read_layout
 from pytest_modelgate.errors import ArchiveError
 from pytest_modelgate.text import plain
@@ -18,14 +17,12 @@ _CHUNK = 1024 * 1024
 _REMEDY = "Copy it again; if that does not help, zip the training run anew, or use pytest_modelgate.write_archive"
 
 
-class ZipSource:
+class ZipSource(OpenedFile):
     """A zip that is opened once; every byte comes through that one handle.
 
     Attributes:
         sizes: bytes of every file that can be read, by the archive's name for it.
         odd: names of the others that are passed over.
-        packed: bytes of the zip.
-        stamp: device, number, size and time of the file when it was opened: they change when somebody writes to it.
     """
 
     def __init__(self, path: Path, location: str, limits: Limits) -> None:
@@ -33,19 +30,14 @@ class ZipSource:
             raise ArchiveError(
                 location, "is neither a file nor a folder", "Name the zip, or the folder it was extracted to"
             )
-        try:
-            self._file = path.open("rb")
-        except OSError as error:
-            raise ArchiveError(location, f"cannot be opened: {error.strerror}", "Check its permissions") from None
+        super().__init__(path, location)
         self._location = location
-        self.stamp: str = self._stamp()
-        self.packed: int = os.fstat(self._file.fileno()).st_size
         try:
             members = self._members(limits)
             listed = [Member(name, span.size, span.flaw) for name, span in members]
             sound = sound_members(listed, location)
         except BaseException:
-            self._file.close()
+            self.file.close()
             raise
         self._spans = {name: span for name, span in members if name in sound.sizes}
         self.sizes: Mapping[str, int] = sound.sizes
@@ -70,39 +62,19 @@ class ZipSource:
             problem = f"has {size} bytes with checksum {crc:08x}, expected {span.size} with {span.crc:08x}"
             raise self._damaged(name, problem)
 
-    def sha256(self) -> str:
-        """Digest of the zip's bytes."""
-        digest = hashlib.sha256()
-        self._file.seek(0)
-        while piece := self._file.read(_CHUNK):
-            digest.update(piece)
-        return digest.hexdigest()
-
-    def is_unchanged(self) -> bool:
-        """Whether nobody has written to the file since it was opened, as far as its stamp tells."""
-        return self._stamp() == self.stamp
-
-    def close(self) -> None:
-        """Release the file."""
-        self._file.close()
-
     def _members(self, limits: Limits) -> list[tuple[str, Span]]:
         """Spans of files and folders."""
         try:
-            return read_layout(self._file, limits.entries, limits.directory_bytes, tolerant=True)
+            return read_layout(self.file, limits.entries, limits.directory_bytes, tolerant=True)
         except LayoutError as error:
             location = f"{self._location}, member {plain(error.member)}" if error.member else self._location
             raise ArchiveError(location, error.problem, _REMEDY) from None
 
-    def _stamp(self) -> str:
-        facts = os.fstat(self._file.fileno())
-        return f"{facts.st_dev}-{facts.st_ino}-{facts.st_size}-{facts.st_mtime_ns}"
-
     def _packed(self, span: Span) -> Iterator[bytes]:
         at, end = span.start, span.start + span.packed
         while at < end:
-            self._file.seek(at)
-            piece = self._file.read(min(_CHUNK, end - at))
+            self.file.seek(at)
+            piece = self.file.read(min(_CHUNK, end - at))
             if not piece:
                 raise EOFError
             at += len(piece)

@@ -9,10 +9,10 @@ import numpy as np
 
 from pytest_modelgate.core.typing import Floats
 
-_TERMS = 14  # of the series of expm1 within half a binary order of magnitude: what is left out is below 2**-58
-_LN2_HIGH = float.fromhex("0x1.62e42fee00000p-1")  # 33 bits, so that its multiples by up to 20 bits are exact
-_LN2 = float.fromhex("0x1.62e42fefa39efp-1")
-_LN2_LOW = float.fromhex("0x1.a39ef35793c76p-33")  # the rest, to 53 bits of its own
+EXPM1_TERMS = 14  # of the series of expm1 within half a binary order of magnitude: what is left out is below 2**-58
+LN2_HIGH = float.fromhex("0x1.62e42fee00000p-1")  # 33 bits, so that its multiples by up to 20 bits are exact
+LN2 = float.fromhex("0x1.62e42fefa39efp-1")
+LN2_LOW = float.fromhex("0x1.a39ef35793c76p-33")  # the rest, to 53 bits of its own
 _STEP, _NODES = 0.5, 13  # of erfc's sum: what it leaves out is below 2**-56
 _ROOT_HALF = float.fromhex("0x1.6a09e667f3bcdp-1")  # sqrt(1 / 2)
 _PI = float.fromhex("0x1.921fb54442d18p+1")
@@ -49,10 +49,10 @@ def normal_share(values: Floats) -> Floats:
 
 def _series(values: Floats) -> tuple[Floats, Floats]:
     """Two parts whose sum is ``exp(values)``; the second is a power of two."""
-    powers = np.rint(values / _LN2)
-    rest = (values - powers * _LN2_HIGH) - powers * _LN2_LOW
+    powers = np.rint(values / LN2)
+    rest = (values - powers * LN2_HIGH) - powers * LN2_LOW
     series = np.ones_like(rest)
-    for term in range(_TERMS, 1, -1):
+    for term in range(EXPM1_TERMS, 1, -1):
         series = 1.0 + rest * series / term
     scale = np.ldexp(1.0, powers.astype(np.int64))
     return scale * (rest * series), scale

@@ -8,12 +8,10 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-_LN2 = float.fromhex("0x1.62e42fefa39efp-1")
-_LN2_HIGH = float.fromhex("0x1.62e42fee00000p-1")  # 33 bits, so that its multiples by up to 20 bits are exact
-_LN2_LOW = _LN2 - _LN2_HIGH
+from pytest_modelgate.core.policy.elementary import EXPM1_TERMS, LN2, LN2_HIGH, LN2_LOW
+
 _LOG10_E = float.fromhex("0x1.bcb7b1526e50ep-2")
 _SQRT_HALF = float.fromhex("0x1.6a09e667f3bcdp-1")
-_EXPM1_TERMS = 14  # within half a binary order of magnitude what is left out is below 2**-58
 _CACHED = 4096  # an account is looked at several times a bar
 _LOG_TERMS = 11  # of the series of the inverse hyperbolic tangent, up to 0.172
 
@@ -35,16 +33,16 @@ def log10(value: float) -> float:
     square, series = ratio * ratio, 0.0
     for term in range(_LOG_TERMS, -1, -1):
         series = series * square + 1.0 / (2 * term + 1)
-    return _LOG10_E * (power * _LN2_HIGH + (power * _LN2_LOW + 2.0 * ratio * series))
+    return _LOG10_E * (power * LN2_HIGH + (power * LN2_LOW + 2.0 * ratio * series))
 
 
 def _expm1(value: float) -> float:
     """``exp(value) - 1`` for a value of at most 0."""
     value = max(value, -60.0)  # where it is -1 already
-    power = round(value / _LN2)
-    rest = (value - power * _LN2_HIGH) - power * _LN2_LOW
+    power = round(value / LN2)
+    rest = (value - power * LN2_HIGH) - power * LN2_LOW
     series = 1.0
-    for term in range(_EXPM1_TERMS, 1, -1):
+    for term in range(EXPM1_TERMS, 1, -1):
         series = 1.0 + rest * series / term
     scale = math.ldexp(1.0, power)
     return scale * (rest * series) + (scale - 1.0)
