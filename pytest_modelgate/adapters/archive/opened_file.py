@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 from pytest_modelgate.errors import ArchiveError
 
@@ -22,7 +23,7 @@ class OpenedFile:
 
     def __init__(self, path: Path, location: str) -> None:
         try:
-            self.file = path.open("rb")
+            self.file: BinaryIO = path.open("rb")
         except OSError as error:
             raise ArchiveError(location, f"cannot be opened: {error.strerror}", "Check its permissions") from None
         self.stamp: str = self._stamp()
