@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from pytest_modelgate.cli.wording import add_options, called_as_here
 from pytest_modelgate.core.config.options import RECORDING
 from pytest_modelgate.core.config.settings import (
+    OWN_FEED,
     RECORDING_MODE,
     REQUESTS_PER_MINUTE,
     RecordingMode,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:  # these pull in pandas, which --help must not pay for
     from pytest_modelgate.core.market.requests import MarketRequest
 
 _DAY = timedelta(days=1)
-_OWN, _HALF = "own", "30Min"
+_HALF = "30Min"
 _BAR = "{percentage:3.0f}% |{bar}| {n:.0f} of {total:.0f} days of market, {elapsed} elapsed, {remaining} left"
 
 
@@ -113,10 +114,10 @@ def _settings(options: argparse.Namespace) -> Settings:
     """Settings of the gate run that these options describe: what it would judge is what is recorded."""
     asked = {option.setting: getattr(options, option.setting) for option in RECORDING}
     if options.own:
-        if asked["feed"] not in (Settings.feed, _OWN):
+        if asked["feed"] not in (Settings.feed, OWN_FEED):
             problem = f"is {asked['feed']!r}, and the bars are to come from a file"
             raise SettingsError("--feed", problem, "Leave out --feed, or --from")
-        asked["feed"] = _OWN
+        asked["feed"] = OWN_FEED
     parsed = {
         "cassettes": Path(options.cassettes),
         "as_of": parse_as_of(options.as_of) if options.as_of else None,

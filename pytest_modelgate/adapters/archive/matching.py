@@ -54,7 +54,9 @@ class Matching:
             if member in used:
                 continue
             entry = unread_entry(stem, self.location)
-            if entry is None or entry.fault:
+            if entry and entry.fault and stem.rpartition("_")[2] in list(Timeframe):
+                self._name(stem, entry, entry.fault, member)  # of no symbol that can be judged
+            elif entry is None or entry.fault:
                 odd.append(member.rpartition("/")[2])
             elif entry.timeframe is None:
                 self._bare[entry.instrument] = member

@@ -15,9 +15,9 @@ from typing import Any
 from pytest_modelgate.adapters.cassettes.entries import Entry, read_entry
 from pytest_modelgate.adapters.files.atomic import write_atomically
 from pytest_modelgate.adapters.files.nesting import nests_deeper
-from pytest_modelgate.core.config.settings import Settings
+from pytest_modelgate.core.config.settings import OWN_FEED, Settings
 from pytest_modelgate.core.market.bars import AssetClass
-from pytest_modelgate.core.market.requests import OWN, MarketRequest
+from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.errors import MarketDataError
 
 MANIFEST = "manifest.json"
@@ -36,7 +36,7 @@ def path_of(request: MarketRequest) -> str:
     ``.own.json.gz``, so that they never meet Alpaca's.
     """
     crypto = request.instrument.asset_class is AssetClass.CRYPTO
-    pins = f".{OWN}" if request.own else "" if crypto else f".{request.feed}.{request.adjustment}"
+    pins = f".{OWN_FEED}" if request.own else "" if crypto else f".{request.feed}.{request.adjustment}"
     return f"{_series(request)}/{request.last:%Y-%m-%dT%H%M}{pins}.json.gz"
 
 

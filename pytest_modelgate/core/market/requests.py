@@ -8,11 +8,10 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
+from pytest_modelgate.core.config.settings import OWN_FEED
 from pytest_modelgate.core.market.bars import AssetClass, Instrument, Timeframe
 from pytest_modelgate.errors import MarketDataError
 
-OWN = "own"
-"""The feed of bars that came from a file of the user's; their adjustment is whatever the file has."""
 NIGHT_FEEDS = frozenset({"boats", "overnight"})
 """Feeds of stocks from 20:00 to 04:00 New York alone."""
 _CRYPTO_FEED, _RAW = "us", "raw"
@@ -46,7 +45,7 @@ class MarketRequest:
             MarketDataError: an end is not in UTC, or the first bar comes after the last.
         """
         if self.own:
-            object.__setattr__(self, "adjustment", OWN)
+            object.__setattr__(self, "adjustment", OWN_FEED)
         elif self.instrument.asset_class is AssetClass.CRYPTO:
             object.__setattr__(self, "feed", _CRYPTO_FEED)
             object.__setattr__(self, "adjustment", _RAW)
@@ -64,7 +63,7 @@ class MarketRequest:
     @property
     def own(self) -> bool:
         """Whether bars of the user's own are asked for, and not Alpaca's."""
-        return self.feed == OWN
+        return self.feed == OWN_FEED
 
     @property
     def grows_only(self) -> bool:
@@ -95,6 +94,8 @@ class MarketRequest:
     @property
     def estimated_pages(self) -> int:
         """About how many requests Alpaca will take to serve all bars."""
+        if self.own:
+            return 0
         bars = (self.last - self.first) / self.timeframe.delta + 1
         if self.instrument.asset_class is AssetClass.CRYPTO:
             return math.ceil(bars / _CRYPTO_PAGE)

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from pytest_modelgate.core.config.profiles import Profile
-from pytest_modelgate.core.config.settings import AccountMode, Settings, Shard
+from pytest_modelgate.core.config.settings import OWN_FEED, AccountMode, Settings, Shard
 from pytest_modelgate.core.market.bars import Instrument, Timeframe
-from pytest_modelgate.core.market.requests import OWN, MarketRequest
+from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.market.session_opens import opens_request
 from pytest_modelgate.core.market.sessions import source_timeframe
 from pytest_modelgate.core.market.windows import Window, backtest_window, market_window, walk_forward_windows
@@ -210,7 +210,7 @@ def market_request(
 ) -> MarketRequest:
     """The market data that bars of a timeframe are made of; see ``market.sessions.source_timeframe``."""
     days = max(settings.backtest_days, settings.walk_forward_days)
-    own = settings.feed == OWN  # taken as they are
+    own = settings.feed == OWN_FEED  # taken as they are
     source = timeframe if own else source_timeframe(timeframe, instrument.asset_class)
     first, last = market_window(as_of, timeframe, instrument.asset_class, days)
     last += timeframe.delta - source.delta
