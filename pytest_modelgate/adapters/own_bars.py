@@ -8,7 +8,7 @@ import math
 from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,6 +23,8 @@ from pytest_modelgate.text import plain, shown
 ROW = ("symbol", "timeframe", "time", *COLUMNS)
 _MOST_BYTES, _MOST_ROWS = 4 << 30, 30_000_000  # twenty years of minutes of three symbols
 _BATCH = 1 << 16
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+_YEARS = range(1700, 2260)  # that nanoseconds reach
 _SHIFT = pd.Timedelta(hours=2)  # days are counted in local time, whose clocks are changed
 _Key = tuple[str, str]  # a symbol without slash and a timeframe, as they stand in the file
 _Place = str  # of a row, for messages
@@ -138,7 +140,7 @@ def _add(series: dict[_Key, _Series], key: _Key, row: Sequence[Any], where: str)
     held.starts.append(start)
     for name, value in zip(COLUMNS, row[3:], strict=True):
         number = _number(value)
-        if not (math.isfinite(number) and (number > 0 or (number == 0 and name == "volume"))):
+        if not (0.0 < number < math.inf or (number == 0.0 and name == "volume")):
             kind = "a finite number of at least 0" if name == "volume" else "a finite number above 0"
             problem = f"is {shown(str(value))}, expected {kind}"
             raise MarketDataError(f"{where}, column {name}", problem, "Correct the row, or leave it out")
@@ -149,8 +151,10 @@ def _start(value: object, where: str) -> int:
     """A moment in nanoseconds since 1970."""
     try:
         moment = datetime.fromisoformat(value.strip()) if isinstance(value, str) else value
-        if isinstance(moment, datetime) and moment.tzinfo is not None:
-            return int(pd.Timestamp(moment).as_unit("ns").value)
+        if isinstance(moment, pd.Timestamp) and moment.tzinfo is not None:
+            return int(moment.as_unit("ns").value)
+        if isinstance(moment, datetime) and moment.tzinfo is not None and moment.year in _YEARS:
+            return (moment - _EPOCH) // _MICROSECOND * 1000
     except ValueError:  # no date, or none that nanoseconds reach
         pass
     problem = f"is {shown(str(value))}, expected a date and time with its offset from UTC, such as 2024-12-27T20:00:00Z"
