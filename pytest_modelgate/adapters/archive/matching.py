@@ -148,6 +148,8 @@ class Matching:
     def _name(self, name: str, entry: Entry, fault: Fault, member: str | None = None) -> None:
         """A model that only has a name, and cannot be judged."""
         reference = self._reference(member, None) if member else None
+        if name in self._nameless:  # by its checkpoint
+            reference = reference or self._nameless[name].checkpoint
         self._nameless[name] = TrainedModel(
             entry.instrument, Timeframe.HOUR_1, None, reference, Declared(), fault, name
         )
