@@ -11,10 +11,11 @@ import argparse
 import math
 from pathlib import Path
 
-from marketsim.demo import AS_OF, demo_series
+from marketsim.demo import AS_OF, DEMO, demo_series
 from marketsim.server import serve
 
 from pytest_modelgate import Instrument, MarketRequest, Recorder, Settings, Timeframe, market_window
+from pytest_modelgate.core.market.session_opens import opens_request
 
 _KEYS = {"APCA_API_KEY_ID": "demo-key", "APCA_API_SECRET_KEY": "demo-secret"}  # the local server takes any
 
@@ -24,16 +25,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--cassettes", type=Path, default=Path("cassettes"))
     folder = parser.parse_args().cassettes
-    series = demo_series()
-    with serve(series) as server:
+    with serve(demo_series()) as server:
         environ = {"APCA_API_DATA_URL": server.url, **_KEYS}
         recorder = Recorder(folder, environ, mode="all", requests_per_minute=math.inf, now=lambda: AS_OF)
-        for _, alpaca_symbol, name in series:
+        for _, alpaca_symbol, name in DEMO:
             instrument, timeframe = Instrument.parse(alpaca_symbol.replace("/", "")), Timeframe(name)
             first, last = market_window(AS_OF, timeframe, instrument.asset_class, Settings.walk_forward_days)
             request = MarketRequest(instrument, timeframe, first, last, Settings.feed, Settings.adjustment)
-            outcome, bars = recorder.record(request)
-            print(f"{request}: {len(bars)} bars, {outcome}")
+            opens = opens_request(request, timeframe, Settings.sessions)
+            for asked in (opens, request) if opens else (request,):
+                outcome, bars = recorder.record(asked)
+                print(f"{asked}: {len(bars)} bars, {outcome}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from functools import partial
 
 import pandas as pd
 
-from marketsim.generator import SeriesSpec, generate
+from marketsim.generator import SeriesSpec, generate, generate_halves
 from marketsim.wire import SeriesKey
 
 AS_OF = pd.Timestamp("2024-12-27T21:18:19Z")
@@ -70,5 +70,13 @@ DEMO: Mapping[SeriesKey, SeriesSpec] = {
 
 
 def demo_series() -> dict[SeriesKey, pd.DataFrame]:
-    """Hourly bars of every series of DEMO, 2023-09-01 to 2024-12-28 UTC; see generate."""
-    return {key: generate(spec) for key, spec in DEMO.items()}
+    """Bars of DEMO, 2023-09-01 to 2024-12-28 UTC: hours of all, and half hours of stocks, of which one is the open."""
+    hours = {key: generate(spec) for key, spec in DEMO.items()}
+    stocks = {key: spec for key, spec in DEMO.items() if spec.asset_class == "us_equity"}
+    return {
+        **hours,
+        **{
+            (market, symbol, "30Min"): generate_halves(stocks[market, symbol, timeframe])
+            for market, symbol, timeframe in stocks
+        },
+    }

@@ -82,6 +82,22 @@ def generate(spec: SeriesSpec) -> pd.DataFrame:
     Returns:
         Columns open, high, low, close (USD), volume (coins or whole shares); index UTC, nanoseconds, increasing.
     """
+    return _generate(spec)[0]
+
+
+def generate_halves(spec: SeriesSpec) -> pd.DataFrame:
+    """Half hours of the same prices as ``generate``; they share an hour's volume by their length."""
+    hours, grid, before, after = _generate(spec)
+    halves = grid.steps.floor("30min")
+    index, first, counts = np.unique(halves.asi8, return_index=True, return_counts=True)
+    frame = _bars(before, after, pd.DatetimeIndex(index, tz="UTC"), first).round(spec.decimals)
+    hour = grid.bar[first]
+    share = counts / np.bincount(grid.bar)[hour]
+    return frame.assign(volume=np.maximum(1.0, np.round(hours["volume"].to_numpy()[hour] * share)))
+
+
+def _generate(spec: SeriesSpec) -> tuple[pd.DataFrame, Grid, Floats, Floats]:
+    """Hourly bars, and the steps that they are made of, with the prices before and after each."""
     make_grid = crypto_grid if spec.asset_class == "crypto" else stock_grid
     grid = make_grid(spec.start, spec.end)
     rng = np.random.Generator(np.random.PCG64(spec.seed))
@@ -106,23 +122,23 @@ def generate(spec: SeriesSpec) -> pd.DataFrame:
 
     log_after = math.log(spec.price) + np.cumsum(opening + moves)
     before, after = np.exp(log_after - moves), np.exp(log_after)
-    frame = _bars(before, after, grid)
+    frame = _bars(before, after, grid.index, grid.first)
     surprise = np.abs(np.log(frame["close"].to_numpy() / frame["open"].to_numpy())) / hourly
     notional = spec.turnover * grid.crowd * (0.4 + 0.6 * surprise) * np.exp(0.5 * crowd)
-    return _with_volume(frame.round(spec.decimals), notional, spec)
+    return _with_volume(frame.round(spec.decimals), notional, spec), grid, before, after
 
 
-def _bars(before: Floats, after: Floats, grid: Grid) -> pd.DataFrame:
+def _bars(before: Floats, after: Floats, index: pd.DatetimeIndex, first: NDArray[np.int64]) -> pd.DataFrame:
     """Open, high, low and close of each bar, from the prices before and after each of its steps."""
-    last = np.append(grid.first[1:], len(grid.bar)) - 1
+    last = np.append(first[1:], len(before)) - 1
     return pd.DataFrame(
         {
-            "open": before[grid.first],
-            "high": np.maximum.reduceat(np.maximum(before, after), grid.first),
-            "low": np.minimum.reduceat(np.minimum(before, after), grid.first),
+            "open": before[first],
+            "high": np.maximum.reduceat(np.maximum(before, after), first),
+            "low": np.minimum.reduceat(np.minimum(before, after), first),
             "close": after[last],
         },
-        index=grid.index,
+        index=index,
     )
 
 

@@ -28,6 +28,7 @@ class Grid:
 
     Attributes:
         index: (n,) bar starts, UTC.
+        steps: (s,) starts of the steps, UTC.
         first: (n,) row of each bar's first step.
         bar: (s,) which bar a step belongs to.
         trading: (n,) whether a bar holds any regular trading; regimes move on only there.
@@ -40,6 +41,7 @@ class Grid:
     """
 
     index: pd.DatetimeIndex
+    steps: pd.DatetimeIndex
     first: NDArray[np.int64]
     bar: NDArray[np.int64]
     trading: NDArray[np.bool_]
@@ -107,6 +109,7 @@ def _grid(
     index, first, bar = np.unique(steps.floor("h").asi8, return_index=True, return_inverse=True)
     return Grid(
         index=pd.DatetimeIndex(index, tz="UTC"),
+        steps=steps,
         first=first,
         bar=bar,
         trading=np.logical_or.reduceat(regular, first),

@@ -15,21 +15,24 @@ from typing import TYPE_CHECKING, Any, get_args
 from pytest_modelgate.cli.wording import add_options, called_as_here
 from pytest_modelgate.core.config.options import RECORDING
 from pytest_modelgate.core.config.settings import (
+    OWN_FEED,
     RECORDING_MODE,
     REQUESTS_PER_MINUTE,
     RecordingMode,
     Settings,
     parse_as_of,
 )
-from pytest_modelgate.errors import GateError, MarketDataError
+from pytest_modelgate.errors import GateError, MarketDataError, SettingsError
 
 if TYPE_CHECKING:  # these pull in pandas, which --help must not pay for
+    from pytest_modelgate.adapters.own_bars import OwnBars
     from pytest_modelgate.core.config.profiles import MarketDataLimits, Profile
     from pytest_modelgate.core.market.bars import Bars, Timeframe
     from pytest_modelgate.core.market.quality import Quality
     from pytest_modelgate.core.market.requests import MarketRequest
 
 _DAY = timedelta(days=1)
+_HALF = "30Min"
 _BAR = "{percentage:3.0f}% |{bar}| {n:.0f} of {total:.0f} days of market, {elapsed} elapsed, {remaining} left"
 
 
@@ -42,6 +45,8 @@ def add_record(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--record-mode", default=RECORDING_MODE, choices=choices, help=modes)
     per_minute = REQUESTS_PER_MINUTE
     rate = f"of all processes that record into the folder (default: {per_minute:g}; Alpaca's free plan allows 200)"
+    own = "take bars of your own from a .csv or .parquet file instead of Alpaca's; judge on them with --gate-feed own"
+    parser.add_argument("--from", dest="own", type=Path, metavar="FILE", help=own)
     parser.add_argument("--requests-per-minute", type=_positive, default=per_minute, metavar="N", help=rate)
     parser.set_defaults(run=_record)
 
@@ -62,7 +67,9 @@ def _record(options: argparse.Namespace) -> int:
         settings = _settings(options)
         profile = load_profile(settings.profile)
         settings, needed = _needed(settings, profile)
+        own = _own(options, needed)
     requests, counts, progress = list(needed), Counter[str](), _Progress()
+    halves: dict[MarketRequest, Bars] = {}
     failed: list[str] = []
     recorder = Recorder(
         settings.cassettes,
@@ -70,6 +77,7 @@ def _record(options: argparse.Namespace) -> int:
         requests_per_minute=options.requests_per_minute,
         tell=progress.tell,
         page=progress.page,
+        own=own,
     )
     missing, seconds = estimate(recorder, requests)
     fetching = f", {len(missing)} of them to be fetched in about {timedelta(seconds=round(seconds))}" if missing else ""
@@ -86,9 +94,13 @@ def _record(options: argparse.Namespace) -> int:
             counts[outcome] += 1
             span = f"{bars.index[0]:%Y-%m-%d %H:%M} to {bars.index[-1]:%Y-%m-%d %H:%M} UTC"
             progress.print(f"{what}: {outcome}, {len(bars)} bars, {span}")
+            if request.timeframe.value == _HALF:
+                halves[request] = bars
             for timeframe, history in sorted(needed[request].items()):
                 limits = profile.market_data
-                judged = _judged(bars, request, timeframe, settings=settings, limits=limits, history=history)
+                judged = _judged(
+                    bars, request, timeframe, settings=settings, limits=limits, history=history, halves=halves
+                )
                 counts["unfit"] += isinstance(judged, GateError)
                 progress.tell_judgement(f"{request.instrument.symbol} {timeframe}", judged)
     for line in failed:
@@ -101,6 +113,11 @@ def _record(options: argparse.Namespace) -> int:
 def _settings(options: argparse.Namespace) -> Settings:
     """Settings of the gate run that these options describe: what it would judge is what is recorded."""
     asked = {option.setting: getattr(options, option.setting) for option in RECORDING}
+    if options.own:
+        if asked["feed"] not in (Settings.feed, OWN_FEED):
+            problem = f"is {asked['feed']!r}, and the bars are to come from a file"
+            raise SettingsError("--feed", problem, "Leave out --feed, or --from")
+        asked["feed"] = OWN_FEED
     parsed = {
         "cassettes": Path(options.cassettes),
         "as_of": parse_as_of(options.as_of) if options.as_of else None,
@@ -114,7 +131,7 @@ def _needed(settings: Settings, profile: Profile) -> tuple[Settings, dict[Market
     Of a series, by the timeframes made of it: how many bars its models need before a window.
     """
     from pytest_modelgate.adapters.archive import open_archive
-    from pytest_modelgate.core.planning.plan import market_request, when
+    from pytest_modelgate.core.planning.plan import requests_of, when
     from pytest_modelgate.services.checking import history_needed
 
     needed: dict[MarketRequest, dict[Timeframe, int]] = {}
@@ -124,9 +141,25 @@ def _needed(settings: Settings, profile: Profile) -> tuple[Settings, dict[Market
     for model in run.models:
         if model.name:  # it tells no timeframe, and is judged on nothing
             continue
-        timeframes = needed.setdefault(market_request(model.instrument, model.timeframe, settings, as_of), {})
+        *opens, request = requests_of(model, settings, as_of)
+        for halves in opens:
+            needed.setdefault(halves, {})
+        timeframes = needed.setdefault(request, {})
         timeframes[model.timeframe] = max(timeframes.get(model.timeframe, 0), history.get(model.id, 0))
     return replace(settings, as_of=as_of), needed
+
+
+def _own(options: argparse.Namespace, needed: dict[MarketRequest, dict[Timeframe, int]]) -> OwnBars | None:
+    """The user's own bars; what no timeframe is judged on need not be among them."""
+    if options.own is None:
+        return None
+    from pytest_modelgate.adapters.own_bars import read_own_bars
+
+    own = read_own_bars(options.own, {(request.instrument, request.timeframe) for request in needed})
+    for request in [request for request, timeframes in needed.items() if not timeframes]:
+        if not own.holds(request.instrument, request.timeframe):
+            del needed[request]
+    return own
 
 
 def _judged(
@@ -137,16 +170,26 @@ def _judged(
     settings: Settings,
     limits: MarketDataLimits,
     history: int,
+    halves: dict[MarketRequest, Bars],
 ) -> Quality | MarketDataError:
     """Hold recorded bars against the profile's limits, as the gate will."""
+    from pytest_modelgate.core.market.session_opens import opens_request
     from pytest_modelgate.core.planning.plan import windows_of
     from pytest_modelgate.services.market_data import check_series
 
     assert settings.as_of is not None
     windows = windows_of(timeframe, settings, settings.as_of)
+    opens = opens_request(request, timeframe, settings.sessions)
     try:
         return check_series(
-            bars, request, timeframe, windows, limits=limits, settings=settings, history=history
+            bars,
+            request,
+            timeframe,
+            windows,
+            limits=limits,
+            settings=settings,
+            history=history,
+            halves=halves.get(opens) if opens else None,
         ).quality
     except MarketDataError as error:
         return error

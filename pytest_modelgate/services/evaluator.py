@@ -10,7 +10,7 @@ from typing import Protocol, assert_never
 from pytest_modelgate.adapters.archive import Archive
 from pytest_modelgate.core.backtest.attribution import BarAttribution
 from pytest_modelgate.core.backtest.candidate import Candidate
-from pytest_modelgate.core.backtest.evaluation import attribute_window, evaluate, evaluate_all, replay
+from pytest_modelgate.core.backtest.evaluation import attribute_window, evaluate, evaluate_all, replay, waited_orders
 from pytest_modelgate.core.backtest.metrics import FoldResult, measure
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.config.settings import Settings
@@ -76,6 +76,7 @@ class ModelEvaluator:
         delayed = replay(candidate, window, [NO_ACTION, *trajectory.actions.tolist()], self.settings.capital)
         bars, embargo = candidate.series.bars, candidate.policy.lookback
         attribution = attribute_window(candidate, window, trajectory)
+        inside = bars.rows(bars.positions(window.start, window.end))
         times = tuple(trajectory.index.as_unit("s").asi8.tolist())
         return WindowEvidence(
             model=model.id,
@@ -91,9 +92,10 @@ class ModelEvaluator:
             delayed=FoldResult.of(measure(delayed, candidate.bars_per_year)),
             refused=dict(trajectory.refused),
             times=times,
-            first_open=float(bars.frame["open"].iloc[bars.positions(window.start, window.end).start]),
+            first_open=inside.quotes[0][0],
             exits=trajectory.exits,
             flagged=FlaggedBars.of(attribution, times, prepared.market.quality.flagged_at),
+            waited=waited_orders(trajectory, inside),
         )
 
     def _examine(self, plan: ModelPlan, work: Work) -> IntegrityEvidence:

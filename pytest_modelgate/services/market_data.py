@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import get_args
@@ -15,12 +15,13 @@ from pytest_modelgate.core.config.profiles import MarketDataLimits
 from pytest_modelgate.core.config.settings import Sessions, Settings
 from pytest_modelgate.core.market.bars import AssetClass, Bars, Instrument, Timeframe
 from pytest_modelgate.core.market.quality import Quality, assess
-from pytest_modelgate.core.market.requests import MarketRequest
+from pytest_modelgate.core.market.requests import NIGHT_FEEDS, MarketRequest
+from pytest_modelgate.core.market.session_opens import Opened, open_with_sessions, opens_request
 from pytest_modelgate.core.market.sessions import SessionTimes, expected_starts, resample, within_sessions
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.planning.plan import market_request
 from pytest_modelgate.errors import MarketDataError, SettingsError
-from pytest_modelgate.services.replaying import replay_bars
+from pytest_modelgate.services.replaying import is_recorded, replay_bars
 from pytest_modelgate.text import shown
 
 _LEAST_BARS = 2  # of a window, to have a return
@@ -104,7 +105,28 @@ def load_series(
         MarketDataError: a cassette is missing, altered or unusable, or the bars cannot carry a verdict.
     """
     recorded = replay_bars(request, settings.cassettes, settings.record_command)
-    return check_series(recorded, request, timeframe, windows, limits=limits, settings=settings)
+    halves = replay_halves(request, timeframe, settings)
+    return check_series(recorded, request, timeframe, windows, limits=limits, settings=settings, halves=halves)
+
+
+def replay_halves(request: MarketRequest, timeframe: Timeframe, settings: Settings) -> Bars | None:
+    """The half hours that tell at which prices sessions opened; None where nothing asks for them.
+
+    Bars of one's own may be without.
+
+    Raises:
+        MarketDataError: their cassette is missing, altered or unusable.
+    """
+    needed = opens_request(request, timeframe, settings.sessions)
+    if needed is None or (needed.own and not is_recorded(needed, settings.cassettes)):
+        return None
+    try:
+        return replay_bars(needed, settings.cassettes, settings.record_command)
+    except MarketDataError as error:
+        problem = (
+            f"{error.problem}; half hours tell at which price a session opened, where orders of a night are filled"
+        )
+        raise MarketDataError(error.where, problem, error.remedy) from None
 
 
 def check_series(
@@ -116,18 +138,26 @@ def check_series(
     limits: MarketDataLimits,
     settings: Settings,
     history: int = 0,
+    halves: Bars | None = None,
 ) -> MarketSeries:
     """Hold recorded bars against the profile's demands: the one judgement of the gate, and of whoever records for it.
 
     Args:
         recorded: the bars of the request, all sessions; the others as of ``load_series``.
         history: how many bars are needed before each window, where that is known already.
+        halves: as of ``replay_halves``.
 
     Raises:
         MarketDataError: the bars cannot carry a verdict.
     """
     bars = as_judged(recorded, request, timeframe, settings.sessions)
     quality = quality_of(bars, request, settings.sessions, windows, limits)
+    if opens_request(request, timeframe, settings.sessions):
+        opened = open_with_sessions(bars, halves, _regular(request))
+        bars, quality = opened.bars, _with_opens(quality, opened, limits, own=request.own)
+    if bars.source:
+        own = f"these are not Alpaca's bars, but the user's own from {bars.source}"
+        quality = replace(quality, warnings=(own, *quality.warnings))
     short = _too_short(bars, windows, history)
     if quality.failures or short:
         where = f"bars of {bars.instrument.symbol} {timeframe}"
@@ -138,6 +168,18 @@ def check_series(
             remedy = _against_splits(request.adjustment)
         raise MarketDataError(where, "; ".join((*quality.failures, *short)), remedy)
     return MarketSeries(bars, quality)
+
+
+def _with_opens(quality: Quality, opened: Opened, limits: MarketDataLimits, *, own: bool) -> Quality:
+    """Add what is not known of the opens of sessions; of one's own bars only the user knows what their hours hold."""
+    if not opened.unknown:
+        return quality
+    missing = f"no half hour tells at which price {opened.unknown} of {opened.sessions} sessions opened"
+    if own or opened.unknown <= limits.max_missing * opened.sessions:
+        sentence = f"{missing}: orders of these nights are filled at the hour's open, in the pre-market if it holds any"
+        return replace(quality, warnings=(*quality.warnings, sentence))
+    sentence = f"{missing}, or they are adjusted otherwise: record hours and half hours together (--record-mode all)"
+    return replace(quality, failures=(*quality.failures, sentence))
 
 
 def _too_short(bars: Bars, windows: Sequence[Window], history: int) -> list[str]:
@@ -175,7 +217,8 @@ def as_judged(recorded: Bars, request: MarketRequest, timeframe: Timeframe, sess
     if request.instrument.asset_class is AssetClass.CRYPTO:
         return recorded
     grid = _grid(request, sessions)
-    bars = recorded if sessions == "extended" else within_sessions(recorded, grid)
+    everything = sessions == "extended" and request.feed not in NIGHT_FEEDS
+    bars = recorded if everything else within_sessions(recorded, grid)
     if timeframe is not recorded.timeframe:
         bars = resample(bars, timeframe, grid, _until(request))
     if not len(bars):
@@ -192,14 +235,19 @@ def quality_of(
     if bars.instrument.asset_class is AssetClass.CRYPTO:
         expected = pd.date_range(first, request.last, freq=delta, unit="ns")
     else:
-        regular = regular_sessions(request.first, request.last)
-        expected = expected_starts(bars.timeframe, regular, _grid(request, sessions), first, _until(request))
+        expected = expected_starts(bars.timeframe, _regular(request), _grid(request, sessions), first, _until(request))
     return assess(bars, expected, windows, limits)
 
 
 def _grid(request: MarketRequest, sessions: Sessions) -> SessionTimes:
+    regular = _regular(request)
+    return regular.extended if sessions == "extended" and request.feed not in NIGHT_FEEDS else regular
+
+
+def _regular(request: MarketRequest) -> SessionTimes:
+    """The sessions in which a feed is expected to trade."""
     regular = regular_sessions(request.first, request.last)
-    return regular.extended if sessions == "extended" else regular
+    return regular.nights if request.feed in NIGHT_FEEDS else regular
 
 
 def _until(request: MarketRequest) -> pd.Timestamp:

@@ -267,4 +267,6 @@ def _market_evidence(plan: ModelPlan, request: MarketRequest, market: MarketSeri
         bars=len(bars),
         sha256=bars.sha256,
         quality=market.quality,
+        traded_sha256=bars.traded_sha256,
+        source=bars.source,
     )

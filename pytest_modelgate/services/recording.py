@@ -16,7 +16,10 @@ import pandas as pd
 from pytest_modelgate.adapters.alpaca import client as alpaca
 from pytest_modelgate.adapters.cassettes import files as cassette_files
 from pytest_modelgate.adapters.cassettes import vcr as cassettes
+from pytest_modelgate.adapters.cassettes.entries import Entry
+from pytest_modelgate.adapters.cassettes.own import own_text
 from pytest_modelgate.adapters.exchange_calendar import regular_sessions
+from pytest_modelgate.adapters.own_bars import OwnBars
 from pytest_modelgate.core.config.settings import RECORDING_MODE, REQUESTS_PER_MINUTE, RecordingMode
 from pytest_modelgate.core.market.bars import AssetClass, Bars
 from pytest_modelgate.core.market.requests import MarketRequest, Span, cover
@@ -52,6 +55,7 @@ class Recorder:
         tell: is told of every wait, in a sentence.
         page: is told the starts of the first and the last bar of every page (ISO 8601).
         now: the clock, UTC; of bars it tells which are final, and when they were asked for.
+        own: bars of the user's own, for requests that ask for such.
     """
 
     folder: Path
@@ -61,6 +65,7 @@ class Recorder:
     tell: Callable[[str], None] = lambda _: None
     page: Callable[[str, str], None] = lambda _, __: None
     now: Callable[[], pd.Timestamp] = lambda: pd.Timestamp.now("UTC")
+    own: OwnBars | None = None
 
     def missing(self, request: MarketRequest) -> MarketRequest | None:
         """Part of a request that has to be fetched: all of it, what follows the last recording, or nothing (None).
@@ -79,7 +84,7 @@ class Recorder:
         entries = [
             entry
             for entry in cassette_files.entries_of(self.folder, request)
-            if entry.final(request) and cassette_files.is_intact(self.folder, entry)
+            if entry.final(request) and cassette_files.is_intact(self.folder, entry) and not self._outdated(entry)
         ]
         spans = [entry.span for entry in entries]
         if self.mode == "once" or cover(request, spans):
@@ -93,6 +98,10 @@ class Recorder:
                         again = max(request.first, _last_day(request, entry.last_bar))
                         return _Missing(request.over(Span(request.last, again)), earlier)
         return _Missing(request)
+
+    def _outdated(self, entry: Entry) -> bool:
+        """Whether a recording is of another file than the one now given; Alpaca's never are."""
+        return bool(entry.source and self.own and self.mode != "once" and entry.source != self.own.source)
 
     def record(self, request: MarketRequest) -> tuple[Outcome, Bars]:
         """Record what is missing of a request; return its bars as they replay, all sessions.
@@ -131,12 +140,14 @@ class Recorder:
 
     def _fetch(self, request: MarketRequest) -> tuple[str, Bars]:
         """Fetch a request: its recording and its bars, verified by a replay; nothing is written."""
+        where = f"cassette {self.folder / cassette_files.path_of(request)}"
+        if request.own:
+            return self._taken(request, where)
         credentials = alpaca.read_credentials(self.environ)
         if credentials is None and request.instrument.asset_class is AssetClass.EQUITY:
             problem = f"no keys are set, and Alpaca serves {request.instrument.symbol} to known keys only"
             raise SettingsError(alpaca.KEYS_FILE, problem, "Name a file with your keys; crypto needs none")
         secrets = (credentials.key, credentials.secret) if credentials else ()
-        where = f"cassette {self.folder / cassette_files.path_of(request)}"
         with cassettes.record(where, secrets) as recording:
             url = self.environ.get(alpaca.DATA_URL)
             bars = alpaca.fetch_bars(
@@ -145,6 +156,18 @@ class Recorder:
         if replay_text(request, recording.text, where).sha256 != bars.sha256:
             raise MarketDataError(where, "does not replay what was recorded", "Report this, with the version of vcrpy")
         return recording.text, bars
+
+    def _taken(self, request: MarketRequest, where: str) -> tuple[str, Bars]:
+        """As ``_fetch``, from the user's own file."""
+        if self.own is None:
+            problem = "not recorded, and Alpaca is not asked for bars of your own"
+            remedy = "Record them from their file: modelgate record ARCHIVE --from FILE"
+            raise MarketDataError(f"market data of {request}", problem, remedy)
+        bars = self.own.bars(request)
+        text = own_text(bars)
+        if replay_text(request, text, where).sha256 != bars.sha256:
+            raise MarketDataError(where, "does not replay what was recorded", "Report this")
+        return text, bars
 
     def _request_policy(self) -> RequestPolicy:
         from pytest_modelgate.adapters.alpaca.transport import RateLimiter, RequestPolicy
@@ -244,7 +267,7 @@ def _facts(missing: _Missing, bars: Bars, now: pd.Timestamp) -> dict[str, str | 
         "bars_sha256": bars.sha256,
         "feed": request.feed,
         "adjustment": request.adjustment,
-        "alpaca_py": version("alpaca-py"),
+        **({"source": bars.source} if request.own else {"alpaca_py": version("alpaca-py")}),
         "recorded_at": now.floor("s").isoformat(),
     }
     if request.asof:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ from pytest_modelgate.adapters.alpaca import client as alpaca
 from pytest_modelgate.adapters.cassettes import files as cassette_files
 from pytest_modelgate.adapters.cassettes import vcr as cassettes
 from pytest_modelgate.adapters.cassettes.entries import Entry
+from pytest_modelgate.adapters.cassettes.own import own_bars
 from pytest_modelgate.core.market.bars import Bars
 from pytest_modelgate.core.market.requests import MarketRequest, Span, cover
 from pytest_modelgate.errors import MarketDataError
@@ -35,6 +37,11 @@ def replay_bars(request: MarketRequest, folder: Path, record_command: str = cass
         text = cassette_files.read_cassette(folder, name, record_command)
         parts.append(replay_text(request.over(span), text, f"cassette {folder / name}", record_command))
     return _joined(request, spans, parts)
+
+
+def is_recorded(request: MarketRequest, folder: Path) -> bool:
+    """Whether the manifest lists recordings that together hold a request."""
+    return cover(request, [entry.span for entry in cassette_files.entries_of(folder, request)]) is not None
 
 
 def _not_recorded(
@@ -63,6 +70,8 @@ def replay_text(request: MarketRequest, text: str, where: str, record_command: s
         MarketDataError: the recording is damaged, or another request was recorded.
     """
     remedy = f"Restore it from version control, or record it again: {record_command}"
+    if request.own:
+        return own_bars(request, text, where, remedy)
     with cassettes.play(text, where, remedy) as player:
         return alpaca.fetch_bars(request, credentials=None, reply=player.answer)
 
@@ -76,7 +85,7 @@ def _joined(request: MarketRequest, spans: Sequence[Span], parts: Sequence[Bars]
             problem = f"two cassettes disagree about the bar of {changed[0]:%Y-%m-%d %H:%M} UTC: its past was revised"
             raise MarketDataError(where, problem, "Record it anew: modelgate record ARCHIVE --record-mode all")
         frame = pd.concat([frame[frame.index < span.first], part.frame])
-    return Bars(request.instrument, request.timeframe, frame[request.first : request.last])
+    return replace(parts[-1], frame=frame[request.first : request.last])
 
 
 def differences(

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from marketsim.server import Answer, serve
 from support.archives import pack_unopened
-from support.market_factory import random_walk, series_key
+from support.market_factory import random_walk, series_key, served
 from support.model_factory import WINDOW, checkpoint, follow
 
 from pytest_modelgate import ModelArtifact
@@ -56,7 +56,8 @@ def _record(
     secret: str = KEYS[1],
     frame: pd.DataFrame = FRAME,
 ) -> int:
-    with serve({series_key(symbol): frame for symbol in symbols}, keys=KEYS, crypto_page_size=10_000) as server:
+    series = {key: bars for symbol in symbols for key, bars in served(symbol, frame).items()}
+    with serve(series, keys=KEYS, crypto_page_size=10_000) as server:
         monkeypatch.setenv("APCA_API_DATA_URL", server.url)
         monkeypatch.setenv("APCA_API_KEY_ID", KEYS[0])
         monkeypatch.setenv("APCA_API_SECRET_KEY", secret)
@@ -75,11 +76,12 @@ def test_one_cassette_per_series_is_recorded(
         "crypto/BTC-USD/1Hour/2024-02-29T2300.json.gz",
         "crypto/ETH-USD/1Hour/2024-02-29T2300.json.gz",
         "us_equity/AAPL/1Hour/2024-02-29T2300.sip.all.json.gz",
+        "us_equity/AAPL/30Min/2024-02-29T2330.sip.all.json.gz",
     ]
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("3 series as of 2024-03-01 00:00 UTC, 3 of them to be fetched in about 0:00:")
-    assert lines[2] == "[2/3] BTCUSD 1Hour: recorded, 1104 bars, 2024-01-15 00:00 to 2024-02-29 23:00 UTC"
-    assert lines[-1] == f"{tmp_path / 'c'}: 3 recorded"
+    assert lines[0].startswith("4 series as of 2024-03-01 00:00 UTC, 4 of them to be fetched in about 0:00:")
+    assert lines[3] == "[3/4] BTCUSD 1Hour: recorded, 1104 bars, 2024-01-15 00:00 to 2024-02-29 23:00 UTC"
+    assert lines[-1] == f"{tmp_path / 'c'}: 4 recorded"
 
 
 def test_what_is_there_is_kept_and_a_later_moment_extends_it(
@@ -92,8 +94,8 @@ def test_what_is_there_is_kept_and_a_later_moment_extends_it(
 
     out = capsys.readouterr().out
     ends = [line.partition(": ")[2] for line in out.splitlines() if line.startswith(str(tmp_path))]
-    assert ends == ["3 recorded", "3 kept", "2 extended, 1 recorded", "3 recorded"]
-    assert "3 series as of 2024-03-01 00:00 UTC\n" in out
+    assert ends == ["4 recorded", "4 kept", "2 extended, 2 recorded", "4 recorded"]
+    assert "4 series as of 2024-03-01 00:00 UTC\n" in out
 
 
 def test_bars_no_verdict_may_rest_on_are_told_when_they_are_recorded(
@@ -106,7 +108,7 @@ def test_bars_no_verdict_may_rest_on_are_told_when_they_are_recorded(
     shown = capsys.readouterr()
     assert status == 1
     assert "unfit: BTCUSD 1Hour: 276 of 1104 bars of the series are without a trade (25.0%), more than 20%" in shown.err
-    assert shown.out.endswith("3 recorded, 2 unfit\n")
+    assert shown.out.endswith("4 recorded, 2 unfit\n")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is POSIX")
@@ -122,7 +124,7 @@ def test_a_terminal_shows_progress_and_what_is_left(
         shown = os.read(leader, 100_000).decode()
     os.close(leader)
 
-    assert re.search(r"\d+% \|.*\| \d+ of 1241 days of market, \d\d:\d\d elapsed, \d\d:\d\d left", shown)
+    assert re.search(r"\d+% \|.*\| \d+ of 1718 days of market, \d\d:\d\d elapsed, \d\d:\d\d left", shown)
 
 
 def test_no_bar_is_drawn_where_nobody_looks(
@@ -167,9 +169,9 @@ def test_a_symbol_that_fails_is_told_and_the_others_are_recorded(
 
     assert status == 1
     shown = capsys.readouterr()
-    assert "[2/3] BTCUSD 1Hour: failed\n" in shown.out
+    assert "[3/4] BTCUSD 1Hour: failed\n" in shown.out
     assert shown.err.startswith("modelgate: failed: BTCUSD 1Hour: market data of BTC/USD 1Hour from ")
-    assert len(json.loads((tmp_path / "c" / "manifest.json").read_text())["cassettes"]) == 2
+    assert len(json.loads((tmp_path / "c" / "manifest.json").read_text())["cassettes"]) == 3
 
 
 def test_one_series_after_the_other_may_fail_and_all_others_are_recorded(
@@ -177,7 +179,7 @@ def test_one_series_after_the_other_may_fail_and_all_others_are_recorded(
 ) -> None:
     """One is refused by the service, one has no bar in any session; the last is fit."""
     nights = FRAME[FRAME.index.to_series().dt.hour < 8]
-    with serve({series_key("AAPL"): nights, series_key("ETHUSD"): FRAME}, crypto_page_size=10_000) as server:
+    with serve({**served("AAPL", nights), series_key("ETHUSD"): FRAME}, crypto_page_size=10_000) as server:
         monkeypatch.setenv("APCA_API_DATA_URL", server.url)
         monkeypatch.setenv("APCA_API_KEY_ID", KEYS[0])
         monkeypatch.setenv("APCA_API_SECRET_KEY", KEYS[1])
@@ -197,7 +199,7 @@ def test_one_series_after_the_other_may_fail_and_all_others_are_recorded(
     assert unfit.startswith("modelgate: unfit: AAPL 1Hour: none lies in a session of the stock market.")
     assert failed.startswith("modelgate: failed: BTCUSD 1Hour: ")
     assert "no such pair" in failed
-    assert shown.out.endswith("1 failed, 2 recorded, 1 unfit\n")
+    assert shown.out.endswith("1 failed, 3 recorded, 1 unfit\n")
 
 
 def test_a_new_listing_is_unfit_for_whoever_records_it(

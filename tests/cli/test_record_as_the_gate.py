@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from marketsim.server import serve
 from support.archives import pack_unopened
-from support.market_factory import random_walk, series_key
+from support.market_factory import random_walk, served
 
 from pytest_modelgate import ModelArtifact
 from pytest_modelgate.adapters.archive import open_archive
@@ -58,7 +58,7 @@ def record(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     monkeypatch.setenv("APCA_API_SECRET_KEY", "s3cr3t-s3cr3t")
 
     def run(archive: Path, symbol: str, frame: pd.DataFrame, options: dict[str, Any]) -> list[str]:
-        with serve({series_key(symbol): frame}, crypto_page_size=10_000) as server:
+        with serve(served(symbol, frame), crypto_page_size=10_000) as server:
             monkeypatch.setenv("APCA_API_DATA_URL", server.url)
             given = [f"{option_of(setting).short_name}={value}" for setting, value in options.items()]
             main(["record", str(archive), f"--cassettes={archive.parent / 'cassettes'}", *given])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from marketsim.demo import DEMO
-from marketsim.generator import generate
+from marketsim.generator import generate, generate_halves
 
 from pytest_modelgate.adapters.archive import open_archive
 from pytest_modelgate.core.config.settings import Settings
@@ -33,13 +33,16 @@ def test_the_cassettes_hold_generated_bars(key: tuple[str, str, str]) -> None:
     settings = Settings(archive=ARCHIVE, output=ROOT, cassettes=CASSETTES)
     with open_archive(ARCHIVE) as archive:
         requests = market_requests(archive.run, settings, when(archive.run, settings))
-    (request,) = (request for request in requests if request.instrument == instrument)
+    *opens, request = (request for request in requests if request.instrument == instrument)
 
     bars = replay_bars(request, CASSETTES)
 
     generated = generate(DEMO[key]).loc[request.first : request.last, list(COLUMNS)]
     assert request.timeframe is Timeframe.HOUR_1
     assert bars.frame.to_numpy().tolist() == generated.to_numpy(dtype=float).tolist()
+    for halves in opens:
+        generated = generate_halves(DEMO[key]).loc[halves.first : halves.last, list(COLUMNS)]
+        assert replay_bars(halves, CASSETTES).frame.to_numpy().tolist() == generated.to_numpy(dtype=float).tolist()
 
 
 def test_the_demo_ends_in_the_decisions_its_documentation_names(pytester: pytest.Pytester) -> None:

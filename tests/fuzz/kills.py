@@ -32,7 +32,8 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "examples")]
 
 from marketsim.server import serve
-from support.market_factory import random_walk, series_key
+from support.market_factory import random_walk
+from support.market_factory import served as series_of
 from support.plugin_helpers import ARCHIVE, AS_OF
 
 from pytest_modelgate import ModelArtifact, write_archive
@@ -43,7 +44,7 @@ from pytest_modelgate.adapters.verdict.reader import read_verdict
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.evidence.records import WindowFailure
 from pytest_modelgate.core.market.requests import MarketRequest
-from pytest_modelgate.core.planning.plan import market_request, when
+from pytest_modelgate.core.planning.plan import market_requests, when
 from pytest_modelgate.errors import GateError
 from pytest_modelgate.services.replaying import replay_bars
 
@@ -189,9 +190,7 @@ class Records:
         )
         settings = Settings(archive=self._archive, output=place, cassettes=place)
         with open_archive(self._archive) as archive:
-            moment = when(archive.run, settings)
-            models = archive.run.models
-        self._requests = [market_request(item.instrument, item.timeframe, settings, moment) for item in models]
+            self._requests = market_requests(archive.run, settings, when(archive.run, settings))
         self._urls, self.seconds = urls, 0.0
         self._bars: list[dict[MarketRequest, str]] = []
         for which in (0, 1):
@@ -248,8 +247,8 @@ class Records:
 def markets() -> Iterator[tuple[str, str]]:
     """A market, and the same after all of its past was revised; pages are small, so that recording takes its time."""
     served = [
-        {series_key(symbol): random_walk("2023-10-01", 24 * 460, seed=10 * number + which)
-         for number, symbol in enumerate(SYMBOLS)}
+        {key: frame for number, symbol in enumerate(SYMBOLS)
+         for key, frame in series_of(symbol, random_walk("2023-10-01", 24 * 460, seed=10 * number + which)).items()}
         for which in (1, 2)
     ]  # fmt: skip
     opened = [serve(market, page_size=1000, crypto_page_size=1000) for market in served]

@@ -11,13 +11,14 @@ from typing import Any
 import pandas as pd
 import pytest
 from marketsim.server import serve
-from support.market_factory import random_walk, recorder, request_for, series_key
+from support.market_factory import random_walk, recorder, request_for, series_key, served
 
 from pytest_modelgate.adapters.cassettes.files import path_of, read_cassette, write_cassette
 from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.core.config.settings import Sessions, Settings
 from pytest_modelgate.core.market.bars import Instrument, Timeframe
 from pytest_modelgate.core.market.requests import MarketRequest
+from pytest_modelgate.core.market.session_opens import opens_request
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.planning.plan import market_request
 from pytest_modelgate.errors import MarketDataError, SettingsError
@@ -41,9 +42,12 @@ def load(
 
 
 def record(folder: Path, request: MarketRequest, frame: pd.DataFrame) -> None:
-    timeframe = request.timeframe
-    with serve({series_key(request.instrument.symbol, timeframe): frame}) as server:
-        recorder(folder, server).record(request)
+    symbol, timeframe = request.instrument.symbol, request.timeframe
+    opens = opens_request(request, timeframe, "regular")
+    series = served(symbol, frame) if opens else {series_key(symbol, timeframe): frame}
+    with serve(series) as server:
+        for asked in (request, opens) if opens else (request,):
+            recorder(folder, server).record(asked)
 
 
 def test_a_stock_is_recorded_whole_and_judged_by_session(tmp_path: Path) -> None:

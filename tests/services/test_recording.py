@@ -17,11 +17,11 @@ import pandas as pd
 import pytest
 from marketsim.server import MarketServer, serve
 from support.archives import pack_unopened
-from support.market_factory import random_walk, recorder, request_for, series_key
+from support.market_factory import random_walk, recorder, request_for, series_key, served
 
 from pytest_modelgate import ModelArtifact
 from pytest_modelgate.adapters.cassettes.files import path_of, read_cassette, write_cassette
-from pytest_modelgate.core.market.bars import Bars
+from pytest_modelgate.core.market.bars import Bars, Timeframe
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.errors import MarketDataError, SettingsError
 from pytest_modelgate.services.recording import Outcome, Recorder, estimate, record_each
@@ -426,7 +426,8 @@ def replay_of(name: str, facts: dict[str, Any], folder: Path) -> str:
     first, last = pd.Timestamp(facts["asked_first"]), pd.Timestamp(facts["asked_last"])
     symbol = name.split("/")[1].replace("-", "")
     shape = request_for(symbol, FRAME)
-    request = MarketRequest(shape.instrument, shape.timeframe, first, last, facts["feed"], facts["adjustment"])
+    timeframe = Timeframe(name.split("/")[2])
+    request = MarketRequest(shape.instrument, timeframe, first, last, facts["feed"], facts["adjustment"])
     return replay_bars(request, folder).sha256
 
 
@@ -437,14 +438,14 @@ def test_two_processes_record_twenty_symbols_at_once(tmp_path: Path) -> None:
     stocks = [f"{letter}{letter}" for letter in "ABCDEFGHIJ"]
     archive = pack(tmp_path, [*crypto, *stocks])
     folder = tmp_path / "cassettes"
-    series = {series_key(symbol): frame for symbol in (*crypto, *stocks)}
+    series = {key: bars for symbol in (*crypto, *stocks) for key, bars in served(symbol, frame).items()}
     with serve(series) as server:
         both = [run_record(archive, folder, server, "--requests-per-minute", "60000") for _ in range(2)]
         ends = [process.communicate(timeout=120) for process in both]
 
         assert [process.returncode for process in both] == [0, 0], ends
-        assert len(server.requests) == len(set(server.requests)) == 10 * 2 + 10
-    assert len(manifest(folder)) == 20
+        assert len(server.requests) == len(set(server.requests)) == 10 * 2 + 10 * 2
+    assert len(manifest(folder)) == 30
     assert cassettes_in(folder) == set(manifest(folder))
     assert not list(folder.rglob("*.tmp"))
     assert all(replay_of(name, facts, folder) == facts["bars_sha256"] for name, facts in requests_of(folder))

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from support.market_factory import random_walk
+from support.market_factory import halves_of, random_walk
 from support.policies import mlp
 
 from pytest_modelgate import ModelArtifact
@@ -44,6 +44,7 @@ from pytest_modelgate.core.features.reference import REFERENCE
 from pytest_modelgate.core.integrity.check import CHECKS, Check
 from pytest_modelgate.core.market.bars import Bars, Timeframe
 from pytest_modelgate.core.market.requests import MarketRequest
+from pytest_modelgate.core.market.session_opens import opens_request
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.planning.plan import ModelPlan, Work, WorkKind
 from pytest_modelgate.plugin.session import start
@@ -118,7 +119,10 @@ def read_market(
     limits: MarketDataLimits,
     settings: Settings,
 ) -> MarketSeries:
-    return check_series(_replay(request), request, timeframe, windows, limits=limits, settings=settings)
+    bars = _replay(request)
+    opens = opens_request(request, timeframe, settings.sessions)
+    halves = Bars(opens.instrument, opens.timeframe, halves_of(bars.frame)) if opens else None
+    return check_series(bars, request, timeframe, windows, limits=limits, settings=settings, halves=halves)
 
 
 @dataclass(frozen=True)

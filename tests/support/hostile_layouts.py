@@ -17,7 +17,7 @@ from support.hostile_zips import DEFLATED, ODD_NAMES, Member, Zip, blows
 _PREFIXES = ("", "content/Alpaca_trading/", "runs/20250601_120000/", "a/" * 31, "training_archives/20241227_211819/")
 _MODELS = ("models/rl_symbols/", "models/", "", "checkpoints/", "Models/RL_symbols/", "models\\rl_symbols\\")
 _STEMS = (
-    "UNIUSD_1Hour", "UNIUSD", "UNIUSD_4Hour", "BTCUSD_1Hour", "UNIUSD_1Hour_best", "UNIUSD_2Hour", "uniusd_1hour",
+    "UNIUSD_1Hour", "UNIUSD", "UNIUSD_4Hour", "BTCUSD_1Hour", "UNIUSD_1Hour_best", "UNIUSD_3Hour", "uniusd_1hour",
     "CON", "BTC/USD_1Hour", "\u202e", "x\x1b[2J", "",
 )  # fmt: skip
 _DOCUMENTS = (

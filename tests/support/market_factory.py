@@ -29,6 +29,21 @@ def random_walk(first: str, hours: int, seed: int = 1) -> pd.DataFrame:
     return frame.set_index(pd.date_range(first, periods=hours, freq="h", tz="UTC", unit="ns"))
 
 
+def halves_of(hours: pd.DataFrame) -> pd.DataFrame:
+    """Half hours that hours may be made of: the second begins half way between open and close."""
+    middle = ((hours["open"] + hours["close"]) / 2).round(4)
+    halves = [hours.assign(close=middle), hours.assign(open=middle).shift(freq="30min")]
+    return pd.concat([half.assign(volume=(half["volume"] // 2).clip(lower=1)) for half in halves]).sort_index()
+
+
+def served(symbol: str, hours: pd.DataFrame) -> dict[tuple[str, str, str], pd.DataFrame]:
+    """What a server has of a symbol: hours, and of a stock the half hours that tell how sessions opened."""
+    series = {series_key(symbol): hours}
+    if Instrument.parse(symbol).asset_class is AssetClass.EQUITY:
+        series[series_key(symbol, Timeframe.MIN_30)] = halves_of(hours)
+    return series
+
+
 def hourly_bars(symbol: str, frame: pd.DataFrame) -> Bars:
     return Bars(Instrument.parse(symbol), Timeframe.HOUR_1, frame)
 

@@ -169,8 +169,12 @@ def _window(request: MarketRequest) -> dict[str, Any]:
 
     # TimeFrame(1, TimeFrame.Hour) would silently ask for "11Hour" (alpaca-py issue 664).
     amount, unit = {
+        Timeframe.MIN_1: (1, TimeFrameUnit.Minute),
+        Timeframe.MIN_5: (5, TimeFrameUnit.Minute),
         Timeframe.MIN_15: (15, TimeFrameUnit.Minute),
+        Timeframe.MIN_30: (30, TimeFrameUnit.Minute),
         Timeframe.HOUR_1: (1, TimeFrameUnit.Hour),
+        Timeframe.HOUR_2: (2, TimeFrameUnit.Hour),
         Timeframe.HOUR_4: (4, TimeFrameUnit.Hour),
         Timeframe.DAY_1: (1, TimeFrameUnit.Day),
     }[request.timeframe]

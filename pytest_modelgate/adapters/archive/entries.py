@@ -16,7 +16,7 @@ from pytest_modelgate.adapters.archive.names import parse_key, parse_symbol
 from pytest_modelgate.adapters.archive.schema import Facts, ModelEntry
 from pytest_modelgate.adapters.archive.strict_json import check_finite, path_text
 from pytest_modelgate.adapters.meanings import OWN_ERROR, Meanings, declared_meanings
-from pytest_modelgate.core.market.bars import Instrument, Timeframe
+from pytest_modelgate.core.market.bars import AssetClass, Instrument, Timeframe
 from pytest_modelgate.core.market.windows import TrainingWindow
 from pytest_modelgate.core.training.run import METRICS, Declared, Fault, ParityProbe
 from pytest_modelgate.errors import ArchiveError
@@ -80,16 +80,19 @@ class Reading:
 def unread_entry(key: str, location: str) -> Entry | None:
     """An entry of which only the key is read: whose it is; None when it is no model's.
 
-    A symbol with an unknown timeframe is a model's that cannot be judged.
+    A symbol with an unknown timeframe, or any other with a known one, is a model's that cannot be judged.
     """
     where = f"{location}, {plain(key)}"
     try:
         return Entry(key, where, *parse_key(key, where))
     except ArchiveError as error:
+        symbol, _, timeframe = key.rpartition("_")
         try:
-            instrument = parse_symbol(key.rpartition("_")[0], where)
+            instrument = parse_symbol(symbol, where)
         except ArchiveError:
-            return None
+            if timeframe not in list(Timeframe):
+                return None
+            instrument = Instrument(symbol, AssetClass.EQUITY)  # which it may be
         known = _NAME.fullmatch(key) is not None
         return Entry(key, where, instrument, None, fault=Fault.of(error)) if known else None
 

@@ -54,7 +54,9 @@ class Matching:
             if member in used:
                 continue
             entry = unread_entry(stem, self.location)
-            if entry is None or entry.fault:
+            if entry and entry.fault and stem.rpartition("_")[2] in list(Timeframe):
+                self._name(stem, entry, entry.fault, member)  # of no symbol that can be judged
+            elif entry is None or entry.fault:
                 odd.append(member.rpartition("/")[2])
             elif entry.timeframe is None:
                 self._bare[entry.instrument] = member
@@ -146,6 +148,8 @@ class Matching:
     def _name(self, name: str, entry: Entry, fault: Fault, member: str | None = None) -> None:
         """A model that only has a name, and cannot be judged."""
         reference = self._reference(member, None) if member else None
+        if name in self._nameless:  # by its checkpoint
+            reference = reference or self._nameless[name].checkpoint
         self._nameless[name] = TrainedModel(
             entry.instrument, Timeframe.HOUR_1, None, reference, Declared(), fault, name
         )

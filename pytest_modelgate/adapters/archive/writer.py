@@ -32,7 +32,7 @@ class ModelArtifact:
 
     Attributes:
         symbol: without a slash, ``UNIUSD``.
-        timeframe: ``15Min``, ``1Hour``, ``4Hour`` or ``1Day``.
+        timeframe: ``1Min``, ``5Min``, ``15Min``, ``30Min``, ``1Hour``, ``2Hour``, ``4Hour`` or ``1Day``.
         checkpoint: the .pt file, or its bytes. What ``pack_checkpoint`` declared in a .json file of the same name
             beside it is taken along.
         history: validation history of fitness_score, profit_factor, consistency and max_drawdown, oldest first; the

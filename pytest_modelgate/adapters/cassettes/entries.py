@@ -21,6 +21,7 @@ class Entry:
         last_bar: start of the last bar that was served, UTC.
         sha256: digest of the file.
         recorded_at: moment at which Alpaca was asked, UTC; None where the manifest does not say.
+        source: as of ``Bars``.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Entry:
     last_bar: pd.Timestamp
     sha256: str
     recorded_at: pd.Timestamp | None = None
+    source: str = ""
 
     def final(self, request: MarketRequest) -> bool:
         """Whether the last bar was final when it was recorded, as far as the manifest says when that was.
@@ -49,7 +51,7 @@ def read_entry(name: str, facts: Mapping[str, Any]) -> Entry:
     if first > last:
         raise ValueError(name)
     span = Span(last, first, str(facts.get("asof", "")), continues)
-    return Entry(name, span, last_bar, str(facts.get("sha256")), recorded_at)
+    return Entry(name, span, last_bar, str(facts.get("sha256")), recorded_at, str(facts.get("source", "")))
 
 
 def _utc(text: object) -> pd.Timestamp:

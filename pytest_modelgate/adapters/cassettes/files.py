@@ -15,7 +15,7 @@ from typing import Any
 from pytest_modelgate.adapters.cassettes.entries import Entry, read_entry
 from pytest_modelgate.adapters.files.atomic import write_atomically
 from pytest_modelgate.adapters.files.nesting import nests_deeper
-from pytest_modelgate.core.config.settings import Settings
+from pytest_modelgate.core.config.settings import OWN_FEED, Settings
 from pytest_modelgate.core.market.bars import AssetClass
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.errors import MarketDataError
@@ -32,10 +32,11 @@ def path_of(request: MarketRequest) -> str:
     """Path of a request's recording in the cassettes' folder: ``crypto/BTC-USD/1Hour/2024-12-27T2000.json.gz``.
 
     The name bears the start of the last bar (UTC), to the minute, so that two as-of moments of one day do not meet, and
-    for stocks feed and adjustment: ``us_equity/AAPL/1Hour/2024-12-27T2000.sip.all.json.gz``.
+    for stocks feed and adjustment: ``us_equity/AAPL/1Hour/2024-12-27T2000.sip.all.json.gz``. One's own bars end in
+    ``.own.json.gz``, so that they never meet Alpaca's.
     """
     crypto = request.instrument.asset_class is AssetClass.CRYPTO
-    pins = "" if crypto else f".{request.feed}.{request.adjustment}"
+    pins = f".{OWN_FEED}" if request.own else "" if crypto else f".{request.feed}.{request.adjustment}"
     return f"{_series(request)}/{request.last:%Y-%m-%dT%H%M}{pins}.json.gz"
 
 

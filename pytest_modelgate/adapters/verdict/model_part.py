@@ -134,6 +134,7 @@ def _window(evidence: WindowEvidence) -> dict[str, Any]:
         "refused_orders": dict(evidence.refused),
         "exits": dict(evidence.exits),
         "flagged": _flagged(evidence.flagged),
+        "waited_orders": evidence.waited,
     }
 
 

@@ -106,12 +106,15 @@ class QualityPart(_SparePart):
     coarse: int = 0
 
 
-class MarketPart(Part):
+class MarketPart(_SparePart):
     """One series of bars; ``first`` and ``last`` are bar starts (ISO 8601, UTC), ``sha256`` their fingerprint.
 
     The fingerprint is that of the time stamps and values alone, as little-endian 8-byte numbers: however they were
-    recorded, the same bars have the same one.
+    recorded, the same bars have the same one. ``traded_sha256`` is that of opens, highs and lows at which orders are
+    executed, where these are not the bars' own; ``source`` says which file the user's own bars are from.
     """
+
+    spare: ClassVar[tuple[str, ...]] = ("traded_sha256", "source")
 
     symbol: str
     timeframe: str
@@ -122,6 +125,8 @@ class MarketPart(Part):
     bars: int
     sha256: str
     quality: QualityPart
+    traded_sha256: str = ""
+    source: str = ""
 
 
 class AccountFeaturePart(Part):
@@ -193,10 +198,11 @@ class WindowPart(_ReturnPart, _SparePart):
     """What one window measured; fractions, USD for ``min_equity``, Sharpe annualised and per bar.
 
     ``exits`` counts positions that a stop or a target of the profile closed; it is missing in older verdicts.
-    ``flagged`` is left out where nothing was held at a bar with doubtful prices.
+    ``flagged`` is left out where nothing was held at a bar with doubtful prices. ``waited_orders`` counts orders of a
+    closed session that were filled at its open instead of that of their bar; it is left out where there are none.
     """
 
-    spare: ClassVar[tuple[str, ...]] = ("flagged",)
+    spare: ClassVar[tuple[str, ...]] = ("flagged", "waited_orders")
     start: str
     end: str
     sample: Literal["in-sample", "gap", "out-of-sample", "unknown"]
@@ -214,6 +220,7 @@ class WindowPart(_ReturnPart, _SparePart):
     refused_orders: dict[str, int]
     exits: dict[str, int] = {}
     flagged: FlaggedPart | None = None
+    waited_orders: int = 0
 
 
 class BacktestPart(WindowPart):

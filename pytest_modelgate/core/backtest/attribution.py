@@ -29,8 +29,9 @@ class BarAttribution:
         returns: of the account, after costs; from the close before to the bar's close.
         overnight_weight: signed value of the position at the close before.
         intraday_weight: signed value, at the bar's open, of the position after the fill there.
-        overnight_return: of the market, from the close before to the open.
-        intraday_return: of the market, from open to close.
+        overnight_return: of the market, from the close before to the open, which is the price orders are filled at:
+            the session's where an hour began before it.
+        intraday_return: of the market, from there to the close.
         fees, slippage: what was paid, not negative.
         forgone: what the position would have earned from a stop or a target in the bar to the bar's close; 0 without.
     """
@@ -104,7 +105,7 @@ def attribute(trajectory: Trajectory, bars: Bars, close_before: float, rules: Tr
         close_before: close of the bar before the window, USD.
         rules: what it was simulated with.
     """
-    opens, closes = (bars.frame[name].to_numpy(dtype=np.float64) for name in ("open", "close"))
+    opens, closes = map(np.array, bars.quotes)
     before = np.concatenate([[close_before], closes[:-1]])
     equity = np.where(trajectory.equity > 0.0, trajectory.equity, np.inf)  # of a ruined account nothing has a share
     fees, slippage, forgone = np.zeros(len(bars)), np.zeros(len(bars)), np.zeros(len(bars))

@@ -13,6 +13,7 @@ from pytest_modelgate.core.backtest.metrics import Metrics, measure
 from pytest_modelgate.core.backtest.simulation import Trajectory, simulate_episodes
 from pytest_modelgate.core.backtest.speculation import Speculation
 from pytest_modelgate.core.config.settings import AccountMode
+from pytest_modelgate.core.market.bars import Bars
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.policy.account_features import neutral_account
 from pytest_modelgate.core.policy.actions import NO_ACTION
@@ -82,8 +83,16 @@ def attribute_window(candidate: Candidate, window: Window, trajectory: Trajector
     """Weights held and returns earned at every bar of a window just traded."""
     bars = candidate.series.bars
     rows = bars.positions(window.start, window.end)
-    before = bars.frame["close"].iloc[rows.start - 1] if rows.start else bars.frame["open"].iloc[0]
+    before = bars.frame["close"].iloc[rows.start - 1] if rows.start else bars.quotes[0][0]
     return attribute(trajectory, bars.rows(rows), float(before), candidate.rules)
+
+
+def waited_orders(trajectory: Trajectory, bars: Bars) -> int:
+    """Orders of a closed session that were filled at its open, and not at the price at which their bar begins."""
+    orders = [fill.row for fill in trajectory.fills if fill.cause == "order"]
+    if len(bars) and trajectory.quantity[-1] != 0.0 and trajectory.fills[-1].cause == "order":
+        orders.pop()  # the liquidation at the end
+    return int(np.count_nonzero(bars.waits[orders]))
 
 
 def _neutral(candidate: Candidate, rows: slice, capital: float) -> Trajectory:

@@ -20,6 +20,10 @@ Sessions = Literal["regular", "extended"]
 RecordingMode = Literal["once", "new_episodes", "all"]
 RecordMode = Literal["none", RecordingMode]
 DeviceChoice = Literal["auto", "cpu", "cuda"]
+OWN_FEED = "own"
+"""The feed of bars that came from a file of the user's, of any market."""
+FEEDS = ("sip", "iex", "delayed_sip", "otc", "boats", "overnight", OWN_FEED)
+"""Alpaca's feeds of stocks, and that."""
 RECORDING_MODE: RecordingMode = "new_episodes"
 REQUESTS_PER_MINUTE = 180.0  # Alpaca's free plan allows 200
 

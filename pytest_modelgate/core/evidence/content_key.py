@@ -43,7 +43,7 @@ def model_key(
             "model": model.id,
             "member": model.checkpoint.member if model.checkpoint else None,
             "checkpoint": checkpoint_sha256,
-            "bars": [len(bars), bars.sha256],
+            "bars": [len(bars), bars.sha256, bars.traded_sha256, bars.source],
             "request": str(request),
             "limits": [asdict(part) for part in (profile.market_data, profile.integrity, profile.robustness)],
             "windows": [_written(work) for work in plan.work if work.kind is not WorkKind.CHAMPION],

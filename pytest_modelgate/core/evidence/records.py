@@ -58,7 +58,11 @@ class CheckpointEvidence:
 
 @dataclass(frozen=True)
 class MarketEvidence:
-    """Bars that were used: ``first`` and ``last`` are bar starts (ISO 8601, UTC), ``sha256`` their fingerprint."""
+    """Bars that were used: ``first`` and ``last`` are bar starts (ISO 8601, UTC), ``sha256`` their fingerprint.
+
+    ``traded_sha256`` is that of the prices at which orders are executed, empty where they are the bars' own; ``source``
+    names the file that a user's own bars are from.
+    """
 
     symbol: str
     timeframe: str
@@ -69,6 +73,8 @@ class MarketEvidence:
     bars: int
     sha256: str
     quality: Quality
+    traded_sha256: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -150,6 +156,7 @@ class WindowEvidence:
         first_open: USD, open of the first bar; with ``bars`` it gives every price.
         exits: positions that a rule of execution closed within a bar, by rule; empty without any.
         flagged: what was earned at bars with doubtful prices; None where nothing was held at one.
+        waited: orders of a closed session that were filled at the session's open instead of their bar's.
     """
 
     model: str
@@ -168,6 +175,7 @@ class WindowEvidence:
     first_open: float
     exits: Mapping[str, int] = field(default_factory=dict)
     flagged: FlaggedBars | None = None
+    waited: int = 0
 
     def without_bars(self) -> WindowEvidence:
         """The same without what happened at every bar, in a hundredth of the memory; no longer to be written."""

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
+from pytest_modelgate.core.config.settings import OWN_FEED
 from pytest_modelgate.core.market.bars import AssetClass, Instrument, Timeframe
 from pytest_modelgate.errors import MarketDataError
 
+NIGHT_FEEDS = frozenset({"boats", "overnight"})
+"""Feeds of stocks from 20:00 to 04:00 New York alone."""
 _CRYPTO_FEED, _RAW = "us", "raw"
 _CRYPTO_PAGE, _STOCK_PAGE = 300, 10_000  # bars; Alpaca sizes crypto pages itself, 126 to 420 have been seen
 # Until a closed bar is final: trades are reported late, and stocks' last 15 minutes are not shown to free plans.
@@ -25,6 +28,7 @@ class MarketRequest:
     Attributes:
         first, last: bar starts, both inclusive, UTC.
         feed, adjustment: in Alpaca's words. Crypto has one feed and nothing to adjust, whatever is asked for stocks.
+            Bars of the user's own have the feed ``own``, and are as the file has them.
     """
 
     instrument: Instrument
@@ -40,7 +44,9 @@ class MarketRequest:
         Raises:
             MarketDataError: an end is not in UTC, or the first bar comes after the last.
         """
-        if self.instrument.asset_class is AssetClass.CRYPTO:
+        if self.own:
+            object.__setattr__(self, "adjustment", OWN_FEED)
+        elif self.instrument.asset_class is AssetClass.CRYPTO:
             object.__setattr__(self, "feed", _CRYPTO_FEED)
             object.__setattr__(self, "adjustment", _RAW)
         if not (str(self.first.tz) == str(self.last.tz) == "UTC" and self.first <= self.last):
@@ -49,9 +55,15 @@ class MarketRequest:
 
     def __str__(self) -> str:
         """For messages: everything that makes one request differ from another."""
-        pins = "" if self.instrument.asset_class is AssetClass.CRYPTO else f", feed {self.feed}, {self.adjustment}"
+        crypto = self.instrument.asset_class is AssetClass.CRYPTO
+        pins = ", own bars" if self.own else "" if crypto else f", feed {self.feed}, {self.adjustment}"
         window = f"from {self.first:%Y-%m-%d %H:%M} to {self.last:%Y-%m-%d %H:%M} UTC"
         return f"{self.instrument.alpaca_symbol} {self.timeframe} {window}{pins}"
+
+    @property
+    def own(self) -> bool:
+        """Whether bars of the user's own are asked for, and not Alpaca's."""
+        return self.feed == OWN_FEED
 
     @property
     def grows_only(self) -> bool:
@@ -82,6 +94,8 @@ class MarketRequest:
     @property
     def estimated_pages(self) -> int:
         """About how many requests Alpaca will take to serve all bars."""
+        if self.own:
+            return 0
         bars = (self.last - self.first) / self.timeframe.delta + 1
         if self.instrument.asset_class is AssetClass.CRYPTO:
             return math.ceil(bars / _CRYPTO_PAGE)

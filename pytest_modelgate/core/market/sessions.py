@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from pytest_modelgate.core.market.bars import COLUMNS, AssetClass, Bars, Timeframe
 
 _EXCHANGE_ZONE = "America/New_York"
-_BEFORE_OPEN, _AFTER_CLOSE = pd.Timedelta(hours=5.5), pd.Timedelta(hours=4)
+_BEFORE_OPEN, _AFTER_CLOSE, _NIGHT = (pd.Timedelta(hours=hours) for hours in (5.5, 4, 8))
+_FROM_OPEN = (Timeframe.HOUR_2, Timeframe.HOUR_4)  # of stocks
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +26,11 @@ class SessionTimes:
     def extended(self) -> SessionTimes:
         """The same days with pre-market, from 04:00 New York, and after-hours, four hours past the close."""
         return SessionTimes(self.opens - _BEFORE_OPEN, self.closes + _AFTER_CLOSE)
+
+    @property
+    def nights(self) -> SessionTimes:
+        """The nights before the same days, from 20:00 to 04:00 New York: when stocks trade on overnight feeds."""
+        return SessionTimes(self.opens - _NIGHT - _BEFORE_OPEN, self.opens - _BEFORE_OPEN)
 
     def overlap(self, starts: pd.DatetimeIndex, ends: pd.DatetimeIndex) -> NDArray[np.bool_]:
         """Whether each half-open span shares a moment with a session; spans are shorter than the nights between."""
@@ -44,10 +50,10 @@ class SessionTimes:
 def source_timeframe(timeframe: Timeframe, asset_class: AssetClass) -> Timeframe:
     """The bar size to ask Alpaca for.
 
-    Alpaca's four hours lie on the UTC clock and would mix a stock's session with its pre-market; quarter hours are the
-    longest bars that begin with the New York open. Crypto never closes, so its bars are taken as they are.
+    Alpaca's two and four hours lie on the UTC clock and would mix a stock's session with its pre-market; quarter hours
+    begin with the New York open. Crypto never closes, so its bars are taken as they are.
     """
-    if timeframe is Timeframe.HOUR_4 and asset_class is AssetClass.EQUITY:
+    if timeframe in _FROM_OPEN and asset_class is AssetClass.EQUITY:
         return Timeframe.MIN_15
     return timeframe
 
@@ -60,7 +66,7 @@ def within_sessions(bars: Bars, sessions: SessionTimes) -> Bars:
     if bars.timeframe is Timeframe.DAY_1:
         return bars
     kept = sessions.overlap(bars.index, bars.index + bars.timeframe.delta)
-    return Bars(bars.instrument, bars.timeframe, bars.frame[kept])
+    return replace(bars, frame=bars.frame[kept])
 
 
 def expected_starts(
@@ -68,20 +74,20 @@ def expected_starts(
 ) -> pd.DatetimeIndex:
     """Starts of the bars a stock has when it trades throughout the regular sessions (UTC, nanoseconds).
 
-    Quarter hours and hours lie on the UTC clock, as Alpaca labels them, so the first of a session may start before the
-    open; four hours are counted from the open; days start at midnight in New York. Outside regular hours no bar is
+    Minutes and hours lie on the UTC clock, as Alpaca labels them, so the first of a session may start before the open;
+    two and four hours are counted from the open; days start at midnight in New York. Outside regular hours no bar is
     expected: there it is normal that nobody trades.
 
     Args:
         regular: regular sessions.
-        grid: the sessions that four-hour bars are counted from.
+        grid: the sessions that bars of two and four hours are counted from.
         first: the earliest start, UTC.
         until: bars that close later are not expected yet, UTC.
     """
     if timeframe is Timeframe.DAY_1:
         starts = regular.opens.tz_convert(_EXCHANGE_ZONE).normalize().tz_convert("UTC")
         ends = starts + timeframe.delta
-    elif timeframe is Timeframe.HOUR_4:
+    elif timeframe in _FROM_OPEN:
         starts, ends = grid.bars_from_open(timeframe)
     else:
         starts, _ = SessionTimes(regular.opens.floor(timeframe.delta), regular.closes).bars_from_open(timeframe)
@@ -103,7 +109,7 @@ def resample(bars: Bars, timeframe: Timeframe, sessions: SessionTimes, until: pd
     known = (place >= 0) & (bars.index < ends[place.clip(0)]) & (ends[place.clip(0)] <= until)
     groups = bars.frame[known].groupby(starts[place[known]])
     how = dict(zip(COLUMNS, ("first", "max", "min", "last", "sum"), strict=True))
-    return Bars(bars.instrument, timeframe, groups.agg(how)[list(COLUMNS)].rename_axis(None))
+    return replace(bars, timeframe=timeframe, frame=groups.agg(how)[list(COLUMNS)].rename_axis(None))
 
 
 def exchange_time(index: pd.DatetimeIndex) -> pd.DatetimeIndex:

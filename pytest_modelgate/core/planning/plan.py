@@ -12,9 +12,10 @@ from typing import NamedTuple
 import pandas as pd
 
 from pytest_modelgate.core.config.profiles import Profile
-from pytest_modelgate.core.config.settings import AccountMode, Settings, Shard
+from pytest_modelgate.core.config.settings import OWN_FEED, AccountMode, Settings, Shard
 from pytest_modelgate.core.market.bars import Instrument, Timeframe
 from pytest_modelgate.core.market.requests import MarketRequest
+from pytest_modelgate.core.market.session_opens import opens_request
 from pytest_modelgate.core.market.sessions import source_timeframe
 from pytest_modelgate.core.market.windows import Window, backtest_window, market_window, walk_forward_windows
 from pytest_modelgate.core.planning.looks import effective_looks
@@ -209,16 +210,24 @@ def market_request(
 ) -> MarketRequest:
     """The market data that bars of a timeframe are made of; see ``market.sessions.source_timeframe``."""
     days = max(settings.backtest_days, settings.walk_forward_days)
-    source = source_timeframe(timeframe, instrument.asset_class)
+    own = settings.feed == OWN_FEED  # taken as they are
+    source = timeframe if own else source_timeframe(timeframe, instrument.asset_class)
     first, last = market_window(as_of, timeframe, instrument.asset_class, days)
     last += timeframe.delta - source.delta
     return MarketRequest(instrument, source, first, last, settings.feed, settings.adjustment)
 
 
+def requests_of(model: TrainedModel, settings: Settings, as_of: pd.Timestamp) -> tuple[MarketRequest, ...]:
+    """All market data a model is judged on: what its bars are made of, last, and what tells how sessions opened."""
+    request = market_request(model.instrument, model.timeframe, settings, as_of)
+    opens = opens_request(request, model.timeframe, settings.sessions)
+    return (opens, request) if opens else (request,)
+
+
 def market_requests(run: TrainingRun, settings: Settings, as_of: pd.Timestamp) -> tuple[MarketRequest, ...]:
     """The market data of a whole archive, each series once, in the order of its models."""
     known = [model for model in run.models if not model.name]
-    return tuple(dict.fromkeys(market_request(model.instrument, model.timeframe, settings, as_of) for model in known))
+    return tuple(dict.fromkeys(request for model in known for request in requests_of(model, settings, as_of)))
 
 
 def make_plan(

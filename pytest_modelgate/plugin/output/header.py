@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_modelgate.core.config.settings import OWN_FEED
 from pytest_modelgate.plugin.output.text import describe_accounts, execution_text
 from pytest_modelgate.plugin.xdist.placement import describe, describe_device, is_distributed
 from pytest_modelgate.text import terminal_safe
@@ -32,6 +33,8 @@ def header(config: pytest.Config, run: GateRun) -> list[str]:
         f"{describe_device(config)}"
     )
     lines = [asked, basis, f"model gate: {_known(run)}"]
+    if settings.feed == OWN_FEED:
+        lines.append("model gate: judging on bars of your own (--gate-feed own), not on Alpaca's")
     lines += [f"model gate: warning: {terminal_safe(warning)}" for warning in gate.plan.run.warnings]
     if text := hold_out_text(run):
         lines.append(f"model gate: {text}")

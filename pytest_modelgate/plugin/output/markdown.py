@@ -15,6 +15,7 @@ from pytest_modelgate.plugin.output.text import (
     folds_text,
     held_back_by,
     most_severe_first,
+    own_bars_text,
     spread_text,
     tally,
 )
@@ -52,6 +53,8 @@ def summary(config: pytest.Config, run: GateRun) -> str:
         ]
     for warning in verdict.archive.warnings:
         lines += [f"> **Archive:** {markdown(warning)}", ""]
+    if own := own_bars_text(verdict):
+        lines += [f"> **Own bars:** {markdown(own)}", ""]
     for waiver in run.settings.waivers:
         lines += [f"> **Waived:** {markdown(f'{waiver.check} of {waiver.model}, {waiver}')}", ""]
     lines += [*table(_COLUMNS, [_row(judgement) for judgement in judgements]), ""]

@@ -17,6 +17,7 @@ from pytest_modelgate.plugin.output.text import (
     context_text,
     folds_text,
     held_back_by,
+    own_bars_text,
     proofs_text,
     robustness_text,
     samples_text,
@@ -63,6 +64,7 @@ def write_closing(reporter: pytest.TerminalReporter, run: GateRun) -> None:
     state = f"complete, promotable: {', '.join(verdict.promotable) or 'none'}"
     if verdict.complete is not True:
         state = "INCOMPLETE, nothing is promotable"
+    state += "; judged on own bars, not Alpaca's" if own_bars_text(verdict) else ""
     reporter.line(f"verdict: {terminal_safe(str(run.verdict_path))} ({state})")
     if run.report_path:
         reporter.line(f"report:  {terminal_safe(str(run.report_path))}")

@@ -17,6 +17,7 @@ from pytest_modelgate.core.config.cap_kind import CapKind
 from pytest_modelgate.core.config.decision_level import DecisionLevel
 
 if TYPE_CHECKING:  # pulls in pandas, which a run without an archive must not pay for
+    from pytest_modelgate.adapters.verdict.schema import Verdict
     from pytest_modelgate.core.config.profiles import Profile
     from pytest_modelgate.core.decision.caps import CapSource
     from pytest_modelgate.core.decision.context import Context
@@ -64,6 +65,12 @@ def tally(judgements: Sequence[Judgement]) -> str:
     """Number of models by decision: ``1 DROP, 2 PAPER``."""
     counts = Counter(judgement.label for judgement in judgements)
     return ", ".join(f"{counts[label]} {label}" for label in MEANINGS if counts[label])
+
+
+def own_bars_text(verdict: Verdict) -> str:
+    """Which files of the user's own the judged bars are from; empty where all are Alpaca's."""
+    sources = sorted({series.source for series in verdict.market_data if series.source})
+    return f"judged on the user's own bars, not Alpaca's, from {'; '.join(sources)}" if sources else ""
 
 
 def command_line(config: pytest.Config) -> str:

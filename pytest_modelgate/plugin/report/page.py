@@ -25,6 +25,7 @@ from pytest_modelgate.plugin.output.text import (
     held_back_by,
     most_severe_first,
     number,
+    own_bars_text,
     proof_text,
     record_text,
     spread_text,
@@ -86,6 +87,7 @@ def pieces(config: pytest.Config, run: GateRun) -> Iterator[str]:
             tally=tally(run.judgements),
             window=_window(judgements),
             seen=seen,
+            own_bars=own_bars_text(run.verdict),
             advice=hold_out_text(run),
             command=command_line(config),
             accounts=describe_accounts(run.gate.plan),
@@ -153,8 +155,11 @@ def _deepest(judgement: Judgement) -> str:
 
 
 def _trades(evidence: WindowEvidence) -> str:
-    """Closed trades, and how many of them a stop or a target of the profile closed."""
+    """Closed trades, how many of them a stop or a target of the profile closed, and orders that waited for an open."""
     said = ", ".join(f"{count} by {cause.replace('_', ' ')}" for cause, count in evidence.exits.items())
+    if evidence.waited:
+        orders = f"{evidence.waited} order{'s' if evidence.waited > 1 else ''} at the session's open"
+        said = f"{said}, {orders}" if said else orders
     return f"{evidence.metrics.closed_trades} ({said})" if said else str(evidence.metrics.closed_trades)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from pytest_modelgate.core.planning.plan import market_request
+from pytest_modelgate.core.planning.plan import requests_of
 from pytest_modelgate.errors import GateError, MarketDataError
 from pytest_modelgate.services.gate import Gate
 from pytest_modelgate.services.recording import Recorder, estimate, record_each
@@ -44,7 +44,7 @@ def _record(gate: Gate, say: Callable[[str], None]) -> None:
     if settings.record_mode == "none" or settings.merge:
         return
     models = [model.model for model in plan.models if model.work]
-    wanted = [market_request(model.instrument, model.timeframe, settings, plan.as_of) for model in models]
+    wanted = [request for model in models for request in requests_of(model, settings, plan.as_of)]
     requests = list(dict.fromkeys(wanted))
     recorder = Recorder(settings.cassettes, mode=settings.record_mode, tell=say)
     missing, seconds = estimate(recorder, requests)

@@ -534,7 +534,7 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
     ("change", "sentence"),
     [
         ({"symbol": "uni/usd"}, "uni/usd"),
-        ({"timeframe": "2Hour"}, "2Hour"),
+        ({"timeframe": "3Hour"}, "3Hour"),
         ({"history": {**METRIC_VALUES, "max_drawdown": [20.0, 8.0]}}, "max_drawdown"),
         ({"history": {"fitness_score": [1.0]}}, "profit_factor"),
     ],

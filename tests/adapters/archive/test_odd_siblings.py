@@ -17,7 +17,7 @@ BOTH: dict[str, Any] = {SUMMARY: {"UNIUSD": METRICS, "BTCUSD_4Hour": METRICS}, U
 
 @pytest.mark.parametrize(
     "stray",
-    ["UNIUSD_1Hour_best.pt", "UNIUSD_2Hour.pt", "evil.pt", "uniusd_1Hour.pt", "UNI-USD_1Hour.pt", "ETHUSD_1Hour.PT"],
+    ["UNIUSD_1Hour_best.pt", "UNIUSD_3Hour.pt", "evil.pt", "uniusd_1Hour.pt", "UNI-USD_1Hour.pt", "ETHUSD_1Hour.PT"],
 )
 def test_a_checkpoint_of_no_models_name_is_named_and_passed_over(tmp_path: Path, stray: str) -> None:
     if stray == "uniusd_1Hour.pt":  # beside the other it would be the same file on some systems
@@ -122,7 +122,7 @@ def test_two_entries_of_one_model_are_its_fault(tmp_path: Path) -> None:
     assert "both describe it" in found["UNIUSD_1Hour"]
 
 
-@pytest.mark.parametrize("key", ["UNIUSD_2Hour", "ETHUSD"])
+@pytest.mark.parametrize("key", ["UNIUSD_3Hour", "ETHUSD"])
 def test_an_entry_without_a_known_timeframe_is_a_model_by_name(tmp_path: Path, key: str) -> None:
     found = states(run_of(zipped(tmp_path, BOTH | {SUMMARY: {**BOTH[SUMMARY], key: METRICS}})))
 
@@ -185,3 +185,17 @@ def test_a_list_beside_a_checkpoint_declares_nothing(tmp_path: Path) -> None:
 
     assert states(run) == GOOD
     assert "names no schema modelgate.policy/1" in run.warnings[0]
+
+
+@pytest.mark.parametrize("symbol", ["OPUSD", "ABCDEFG"])
+@pytest.mark.parametrize("described", [True, False])
+def test_a_symbol_that_cannot_be_judged_is_the_fault_of_its_model_alone(
+    tmp_path: Path, symbol: str, *, described: bool
+) -> None:
+    key = f"{symbol}_1Hour"
+    summary = {**BOTH[SUMMARY], **({key: METRICS} if described else {})}
+
+    found = states(run_of(zipped(tmp_path, BOTH | {SUMMARY: summary, f"{FOLDER}{key}.pt": b"x"})))
+
+    assert {name: found[name] for name in GOOD} == GOOD
+    assert f"symbol '{symbol}'" in found[key] or f"symbol {symbol}" in found[key]
