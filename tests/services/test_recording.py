@@ -443,7 +443,7 @@ def test_two_processes_record_twenty_symbols_at_once(tmp_path: Path) -> None:
         ends = [process.communicate(timeout=120) for process in both]
 
         assert [process.returncode for process in both] == [0, 0], ends
-        assert len(server.requests) == len(set(server.requests)) == 10 * 2 + 10
+        assert len(server.requests) == len(set(server.requests)) == 10 * 2 + 10 + 10
     assert len(manifest(folder)) == 20
     assert cassettes_in(folder) == set(manifest(folder))
     assert not list(folder.rglob("*.tmp"))

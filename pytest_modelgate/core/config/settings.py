@@ -21,6 +21,8 @@ RecordingMode = Literal["once", "new_episodes", "all"]
 RecordMode = Literal["none", RecordingMode]
 DeviceChoice = Literal["auto", "cpu", "cuda"]
 RECORDING_MODE: RecordingMode = "new_episodes"
+# Of a stock's prices, in Alpaca's words; it takes any list of the three, and this gate one spelling of each.
+ADJUSTMENTS = ("raw", "split", "dividend", "spin-off", "split,dividend", "split,spin-off", "dividend,spin-off", "all")
 REQUESTS_PER_MINUTE = 180.0  # Alpaca's free plan allows 200
 
 

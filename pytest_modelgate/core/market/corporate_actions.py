@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
+
+from pytest_modelgate.core.market.bars import AssetClass
+from pytest_modelgate.core.market.requests import MarketRequest
+
+# Alpaca lists by the day on which an action was booked: that of a dividend comes weeks after its ex-date.
+_BOOKED_BEFORE, _BOOKED_AFTER = timedelta(days=7), timedelta(days=60)
 
 
 class ActionKind(StrEnum):
@@ -135,3 +141,36 @@ def company_history(symbol: str, actions: Sequence[CorporateAction], until: date
         elif action.symbol == name:
             own.append(action)
     return CompanyHistory(tuple(reversed(own)), tuple(names))
+
+
+@dataclass(frozen=True)
+class ActionsRequest:
+    """The corporate actions of a stock.
+
+    Attributes:
+        symbol: as it is meant on the last day.
+        first, last: days on which they were booked, both inclusive.
+        until: the last day on which they may have taken effect: the as-of date, UTC.
+    """
+
+    symbol: str
+    first: date
+    last: date
+    until: date
+
+    def __str__(self) -> str:
+        return f"corporate actions of {self.symbol} from {self.first} to {self.until}"
+
+    def covers(self, other: ActionsRequest) -> bool:
+        """Whether its answer holds that of another."""
+        return (self.symbol, self.last, self.until) == (other.symbol, other.last, other.until) and (
+            self.first <= other.first
+        )
+
+
+def actions_request(request: MarketRequest) -> ActionsRequest | None:
+    """The actions that bars are to be held against; None for crypto, which has none."""
+    if request.instrument.asset_class is AssetClass.CRYPTO:
+        return None
+    first, until = request.first.date(), request.closes_at.date()
+    return ActionsRequest(request.instrument.symbol, first - _BOOKED_BEFORE, until + _BOOKED_AFTER, until)
