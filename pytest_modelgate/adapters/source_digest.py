@@ -58,6 +58,7 @@ EVIDENCE = (
     "core/training/run.py",
     "core/typing.py",
     "services/champions.py",
+    "services/companies.py",
     "services/evaluator.py",
     "services/market_data.py",
     "services/model_loader.py",

@@ -19,7 +19,8 @@ _LOOKED_AT = math.log(1.2)  # moves from here on are said, with what tells for a
 _ABSURD = math.log(3.0)  # nothing moves further overnight by news, as far as guessing goes
 _FORWARD = {"5:4": 1.25, "4:3": 4 / 3, "3:2": 1.5, "2:1": 2.0, "5:2": 2.5, "3:1": 3.0}
 _WHOLE = (3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 35, 40, 50, 60, 80, 100)  # usual ones beyond
-_USUAL = {-1: ("3:2", "2:1", "3:1"), 1: ("2:1", "3:1")}  # by the sign of the move; nobody merges three shares into two
+_REVERSE = {"2:1": 2.0, "3:1": 3.0}  # nobody merges three shares into two
+_USUAL = ("3:2", "2:1", "3:1")
 _TOLERANCE, _CLOSE = 0.08, 0.04  # in the logarithm: the price moves overnight besides
 _CRASH_TRADING = 5.0  # dollars traded on the day over what is usual; a split moves prices, not dollars
 _UNUSUAL_TRADING = 2.0
@@ -65,7 +66,7 @@ def _guessed(nights: Nights, far: Iterable[int]) -> Overnight:
     for night in far:
         move, trading = float(nights.moves[night]), nights.trading(night)
         ratio, apart = _nearest(move)
-        usual = ratio in _USUAL[1 if move > 0 else -1] and apart <= _TOLERANCE and trading <= _CRASH_TRADING
+        usual = ratio in _USUAL and apart <= _TOLERANCE and trading <= _CRASH_TRADING
         if usual or abs(move) > _ABSURD:
             split = f"{_directed(ratio, move)} on {nights.day(night)}"
             unadjusted.append(split)
@@ -152,7 +153,8 @@ def _nearest(move: float) -> tuple[str, float]:
         if abs(abs(move) - math.log(whole)) > _TOLERANCE:
             whole = round(math.exp(abs(move)))
         return f"{whole}:1", abs(abs(move) - math.log(whole))
-    return min(((name, abs(abs(move) - math.log(ratio))) for name, ratio in _FORWARD.items()), key=lambda pair: pair[1])
+    usual = _REVERSE if move > 0 else _FORWARD
+    return min(((name, abs(abs(move) - math.log(ratio))) for name, ratio in usual.items()), key=lambda pair: pair[1])
 
 
 def _directed(ratio: str, move: float) -> str:
