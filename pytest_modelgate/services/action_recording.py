@@ -49,7 +49,7 @@ def record_actions(
         if anew or entry is None or not cassette_files.is_intact(folder, entry):
             _record(asked, folder, environ, request_policy, now())
     except GateError as error:
-        tell(f"{asked}: not recorded, so splits can only be guessed: {error.problem}. {error.remedy}")
+        tell(f"{asked}: not recorded, so splits can only be guessed: {error.problem}")
 
 
 def _record(
@@ -63,8 +63,8 @@ def _record(
     where = f"cassette {folder / name}"
     credentials = alpaca.read_credentials(environ)
     if credentials is None:
-        remedy = f"Name a file with your keys in {alpaca.KEYS_FILE}"
-        raise MarketDataError(where, "no keys are set, and Alpaca lists them to known keys only", remedy)
+        problem = "no keys are set, and Alpaca lists them to known keys only"
+        raise MarketDataError(where, problem, f"Name a file with your keys in {alpaca.KEYS_FILE}")
     with cassettes.record(where, (credentials.key, credentials.secret)) as recording:
         url = environ.get(alpaca.DATA_URL)
         actions = fetch_actions(request, credentials=credentials, data_url=url, request_policy=request_policy)

@@ -64,6 +64,11 @@ def _record(
         return main(["record", str(archive), *given, *options])
 
 
+def recorded_bars(folder: Path) -> list[str]:
+    """Cassettes of bars, by the manifest."""
+    return [name for name in json.loads((folder / "manifest.json").read_text())["cassettes"] if "/actions/" not in name]
+
+
 def test_one_cassette_per_series_is_recorded(
     archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -75,6 +80,7 @@ def test_one_cassette_per_series_is_recorded(
         "crypto/BTC-USD/1Hour/2024-02-29T2300.json.gz",
         "crypto/ETH-USD/1Hour/2024-02-29T2300.json.gz",
         "us_equity/AAPL/1Hour/2024-02-29T2300.sip.all.json.gz",
+        "us_equity/AAPL/actions/2022-11-03_2024-03-01.json.gz",
     ]
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("3 series as of 2024-03-01 00:00 UTC, 3 of them to be fetched in about 0:00:")
@@ -148,7 +154,7 @@ def test_an_interrupted_recording_says_so_and_keeps_what_it_has(
 
     assert _record(archive, tmp_path / "c", monkeypatch, SERIES) == 130
     assert capsys.readouterr().err == "modelgate: interrupted; what was complete is kept\n"
-    assert len(json.loads((tmp_path / "c" / "manifest.json").read_text())["cassettes"]) == 1
+    assert len(recorded_bars(tmp_path / "c")) == 1
 
 
 @pytest.mark.parametrize("rate", ["0", "-1", "inf", "nan", "many"])
@@ -169,7 +175,7 @@ def test_a_symbol_that_fails_is_told_and_the_others_are_recorded(
     shown = capsys.readouterr()
     assert "[2/3] BTCUSD 1Hour: failed\n" in shown.out
     assert shown.err.startswith("modelgate: failed: BTCUSD 1Hour: market data of BTC/USD 1Hour from ")
-    assert len(json.loads((tmp_path / "c" / "manifest.json").read_text())["cassettes"]) == 2
+    assert len(recorded_bars(tmp_path / "c")) == 2
 
 
 def test_one_series_after_the_other_may_fail_and_all_others_are_recorded(

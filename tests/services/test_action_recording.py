@@ -119,3 +119,16 @@ def test_a_recording_that_was_killed_before_it_took_its_place_counts_and_is_put_
         assert (len(server.requests), path.exists()) == (asked, True)
     facts = json.loads((tmp_path / "manifest.json").read_text())["cassettes"][NAME]
     assert (facts["actions"], facts["asked_first"], facts["asof"]) == (1, "2024-06-24", "2024-07-08")
+
+
+def test_bars_that_were_recorded_without_actions_get_them_and_stay(tmp_path: Path) -> None:
+    with serve(BARS, actions=None) as server:
+        recorder(tmp_path, server).record(REQUEST)
+    with serve(BARS, actions={"reverse_splits": [SPLIT]}) as server:
+        recorder(tmp_path, server, mode="once").record(REQUEST)
+        assert server.requests == []
+
+        outcome, _ = recorder(tmp_path, server).record(REQUEST)
+
+        assert (outcome, len(server.requests)) == (Outcome.KEPT, 1)
+    assert len(replay_actions(REQUEST, tmp_path) or ()) == 1
