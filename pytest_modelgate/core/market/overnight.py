@@ -136,7 +136,7 @@ def _unadjusted_at(nights: Nights, night: int, expected: float, scale: float, *,
     if size < _TELLS * scale or nights.holes[night]:
         return None if covered or not size else night
     beside = range(max(0, night - 1), min(len(nights.moves), night + 2)) if size >= _LOOKED_AT else (night,)
-    nearest = min(beside, key=lambda at: (abs(nights.moves[at] - expected), abs(at - night)))
+    nearest = min(beside, key=lambda at: abs(nights.moves[at] - expected))
     return nearest if abs(nights.moves[nearest] - expected) < abs(nights.moves[nearest]) else None
 
 
