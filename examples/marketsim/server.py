@@ -1,4 +1,4 @@
-"""A local HTTP server that speaks Alpaca's bars wire, for recording and tests without Alpaca."""
+"""A local HTTP server that speaks Alpaca's wire of bars and corporate actions, for recording without Alpaca."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 from urllib.parse import parse_qsl, urlsplit
 
 import pandas as pd
 
+from marketsim.actions import PATH, ActionList, ActionRows
 from marketsim.wire import ASSET_CLASSES, BadRequestError, Market, SeriesKey
 
 _JSON = {"Content-Type": "application/json; charset=UTF-8", "X-Ratelimit-Limit": "200", "X-Ratelimit-Remaining": "199"}
@@ -41,11 +43,12 @@ class MarketServer:
         requests: path and query of every request as sent, in order of arrival; ``headers`` likewise.
     """
 
-    def __init__(self, url: str, market: Market, keys: tuple[str, str] | None) -> None:
+    def __init__(self, url: str, market: Market, keys: tuple[str, str] | None, actions: ActionList | None) -> None:
         self.url = url
         self.requests: list[str] = []
         self.headers: list[Message] = []
         self._market = market
+        self._actions = actions
         self._keys = keys
         self._faults: deque[Answer] = deque()
 
@@ -81,13 +84,18 @@ class MarketServer:
 
     def _content(self, target: str, key: str | None, secret: str | None) -> tuple[int, dict[str, object]]:
         parts = urlsplit(target)
-        asset_class = ASSET_CLASSES.get(parts.path)
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        asset_class = "us_equity" if parts.path == PATH else ASSET_CLASSES.get(parts.path)
         if asset_class is None:
             return 404, {"message": "endpoint not found."}
         if not self._admits(asset_class, key, secret):
             return 401, {"message": "unauthorized."}
+        if parts.path == PATH and self._actions is None:
+            return 403, {"message": "subscription does not permit querying corporate actions"}
         try:
-            return 200, self._market.page(asset_class, dict(parse_qsl(parts.query, keep_blank_values=True)))
+            if parts.path == PATH and self._actions:
+                return 200, self._actions.page(query)
+            return 200, self._market.page(asset_class, query)
         except BadRequestError as error:
             return 400, {"message": str(error)}
 
@@ -105,28 +113,31 @@ def serve(
     crypto_page_size: int = 300,
     keys: tuple[str, str] | None = None,
     listings: Mapping[str, Mapping[str, str]] | None = None,
+    actions: ActionRows | None = MappingProxyType({}),
     tls: ssl.SSLContext | None = None,
 ) -> Iterator[MarketServer]:
-    """Serve bars on a free port of 127.0.0.1 until the context ends.
+    """Serve bars and corporate actions on a free port of 127.0.0.1 until the context ends.
 
     Args:
         series: see Market.
-        page_size: the most stock bars in one page; Alpaca itself goes by the request's limit alone.
+        page_size: the most stock bars, or actions, in one page; Alpaca itself goes by the request's limit alone.
         crypto_page_size: the most crypto bars in one page; Alpaca chooses 126 to 420 whatever the limit.
         keys: the one key and secret that are accepted. None accepts any pair. Stocks need a pair, crypto does not,
             but a wrong pair is refused there too.
         listings: see Market.
+        actions: corporate actions, none by default; None refuses them, as Alpaca does to some subscriptions.
         tls: the server's side of TLS; None speaks plain HTTP.
 
     Raises:
         ValueError: see Market.
     """
     market = Market(series, {"us_equity": page_size, "crypto": crypto_page_size}, listings)
+    listed = None if actions is None else ActionList(actions, page_size)
     with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as http:
         scheme = "https" if tls else "http"
         if tls:
             http.socket = tls.wrap_socket(http.socket, server_side=True)
-        server = MarketServer(f"{scheme}://127.0.0.1:{http.server_address[1]}", market, keys)
+        server = MarketServer(f"{scheme}://127.0.0.1:{http.server_address[1]}", market, keys, listed)
         http.RequestHandlerClass = type("BoundHandler", (_Handler,), {"market_server": server})
         thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()

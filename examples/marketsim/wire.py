@@ -85,7 +85,8 @@ class Market:
         if unknown := sorted(query.keys() - _PARAMETERS[asset_class]):
             raise BadRequestError(f"unexpected query parameter(s): {', '.join(unknown)}")
         for name, choices in _CHOICES.items():
-            if query.get(name, choices[0]) not in choices:
+            several = query.get(name, choices[0]).split(",") if name == "adjustment" else [query.get(name, choices[0])]
+            if not set(several) <= set(choices):
                 raise BadRequestError(f"invalid {name}: {query[name]}")
         size = min(_limit(query.get("limit")), self._page_size[asset_class])
         unit = _unit(query.get("timeframe", ""))

@@ -13,6 +13,8 @@ from pathlib import Path
 # actions are the same everywhere; text and errors, since they speak of failures, which are not used again; the store
 # and the key, which have a schema and contents of their own. A test holds the list against the imports.
 EVIDENCE = (
+    "adapters/alpaca/action_rows.py",
+    "adapters/alpaca/actions.py",
     "adapters/alpaca/client.py",
     "adapters/alpaca/rows.py",
     "adapters/archive/__init__.py",
@@ -56,6 +58,7 @@ EVIDENCE = (
     "core/training/run.py",
     "core/typing.py",
     "services/champions.py",
+    "services/companies.py",
     "services/evaluator.py",
     "services/market_data.py",
     "services/model_loader.py",

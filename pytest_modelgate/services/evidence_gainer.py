@@ -70,6 +70,7 @@ class ContentKeys:
                 checkpoint_sha256=self._loader.checkpoint_sha256(plan.model),
                 request=self._loader.request(plan.model),
                 bars=self._loader.bars(plan),
+                actions=self._loader.actions(plan),
                 code=evidence_version(),
             )
         return self._models[name]

@@ -14,6 +14,7 @@ from pytest_modelgate.adapters.exchange_calendar import regular_sessions
 from pytest_modelgate.core.config.profiles import MarketDataLimits
 from pytest_modelgate.core.config.settings import Sessions, Settings
 from pytest_modelgate.core.market.bars import AssetClass, Bars, Instrument, Timeframe
+from pytest_modelgate.core.market.corporate_actions import CorporateAction
 from pytest_modelgate.core.market.quality import Quality, assess
 from pytest_modelgate.core.market.requests import NIGHT_FEEDS, MarketRequest
 from pytest_modelgate.core.market.session_opens import Opened, open_with_sessions, opens_request
@@ -21,11 +22,11 @@ from pytest_modelgate.core.market.sessions import SessionTimes, expected_starts,
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.planning.plan import market_request
 from pytest_modelgate.errors import MarketDataError, SettingsError
+from pytest_modelgate.services.companies import actions_during, against_splits, company_of, cut_to_company
 from pytest_modelgate.services.replaying import is_recorded, replay_bars
 from pytest_modelgate.text import shown
 
 _LEAST_BARS = 2  # of a window, to have a return
-_ADJUSTS_SPLITS = ("split", "all")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +83,8 @@ def recorded_bars(
     )
     moment = pd.Timestamp(as_of).tz_convert("UTC")
     request = market_request(Instrument.parse(symbol), Timeframe(timeframe), settings, moment)
-    return as_judged(replay_bars(request, settings.cassettes), request, Timeframe(timeframe), sessions)
+    bars = as_judged(replay_bars(request, settings.cassettes), request, Timeframe(timeframe), sessions)
+    return cut_to_company(bars, company_of(request, settings))[0]
 
 
 def load_series(
@@ -150,22 +152,25 @@ def check_series(
     Raises:
         MarketDataError: the bars cannot carry a verdict.
     """
-    bars = as_judged(recorded, request, timeframe, settings.sessions)
-    quality = quality_of(bars, request, settings.sessions, windows, limits)
+    company = company_of(request, settings)
+    bars, cut = cut_to_company(as_judged(recorded, request, timeframe, settings.sessions), company)
+    actions = actions_during(bars, company)
+    quality = quality_of(bars, request, settings.sessions, windows, limits=limits, actions=actions)
+    quality = replace(quality, warnings=(*cut, *quality.warnings))
     if opens_request(request, timeframe, settings.sessions):
         opened = open_with_sessions(bars, halves, _regular(request))
         bars, quality = opened.bars, _with_opens(quality, opened, limits, own=request.own)
     if bars.source:
         own = f"these are not Alpaca's bars, but the user's own from {bars.source}"
         quality = replace(quality, warnings=(own, *quality.warnings))
-    short = _too_short(bars, windows, history)
+    short = [f"{sentence}{'; ' if cut else ''}{'; '.join(cut)}" for sentence in _too_short(bars, windows, history)]
     if quality.failures or short:
         where = f"bars of {bars.instrument.symbol} {timeframe}"
         remedy = "Choose another feed, or change the profile's [market_data] if you trust these bars"
         if short and not quality.failures:
             remedy = "Ask for fewer days to judge on (--gate-walk-forward-days), or judge it when it has traded longer"
-        if quality.splits:
-            remedy = _against_splits(request.adjustment)
+        if len(quality.splits) > limits.max_splits:
+            remedy = against_splits(quality, request.adjustment, settings.record_command)
         raise MarketDataError(where, "; ".join((*quality.failures, *short)), remedy)
     return MarketSeries(bars, quality)
 
@@ -197,17 +202,6 @@ def _too_short(bars: Bars, windows: Sequence[Window], history: int) -> list[str]
     return [f"{flaws[0]}{others}; the first bar there is starts at {bars.index[0]:%Y-%m-%d %H:%M} UTC"]
 
 
-def _against_splits(adjustment: str) -> str:
-    """What to do about prices that look split: nothing that is done already."""
-    if adjustment not in _ADJUSTS_SPLITS:
-        return "Record and judge adjusted prices (--adjustment all, --gate-adjustment all)"
-    return (
-        f"Prices were asked for adjusted ({adjustment}), so look the day up: if it was news, allow for it with "
-        "max_splits in the profile's [market_data]; if it was a split, Alpaca did not know of it: record again later "
-        "with --record-mode all"
-    )
-
-
 def as_judged(recorded: Bars, request: MarketRequest, timeframe: Timeframe, sessions: Sessions) -> Bars:
     """Recorded bars as a model of some timeframe sees them: crypto as they are, stocks by their sessions.
 
@@ -228,15 +222,25 @@ def as_judged(recorded: Bars, request: MarketRequest, timeframe: Timeframe, sess
 
 
 def quality_of(
-    bars: Bars, request: MarketRequest, sessions: Sessions, windows: Sequence[Window], limits: MarketDataLimits
+    bars: Bars,
+    request: MarketRequest,
+    sessions: Sessions,
+    windows: Sequence[Window],
+    *,
+    limits: MarketDataLimits,
+    actions: Sequence[CorporateAction] | None,
 ) -> Quality:
-    """Measure bars against those a market that trades throughout would have had, from the first one on."""
+    """Measure bars against those a market that trades throughout would have had, from the first one on.
+
+    Args:
+        actions: of the company; None where nobody recorded them.
+    """
     first, delta = bars.index[0], bars.timeframe.delta
     if bars.instrument.asset_class is AssetClass.CRYPTO:
         expected = pd.date_range(first, request.last, freq=delta, unit="ns")
     else:
         expected = expected_starts(bars.timeframe, _regular(request), _grid(request, sessions), first, _until(request))
-    return assess(bars, expected, windows, limits)
+    return assess(bars, expected, windows, limits, actions=actions, adjustment=request.adjustment)
 
 
 def _grid(request: MarketRequest, sessions: Sessions) -> SessionTimes:

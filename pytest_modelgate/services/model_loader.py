@@ -145,6 +145,11 @@ class ModelLoader:
         """
         return self._market(plan).bars
 
+    def actions(self, plan: ModelPlan) -> tuple[str, ...]:
+        """What is known of the shares of a model's company, and from where; errors as of ``bars``."""
+        quality = self._market(plan).quality
+        return (quality.actions_from, *quality.actions)
+
     def series(self, plan: ModelPlan, feature_set: FeatureSet) -> FeatureSeries:
         """Features of the bars a model is judged on.
 

@@ -24,6 +24,7 @@ from pytest_modelgate.core.config.settings import RECORDING_MODE, REQUESTS_PER_M
 from pytest_modelgate.core.market.bars import AssetClass, Bars
 from pytest_modelgate.core.market.requests import MarketRequest, Span, cover
 from pytest_modelgate.errors import GateError, MarketDataError, SettingsError
+from pytest_modelgate.services.action_recording import record_actions
 from pytest_modelgate.services.replaying import differences, replay_bars, replay_text
 
 if TYPE_CHECKING:  # pulls in requests, which planning must not pay for
@@ -106,25 +107,41 @@ class Recorder:
     def record(self, request: MarketRequest) -> tuple[Outcome, Bars]:
         """Record what is missing of a request; return its bars as they replay, all sessions.
 
+        Of stocks the corporate actions are recorded beside them; what keeps those from being recorded is told only.
+
         Raises:
             SettingsError: stocks are asked for without keys, or the keys are unusable.
             MarketDataError: the last bar is not final yet, Alpaca did not answer with bars, or the folder cannot be
                 written; what was recorded before is as it was.
         """
         with self._alone(request):
-            missing = self._missing(request)
-            if missing is None:
-                return Outcome.KEPT, replay_bars(request, self.folder)
-            now = self.now()
-            _check_final(request, now)
-            outcome = Outcome.EXTENDED if missing.after else Outcome.RECORDED
-            text, bars = self._fetch(missing.request)
-            if missing.after and self._corrected(missing, bars):
-                missing, outcome = _Missing(request), Outcome.RECORDED
-                text, bars = self._fetch(request)
-            path, facts = cassette_files.path_of(request), _facts(missing, bars, now)
-            cassette_files.write_cassette(self.folder, path, text, facts)
-            return outcome, replay_bars(request, self.folder)
+            outcome, bars = self._record_bars(request)
+            if outcome is not Outcome.KEPT or self.mode != "once":
+                record_actions(
+                    request,
+                    self.folder,
+                    self.environ,
+                    self._request_policy(),
+                    anew=self.mode == "all",
+                    now=self.now,
+                    tell=self.tell,
+                )
+            return outcome, bars
+
+    def _record_bars(self, request: MarketRequest) -> tuple[Outcome, Bars]:
+        missing = self._missing(request)
+        if missing is None:
+            return Outcome.KEPT, replay_bars(request, self.folder)
+        now = self.now()
+        _check_final(request, now)
+        outcome = Outcome.EXTENDED if missing.after else Outcome.RECORDED
+        text, bars = self._fetch(missing.request)
+        if missing.after and self._corrected(missing, bars):
+            missing, outcome = _Missing(request), Outcome.RECORDED
+            text, bars = self._fetch(request)
+        path, facts = cassette_files.path_of(request), _facts(missing, bars, now)
+        cassette_files.write_cassette(self.folder, path, text, facts)
+        return outcome, replay_bars(request, self.folder)
 
     def _corrected(self, missing: _Missing, bars: Bars) -> bool:
         """Whether the day that was fetched once more differs from what is recorded of it; if so, it is told."""

@@ -9,11 +9,13 @@ from pathlib import Path
 import pandas as pd
 
 from pytest_modelgate.adapters.alpaca import client as alpaca
+from pytest_modelgate.adapters.alpaca.actions import fetch_actions
 from pytest_modelgate.adapters.cassettes import files as cassette_files
 from pytest_modelgate.adapters.cassettes import vcr as cassettes
 from pytest_modelgate.adapters.cassettes.entries import Entry
 from pytest_modelgate.adapters.cassettes.own import own_bars
 from pytest_modelgate.core.market.bars import Bars
+from pytest_modelgate.core.market.corporate_actions import ActionsRequest, CorporateAction, actions_request
 from pytest_modelgate.core.market.requests import MarketRequest, Span, cover
 from pytest_modelgate.errors import MarketDataError
 
@@ -74,6 +76,31 @@ def replay_text(request: MarketRequest, text: str, where: str, record_command: s
         return own_bars(request, text, where, remedy)
     with cassettes.play(text, where, remedy) as player:
         return alpaca.fetch_bars(request, credentials=None, reply=player.answer)
+
+
+def replay_actions(
+    request: MarketRequest, folder: Path, record_command: str = cassette_files.RECORD
+) -> tuple[CorporateAction, ...] | None:
+    """The recorded corporate actions of a stock's company, by day; None where nobody recorded them, and for crypto.
+
+    Raises:
+        MarketDataError: the cassette is altered or unusable.
+    """
+    asked = actions_request(request)
+    entry = cassette_files.actions_entry(folder, asked) if asked else None
+    if entry is None:
+        return None
+    text = cassette_files.read_cassette(folder, entry.name, record_command)
+    return replay_actions_text(entry.request, text, f"cassette {folder / entry.name}", record_command)
+
+
+def replay_actions_text(
+    request: ActionsRequest, text: str, where: str, record_command: str = cassette_files.RECORD
+) -> tuple[CorporateAction, ...]:
+    """The actions of one recording; errors as of ``replay_text``."""
+    remedy = f"Restore it from version control, or record it again: {record_command}"
+    with cassettes.play(text, where, remedy) as player:
+        return fetch_actions(request, credentials=None, reply=player.answer)
 
 
 def _joined(request: MarketRequest, spans: Sequence[Span], parts: Sequence[Bars]) -> Bars:

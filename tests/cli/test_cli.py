@@ -65,6 +65,11 @@ def _record(
         return main(["record", str(archive), *given, *options])
 
 
+def recorded_bars(folder: Path) -> list[str]:
+    """Cassettes of bars, by the manifest."""
+    return [name for name in json.loads((folder / "manifest.json").read_text())["cassettes"] if "/actions/" not in name]
+
+
 def test_one_cassette_per_series_is_recorded(
     archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -77,6 +82,7 @@ def test_one_cassette_per_series_is_recorded(
         "crypto/ETH-USD/1Hour/2024-02-29T2300.json.gz",
         "us_equity/AAPL/1Hour/2024-02-29T2300.sip.all.json.gz",
         "us_equity/AAPL/30Min/2024-02-29T2330.sip.all.json.gz",
+        "us_equity/AAPL/actions/2022-11-03_2024-03-01.json.gz",
     ]
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("4 series as of 2024-03-01 00:00 UTC, 4 of them to be fetched in about 0:00:")
@@ -150,7 +156,7 @@ def test_an_interrupted_recording_says_so_and_keeps_what_it_has(
 
     assert _record(archive, tmp_path / "c", monkeypatch, SERIES) == 130
     assert capsys.readouterr().err == "modelgate: interrupted; what was complete is kept\n"
-    assert len(json.loads((tmp_path / "c" / "manifest.json").read_text())["cassettes"]) == 1
+    assert len(recorded_bars(tmp_path / "c")) == 1
 
 
 @pytest.mark.parametrize("rate", ["0", "-1", "inf", "nan", "many"])
@@ -171,7 +177,7 @@ def test_a_symbol_that_fails_is_told_and_the_others_are_recorded(
     shown = capsys.readouterr()
     assert "[3/4] BTCUSD 1Hour: failed\n" in shown.out
     assert shown.err.startswith("modelgate: failed: BTCUSD 1Hour: market data of BTC/USD 1Hour from ")
-    assert len(json.loads((tmp_path / "c" / "manifest.json").read_text())["cassettes"]) == 3
+    assert len(recorded_bars(tmp_path / "c")) == 3
 
 
 def test_one_series_after_the_other_may_fail_and_all_others_are_recorded(

@@ -5,11 +5,12 @@ import gzip
 import json
 import warnings
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
@@ -23,11 +24,13 @@ with warnings.catch_warnings():  # alpaca-py imports a deprecated part of websoc
     from alpaca.common.exceptions import APIError
     from alpaca.data.enums import Adjustment, DataFeed
     from alpaca.data.historical import CryptoHistoricalDataClient, StockHistoricalDataClient
+    from alpaca.data.historical.corporate_actions import CorporateActionsClient
     from alpaca.data.models import BarSet
-    from alpaca.data.requests import CryptoBarsRequest, StockBarsRequest
+    from alpaca.data.models.corporate_actions import CorporateActionsSet
+    from alpaca.data.requests import CorporateActionsRequest, CryptoBarsRequest, StockBarsRequest
     from alpaca.data.timeframe import TimeFrame, TimeFrameUnit
 
-CRYPTO, STOCKS = "/v1beta3/crypto/us/bars", "/v2/stocks/bars"
+CRYPTO, STOCKS, ACTIONS = "/v1beta3/crypto/us/bars", "/v2/stocks/bars", "/v1/corporate-actions"
 HOUR = TimeFrame(1, TimeFrameUnit.Hour)
 KEYS = ("key", "secret")
 SIGNED = {"APCA-API-KEY-ID": KEYS[0], "APCA-API-SECRET-KEY": KEYS[1]}
@@ -182,6 +185,8 @@ def test_nothing_found_is_an_empty_object(server: MarketServer, query: dict[str,
         (CRYPTO, {"symbols": "BTC/USD", "start": "now"}, "start"),
         (CRYPTO, {"symbols": "BTC/USD", "start": "2024-01-03", "end": "2024-01-02"}, "end"),
         (CRYPTO, {"symbols": "BTC/USD", "page_token": "???"}, "page_token"),
+        (STOCKS, {"symbols": "AAPL", "adjustment": "split,none"}, "none"),
+        (ACTIONS, {"symbols": "AAPL"}, "timeframe"),
     ],
 )
 def test_a_bad_query_is_400_and_names_the_fault(
@@ -305,3 +310,17 @@ def test_alpacas_own_client_reports_an_injected_fault(server: MarketServer) -> N
     client = StockHistoricalDataClient(*KEYS, url_override=server.url, raw_data=True)
     with pytest.raises(APIError, match="recent SIP data"):
         client.get_stock_bars(StockBarsRequest(symbol_or_symbols="AAPL", timeframe=HOUR))
+
+
+def test_alpacas_own_client_reads_corporate_actions_of_a_symbol_and_its_days_from_all_pages() -> None:
+    split = {"id": str(UUID(int=7)), "symbol": "AAPL", "cusip": "0", "new_rate": 4, "old_rate": 1}
+    days = ["2020-08-31", "2020-09-01", "2020-09-02", "2021-01-04"]
+    rows = [{**split, "ex_date": day, "process_date": day} for day in days]
+    other = {**split, "symbol": "TSLA", "ex_date": "2020-08-31", "process_date": "2020-08-31"}
+    query = CorporateActionsRequest(symbols=["AAPL"], start=date(2020, 8, 1), end=date(2020, 12, 31), limit=None)
+    with serve(SERIES, actions={"forward_splits": [other, *rows]}, page_size=2) as server:
+        found = CorporateActionsClient(*KEYS, url_override=server.url).get_corporate_actions(query)
+
+    assert isinstance(found, CorporateActionsSet)
+    assert [str(action.ex_date) for action in found.data["forward_splits"]] == days[:3]  # type: ignore[union-attr]
+    assert len(server.requests) == 2

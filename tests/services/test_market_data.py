@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from marketsim.actions import ActionRows
 from marketsim.server import serve
 from support.market_factory import random_walk, recorder, request_for, series_key, served
 
@@ -41,11 +42,11 @@ def load(
     return load_series(request, timeframe, (), LIMITS, settings)
 
 
-def record(folder: Path, request: MarketRequest, frame: pd.DataFrame) -> None:
+def record(folder: Path, request: MarketRequest, frame: pd.DataFrame, actions: ActionRows | None = None) -> None:
     symbol, timeframe = request.instrument.symbol, request.timeframe
     opens = opens_request(request, timeframe, "regular")
     series = served(symbol, frame) if opens else {series_key(symbol, timeframe): frame}
-    with serve(series) as server:
+    with serve(series, actions=actions) as server:
         for asked in (request, opens) if opens else (request,):
             recorder(folder, server).record(asked)
 
@@ -129,7 +130,71 @@ def test_what_is_adjusted_already_is_not_to_be_adjusted(tmp_path: Path, adjustme
 
     assert "--adjustment" not in refused.value.remedy
     assert f"asked for adjusted ({adjustment})" in refused.value.remedy
+    assert f"have the corporate actions recorded that tell splits from news: {COMMAND}" in refused.value.remedy
     assert "max_splits" in refused.value.remedy
+
+
+def test_what_alpaca_lists_but_has_not_adjusted_is_to_be_recorded_again(tmp_path: Path) -> None:
+    split = FRAME.assign(**{name: FRAME[name].where(FRAME.index < FRAME.index[24], FRAME[name] / 4) for name in PRICES})
+    request = request_for("AAPL", split)
+    row = {"symbol": "AAPL", "new_rate": 4, "old_rate": 1, "ex_date": "2024-07-02", "process_date": "2024-07-02"}
+    record(tmp_path, request, split, {"forward_splits": [row]})
+
+    with pytest.raises(MarketDataError, match=r"not adjusted for the 4:1 split of 2024-07-02\. .*record again later"):
+        load(tmp_path, request)
+
+
+def renamed(day: str, number: str) -> ActionRows:
+    row = {"old_symbol": "FB", "old_cusip": "1", "new_symbol": "META", "new_cusip": number, "process_date": day}
+    return {"name_changes": [row]}
+
+
+def test_bars_of_before_another_company_took_the_symbol_are_left_out(tmp_path: Path) -> None:
+    request = request_for("META", FRAME)
+    record(tmp_path, request, FRAME, renamed("2024-07-03", "2"))
+
+    judged = load(tmp_path, request)
+
+    assert f"{judged.bars.index[0]:%Y-%m-%d}" == "2024-07-03"
+    assert judged.quality.warnings == (
+        "META was called FB before 2024-07-03, as another security: its 14 bars of before are left out",
+    )
+    assert judged.quality.missing == 0
+
+
+def test_what_is_too_short_after_such_a_cut_says_why(tmp_path: Path) -> None:
+    request = request_for("META", FRAME)
+    record(tmp_path, request, FRAME, renamed("2024-07-03", "2"))
+    settings = Settings(archive=Path("X.zip"), cassettes=tmp_path)
+    fold = Window("fold1of2", FRAME.index[0], FRAME.index[30])
+
+    with pytest.raises(MarketDataError, match=r"fold1of2 holds 0 bars.* META was called FB before 2024-07-03"):
+        load_series(request, Timeframe.HOUR_1, (fold,), LIMITS, settings)
+
+
+def test_a_company_that_only_changed_its_name_keeps_its_bars(tmp_path: Path) -> None:
+    request = request_for("META", FRAME)
+    record(tmp_path, request, FRAME, renamed("2024-07-03", "1"))
+
+    judged = load(tmp_path, request)
+
+    assert (len(judged.bars), judged.quality.warnings) == (25, ())
+    assert judged.quality.actions == ("change of name from FB to META of 2024-07-03",)
+
+
+def test_a_company_that_ended_before_all_its_bars_is_refused(tmp_path: Path) -> None:
+    request = request_for("TWTR", FRAME)
+    row = {"acquiree_symbol": "TWTR", "rate": 54.2, "effective_date": "2024-07-07", "process_date": "2024-07-08"}
+    record(tmp_path, request, FRAME, {"cash_mergers": [row]})
+
+    with pytest.raises(MarketDataError, match="the company called TWTR until 2024-07-07 was merged, and there are no"):
+        load(tmp_path, request)
+
+
+def test_of_a_shorter_window_the_recorded_actions_are_known_too(tmp_path: Path) -> None:
+    record(tmp_path, request_for("META", FRAME), FRAME, renamed("2024-07-05", "1"))
+
+    assert load(tmp_path, request_for("META", FRAME.iloc[48:])).quality.actions_from == "recorded"
 
 
 def test_a_company_that_was_listed_within_a_window_is_told_before_anything_is_traded(tmp_path: Path) -> None:

@@ -1,15 +1,16 @@
-"""Bars from Alpaca's market data service, through its own client. The only file that imports alpaca."""
+"""Bars from Alpaca's market data service, through its own client. Only this file and ``actions`` import alpaca."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_modelgate.adapters.alpaca.keys import KEY_ID, KEYS_FILE, SECRET_KEY, Credentials, read_credentials
 from pytest_modelgate.adapters.alpaca.rows import to_bars
+from pytest_modelgate.core.config.settings import ADJUSTMENTS
 from pytest_modelgate.core.market.bars import AssetClass, Bars, Timeframe
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.errors import GateError, MarketDataError, SettingsError
@@ -23,6 +24,7 @@ __all__ = ["DATA_URL", "KEYS_FILE", "Credentials", "fetch_bars", "read_credentia
 
 DATA_URL = "APCA_API_DATA_URL"
 _Word = TypeVar("_Word", bound=Enum)
+_Answered = TypeVar("_Answered")
 _KEYS = f"Check {KEYS_FILE}, or {KEY_ID} and {SECRET_KEY}"
 _ADVICE = {
     400: ("refused the request as malformed", "Check the symbol, the feed and the adjustment"),
@@ -64,6 +66,30 @@ def fetch_bars(
         MarketDataError: the service refused, did not answer, or answered with something else than the bars asked for.
         SettingsError: the keys are wrong, or feed, adjustment or data_url are not what Alpaca's client takes.
     """
+    where = f"market data of {request}"
+
+    def ask(adapter: BaseAdapter, *, trusting: bool) -> Any:  # noqa: ANN401 - whatever JSON came
+        return _question(request, credentials, data_url, adapter, trusting=trusting)().get(
+            request.instrument.alpaca_symbol, []
+        )
+
+    rows = answered(where, ask, credentials, request_policy, reply)
+    return to_bars(request, rows, where)
+
+
+def answered(
+    where: str,
+    ask: Callable[..., _Answered],
+    credentials: Credentials | None,
+    request_policy: RequestPolicy | None,
+    reply: Answer | None,
+) -> _Answered:
+    """What comes of asking over the network, or of a recording; args and errors as of ``fetch_bars``.
+
+    Args:
+        where: names what is asked for in error messages.
+        ask: takes an adapter of requests, and whether the environment's proxies count.
+    """
     from alpaca.common.exceptions import APIError
     from requests import RequestException
 
@@ -74,16 +100,13 @@ def fetch_bars(
         UnusableAnswerError,
     )
 
-    where = f"market data of {request}"
     request_policy = request_policy or RequestPolicy()
     adapter = RecordedAdapter(reply) if reply else RetryingAdapter(request_policy)
-    ask = _question(request, credentials, data_url, adapter, trusting=request_policy.limiter is not None)
     try:
-        rows = ask().get(request.instrument.alpaca_symbol, [])
+        return ask(adapter, trusting=request_policy.limiter is not None)
     # The client trusts JSON to be what it expects: anything may come of one that is not.
     except (APIError, RequestException, UnusableAnswerError, *_OF_OTHER_JSON) as error:
         raise _explained(error, where, credentials, request_policy.timeout_s) from None
-    return to_bars(request, rows, where)
 
 
 def _explained(error: Exception, where: str, credentials: Credentials | None, timeout_s: float) -> GateError:
@@ -142,7 +165,7 @@ def _question(
     with warnings.catch_warnings():
         # alpaca-py imports a deprecated part of websockets; under -W error that would end the gate.
         warnings.simplefilter("ignore", DeprecationWarning)
-        from alpaca.data.enums import Adjustment, DataFeed
+        from alpaca.data.enums import DataFeed
         from alpaca.data.historical import CryptoHistoricalDataClient, StockHistoricalDataClient
         from alpaca.data.requests import CryptoBarsRequest, StockBarsRequest
 
@@ -151,14 +174,19 @@ def _question(
     if request.instrument.asset_class is AssetClass.CRYPTO:
         pair = (credentials.key, credentials.secret) if credentials else (None, None)
         crypto = CryptoHistoricalDataClient(*pair, **options)
-        _prepare(crypto, adapter, trusting=trusting)
+        prepare(crypto, adapter, trusting=trusting)
         return partial(crypto.get_crypto_bars, CryptoBarsRequest(**window))
     feed = _one_of(DataFeed, request.feed, "feed")
-    adjustment = _one_of(Adjustment, request.adjustment, "adjustment")
+    if request.adjustment not in ADJUSTMENTS:
+        raise _unknown(request.adjustment, ADJUSTMENTS, "adjustment")
     pair = (credentials.key, credentials.secret) if credentials else ("replay", "replay")
     stocks = StockHistoricalDataClient(*pair, **options)
-    _prepare(stocks, adapter, trusting=trusting)
-    question = StockBarsRequest(**window, feed=feed, adjustment=adjustment, asof=request.asof)
+    prepare(stocks, adapter, trusting=trusting)
+
+    class Question(StockBarsRequest):  # theirs knows neither spin-offs nor combinations, which the service takes
+        adjustment: str | None = None  # type: ignore[assignment]
+
+    question = Question(**window, feed=feed, adjustment=request.adjustment, asof=request.asof)
     return partial(stocks.get_stock_bars, question)
 
 
@@ -191,11 +219,15 @@ def _one_of(words: type[_Word], word: str, what: str) -> _Word:
     try:
         return words(word)
     except ValueError:
-        problem = f"{word[:40]!r} is not one of Alpaca's: {', '.join(known.value for known in words)}"
-        raise SettingsError(what, problem, f"Choose one with --gate-{what}, or --{what} when recording") from None
+        raise _unknown(word, [known.value for known in words], what) from None
 
 
-def _prepare(client: Any, adapter: BaseAdapter, *, trusting: bool) -> None:  # noqa: ANN401 - either of two clients
+def _unknown(word: str, words: Sequence[str], what: str) -> SettingsError:
+    problem = f"{word[:40]!r} is not one of Alpaca's: {', '.join(words)}"
+    return SettingsError(what, problem, f"Choose one with --gate-{what}, or --{what} when recording")
+
+
+def prepare(client: Any, adapter: BaseAdapter, *, trusting: bool) -> None:  # noqa: ANN401 - one of three clients
     """Set up the client's session, for which it offers no public way.
 
     Args:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import pandas as pd
 
+from pytest_modelgate.core.market.corporate_actions import ActionsRequest
 from pytest_modelgate.core.market.requests import MarketRequest, Span
 
 
@@ -38,6 +40,25 @@ class Entry:
             request: for the series of this recording.
         """
         return self.recorded_at is None or request.over(self.span).final_at <= self.recorded_at
+
+
+@dataclass(frozen=True)
+class ActionsEntry:
+    """One recording of corporate actions as the manifest describes it; ``name`` and ``sha256`` as of ``Entry``."""
+
+    name: str
+    request: ActionsRequest
+    sha256: str
+
+
+def read_actions_entry(name: str, symbol: str, facts: Mapping[str, Any]) -> ActionsEntry:
+    """One entry of the manifest about corporate actions.
+
+    Raises:
+        KeyError, TypeError, ValueError: it does not say what was recorded.
+    """
+    first, last, until = (date.fromisoformat(facts[key]) for key in ("asked_first", "asked_last", "asof"))
+    return ActionsEntry(name, ActionsRequest(symbol, first, last, until), str(facts["sha256"]))
 
 
 def read_entry(name: str, facts: Mapping[str, Any]) -> Entry:

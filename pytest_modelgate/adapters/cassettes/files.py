@@ -12,11 +12,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from pytest_modelgate.adapters.cassettes.entries import Entry, read_entry
+from pytest_modelgate.adapters.cassettes.entries import ActionsEntry, Entry, read_actions_entry, read_entry
 from pytest_modelgate.adapters.files.atomic import write_atomically
 from pytest_modelgate.adapters.files.nesting import nests_deeper
 from pytest_modelgate.core.config.settings import OWN_FEED, Settings
 from pytest_modelgate.core.market.bars import AssetClass
+from pytest_modelgate.core.market.corporate_actions import ActionsRequest
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.errors import MarketDataError
 
@@ -64,6 +65,31 @@ def entries_of(folder: Path, request: MarketRequest) -> list[Entry]:
     return entries
 
 
+def actions_folder(symbol: str) -> str:
+    """Where a stock's corporate actions lie, beside the folders of its bars; relative, with forward slashes."""
+    return f"{AssetClass.EQUITY}/{symbol}/actions"
+
+
+def actions_path(request: ActionsRequest) -> str:
+    """Path of a recording of corporate actions: ``us_equity/AAPL/actions/2023-09-08_2024-12-27.json.gz``."""
+    return f"{actions_folder(request.symbol)}/{request.first}_{request.until}.json.gz"
+
+
+def actions_entry(folder: Path, request: ActionsRequest) -> ActionsEntry | None:
+    """The recording that holds the actions asked for, as of the same day; None where there is none.
+
+    Raises:
+        MarketDataError: the manifest is there, but unusable.
+    """
+    entries = []
+    for name, facts in manifest(folder).items():
+        if name.rpartition("/")[0] == actions_folder(request.symbol):
+            with suppress(KeyError, TypeError, ValueError):
+                entries.append(read_actions_entry(name, request.symbol, facts))
+    fitting = (entry for entry in entries if entry.request.covers(request))
+    return max(fitting, key=lambda entry: entry.request.first, default=None)
+
+
 def read_cassette(folder: Path, name: str, record_command: str = RECORD) -> str:
     """The text of a cassette, once the manifest vouches for its bytes.
 
@@ -97,7 +123,7 @@ def read_cassette(folder: Path, name: str, record_command: str = RECORD) -> str:
         raise MarketDataError(where, "is not gzipped text", remedy) from None
 
 
-def is_intact(folder: Path, entry: Entry) -> bool:
+def is_intact(folder: Path, entry: Entry | ActionsEntry) -> bool:
     """Whether a cassette's bytes are there and are those the manifest vouches for."""
     path = folder / entry.name
     return _holds(path, entry.sha256) or _holds(_staged(path), entry.sha256)
@@ -136,22 +162,25 @@ def _holds(path: Path, sha256: str) -> bool:
 
 
 def settle(folder: Path, request: MarketRequest) -> None:
-    """Finish what a killed process left of a series: what the manifest vouches for is put in place, the rest removed.
+    """Finish what a killed process left of a series and its corporate actions.
+
+    What the manifest vouches for is put in place, the rest removed.
 
     Raises:
         MarketDataError: the manifest is unusable, or the folder cannot be written.
     """
     from filelock import FileLock
 
-    series = folder / _series(request)
+    places = [folder / _series(request), folder / actions_folder(request.instrument.symbol)]
     try:
         with FileLock(work_folder(folder) / "manifest.lock"):
             for name, facts in manifest(folder).items():
                 staged = _staged(folder / name)
-                if staged.parent == series and isinstance(facts, dict) and _holds(staged, str(facts.get("sha256"))):
+                if staged.parent in places and isinstance(facts, dict) and _holds(staged, str(facts.get("sha256"))):
                     staged.replace(folder / name)
-            for path in (*series.glob(".*.new"), *series.glob(".*.tmp")):
-                path.unlink()
+            for place in places:
+                for path in (*place.glob(".*.new"), *place.glob(".*.tmp")):
+                    path.unlink()
     except OSError as error:
         raise _unwritable(f"folder {folder}", error) from None
 

@@ -14,6 +14,12 @@ _PARAMETERS = frozenset(
     ("symbols", "timeframe", "start", "end", "limit", "page_token", "sort", "adjustment", "asof", "feed", "currency")
 )
 _BAR = frozenset("tohlcv") | {"n", "vw"}
+_SIDES = ("new", "old", "alternate", "source", "acquirer", "acquiree")
+_ACTION = (
+    frozenset(("symbol", "cusip", "rate", "cash_rate", "special", "foreign"))
+    | {f"{day}_date" for day in ("process", "ex", "record", "payable", "effective")}
+    | {f"{side}_{what}" for side in _SIDES for what in ("symbol", "cusip", "rate")}
+)
 
 
 def scrub_request(request: Any) -> Any:  # noqa: ANN401 - vcrpy publishes no types
@@ -39,7 +45,10 @@ def spell_address(uri: str, leave_out: Collection[str] = ()) -> str:
 
 
 def scrub_response(response: dict[str, Any]) -> dict[str, Any] | None:
-    """A page of bars with the content type for headers and the fields that Alpaca documents; None for all else."""
+    """A page of bars or of corporate actions, with the content type for headers and the fields that Alpaca documents.
+
+    None for all else.
+    """
     body = _page(response["body"]["string"]) if response["status"]["code"] == 200 else None
     if body is None:
         return None
@@ -48,14 +57,15 @@ def scrub_response(response: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _page(body: bytes) -> bytes | None:
-    """The page of bars in a response's body; None where it holds something else, such as one that broke off."""
+    """The page in a response's body; None where it holds something else, such as one that broke off."""
     try:
         page = json.loads(body)
-        bars = {
-            symbol: [{name: value for name, value in row.items() if name in _BAR} for row in rows]
-            for symbol, rows in page["bars"].items()
+        what, fields = ("bars", _BAR) if "bars" in page else ("corporate_actions", _ACTION)
+        kept = {
+            kind: [{name: value for name, value in row.items() if name in fields} for row in rows]
+            for kind, rows in page[what].items()
         }
-        return canonical_json({"bars": bars, "next_page_token": page.get("next_page_token")}).encode()
+        return canonical_json({what: kept, "next_page_token": page.get("next_page_token")}).encode()
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 

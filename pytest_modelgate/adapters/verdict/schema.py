@@ -84,10 +84,15 @@ class QualityPart(_SparePart):
 
     ``flagged`` bars have doubtful prices: ``worst_spike`` is the signed fraction by which the furthest lay beyond all
     around it, ``frozen_run`` the most bars in a row of one and the same price. ``coarse`` bars are so cheap that the
-    smallest step of prices is a large share. Each is left out where there is none.
+    smallest step of prices is a large share. ``actions`` are what happened to a company's shares meanwhile, and
+    ``actions_from`` says whether Alpaca's list was ``recorded``, or splits are ``guessed`` by their moves, with nothing
+    known of names. Each is left out where there is none.
     """
 
-    spare: ClassVar[tuple[str, ...]] = ("flagged", "worst_spike", "worst_spike_at", "frozen_run", "coarse")
+    spare: ClassVar[tuple[str, ...]] = (
+        *("flagged", "worst_spike", "worst_spike_at", "frozen_run", "coarse"),
+        *("actions", "actions_from"),
+    )
     expected: int
     missing: int
     longest_gap: int
@@ -104,6 +109,8 @@ class QualityPart(_SparePart):
     worst_spike_at: str = ""
     frozen_run: int = 0
     coarse: int = 0
+    actions: list[str] = []
+    actions_from: Literal["", "recorded", "guessed"] = ""
 
 
 class MarketPart(_SparePart):

@@ -8,6 +8,7 @@ from typing import get_args
 
 from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.core.config.settings import (
+    ADJUSTMENTS,
     FEEDS,
     AccountMode,
     DecisionRule,
@@ -94,7 +95,7 @@ OPTIONS = (
     Option("device", "where policies run; results are the same", choices=get_args(DeviceChoice)),
     Option("sessions", "stock sessions", choices=get_args(Sessions)),
     Option("feed", "Alpaca's stock feed, or own: bars recorded from a file of yours", choices=FEEDS, metavar="FEED"),
-    Option("adjustment", "price adjustment of stocks", choices=("raw", "split", "dividend", "all")),
+    Option("adjustment", "price adjustment of stocks", choices=ADJUSTMENTS),
     Option("champion", "what is deployed: a promotion's folder or a verdict", metavar="DIR|JSON"),
     Option("waivers", "what is waived, for whom, by whom and until when", metavar="FILE.toml"),
     Option("shard", "evaluate only this machine's share of the windows", metavar="i/n"),

@@ -25,6 +25,8 @@ OWN_FEED = "own"
 FEEDS = ("sip", "iex", "delayed_sip", "otc", "boats", "overnight", OWN_FEED)
 """Alpaca's feeds of stocks, and that."""
 RECORDING_MODE: RecordingMode = "new_episodes"
+# Of a stock's prices, in Alpaca's words; it takes any list of the three, and this gate one spelling of each.
+ADJUSTMENTS = ("raw", "split", "dividend", "spin-off", "split,dividend", "split,spin-off", "dividend,spin-off", "all")
 REQUESTS_PER_MINUTE = 180.0  # Alpaca's free plan allows 200
 
 

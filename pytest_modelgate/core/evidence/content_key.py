@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from pytest_modelgate.core.backtest.rules import rules_for
@@ -22,6 +22,7 @@ def model_key(
     checkpoint_sha256: str,
     request: MarketRequest,
     bars: Bars,
+    actions: Sequence[str],
     code: str,
 ) -> str:
     """Sha256 over what all evidence of one model depends on.
@@ -33,6 +34,7 @@ def model_key(
         profile: of it the trading rules of the model's market count, and what is asked of market data and integrity.
         checkpoint_sha256: digest of the checkpoint's bytes.
         request: what was asked of the data provider, and ``bars``, what the recording holds of it.
+        actions: what is known of the company's shares, and from where.
         code: version of the code that evaluates.
     """
     model, declared = plan.model, plan.model.declared
@@ -44,6 +46,7 @@ def model_key(
             "member": model.checkpoint.member if model.checkpoint else None,
             "checkpoint": checkpoint_sha256,
             "bars": [len(bars), bars.sha256, bars.traded_sha256, bars.source],
+            "actions": list(actions),
             "request": str(request),
             "limits": [asdict(part) for part in (profile.market_data, profile.integrity, profile.robustness)],
             "windows": [_written(work) for work in plan.work if work.kind is not WorkKind.CHAMPION],

@@ -11,14 +11,12 @@ from numpy.typing import NDArray
 
 from pytest_modelgate.core.config.profiles import MarketDataLimits
 from pytest_modelgate.core.market.bars import AssetClass, Bars, Timeframe
+from pytest_modelgate.core.market.corporate_actions import CorporateAction
+from pytest_modelgate.core.market.overnight import Overnight, judge_nights
 from pytest_modelgate.core.market.prints import Prints, find_prints
-from pytest_modelgate.core.market.sessions import exchange_dates
 from pytest_modelgate.core.market.windows import Window
 
-_SPLITS = (1.5, 2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 30, 50)
-_SPLIT_TOLERANCE = 0.08  # in the logarithm: the price moves overnight besides
-_CRASH_TRADING = 5.0  # dollars traded on the day over what is usual; a split moves prices, not dollars
-_USUAL_DAYS = 20
+_NO_NIGHTS = Overnight((), (), ())
 
 # A stretch of a series: its name, which expected bars are missing there, and which bars are without a trade.
 _Stretch = tuple[str, NDArray[np.bool_], NDArray[np.bool_]]
@@ -36,7 +34,7 @@ class Quality:
         jumps: how many moved further than the profile's ``warn_jump``, close to close.
         largest_move: signed fraction, close to close; ``largest_move_at`` is the start of that bar (ISO 8601, UTC),
             empty for a single bar.
-        splits: what looks like a split that prices were not adjusted for, as ``4:1 on 2020-08-31``.
+        splits: what prices were not adjusted for, or what looks like it, as ``4:1 on 2020-08-31``.
         failures: why no verdict may rest on the series; warnings: what a reader should know.
         flagged_at: starts of bars with doubtful prices, seconds since 1970 UTC: prices that went far away and came
             straight back, prices that stood still for too long.
@@ -44,6 +42,9 @@ class Quality:
         worst_spike_at: start of that bar (ISO 8601, UTC), empty without any.
         frozen_run: the most bars in a row whose prices are all one and the same; 0 for a single one.
         coarse: bars whose price is so low that the smallest step of prices is a large share of it.
+        actions: what happened to the company's shares meanwhile, as ``5:4 split of 2024-06-10``.
+        actions_from: ``recorded``: the list of actions was; ``guessed``: it was not, so moves are all there is to tell
+            splits by; empty for crypto, which has none.
     """
 
     expected: int
@@ -62,6 +63,8 @@ class Quality:
     worst_spike_at: str = ""
     frozen_run: int = 0
     coarse: int = 0
+    actions: tuple[str, ...] = ()
+    actions_from: str = ""
 
     @property
     def flagged(self) -> int:
@@ -69,7 +72,15 @@ class Quality:
         return len(self.flagged_at)
 
 
-def assess(bars: Bars, expected: pd.DatetimeIndex, windows: Sequence[Window], limits: MarketDataLimits) -> Quality:
+def assess(
+    bars: Bars,
+    expected: pd.DatetimeIndex,
+    windows: Sequence[Window],
+    limits: MarketDataLimits,
+    *,
+    actions: Sequence[CorporateAction] | None = None,
+    adjustment: str = "raw",
+) -> Quality:
     """Measure a series and hold it against the limits.
 
     What ``Bars`` refuses - times out of order or twice, values that are not finite, prices of 0 or less - cannot occur.
@@ -78,6 +89,8 @@ def assess(bars: Bars, expected: pd.DatetimeIndex, windows: Sequence[Window], li
         bars: the series as it will be judged.
         expected: starts of the bars there should be, sorted, from the first bar to the last one asked for.
         windows: each is held against the limits by itself, so that a hole in one fold is not lost in a year.
+        actions: what happened to the company's shares, by day; None where nobody recorded it.
+        adjustment: what was asked of a stock's prices, in Alpaca's words.
     """
     values = bars.frame.to_numpy(dtype=np.float64)
     absent, silent = _absent(bars, expected), values[:, 4] == 0.0
@@ -86,14 +99,15 @@ def assess(bars: Bars, expected: pd.DatetimeIndex, windows: Sequence[Window], li
     moves = values[1:, 3] / values[:-1, 3] - 1.0
     jumps = int(np.count_nonzero(np.abs(moves) > limits.warn_jump))
     largest = int(np.argmax(np.abs(np.log1p(moves)))) if len(moves) else -1
-    splits = _splits(bars) if bars.instrument.asset_class is AssetClass.EQUITY else ()
+    stock = bars.instrument.asset_class is AssetClass.EQUITY
+    nights = judge_nights(bars, actions, adjustment) if stock else _NO_NIGHTS
     stretches: list[_Stretch] = [("the series", absent, silent)]
     for window in windows:
         first, last = expected.searchsorted([window.start, window.end])
         stretches.append((window.name, absent[first:last], silent[bars.positions(window.start, window.end)]))
     failures, warnings = _shares(stretches, limits)
-    unadjusted = [f"prices are not adjusted for what looks like a split of {split}" for split in splits]
-    (failures if len(splits) > limits.max_splits else warnings).extend(unadjusted)
+    (failures if len(nights.unadjusted) > limits.max_splits else warnings).extend(nights.failures)
+    warnings += nights.warnings
     furthest = f"{moves[largest]:+.1%} at {bars.index[largest + 1]:%Y-%m-%d %H:%M} UTC" if jumps else ""
     warnings += _oddities(inconsistent, jumps, furthest, limits)
     prints = find_prints(bars, limits)
@@ -108,7 +122,7 @@ def assess(bars: Bars, expected: pd.DatetimeIndex, windows: Sequence[Window], li
         jumps=jumps,
         largest_move=float(moves[largest]) if len(moves) else 0.0,
         largest_move_at=bars.index[largest + 1].isoformat() if len(moves) else "",
-        splits=splits,
+        splits=nights.unadjusted,
         failures=(*failures, *absurd),
         warnings=(*warnings, *doubtful),
         flagged_at=tuple(bars.index[prints.flagged].as_unit("s").asi8.tolist()),
@@ -116,6 +130,8 @@ def assess(bars: Bars, expected: pd.DatetimeIndex, windows: Sequence[Window], li
         worst_spike_at=bars.index[worst].isoformat() if worst >= 0 else "",
         frozen_run=prints.longest_run if prints.longest_run > 1 else 0,
         coarse=prints.coarse,
+        actions=tuple(map(str, actions or ())),
+        actions_from=("guessed" if actions is None else "recorded") if stock else "",
     )
 
 
@@ -183,23 +199,3 @@ def _doubts(
 def _longest_run(marked: NDArray[np.bool_]) -> int:
     borders = np.flatnonzero(np.diff(np.concatenate([[False], marked, [False]]).astype(np.int8)))
     return int(np.max(borders[1::2] - borders[::2], initial=0))
-
-
-def _splits(bars: Bars) -> tuple[str, ...]:
-    """Overnight moves of the size of a split on a day on which no unusual amount of money changed hands.
-
-    A crash by a half is no split: then several times the usual dollars are traded.
-    """
-    dates = exchange_dates(bars.index)
-    first = np.flatnonzero(np.diff(dates.asi8, prepend=-1))
-    opens, closes = bars.frame["open"].to_numpy(), bars.frame["close"].to_numpy()
-    dollars = np.add.reduceat(closes * bars.frame["volume"].to_numpy(), first) if len(first) else np.empty(0)
-    splits = []
-    for day, row in enumerate(first[1:].tolist(), start=1):
-        move = float(np.log(closes[row - 1] / opens[row]))
-        ratio = min(_SPLITS, key=lambda split: abs(abs(move) - np.log(split)))
-        usual = float(np.median(dollars[max(0, day - _USUAL_DAYS) : day]))
-        if abs(abs(move) - np.log(ratio)) <= _SPLIT_TOLERANCE and dollars[day] <= _CRASH_TRADING * usual:
-            parts = "3:2" if ratio == 1.5 else f"{ratio}:1"
-            splits.append(f"{parts if move > 0 else ':'.join(reversed(parts.split(':')))} on {dates[row]:%Y-%m-%d}")
-    return tuple(splits)

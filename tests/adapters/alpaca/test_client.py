@@ -2,9 +2,11 @@
 
 import socket
 import threading
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 from marketsim.server import MarketServer, serve
@@ -12,6 +14,7 @@ from support.market_factory import random_walk, request_for, series_key
 
 from pytest_modelgate.adapters.alpaca.client import Credentials, fetch_bars
 from pytest_modelgate.adapters.alpaca.transport import RateLimiter, RequestPolicy
+from pytest_modelgate.core.config.settings import ADJUSTMENTS
 from pytest_modelgate.core.market.bars import Timeframe
 from pytest_modelgate.errors import GateError, MarketDataError, SettingsError
 
@@ -40,6 +43,15 @@ def test_a_stock_request_names_feed_adjustment_and_order(market: MarketServer) -
     (asked,) = market.requests
     said = {"feed=sip", "adjustment=all", "sort=asc", "limit=10000", "asof=2024-03-30"}
     assert said <= set(asked.partition("?")[2].split("&"))
+
+
+@pytest.mark.parametrize("adjustment", ADJUSTMENTS)
+def test_every_adjustment_is_asked_for_in_alpacas_words(market: MarketServer, adjustment: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fetch_bars(request_for("AAPL", FRAME, adjustment=adjustment), credentials=KEYS, data_url=market.url)
+
+    assert parse_qs(market.requests[0].partition("?")[2])["adjustment"] == [adjustment]
 
 
 @pytest.mark.parametrize("time", ["2024-03-30T04:00:00Z", "2024-02-29T23:00:00Z"])

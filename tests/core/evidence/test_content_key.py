@@ -47,6 +47,7 @@ def key(
     profile: Profile = PROFILE,
     sha256: str = "ab",
     bars: Bars | None = None,
+    actions: tuple[str, ...] = ("recorded",),
     request: MarketRequest | None = None,
     code: str = "1",
     work: Work | None = None,
@@ -60,6 +61,7 @@ def key(
         checkpoint_sha256=sha256,
         request=request or request_for("UNIUSD", FRAME),
         bars=bars or hourly_bars("UNIUSD", FRAME),
+        actions=actions,
         code=code,
     )
     return content_key(whole, work or FOLD, feature_sets or {})
@@ -94,6 +96,7 @@ STRICTER = replace(PROFILE, walk_forward=replace(PROFILE.walk_forward, good_perc
     [
         pytest.param({"sha256": "cd"}, id="checkpoint"),
         pytest.param({"bars": touched()}, id="one volume"),
+        pytest.param({"actions": ("recorded", "4:1 split of 2024-06-10")}, id="a corporate action"),
         pytest.param({"code": "2"}, id="code"),
         pytest.param({"work": Work.trading(PLAN.folds[1])}, id="window"),
         pytest.param({"work": replace(FOLD, end=FOLD.end + pd.Timedelta(hours=1))}, id="one bar more"),
