@@ -59,7 +59,12 @@ class DayPlaces:
         return DayPlaces(self.days[kept], self.slots[kept])
 
 
-def day_places(seconds: Sequence[int], asset_class: AssetClass) -> DayPlaces:
+def join_places(parts: Sequence[DayPlaces]) -> DayPlaces:
+    """Those of windows, one after the other."""
+    return DayPlaces(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("days", "slots")))
+
+
+def day_places(seconds: Sequence[int] | Integers, asset_class: AssetClass) -> DayPlaces:
     """Days and hours of bars: UTC days for crypto, for stocks New York days, whose sessions daylight saving moves.
 
     Args:

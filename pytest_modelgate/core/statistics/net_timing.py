@@ -38,9 +38,11 @@ class NetTiming:
         rank: share of all shifts, the model's own among them, that gained at least as much.
         percentile: percent of the other shifts that gained less; NaN where there are none.
         own: gain of the model after all costs, and without what stops and targets added: no copy has any.
+        edge: ``z`` before costs; 0 where it is undefined.
         mean: of the gains of all shifts, before costs.
         deviation: of the gains of all shifts (ddof 1), once the model's own edge is taken out of the market.
         gains: (shifts,) gain of the copy shifted by 0, 1, ... days, before costs; the first is the model's own.
+        days: (shifts,) number of every day.
     """
 
     z: float
@@ -48,9 +50,11 @@ class NetTiming:
     rank: float
     percentile: float
     own: float
+    edge: float
     mean: float
     deviation: float
     gains: Floats
+    days: Integers
 
     @property
     def shifts(self) -> int:
@@ -73,7 +77,7 @@ def net_timing(attribution: BarAttribution, places: DayPlaces) -> NetTiming:
     """
     carried, gap, held, move = _grids(attribution, places)
     gains = _correlate(carried, gap) + _correlate(held, move)
-    shifts = len(gains)
+    shifts, days = len(gains), np.unique(places.days)
     paid = float(np.sum(attribution.fees) + np.sum(attribution.slippage))
     own = float(min(np.sum(attribution.gross), np.sum(attribution.held_to_close))) - paid
     tie = _TIE * sum(_largest(position, market) for position, market in ((carried, gap), (held, move)))
@@ -82,9 +86,11 @@ def net_timing(attribution: BarAttribution, places: DayPlaces) -> NetTiming:
     mean = float(np.mean(gains))
     scatter = _correlate(carried, gap) + _correlate(held, _grid(_without_edge(attribution), places))
     deviation = float(np.std(scatter, ddof=1)) if shifts > 1 else 0.0
-    z = (own - mean) / deviation if deviation > tie else math.nan
-    p_value = 1.0 if math.isnan(z) else NORMAL.cdf(-z)
-    return NetTiming(z, p_value, 1.0 - less / shifts, percentile, own, mean, deviation, gains)
+    rank = 1.0 - less / shifts
+    if not deviation > tie:
+        return NetTiming(math.nan, 1.0, rank, percentile, own, 0.0, mean, deviation, gains, days)
+    z, edge = (own - mean) / deviation, (own + paid - mean) / deviation
+    return NetTiming(z, NORMAL.cdf(-z), rank, percentile, own, edge, mean, deviation, gains, days)
 
 
 def without_each(attribution: BarAttribution, places: DayPlaces, windows: Integers) -> tuple[float, ...]:
@@ -104,14 +110,14 @@ def without_each(attribution: BarAttribution, places: DayPlaces, windows: Intege
     return tuple(found)
 
 
-def needed_z(max_p: float, trials: float) -> float:
-    """The z that the best of so many independent models without skill reaches with probability ``max_p`` (Sidak 1967).
+def needed_p(max_p: float, trials: float) -> float:
+    """The p that the best of so many independent models without skill reaches with probability ``max_p`` (Sidak 1967).
 
     Args:
         max_p: above 0, below 1.
         trials: at least 1; need not be whole.
     """
-    return NORMAL.inv_cdf((1.0 - max_p) ** (1.0 / trials))
+    return -math.expm1(math.log1p(-max_p) / trials)
 
 
 def _without_edge(attribution: BarAttribution) -> Floats:

@@ -19,7 +19,7 @@ from pytest_modelgate.core.backtest.attribution import BarAttribution
 from pytest_modelgate.core.market.bars import AssetClass
 from pytest_modelgate.core.market.sessions import DayPlaces, day_places
 from pytest_modelgate.core.statistics.effective_models import DayGains, effective_models
-from pytest_modelgate.core.statistics.net_timing import NetTiming, needed_z, net_timing, without_each
+from pytest_modelgate.core.statistics.net_timing import NetTiming, needed_p, net_timing, without_each
 
 seeds = st.integers(0, 10**6)
 
@@ -178,8 +178,8 @@ def test_days_of_crypto_are_utc_and_hours_of_stocks_those_of_new_york() -> None:
 
 
 def test_many_trials_need_more_and_one_needs_one_in_fifty() -> None:
-    assert needed_z(0.02, 1) == pytest.approx(2.0537, abs=1e-4)
-    assert float(norm.cdf(needed_z(0.02, 20))) ** 20 == pytest.approx(0.98)
+    assert needed_p(0.02, 1) == pytest.approx(0.02)
+    assert (1 - needed_p(0.02, 20)) ** 20 == pytest.approx(0.98)
 
 
 def integrated(correlation: float, models: int) -> float:
