@@ -40,8 +40,10 @@ from pytest_modelgate.core.decision.backtest_sanity import Sanity, judge_backtes
 from pytest_modelgate.core.decision.decision import decide
 from pytest_modelgate.core.decision.model_case import ModelCase
 from pytest_modelgate.core.decision.plausibility import TradeCount
-from pytest_modelgate.core.decision.proofs import FoldAttribution, prove
+from pytest_modelgate.core.decision.proof import FoldAttribution
+from pytest_modelgate.core.decision.proofs import prove
 from pytest_modelgate.core.integrity.parity import Parity
+from pytest_modelgate.core.market.sessions import DayPlaces
 from pytest_modelgate.core.training.gating import Classification
 
 Floats = NDArray[np.float64]
@@ -55,8 +57,8 @@ BULL = 1.5  # Sharpe ratio of holding the market, annual
 LUCK = 4.0  # standard deviations of a fold's return
 CHUNK = 250  # paths at once: some 100 MB
 SHAPES = ((180, 5), (365, 10))
-Rule = Literal["table", "proven"]
-RULES: tuple[Rule, ...] = ("table", "proven")
+Rule = Literal["table", "pooled", "proven"]
+RULES: tuple[Rule, ...] = ("table", "pooled", "proven")
 PROVEN = Parity("proven", "nothing is simulated that could differ")
 
 
@@ -214,21 +216,23 @@ def show(paths: Paths, path: int, folds: int, profile: Profile) -> Shown:
         results.append(FoldResult(attribution.total_return(), sharpe_ratio(attribution.returns), end - start, HOURS))
         late = np.concatenate([[0.0], attribution.intraday_weight[:-1]]) * attribution.intraday_return - costs[part]
         trades = _exits(held[part])
+        places = DayPlaces(np.arange(start, end) // 24, np.arange(start, end) % 24)
         attributions.append(
-            FoldAttribution(f"{number:02}", "out-of-sample", trades, float(np.prod(1 + late) - 1), attribution)
+            FoldAttribution(f"{number:02}", "out-of-sample", trades, float(np.prod(1 + late) - 1), attribution, places)
         )
     last = slice(bars - BACKTEST_BARS, bars)
+    sane = _backtest(returns[last], held[last])
     return Shown(
         results,
         attributions,
-        judge_backtest(_backtest(returns[last], held[last]), TRAINING_DRAWDOWN, profile),
+        judge_backtest(sane, TRAINING_DRAWDOWN, profile, one_side=sane.time_in_market, in_folds=True),
         TradeCount.over(measured),
     )
 
 
 def is_live(shown: Shown, profile: Profile, rule: Rule, trials: int) -> bool:
     """Whether the gate calls a model LIVE."""
-    proofs = prove(shown.attributions, profile, trials) if rule == "proven" else ()
+    proofs = prove(shown.attributions, profile, trials) if rule != "table" else ()
     approved, trades = Classification.APPROVED, shown.trades
     case = ModelCase(approved, shown.sanity, shown.results, profile, rule, proofs=proofs, parity=PROVEN, trades=trades)
     return decide(case).level is DecisionLevel.LIVE
@@ -284,7 +288,8 @@ def measure(scenario: Scenario, shape: tuple[int, int], paths: int, profile: Pro
             shown = show(drawn, path, folds, profile)
             table = is_live(shown, profile, "table", 1)
             for rule, trials in live:  # the proofs only lower what the table says
-                live[rule, trials] += table and (rule == "table" or is_live(shown, profile, rule, trials))
+                judged = table if rule != "pooled" else True
+                live[rule, trials] += judged and (rule == "table" or is_live(shown, profile, rule, trials))
     for (rule, trials), count in live.items():
         interval = wilson(count, paths)
         yield Row(scenario.market, scenario.skill, rule, days, folds, trials, count / paths, *interval, paths)

@@ -51,10 +51,17 @@ def _rules(run: GateRun) -> str:
 
 def _assumed(run: GateRun) -> str:
     """Looks that the number of trials assumes, for want of a ledger; empty where it assumes none."""
-    looks = run.gate.plan.looks
-    if looks == 1:
-        return ""
-    return f" ({looks} looks at each model assumed, by as-of's distance from the archive; --gate-ledger counts)"
+    count = run.gate.plan.count
+    said = []
+    if count.counted * count.looks > count.counted + count.concealed:
+        said.append(f"{count.looks} looks at each model assumed, by as-of's distance from the archive")
+    elif count.concealed:
+        said.append(f"{count.concealed} that nobody declared assumed")
+    if said:
+        said.append("--gate-ledger counts")
+    if count.validations:
+        said.append(f"{count.validations} validations may have seen the folds: declare the selection window")
+    return f" ({'; '.join(said)})" if said else ""
 
 
 def _known(run: GateRun) -> str:
@@ -90,7 +97,7 @@ def hold_out_text(run: GateRun) -> str:
     advice = advise(run.gate.plan, run.settings)
     if advice is None:
         return ""
-    live = "LIVE is out of reach" if run.settings.decision == "proven" else "the folds prove nothing about new data"
+    live = "LIVE is out of reach" if run.settings.decision != "table" else "the folds prove nothing about new data"
     held = f"a trainer that holds out the last {advice.days} days can prove its models at once"
     if advice.provable_from is None:
         return f"no training window is declared: no fold is known to be out-of-sample, {live}; {held}"

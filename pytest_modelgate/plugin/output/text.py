@@ -22,14 +22,15 @@ if TYPE_CHECKING:  # pulls in pandas, which a run without an archive must not pa
     from pytest_modelgate.core.decision.caps import CapSource
     from pytest_modelgate.core.decision.context import Context
     from pytest_modelgate.core.decision.judgement import Judgement
-    from pytest_modelgate.core.decision.proofs import Proof
+    from pytest_modelgate.core.decision.proof import Proof
     from pytest_modelgate.core.planning.plan import Plan
 
 _SHORT = {
     "out_of_sample": "folds on unseen data",
     "timing": "timing by luck",
+    "single_fold": "timing without any fold",
+    "money": "money at higher costs",
     "sharpe": "Sharpe above 0",
-    "costs": "higher costs",
     "trades": "trades",
     "delay": "one bar later",
     "noise": "noise",
@@ -52,7 +53,13 @@ _CAPS = {
     CapKind.FLAGGED_BARS: "doubtful prices",
     CapKind.PARITY: "parity",
 }
-_MISSED = _SHORT | {"out_of_sample": "unseen data", "sharpe": "Sharpe", "costs": "costs", "timing": "timing"}
+_MISSED = _SHORT | {
+    "out_of_sample": "unseen data",
+    "timing": "timing",
+    "single_fold": "one fold",
+    "money": "costs",
+    "sharpe": "Sharpe",
+}
 
 
 def most_severe_first(judgements: Sequence[Judgement]) -> list[Judgement]:
@@ -136,7 +143,9 @@ def samples_text(judgement: Judgement) -> str:
 
 def proof_text(proof: Proof) -> str:
     """Figure and limit of one proof, in a few characters."""
-    count, profit = proof.name in ("out_of_sample", "trades"), proof.name in ("costs", "delay", "noise")
+    count, profit = proof.name in ("out_of_sample", "trades"), proof.name in ("money", "delay", "noise")
+    if proof.name == "single_fold" and not math.isnan(proof.figure):
+        return f"{proof.figure:.2f} (needs >= {proof.limit:.2f})"
     if math.isnan(proof.figure):
         figure = "undefined"
     else:
@@ -201,14 +210,15 @@ def context_text(judgement: Judgement) -> str:
 
 
 def record_text(context: Context) -> str:
-    """Length of the track record, against what would prove it."""
+    """How likely a Sharpe ratio above 0 is, and the length of the track record, against what would prove it."""
     if math.isnan(context.days_needed):
         return "no Sharpe ratio to prove"
+    likely = f"Sharpe above 0 in {context.psr:.1%}, above the luck of all trials in {context.deflated:.1%}"
     if context.days_needed == 0.0:
-        return "track record long enough"
+        return f"{likely}, track record long enough"
     if math.isinf(context.days_needed):
-        return "no track record would prove it"
-    return f"{context.days_needed:.0f} more days of this would prove it"
+        return f"{likely}, no track record would prove it"
+    return f"{likely}, {context.days_needed:.0f} more days of this would prove it"
 
 
 def execution_text(profile: Profile) -> str:
