@@ -5,7 +5,9 @@ It knows nothing of pytest: the plugin drives it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,6 +27,16 @@ from pytest_modelgate.services.champions import Champions
 from pytest_modelgate.services.evaluator import Evaluator
 from pytest_modelgate.services.evidence_gainer import ContentKeys, EvidenceGainer
 from pytest_modelgate.services.model_loader import ModelLoader
+
+
+@contextmanager
+def _warnings_are_no_errors() -> Iterator[None]:
+    """Let a library's warning cost no model its evidence where the user turns warnings into errors: it is shown."""
+    if not any(action == "error" for action, *_ in warnings.filters):
+        yield
+        return
+    with warnings.catch_warnings(action="default"):
+        yield
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,7 @@ class Gate:
         """Digest of what all processes of a run have to agree on, the archive's bytes apart."""
         return agreement(self.plan, self.settings, self.profile, package_version())
 
+    @_warnings_are_no_errors()
     def evidence(self, model: str, name: str) -> Evidence:
         """This run's record of a piece of evidence, taken over or gained now where there is none."""
         return self._gainer.evidence(model, name)
@@ -74,10 +87,12 @@ class Gate:
             return record
         return self.reusable(model, name)
 
+    @_warnings_are_no_errors()
     def reusable(self, model: str, name: str) -> Evidence | None:
         """Valid evidence that another run left, or that what they left disagrees; None when there is none."""
         return self._gainer.reusable(model, name)
 
+    @_warnings_are_no_errors()
     def judge(self, model: str, find: Callable[[str, str], Evidence | None] | None = None) -> Judgement:
         """Decide on one model from its evidence alone.
 
@@ -101,6 +116,7 @@ class Gate:
             notes=notes,
         )
 
+    @_warnings_are_no_errors()
     def bars(self, model: str) -> Bars:
         """The bars a model is judged on.
 

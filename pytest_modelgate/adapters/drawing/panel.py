@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -102,11 +102,12 @@ class Panel:
         """Label the axis of days with few dates: the first of months where there are several, else midnights (UTC)."""
         first, last = times[0].astype("datetime64[s]"), times[-1].astype("datetime64[s]")
         days = int((last - first).astype(int)) / DAY
-        unit = "datetime64[M]" if days > 75 else "datetime64[D]"
-        grid = np.arange(first.astype(unit) + 1, last.astype(unit) + 1)
+        unit: Literal["M", "D"] = "M" if days > 75 else "D"
+        step = np.timedelta64(1, unit)
+        grid = np.arange(first.astype(f"M8[{unit}]") + step, last.astype(f"M8[{unit}]") + step)
         ticks = grid[:: max(1, math.ceil(len(grid) / 5))]
-        labels = [f"{tick.item():%b %Y}" if unit.endswith("[M]") else f"{tick.item():%d %b}" for tick in ticks]
-        if unit.endswith("[M]"):
+        labels = [f"{tick.item():%b %Y}" if unit == "M" else f"{tick.item():%d %b}" for tick in ticks]
+        if unit == "M":
             labels = [text if place == 0 or text.startswith("Jan") else text[:3] for place, text in enumerate(labels)]
         self.label_below(ticks.astype("datetime64[s]").astype(np.float64) / DAY, labels)
 
