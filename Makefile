@@ -46,8 +46,8 @@ package: $(STAMP)
 	$(BIN)/check-wheel-contents build/package/*.whl
 
 # The newest and the lowest versions that pyproject.toml allows, each in an environment of its own; by default without
-# torch, whose tests are skipped then. GROUPS="test torch" brings it along.
-GROUPS ?= test
+# torch, whose tests are skipped then. WITH="test torch" brings it along.
+WITH ?= test
 RESOLUTION_newest := highest
 RESOLUTION_lowest := lowest-direct
 newest lowest:
@@ -55,7 +55,7 @@ newest lowest:
 	.venvs/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .github/requirements/uv.txt
 	.venvs/uv/bin/uv venv --quiet --clear --python $(PYTHON) .venvs/$@
 	.venvs/uv/bin/uv pip install --quiet --python .venvs/$@ --torch-backend cpu --resolution $(RESOLUTION_$@) \
-		--editable . $(addprefix --group ,$(GROUPS))
+		--editable . $(addprefix --group ,$(WITH))
 	.venvs/$@/bin/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 # Twice as slow as `make test`. Processes that tests start count, too.
