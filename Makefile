@@ -6,7 +6,7 @@ DEMO := examples/demo_archive.zip
 # Many tests wait for processes of their own, so one worker more than cores; what a module sets up is set up once.
 WORKERS ?= 3
 
-.PHONY: gate test check coverage fuzz fuzz-kills fuzz-archives fuzz-functions fuzz-coverage determinism lock bench
+.PHONY: gate test check package newest lowest coverage fuzz fuzz-kills fuzz-archives fuzz-functions fuzz-coverage determinism lock bench
 
 $(STAMP): pyproject.toml constraints.txt requirements.lock
 	$(PYTHON) -m venv .venv
@@ -27,7 +27,7 @@ gate: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
-check: $(STAMP)
+check: $(STAMP) package
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -36,6 +36,27 @@ check: $(STAMP)
 	PATH="$(CURDIR)/.venv/bin:$$PATH" $(BIN)/basedpyright --verifytypes pytest_modelgate --ignoreexternal
 	$(BIN)/actionlint .github/workflows/*.yml examples/consumer/.github/workflows/*.yml
 	$(BIN)/zizmor --offline --quiet --persona auditor .github examples/consumer/.github
+
+# What PyPI would get: metadata, page and files.
+package: $(STAMP)
+	VALIDATE_PYPROJECT_NO_NETWORK=1 $(BIN)/validate-pyproject pyproject.toml
+	rm -rf build/package
+	$(BIN)/python -m build --no-isolation --outdir build/package . > /dev/null
+	$(BIN)/twine check --strict build/package/*
+	$(BIN)/check-wheel-contents build/package/*.whl
+
+# The newest and the lowest versions that pyproject.toml allows, each in an environment of its own; by default without
+# torch, whose tests are skipped then. WITH="test torch" brings it along.
+WITH ?= test
+RESOLUTION_newest := highest
+RESOLUTION_lowest := lowest-direct
+newest lowest:
+	$(PYTHON) -m venv .venvs/uv
+	.venvs/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .github/requirements/uv.txt
+	.venvs/uv/bin/uv venv --quiet --clear --python $(PYTHON) .venvs/$@
+	.venvs/uv/bin/uv pip install --quiet --python .venvs/$@ --torch-backend cpu --resolution $(RESOLUTION_$@) \
+		--editable . $(addprefix --group ,$(WITH))
+	.venvs/$@/bin/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 # Twice as slow as `make test`. Processes that tests start count, too.
 coverage: $(STAMP)

@@ -5,7 +5,9 @@ It knows nothing of pytest: the plugin drives it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -30,6 +32,16 @@ from pytest_modelgate.services.evidence_gainer import ContentKeys, EvidenceGaine
 from pytest_modelgate.services.model_loader import ModelLoader
 
 Find = Callable[[str, str], Evidence | None]
+
+
+@contextmanager
+def _warnings_are_no_errors() -> Iterator[None]:
+    """Let a library's warning cost no model its evidence where the user turns warnings into errors: it is shown."""
+    if not any(action == "error" for action, *_ in warnings.filters):
+        yield
+        return
+    with warnings.catch_warnings(action="default"):
+        yield
 
 
 @dataclass(frozen=True)
@@ -63,6 +75,7 @@ class Gate:
         """Digest of what all processes of a run have to agree on, the archive's bytes apart."""
         return agreement(self.plan, self.settings, self.profile, package_version())
 
+    @_warnings_are_no_errors()
     def evidence(self, model: str, name: str) -> Evidence:
         """This run's record of a piece of evidence, taken over or gained now where there is none."""
         return self._gainer.evidence(model, name)
@@ -79,6 +92,7 @@ class Gate:
             return record
         return self.reusable(model, name)
 
+    @_warnings_are_no_errors()
     def reusable(self, model: str, name: str) -> Evidence | None:
         """Valid evidence that another run left, or that what they left disagrees; None when there is none."""
         return self._gainer.reusable(model, name)
@@ -91,6 +105,7 @@ class Gate:
         """
         return independent_trials(self.plan.count, self.plan.models, find)
 
+    @_warnings_are_no_errors()
     def judge(self, model: str, find: Find | None = None, trials: float | None = None) -> Judgement:
         """Decide on one model from its evidence alone.
 
@@ -126,6 +141,7 @@ class Gate:
         samples = [sample_of(fold, seen, index, embargo).value for fold in plan.folds]
         return judge_sanity(plan, self.profile, backtest, samples)
 
+    @_warnings_are_no_errors()
     def bars(self, model: str) -> Bars:
         """The bars a model is judged on.
 

@@ -145,8 +145,8 @@ def pack_checkpoint(
         ``path``.
 
     Raises:
-        CheckpointError: torch is not installed, ``policy`` is something else, or the gate would refuse the file;
-            nothing is written then.
+        CheckpointError: ``policy`` is something else, ``config`` holds what is no plain value, or the gate would refuse
+            the file; nothing is written then.
     """
     location = f"checkpoint {plain(path.name)}"
     text, said = written_declaration(declared or {}, location)

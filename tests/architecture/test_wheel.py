@@ -1,10 +1,14 @@
 """The built wheel works in an empty folder."""
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
+from email.parser import BytesParser
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,6 +50,37 @@ def test_the_installed_wheel_judges_the_demo_in_an_empty_folder(site: Path, tmp_
         "summary.md",
         "verdict.json",
     ]
+
+
+def test_the_page_on_pypi_links_to_files_of_this_version(wheel: Path) -> None:
+    metadata = BytesParser().parsebytes(_content(wheel, ".dist-info/METADATA"))
+    urls = dict(url.split(", ") for url in metadata.get_all("Project-URL", ()))
+    text = metadata.get_payload()
+    assert isinstance(text, str)
+    links = re.findall(r"\]\(([^)]+)\)", text)
+
+    files = f"{urls['Homepage']}/blob/v{metadata['Version']}/"
+    assert len(links) > 20
+    assert [link for link in links if not (link.startswith(files) and (ROOT / link.removeprefix(files)).exists())] == []
+
+
+@pytest.mark.parametrize(("name", "status"), [("write_archive", 0), ("write_archiv", 1)])
+def test_type_checkers_see_the_public_names_of_the_wheel(site: Path, tmp_path: Path, name: str, status: int) -> None:
+    pytest.importorskip("mypy")
+    (tmp_path / "trainer.py").write_text(f"from pytest_modelgate import {name}\n")
+
+    command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=skip", "trainer.py"]
+    environment = {**os.environ, "MYPYPATH": str(site)}
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    assert run.returncode == status, run.stdout + run.stderr
+    assert (f'has no attribute "{name}"' in run.stdout) == (status == 1)
+
+
+def _content(wheel: Path, ending: str) -> bytes:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(ending))
+        return archive.read(name)
 
 
 def _where(environment: dict[str, str], folder: Path) -> str:

@@ -117,7 +117,6 @@ _LOCAL = re.compile(r"-m pip install --no-deps (--no-build-isolation --editable 
 _WITHOUT_HASHES = {
     '--index-url "$CPU_TORCH_INDEX"} torch': "torch's files differ by index under one version",
     '"$TORCH"': "likewise",
-    'uv pip install --system --torch-backend cpu --resolution "$RESOLUTION"': "tries versions that nobody has locked",
     "python -m pip install dist/*.whl": "tries whether the wheel itself asks for all it needs",
 }
 

@@ -1,8 +1,14 @@
 """Where policies run, as the header tells it; nothing of it needs a GPU or loads torch."""
 
+import os
+import sys
+from collections.abc import Callable
 from importlib import metadata
+from pathlib import Path
+from uuid import UUID
 
 import pytest
+from support.plugin_helpers import GOOD, RunGate, pack
 
 from pytest_modelgate.adapters.gpu import torch_device
 from pytest_modelgate.adapters.gpu.nvidia_smi import Device
@@ -62,3 +68,35 @@ def test_a_gpu_that_cannot_be_used_is_refused_when_asked_for(
 
     with pytest.raises(SettingsError, match="built without CUDA" if "+cpu" in version else "no usable GPU"):
         check_device(_config(pytester, "cuda", GPU))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a program is a script here")
+@pytest.mark.parametrize("choice", ["auto", "cuda"])
+def test_a_gpu_without_torch_is_told_in_one_sentence(
+    run_gate: RunGate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, choice: str
+) -> None:
+    program = tmp_path / "bin" / "nvidia-smi"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho 'GPU 0: NVIDIA H100 (UUID: GPU-{UUID('1' * 32)})'\n")
+    program.chmod(0o700)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(metadata, "version", _without_torch(metadata.version))
+    monkeypatch.setitem(sys.modules, "torch", None)
+
+    result = run_gate(pack(tmp_path, GOOD), f"--gate-device={choice}", "-m", "gating")
+
+    told = "torch is not installed (pip install pytest-modelgate[torch])"
+    assert "INTERNALERROR" not in result.text
+    assert result.text.count(told) == 1
+    assert (f"device cpu, since {told}" in result.text) == (choice == "auto")
+    assert result.run.ret == (0 if choice == "auto" else 4)
+
+
+def _without_torch(version: Callable[[str], str]) -> Callable[[str], str]:
+    def ask(name: str) -> str:
+        if name == "torch":
+            raise metadata.PackageNotFoundError(name)
+        return version(name)
+
+    return ask

@@ -5,6 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 from support import model_factory
 from support.plugin_helpers import DROPPED, GOOD, HELD_OUT, IDLE, GateResult, RunGate, model, pack
@@ -215,13 +216,11 @@ def test_a_project_registers_its_own_feature_set(run_gate: RunGate, tmp_path: Pa
             return {"mine-1": FeatureSet("mine-1", ("day", "one"), 24, compute)}
         """
     )
-    import torch
-
     policy = {
-        "trunk.0.weight": torch.tensor([[100.0, 0.0]]),
-        "trunk.0.bias": torch.zeros(1),
-        "policy_head.weight": torch.tensor([[0.0], [1.0], [-1.0]]),
-        "policy_head.bias": torch.tensor([0.5, 0.0, 0.0]),
+        "trunk.0.weight": np.array([[100.0, 0.0]]),
+        "trunk.0.bias": np.zeros(1),
+        "policy_head.weight": np.array([[0.0], [1.0], [-1.0]]),
+        "policy_head.bias": np.array([0.5, 0.0, 0.0]),
     }
     custom = model("WAVUSD", model_factory.APPROVED, policy, n_features=2, obs_dim=2, feature_set="mine-1")
     archive = pack(tmp_path, custom, feature_set="mine-1")

@@ -15,7 +15,7 @@ from support.model_factory import APPROVED
 
 from pytest_modelgate import ModelArtifact
 
-HEAVY = ("alpaca", "exchange_calendars", "matplotlib", "requests", "scipy", "torch", "vcr")
+HEAVY = ("alpaca", "exchange_calendars", "requests", "scipy", "torch", "vcr")
 PROBE = f"""
 import json, os, sys
 import pytest

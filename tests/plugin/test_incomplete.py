@@ -187,3 +187,27 @@ def test_idle_and_absent_entries_are_told_apart(run_gate: RunGate, tmp_path: Pat
     assert result.decision("ABCUSD_1Hour") == "INCOMPLETE"
     assert "the training summary has no entry for this checkpoint" in result.verdict["complete"]
     assert "there is no models/rl_symbols/ABCUSD_1Hour.pt" in result.verdict["complete"]
+
+
+def test_a_warning_costs_no_evidence_where_warnings_are_errors(
+    run_gate: RunGate, tmp_path: Path, pytester: pytest.Pytester
+) -> None:
+    pytester.makeconftest(
+        """
+        import warnings
+        from pytest_modelgate import REFERENCE, FeatureSet
+
+        def compute(bars):
+            warnings.warn("a library's", DeprecationWarning)
+            return REFERENCE.compute(bars)
+
+        def pytest_modelgate_feature_sets():
+            return {"mine-1": FeatureSet("mine-1", REFERENCE.columns, REFERENCE.warmup, compute)}
+        """
+    )
+    archive = pack(tmp_path, model("WAVUSD", APPROVED, POLICY), feature_set="mine-1")
+
+    result = run_gate(archive, "-W", "error")
+
+    assert result.verdict["complete"] is True
+    result.run.stdout.fnmatch_lines(["*DeprecationWarning: a library's"])

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "alpaca", "vcr", "pandas", "numpy", "pydantic", "exchange_calendars", "matplotlib", "jinja2.ext")
+HEAVY = ("torch", "alpaca", "vcr", "pandas", "numpy", "pydantic", "exchange_calendars", "jinja2.ext")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--collect-only", "-q"], []])

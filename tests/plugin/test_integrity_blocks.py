@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support import model_factory
 from support.cheap_runs import WAV, CheapRun
@@ -43,13 +44,11 @@ def test_a_feature_that_knows_the_future_blocks_a_model_that_would_be_live(
             return {"leaky-1": FeatureSet("leaky-1", ("day", "mean"), 24, compute)}
         """
     )
-    import torch
-
     policy = {
-        "trunk.0.weight": torch.tensor([[100.0, 0.0]]),
-        "trunk.0.bias": torch.zeros(1),
-        "policy_head.weight": torch.tensor([[0.0], [1.0], [-1.0]]),
-        "policy_head.bias": torch.tensor([0.5, 0.0, 0.0]),
+        "trunk.0.weight": np.array([[100.0, 0.0]]),
+        "trunk.0.bias": np.zeros(1),
+        "policy_head.weight": np.array([[0.0], [1.0], [-1.0]]),
+        "policy_head.bias": np.array([0.5, 0.0, 0.0]),
     }
     leaky = model("WAVUSD", model_factory.APPROVED, policy, n_features=2, obs_dim=2, feature_set="leaky-1")
     archive = pack(tmp_path, leaky, feature_set="leaky-1", training_window=HELD_OUT)

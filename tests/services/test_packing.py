@@ -2,6 +2,8 @@
 
 import io
 import json
+import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from support import checkpoints, model_factory
 from support.archives import pack_unopened
 from support.market_factory import random_walk
@@ -27,6 +31,7 @@ from pytest_modelgate import (
     write_archive,
 )
 from pytest_modelgate.adapters.archive import open_archive
+from pytest_modelgate.adapters.checkpoint_writer import save_checkpoint
 from pytest_modelgate.core.features.reference import REFERENCE
 from pytest_modelgate.core.training.run import Declared, DeclaredFeature
 
@@ -180,6 +185,17 @@ def test_bars_and_features_beside_a_policy_are_part_of_its_probe(tmp_path: Path)
         write_archive(tmp_path, [artifact(content, parity_probe=given[1], policy=network)], **FACTS)
 
 
+KINDS = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int8, torch.uint8, torch.bool)
+plain_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda values: (
+        st.lists(values)
+        | st.lists(values).map(tuple)
+        | st.dictionaries(st.text() | st.integers(-(2**40), 2**40), values)
+    ),
+    max_leaves=10,
+)
+
 SAID: dict[str, Any] = {
     "model_version": "2.3.0",
     "n_features": 53,
@@ -236,6 +252,7 @@ def test_the_same_policy_gives_the_same_bytes(tmp_path: Path) -> None:
         (None, {"n_features": INPUTS, "window": 1}, "the feature set has 53"),
         ([1.0], {}, "the policy is a list, expected a module or a state dict"),
         ({"net.0.weight": "much"}, {}, "holds something other than numbers"),
+        (None, {"config": {"seen": [{1}]}}, "cannot hold a set. Keep text, numbers"),
     ],
 )
 def test_what_the_gate_would_refuse_leaves_what_was_there(
@@ -250,12 +267,38 @@ def test_what_the_gate_would_refuse_leaves_what_was_there(
     assert ([file.name for file in tmp_path.iterdir()], path.read_bytes()) == ([path.name], b"before")
 
 
-def test_without_torch_there_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arrays_need_no_torch_and_give_the_bytes_of_their_tensors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     network, _ = actor()
-    monkeypatch.setitem(__import__("sys").modules, "torch", None)
+    of_tensors = pack_checkpoint(network, tmp_path / "tensors.pt", **SAID)
+    arrays = {name: tensor.numpy().copy() for name, tensor in network.state_dict().items()}
+    monkeypatch.setitem(sys.modules, "torch", None)
 
-    with pytest.raises(CheckpointError, match="torch, which writes it, is not installed"):
-        pack_checkpoint(network, tmp_path / "X.pt", **SAID)
+    of_arrays = pack_checkpoint(arrays, tmp_path / "arrays.pt", **SAID)
+
+    assert of_arrays.read_bytes() == of_tensors.read_bytes()
+
+
+@given(plain_values)
+def test_torch_loads_what_was_written(value: Any) -> None:
+    state = {
+        **{str(kind): torch.arange(6).reshape(2, 3).to(kind).T for kind in KINDS},
+        "number": torch.tensor(5.0),
+        "none": torch.zeros(0, 3),
+        "array": np.arange(6.0).reshape(2, 3).T,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "X.pt"
+        save_checkpoint(state, {"kept": value}, path, "checkpoint X.pt", lambda _: None)
+        loaded = torch.load(path, weights_only=True)
+        mapped = torch.load(path, weights_only=True, mmap=True)["policy_state_dict"]
+
+        assert loaded["kept"] == value
+        assert list(loaded["policy_state_dict"]) == list(state)
+        for name, tensor in loaded["policy_state_dict"].items():
+            torch.testing.assert_close(tensor, torch.as_tensor(state[name]), rtol=0, atol=0)
+            assert torch.equal(mapped[name], tensor)
 
 
 def test_both_together_end_in_an_archive_that_is_proven(tmp_path: Path) -> None:

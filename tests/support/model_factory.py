@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import io
+import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from support.policies import SPACES
 
+from pytest_modelgate.adapters.checkpoint_writer import save_checkpoint
 from pytest_modelgate.core.features.reference import REFERENCE
 from pytest_modelgate.core.policy.actions import action_name
 from pytest_modelgate.core.training.run import ParityProbe
@@ -26,52 +28,54 @@ REVIEW = APPROVED | {"fitness_score": [0.5, 0.6]}
 DROP = APPROVED | {"profit_factor": [1.5, 0.9]}
 
 
-def constant_policy(action: str, n_actions: int = 3) -> dict[str, torch.Tensor]:
+Weights = dict[str, NDArray[np.float32]]
+
+
+def constant_policy(action: str, n_actions: int = 3) -> Weights:
     """Always the same action."""
-    bias = torch.zeros(n_actions)
+    bias = np.zeros(n_actions, np.float32)
     bias[[action_name(item) for item in SPACES[n_actions]].index(action)] = 1.0
     inputs = WINDOW * len(REFERENCE.columns)
-    return _network(torch.zeros(1, inputs), torch.zeros(n_actions, 1), bias)
+    return _network(np.zeros((1, inputs), np.float32), np.zeros((n_actions, 1), np.float32), bias)
 
 
-def follow(feature: str, n_actions: int = 3) -> dict[str, torch.Tensor]:
+def follow(feature: str, n_actions: int = 3) -> Weights:
     """BUY where a feature of the last bar is clearly above zero, SELL where it is clearly below, else HOLD."""
-    first = torch.zeros(WINDOW, len(REFERENCE.columns))
+    first = np.zeros((WINDOW, len(REFERENCE.columns)), np.float32)
     first[-1, REFERENCE.columns.index(feature)] = 50.0
-    head = torch.zeros(n_actions, 1)
+    head = np.zeros((n_actions, 1), np.float32)
     head[1], head[2] = 1.0, -1.0
-    bias = torch.zeros(n_actions)
+    bias = np.zeros(n_actions, np.float32)
     bias[0] = 0.5
     return _network(first.reshape(1, -1), head, bias)
 
 
-def _network(first: torch.Tensor, head: torch.Tensor, bias: torch.Tensor) -> dict[str, torch.Tensor]:
+def _network(first: NDArray[np.float32], head: NDArray[np.float32], bias: NDArray[np.float32]) -> Weights:
     return {
         "trunk.0.weight": first,
-        "trunk.0.bias": torch.zeros(len(first)),
+        "trunk.0.bias": np.zeros(len(first), np.float32),
         "policy_head.weight": head,
         "policy_head.bias": bias,
-        "value_head.weight": torch.zeros(1, len(first)),
-        "value_head.bias": torch.zeros(1),
+        "value_head.weight": np.zeros((1, len(first)), np.float32),
+        "value_head.bias": np.zeros(1, np.float32),
     }
 
 
-def probe(policy: Mapping[str, torch.Tensor]) -> ParityProbe:
-    """What torch itself computes for a policy of this module, whose activation is tanh."""
+def probe(policy: Weights) -> ParityProbe:
+    """What the trainer of a policy of this module, whose activation is tanh, computes in float32."""
 
-    def logits(observations: Any) -> torch.Tensor:
+    def logits(observations: NDArray[np.float32]) -> NDArray[np.float32]:
         first, head = ((policy[f"{name}.weight"], policy[f"{name}.bias"]) for name in ("trunk.0", "policy_head"))
-        hidden = torch.tanh(torch.nn.functional.linear(torch.as_tensor(observations), *first))
-        return torch.nn.functional.linear(hidden, *head)
+        computed: NDArray[np.float32] = np.tanh(observations @ first[0].T + first[1]) @ head[0].T + head[1]
+        return computed
 
     return make_probe(logits, WINDOW * len(REFERENCE.columns), len(policy["policy_head.bias"]), "a model of the tests")
 
 
-def checkpoint(policy: Mapping[str, torch.Tensor], **changes: Any) -> bytes:
+def checkpoint(policy: Mapping[str, Any], **changes: Any) -> bytes:
     """The bytes of a .pt file of generation 2.3.0; ``changes`` replace its entries."""
     features = len(REFERENCE.columns)
     contents = {
-        "policy_state_dict": dict(policy),
         "optimizer_state_dict": {},
         "global_step": 1,
         "config": None,
@@ -82,9 +86,10 @@ def checkpoint(policy: Mapping[str, torch.Tensor], **changes: Any) -> bytes:
         "action_meanings": dict(enumerate(map(action_name, SPACES[3]))),
         "min_trader_version": "2.3.0",
     }
-    buffer = io.BytesIO()
-    torch.save(contents | changes, buffer)
-    return buffer.getvalue()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.pt"
+        save_checkpoint(policy, contents | changes, path, "a model of the tests", lambda _: None)
+        return path.read_bytes()
 
 
 def waves(hours: int, slope: float = 0.003) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
-import torch
+import pytest
 from hypothesis import strategies as st
 from support.policies import mlp
 
@@ -87,6 +87,7 @@ def _activated(name: str, values: Floats) -> Floats:
     if name == "tanh":
         return np.tanh(values)
     if name in ("gelu", "gelu_tanh", "silu", "leaky_relu"):
+        torch = pytest.importorskip("torch")
         how = {"gelu_tanh": {"approximate": "tanh"}}.get(name, {})
         function = getattr(torch.nn.functional, name.removesuffix("_tanh"))
         activated: Floats = function(torch.from_numpy(values), **how).numpy()
@@ -96,6 +97,7 @@ def _activated(name: str, values: Floats) -> Floats:
 
 
 def _normed(norm: LayerNorm, values: Floats) -> Floats:
+    torch = pytest.importorskip("torch")
     parts = (torch.from_numpy(part) for part in (values, norm.weight, norm.bias))
     seen, weight, bias = parts
     normed: Floats = torch.nn.functional.layer_norm(seen, seen.shape, weight, bias).numpy()

@@ -1,69 +1,107 @@
-"""An SVG file made fit to stand in a page of HTML: small, with a text alternative, in the page's own colours."""
+"""SVG text, put together shape by shape.
+
+Small, without ids, links or colours of its own: a colour is the name of a CSS variable (``ink`` for ``--mg-ink``), so
+the page that a picture stands in decides about light, dark and print; text is in the page's font.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping
-from xml.etree import ElementTree as ET
+from collections.abc import Iterable
+from html import escape
+from typing import Literal
 
-_LINK = "{http://www.w3.org/1999/xlink}href"
-_NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
-_GEOMETRY = ("d", "transform", "x", "y", "width", "height", "points")
-_DIGITS = 1  # of a unit that is a CSS pixel on most screens
+import numpy as np
 
+from pytest_modelgate.core.typing import Floats
 
-def tidy(text: str, colours: Mapping[str, str], alt: str) -> str:
-    """Tidy one picture.
-
-    Args:
-        text: the file, as the plotting library wrote it; no text of a stranger is in it.
-        colours: what stands in it, and the CSS values to write instead.
-        alt: what the picture shows.
-    """
-    root = ET.fromstring(text)  # noqa: S314 - made by the plotting library, a moment ago
-    used = set(re.findall(r"url\(#([^)]+)\)", text)) | {link[1:] for item in root.iter() if (link := item.get(_LINK))}
-    for item in root.iter():
-        _tidy_one(item, used, colours)
-    for group in root.iter("g"):
-        styles = {item.get("style") for item in group}
-        if len(group) > 1 and len(styles) == 1 and all(item.tag == "use" for item in group):
-            group.set("style", styles.pop() or "")  # alike for hundreds of markers
-            for item in group:
-                item.attrib.pop("style", None)
-    view = root.get("viewBox", "")
-    root.attrib.clear()
-    root.attrib.update({"viewBox": view, "role": "img", "aria-label": alt})
-    return ET.tostring(root, encoding="unicode")
+FONT = 12  # CSS pixels
+ASCENT, MIDDLE = 9.0, 4.2  # of a digit's top and of its middle above the baseline
+Anchor = Literal["start", "middle", "end"]
 
 
-def _tidy_one(item: ET.Element, used: Collection[str], colours: Mapping[str, str]) -> None:
-    item.tag = item.tag.rpartition("}")[2]
-    if item.get("id") not in used:
-        item.attrib.pop("id", None)
-    if link := item.attrib.pop(_LINK, None):
-        item.set("href", link)
-    if item.get("transform", "").startswith("rotate(-0 "):
-        item.attrib.pop("transform")
-    for name in _GEOMETRY:
-        if value := item.get(name):
-            item.set(name, _NUMBER.sub(_rounded, value).replace("\n", " ").strip())
-    if style := item.get("style"):
-        item.set("style", _styled(style, colours))
-    if item.tag != "text" and item.text and not item.text.strip():
-        item.text = None
-    item.tail = None
+class Drawing:
+    """A picture of so many CSS pixels, counted from its upper left corner; what is added later lies on top."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self._width, self._height = width, height
+        self._shapes: list[str] = []
+
+    def stroke(self, path: str, colour: str, width: float, dash: str = "") -> None:
+        """Draw along a path; an empty one leaves nothing.
+
+        Args:
+            path: data of an SVG path.
+            colour: name of a CSS variable.
+            width: CSS pixels.
+            dash: lengths of dashes and gaps, CSS pixels; empty draws a whole line.
+        """
+        style = f"stroke:var(--mg-{colour});stroke-width:{width:g}" + (f";stroke-dasharray:{dash}" if dash else "")
+        self._add(path, style)
+
+    def fill(self, path: str, colour: str, opacity: float = 1.0) -> None:
+        """Fill a path; an empty one leaves nothing."""
+        self._add(path, f"fill:var(--mg-{colour})" + (f";fill-opacity:{opacity:g}" if opacity < 1.0 else ""))
+
+    def text(self, x: float, y: float, text: str, anchor: Anchor = "start", *, upwards: bool = False) -> None:
+        """Write text whose baseline starts, has its middle or ends at a point; ``upwards`` reads from below."""
+        place = f' x="{coordinate(x)}" y="{coordinate(y)}"'
+        turn = f' transform="rotate(-90 {coordinate(x)} {coordinate(y)})"' if upwards else ""
+        side = "" if anchor == "start" else f";text-anchor:{anchor}"
+        self._shapes.append(f'<text{place}{turn} style="fill:var(--mg-ink){side}">{escape(text)}</text>')
+
+    def finish(self, alt: str) -> str:
+        """The SVG text.
+
+        Args:
+            alt: what the picture shows, for who cannot see it.
+        """
+        style = f"fill:none;stroke-linejoin:round;font-size:{FONT}px"
+        view = f"0 0 {self._width} {self._height}"
+        shapes = "".join(self._shapes)
+        return f'<svg viewBox="{view}" role="img" aria-label="{escape(alt)}" style="{style}">{shapes}</svg>'
+
+    def _add(self, path: str, style: str) -> None:
+        if path:
+            self._shapes.append(f'<path d="{path}" style="{style}"/>')
 
 
-def _rounded(match: re.Match[str]) -> str:
-    rounded = f"{float(match[0]):.{_DIGITS}f}".rstrip("0").rstrip(".")
+def coordinate(value: float) -> str:
+    """CSS pixels to a tenth, which no screen shows finer."""
+    rounded = f"{value:.1f}".rstrip("0").rstrip(".")
     return "0" if rounded == "-0" else rounded
 
 
-def _styled(style: str, colours: Mapping[str, str]) -> str:
-    """Without the font, which is the page's, and without what says nothing."""
-    declared = dict(part.strip().split(":", 1) for part in style.split(";") if ":" in part)
-    if font := declared.pop("font", None):
-        declared["font-size"] = font.split()[0]
-    declared.pop("font-family", None)
-    kept = {name: value.strip() for name, value in declared.items() if value.strip() and name != "stroke-dashoffset"}
-    return ";".join(f"{name}:{colours.get(value, value)}" for name, value in kept.items())
+def polyline(x: Floats, y: Floats) -> str:
+    """A line through points; a NaN leaves a gap."""
+    parts: list[str] = []
+    pen_down = False
+    for across, down in zip(x.tolist(), y.tolist(), strict=True):
+        if np.isnan(down):
+            pen_down = False
+            continue
+        parts.append(f"{' ' if pen_down else 'M'}{coordinate(across)} {coordinate(down)}")
+        pen_down = True
+    return "".join(parts)
+
+
+def rectangle(left: float, top: float, right: float, bottom: float) -> str:
+    """A rectangle between two corners."""
+    across = coordinate(right)
+    return f"M{coordinate(left)} {coordinate(top)}H{across}V{coordinate(bottom)}H{coordinate(left)}z"
+
+
+def marks(x: Iterable[float], y: Iterable[float], shape: str) -> str:
+    """The same mark at many points.
+
+    Args:
+        x: CSS pixels.
+        y: CSS pixels.
+        shape: data of a path that is relative to the point.
+    """
+    return "".join(f"M{coordinate(across)} {coordinate(down)}{shape}" for across, down in zip(x, y, strict=True))
+
+
+def circle(radius: float) -> str:
+    """A mark for ``marks``."""
+    arc = f"a{radius:g} {radius:g} 0 1 "
+    return f"m-{radius:g} 0{arc}0 {2 * radius:g} 0{arc}0 -{2 * radius:g} 0z"

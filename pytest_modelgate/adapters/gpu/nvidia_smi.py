@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib import metadata
 
 DEFAULT_BUDGET = 2048  # MiB: the context of one CUDA process, a large policy and its working memory
+NO_TORCH = "torch is not installed (pip install pytest-modelgate[torch])"
 _TIMEOUT_S = 20.0  # a driver that has to wake up takes seconds; one that hangs must not hold up the gate
 _EMULATE = "CUBLAS_EMULATE_DOUBLE_PRECISION"  # a switch of cuBLAS, since CUDA 13.0
 _GPU = re.compile(r"GPU\s+(?P<index>\d+):\s*(?P<name>.+?)\s*\(UUID:\s*(?P<uuid>GPU-[0-9a-fA-F-]+)\)")
@@ -67,7 +68,10 @@ def why_not_cuda(devices: Sequence[Device], environ: Mapping[str, str]) -> str:
         return "no GPU was found"
     if environ.get(_EMULATE, "0") not in ("", "0"):
         return f"{_EMULATE} is set, and what emulated float64 rounds is not known"
-    version = metadata.version("torch")
+    try:
+        version = metadata.version("torch")
+    except metadata.PackageNotFoundError:
+        return NO_TORCH
     return f"torch {version} is built without CUDA" if version.endswith("+cpu") else ""
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pytest_modelgate.adapters.gpu.nvidia_smi import NO_TORCH
 from pytest_modelgate.core.policy.first_layer import Blocking, fourier_basis, in_order, inverse_basis, spectra
 from pytest_modelgate.core.policy.mlp import MlpPolicy
 from pytest_modelgate.core.typing import Floats, Weights
@@ -135,8 +136,10 @@ def cuda_problem(*, compute: bool = True) -> str | None:
     Args:
         compute: try it, which takes some hundred MiB of the GPU for as long as this process lives.
     """
-    import torch
-
+    try:
+        import torch
+    except ImportError:
+        return NO_TORCH
     if torch.version.cuda is None:
         return f"torch {torch.__version__} is built without CUDA"
     try:

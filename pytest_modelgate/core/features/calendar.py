@@ -49,7 +49,7 @@ def calendar(time: NDArray[np.int64]) -> dict[str, Floats]:
     day, month = stamps.astype("datetime64[D]"), stamps.astype("datetime64[M]")
     weekday = (day.astype(np.int64) + 3) % 7  # the epoch was a Thursday
     month_start = month.astype("datetime64[D]")
-    month_days = (month + 1).astype("datetime64[D]") - month_start
+    month_days = (month + np.timedelta64(1, "M")).astype("datetime64[D]") - month_start
     phases = {
         "time_of_day": (time % _DAY_NS) / _DAY_NS,
         "weekday": weekday / 7,

@@ -6,11 +6,12 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.decision.judgement import Judgement
 from pytest_modelgate.core.decision.robustness import MULTIPLES
 from pytest_modelgate.core.evidence.curves import growth, percent
@@ -35,10 +36,6 @@ from pytest_modelgate.plugin.output.text import (
 from pytest_modelgate.plugin.report.pictures import pictures_of, spark
 from pytest_modelgate.plugin.session.gate_run import GateRun
 
-if TYPE_CHECKING:  # matplotlib is imported when the first picture is drawn
-    from pytest_modelgate.adapters.drawing.charts import Pictures
-    from pytest_modelgate.core.config.profiles import Profile
-
 _REASONS = 3
 
 
@@ -62,8 +59,6 @@ def pieces(config: pytest.Config, run: GateRun) -> Iterator[str]:
     Raises:
         GateError: evidence is no longer what was judged.
     """
-    from pytest_modelgate.adapters.drawing.charts import pictures  # an import that only a report pays for
-
     environment = Environment(
         loader=PackageLoader("pytest_modelgate.plugin.report"),
         autoescape=True,
@@ -74,27 +69,26 @@ def pieces(config: pytest.Config, run: GateRun) -> Iterator[str]:
     environment.filters.update(percent=percent, number=number)
     judgements, profile = most_severe_first(run.judgements), run.gate.profile
     seen = [judgement.plan.model.id for judgement in judgements if judgement.folds_not_out_of_sample]
-    with pictures() as draw:
-        yield from environment.get_template("report.html.j2").generate(
-            verdict=run.verdict,
-            profile=profile,
-            plan=run.gate.plan,
-            settings=run.settings,
-            count=len(judgements),
-            cards=(_card(judgement) | {"spark": spark(judgement, draw)} for judgement in judgements),
-            ids=[judgement.plan.model.id for judgement in judgements],
-            models=(_model(run.in_full(judgement), profile, draw) for judgement in judgements),
-            tally=tally(run.judgements),
-            window=_window(judgements),
-            seen=seen,
-            own_bars=own_bars_text(run.verdict),
-            advice=hold_out_text(run),
-            command=command_line(config),
-            accounts=describe_accounts(run.gate.plan),
-            trading=trading_text(profile),
-            version=version("pytest-modelgate"),
-            multiples=MULTIPLES,
-        )
+    yield from environment.get_template("report.html.j2").generate(
+        verdict=run.verdict,
+        profile=profile,
+        plan=run.gate.plan,
+        settings=run.settings,
+        count=len(judgements),
+        cards=(_card(judgement) | {"spark": spark(judgement)} for judgement in judgements),
+        ids=[judgement.plan.model.id for judgement in judgements],
+        models=(_model(run.in_full(judgement), profile) for judgement in judgements),
+        tally=tally(run.judgements),
+        window=_window(judgements),
+        seen=seen,
+        own_bars=own_bars_text(run.verdict),
+        advice=hold_out_text(run),
+        command=command_line(config),
+        accounts=describe_accounts(run.gate.plan),
+        trading=trading_text(profile),
+        version=version("pytest-modelgate"),
+        multiples=MULTIPLES,
+    )
 
 
 def _window(judgements: Sequence[Judgement]) -> str:
@@ -123,7 +117,7 @@ def _card(judgement: Judgement) -> dict[str, Any]:
     }
 
 
-def _model(judgement: Judgement, profile: Profile, draw: Pictures) -> dict[str, Any]:
+def _model(judgement: Judgement, profile: Profile) -> dict[str, Any]:
     plan = judgement.plan
     return {
         "id": plan.model.id,
@@ -134,7 +128,7 @@ def _model(judgement: Judgement, profile: Profile, draw: Pictures) -> dict[str, 
         "backtest": backtest_text(judgement),
         "decision": judgement.decision,
         "spread": spread_text(judgement),
-        "pictures": pictures_of(judgement, profile, draw),
+        "pictures": pictures_of(judgement, profile),
         "rows": _rows(judgement),
         "checkpoint": judgement.measured[0].checkpoint if judgement.measured else None,
         "member": plan.model.checkpoint.member if plan.model.checkpoint else "",

@@ -6,20 +6,17 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from pytest_modelgate.adapters.drawing.charts import draw_costs, draw_growth, draw_prices, draw_spark, draw_training
+from pytest_modelgate.core.config.profiles import Profile
+from pytest_modelgate.core.decision.judgement import Judgement
 from pytest_modelgate.core.decision.robustness import MULTIPLES
 from pytest_modelgate.core.evidence.curves import growth, percent, prices
 from pytest_modelgate.core.evidence.records import WindowEvidence
 from pytest_modelgate.core.training.run import METRICS
 from pytest_modelgate.plugin.output.text import number
-
-if TYPE_CHECKING:  # matplotlib is imported when the first picture is drawn
-    from pytest_modelgate.adapters.drawing.charts import Pictures
-    from pytest_modelgate.core.config.profiles import Profile
-    from pytest_modelgate.core.decision.judgement import Judgement
 
 _ROWS = 40  # of a table beside a picture; the evidence has every bar
 _PRICE_BARS = 720  # more, and no entry can be told from its exit
@@ -47,33 +44,32 @@ class Picture:
     note: str = ""
 
 
-def spark(judgement: Judgement, draw: Pictures) -> Markup:
+def spark(judgement: Judgement) -> Markup:
     """The folds of a model at a glance; empty when none was measured."""
     returns = [fold.metrics.total_return if isinstance(fold, WindowEvidence) else None for fold in judgement.folds]
     if not any(value is not None for value in returns):
         return Markup()
     texts = ", ".join("not measured" if value is None else percent(value) for value in returns)
-    name = f"{judgement.plan.model.id}-spark"
-    return _drawn(lambda: draw.spark(returns, name, f"Returns of the folds, oldest first: {texts}."))
+    return _drawn(lambda: draw_spark(returns, f"Returns of the folds, oldest first: {texts}."))
 
 
-def pictures_of(judgement: Judgement, profile: Profile, draw: Pictures) -> list[Picture]:
+def pictures_of(judgement: Judgement, profile: Profile) -> list[Picture]:
     """All pictures there is evidence for."""
     pictures = []
     folds = judgement.measured_folds
     if folds:
-        pictures.append(_growth(judgement, folds, "Walk-forward", "fold", draw))
+        pictures.append(_growth(judgement, folds, "Walk-forward", "fold"))
     if isinstance(judgement.backtest, WindowEvidence):
-        pictures.append(_growth(judgement, [judgement.backtest], "Backtest", "backtest", draw))
-        pictures.append(_prices(judgement, judgement.backtest, draw))
+        pictures.append(_growth(judgement, [judgement.backtest], "Backtest", "backtest"))
+        pictures.append(_prices(judgement, judgement.backtest))
     if judgement.robustness:
-        pictures.append(_costs(judgement, draw))
+        pictures.append(_costs(judgement))
     if judgement.plan.model.history and judgement.plan.gating:
-        pictures.append(_training(judgement, profile, draw))
+        pictures.append(_training(judgement, profile))
     return pictures
 
 
-def _growth(judgement: Judgement, windows: Sequence[WindowEvidence], title: str, name: str, draw: Pictures) -> Picture:
+def _growth(judgement: Judgement, windows: Sequence[WindowEvidence], title: str, name: str) -> Picture:
     curves = growth(windows)
     parts = [f"{name} {place} {window.sample}" for place, window in enumerate(windows, start=1)]
     alt = (
@@ -81,7 +77,7 @@ def _growth(judgement: Judgement, windows: Sequence[WindowEvidence], title: str,
         f"{percent(curves.model[-1])}, the market at {percent(curves.market[-1])}; the deepest drawdown is "
         f"{curves.drawdown.max():.1%}. Against the training data: {', '.join(parts)}."
     )
-    svg = _drawn(lambda: draw.growth(curves, f"{judgement.plan.model.id}-{name}", alt))
+    svg = _drawn(lambda: draw_growth(curves, alt))
     rows = [
         (_moment(time), percent(model), percent(market), f"{depth:.1%}")
         for time, model, market, depth in curves.table(_ROWS)
@@ -95,7 +91,7 @@ def _growth(judgement: Judgement, windows: Sequence[WindowEvidence], title: str,
     return Picture(f"{title}: equity and drawdown", (*keys, *seen), svg, alt, columns, rows, note)
 
 
-def _prices(judgement: Judgement, window: WindowEvidence, draw: Pictures) -> Picture:
+def _prices(judgement: Judgement, window: WindowEvidence) -> Picture:
     every = prices(window)
     shown = every.last(_PRICE_BARS)
     cut = f", its last {_PRICE_BARS} bars" if len(shown.times) < len(every.times) else ""
@@ -104,7 +100,7 @@ def _prices(judgement: Judgement, window: WindowEvidence, draw: Pictures) -> Pic
         f"Price of {judgement.plan.model.instrument.symbol} over the backtest{cut}: from {shown.close[0]:,.6g} to "
         f"{shown.close[-1]:,.6g} USD, with {len(shown.trips)} round trips, {won} of them on the right side of it."
     )
-    svg = _drawn(lambda: draw.prices(shown, f"{judgement.plan.model.id}-prices", alt))
+    svg = _drawn(lambda: draw_prices(shown, alt))
     rows = [
         (
             _moment(shown.times[trip.entered]),
@@ -125,7 +121,7 @@ def _prices(judgement: Judgement, window: WindowEvidence, draw: Pictures) -> Pic
     return Picture(f"Backtest: price, entries and exits{cut}", tuple(keys), svg, alt, columns, rows, note)
 
 
-def _costs(judgement: Judgement, draw: Pictures) -> Picture:
+def _costs(judgement: Judgement) -> Picture:
     robustness = judgement.robustness
     assert robustness
     surface = robustness.surface
@@ -135,7 +131,7 @@ def _costs(judgement: Judgement, draw: Pictures) -> Picture:
         f"Return of the folds over multiples of fees and slippage, from {percent(most)} without costs to "
         f"{percent(least)} at five times both; all costs times {left} leave nothing."
     )
-    svg = _drawn(lambda: draw.costs(surface, f"{judgement.plan.model.id}-costs", alt))
+    svg = _drawn(lambda: draw_costs(surface, alt))
     width = len(MULTIPLES)
     rows = [
         (f"fees x{line[0].fees:g}", *(percent(point.total_return) for point in line))
@@ -145,7 +141,7 @@ def _costs(judgement: Judgement, draw: Pictures) -> Picture:
     return Picture(f"Costs: return of the folds; x{left} of them leave nothing", (), svg, alt, columns, rows)
 
 
-def _training(judgement: Judgement, profile: Profile, draw: Pictures) -> Picture:
+def _training(judgement: Judgement, profile: Profile) -> Picture:
     model, gating = judgement.plan.model, judgement.plan.gating
     assert model.history
     assert gating
@@ -161,9 +157,7 @@ def _training(judgement: Judgement, profile: Profile, draw: Pictures) -> Picture
     alt = f"Validations of {model.id}: {endings}. The fitness peaks at validation {peak}."
     if advice:
         alt += f" The checkpoint of validation {advice.validation} is recommended."
-    svg = _drawn(
-        lambda: draw.training(history, limits, advice.validation if advice else None, f"{model.id}-training", alt)
-    )
+    svg = _drawn(lambda: draw_training(history, limits, advice.validation if advice else None, alt))
     count = len(fitness)
     shown = sorted({peak - 1, *(round(step * (count - 1) / max(1, _ROWS - 1)) for step in range(_ROWS))})
     rows = [(str(row + 1), *(number(values[row]) for values in history.values())) for row in shown]

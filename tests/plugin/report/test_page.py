@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from support import report_factory as factory
 
-from pytest_modelgate.adapters.drawing import canvas as pictures
+from pytest_modelgate.adapters.drawing.svg import Drawing
 from pytest_modelgate.adapters.verdict.writer import make_verdict
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.decision.judgement import Judgement
@@ -158,7 +158,7 @@ def test_an_incomplete_model_says_what_is_missing_and_shows_what_is_there() -> N
 def test_a_picture_that_cannot_be_drawn_costs_neither_the_report_nor_its_figures(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pictures, "tidy", lambda *_: 1 / 0)
+    monkeypatch.setattr(Drawing, "finish", lambda *_: 1 / 0)
 
     page = render(run_of([EARNS]))
 
