@@ -6,7 +6,7 @@ DEMO := examples/demo_archive.zip
 # Many tests wait for processes of their own, so one worker more than cores; what a module sets up is set up once.
 WORKERS ?= 3
 
-.PHONY: gate test check package newest lowest coverage fuzz fuzz-kills fuzz-archives fuzz-functions fuzz-coverage determinism lock bench
+.PHONY: gate test check package newest lowest plugins coverage fuzz fuzz-kills fuzz-archives fuzz-functions fuzz-coverage determinism lock bench
 
 $(STAMP): pyproject.toml constraints.txt requirements.lock
 	$(PYTHON) -m venv .venv
@@ -93,3 +93,12 @@ lock: $(STAMP)
 bench: $(STAMP)
 	-@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group bench
 	$(BIN)/python benchmarks/table.py $(BENCH)
+
+# The gate beside what other people run. The environment lies on top of .venv, so that nothing large is installed twice.
+plugins: $(STAMP)
+	$(PYTHON) -m venv .venv/plugins
+	.venv/plugins/bin/python -c "import pathlib, site, sys; \
+		pathlib.Path(site.getsitepackages()[0], 'below.pth').write_text(f'import site; site.addsitedir({sys.argv[1]!r})\n')" \
+		"$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')"
+	.venv/plugins/bin/python -m pip install --quiet --disable-pip-version-check -r tests/plugin/neighbours.txt
+	.venv/plugins/bin/python -m pytest tests/plugin/test_neighbours.py -n 0 -ra -o filterwarnings= $(PLUGINS)

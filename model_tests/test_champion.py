@@ -7,7 +7,7 @@ from pytest_modelgate import Comparison
 pytestmark = pytest.mark.walk_forward
 
 
-def test_champion(champion: Comparison) -> None:
+def test_champion(gate_champion: Comparison) -> None:
     """On the same bars; a worse one is tolerated here, the decision counts it."""
-    if champion.outcome == "worse":
-        pytest.xfail(champion.sentence)
+    if gate_champion.outcome == "worse":
+        pytest.xfail(gate_champion.sentence)

@@ -7,19 +7,19 @@ from pytest_modelgate import Classification, Gating, Waiver
 pytestmark = pytest.mark.gating
 
 
-def test_threshold(gating: Gating, metric: str) -> None:
+def test_threshold(gate_gating: Gating, gate_metric: str) -> None:
     """The last validation value of one metric: APPROVED passes, REVIEW is tolerated, DROP blocks."""
-    band, figure = gating.bands[metric], gating.metrics[metric]
+    band, figure = gate_gating.bands[gate_metric], gate_gating.metrics[gate_metric]
     if band is Classification.REVIEW:
-        pytest.xfail(f"REVIEW: {metric} is {figure:g}")
+        pytest.xfail(f"REVIEW: {gate_metric} is {figure:g}")
     if band is not Classification.APPROVED:
-        pytest.fail(f"{band}: {metric} is {figure:g}", pytrace=False)
+        pytest.fail(f"{band}: {gate_metric} is {figure:g}", pytrace=False)
 
 
-def test_classification(gating: Gating, waivers: dict[str, Waiver]) -> None:
+def test_classification(gate_gating: Gating, gate_waivers: dict[str, Waiver]) -> None:
     """The worst metric decides the class of the model."""
-    reasons = "; ".join([*gating.findings, *gating.flags])
-    if gating.classification is Classification.REVIEW:
-        pytest.xfail(f"REVIEW: {reasons}" + (f"; {waivers['gating']}" if "gating" in waivers else ""))
-    if gating.classification is not Classification.APPROVED:
-        pytest.fail(f"{gating.classification}: {reasons}", pytrace=False)
+    reasons = "; ".join([*gate_gating.findings, *gate_gating.flags])
+    if gate_gating.classification is Classification.REVIEW:
+        pytest.xfail(f"REVIEW: {reasons}" + (f"; {gate_waivers['gating']}" if "gating" in gate_waivers else ""))
+    if gate_gating.classification is not Classification.APPROVED:
+        pytest.fail(f"{gate_gating.classification}: {reasons}", pytrace=False)

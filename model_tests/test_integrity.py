@@ -7,45 +7,45 @@ from pytest_modelgate import Check, CheckpointEvidence
 pytestmark = pytest.mark.integrity
 
 
-def test_parity(checkpoint: CheckpointEvidence) -> None:
+def test_parity(gate_checkpoint: CheckpointEvidence) -> None:
     """The trainer's own outputs are reproduced; without a parity probe nothing is proven, which is tolerated."""
-    if checkpoint.parity != "proven":
-        pytest.xfail(f"unproven: {checkpoint.parity_detail}")
+    if gate_checkpoint.parity != "proven":
+        pytest.xfail(f"unproven: {gate_checkpoint.parity_detail}")
 
 
-def test_causality(integrity: dict[str, Check]) -> None:
+def test_causality(gate_integrity: dict[str, Check]) -> None:
     """Nothing the model sees or does changes when the future does."""
-    _judge(integrity["causality"])
+    _judge(gate_integrity["causality"])
 
 
-def test_weights_matter(integrity: dict[str, Check]) -> None:
+def test_weights_matter(gate_integrity: dict[str, Check]) -> None:
     """Without its weights, or without its observations, the model loses its edge."""
-    _judge(integrity["weights"])
+    _judge(gate_integrity["weights"])
 
 
-def test_not_degenerate(integrity: dict[str, Check]) -> None:
+def test_not_degenerate(gate_integrity: dict[str, Check]) -> None:
     """It decides, rather than always hold or always be long."""
-    _judge(integrity["activity"])
+    _judge(gate_integrity["activity"])
 
 
-def test_accounting(integrity: dict[str, Check]) -> None:
+def test_accounting(gate_integrity: dict[str, Check]) -> None:
     """The books add up at every bar and for every round trip."""
-    _judge(integrity["accounting"])
+    _judge(gate_integrity["accounting"])
 
 
-def test_feasible_at_alpaca(integrity: dict[str, Check]) -> None:
+def test_feasible_at_alpaca(gate_integrity: dict[str, Check]) -> None:
     """Alpaca would execute its orders; what it would not is counted and tolerated."""
-    _judge(integrity["feasibility"])
+    _judge(gate_integrity["feasibility"])
 
 
-def test_account_skew(integrity: dict[str, Check]) -> None:
+def test_account_skew(gate_integrity: dict[str, Check]) -> None:
     """It does the same whether it is fed the real account or the constants of a live trader; else it is tolerated."""
-    _judge(integrity["account"])
+    _judge(gate_integrity["account"])
 
 
-def test_precision(integrity: dict[str, Check]) -> None:
+def test_precision(gate_integrity: dict[str, Check]) -> None:
     """Float32, the arithmetic in which traders run it, leads to the actions that were judged."""
-    _judge(integrity["precision"])
+    _judge(gate_integrity["precision"])
 
 
 def _judge(check: Check) -> None:

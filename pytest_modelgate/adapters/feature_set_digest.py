@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import inspect
 import io
+import os
 import pickle
 import sys
 import warnings
@@ -16,7 +18,7 @@ from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from pytest_modelgate.core.features.feature_set import FeatureSet
+from pytest_modelgate.core.features.feature_set import CodeSource, FeatureSet
 
 _KNOWN = {"pytest_modelgate", *sys.stdlib_module_names}  # by versions of their own, or of Python
 _DYNAMIC = {"__import__", "eval", "exec", "import_module"}
@@ -46,6 +48,50 @@ def feature_set_version(feature_set: FeatureSet) -> str:
     for name, content in sorted(files.items()):
         digest.update(b"\0" + name.encode() + b"\0" + content)
     return digest.hexdigest()
+
+
+def code_source(feature_set: FeatureSet, root: Path) -> CodeSource:
+    """The file that a feature set comes from, and the project's modules that it imports, as far as one can follow.
+
+    Args:
+        root: folder that the file's place is told from; of what is installed, the place in its environment is told.
+    """
+    code, compute = _Code(_homes(feature_set.compute)), inspect.unwrap(_function(feature_set.compute))
+    module = compute.__module__
+    path = Path(inspect.getsourcefile(compute) or module)
+    try:
+        code.dump(feature_set.compute)
+        followed = _project_files(code.modules, code.homes)
+        files = {name: text for name, text in followed.items() if _top(name) in code.homes or not _release_known(name)}
+    except Exception:  # noqa: BLE001 - whatever a stranger's objects and files raise; evidence is marked elsewhere
+        files = {}
+    files.setdefault(module, path.read_bytes().replace(b"\r\n", b"\n") if path.is_file() else b"")
+    digest = hashlib.sha256()
+    for name, content in sorted(files.items()):
+        digest.update(b"\0" + name.encode() + b"\0" + content)
+    return CodeSource(_place(path, root), digest.hexdigest(), tuple(sorted(files.keys() - {module})))
+
+
+def _release_known(module: str) -> bool:
+    """Whether a module is installed by a package, whose release stands for its code."""
+    return _top(module) in _distributions()
+
+
+def _function(compute: object) -> Any:  # noqa: ANN401 - a function, or the class of what is called
+    """What names the module of a computation."""
+    if isinstance(compute, partial):
+        return _function(compute.func)
+    if isinstance(compute, MethodType):
+        return compute.__func__
+    return compute if isinstance(compute, FunctionType | type) else type(compute)
+
+
+def _place(path: Path, root: Path) -> str:
+    parts = path.parts
+    for folder in ("site-packages", "dist-packages"):
+        if folder in parts:
+            return "/".join(parts[parts.index(folder) :])
+    return Path(os.path.relpath(path, root)).as_posix() if path.anchor == root.anchor else path.as_posix()
 
 
 def _homes(compute: object) -> frozenset[str]:

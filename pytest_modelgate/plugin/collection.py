@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from inspect import signature
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -15,8 +15,27 @@ if TYPE_CHECKING:  # the plan pulls in pandas, which a run without an archive mu
 
 SUITE = "model_tests"
 CASE = "gate_case"
-_CHAMPION = f"{SUITE}/test_champion.py"
 _PARITY = f"{SUITE}/test_integrity.py::test_parity["
+ALIASES = frozenset(
+    {
+        "backtest",
+        "bars",
+        "champion",
+        "checkpoint",
+        "decision",
+        "evidence",
+        "fold_result",
+        "gating",
+        "integrity",
+        "metric",
+        "model_plan",
+        "sanity",
+        "trained_model",
+        "waivers",
+    }
+)
+PREFIX = "gate_"
+_UNMISTAKABLE = {"fold_result", "model_plan", "trained_model"}  # no project has anything else of these names
 STAGES = ("gating", "backtest", "walk_forward", "integrity", "decision")
 _OF_ONE_POLICY = STAGES[1:-1]
 MARKERS = {
@@ -43,77 +62,76 @@ class Case:
     window: str = ""
 
 
-def suite_folder(config: pytest.Config) -> Path:
-    """The user's ``model_tests/``, in the root folder or here, if there is one; else the one shipped with us."""
-    for own in (config.rootpath / SUITE, config.invocation_params.dir / SUITE):
-        if own.is_dir():
-            return own
-    package = Path(__file__).parents[1]
-    installed = package / SUITE
-    return installed if installed.is_dir() else package.parent / SUITE
-
-
-def use_suite(config: pytest.Config) -> None:
-    """Collect the suite when no test was named, and find in it what ids of ours name, wherever it lies.
-
-    Alike in xdist's workers, which parse the same command line.
-    """
-    suite = suite_folder(config)
-    if config.args_source is not pytest.Config.ArgsSource.ARGS:
-        config.args[:] = [str(suite)]
-        return
-    config.args[:] = [_in_suite(argument, suite, config.invocation_params.dir) for argument in config.args]
-
-
-def _in_suite(argument: str, suite: Path, here: Path) -> str:
-    """An argument with ``model_tests/...`` for its path, with the path at which that lies."""
-    path, colons, names = argument.partition("::")
-    parts = Path(path).parts
-    if SUITE not in parts or (here / path).exists():
-        return argument
-    inside = parts[len(parts) - parts[::-1].index(SUITE) :]
-    return f"{suite.joinpath(*inside)}{colons}{names}"
-
-
-def make_module(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
-    """Give the suite the node ids of the contract, ``model_tests/test_....py``, wherever it lies."""
-    if module_path.parent.resolve() != suite_folder(parent.config).resolve():  # pytest follows links in its arguments
-        return None
-    nodeid = f"{SUITE}/{module_path.name}"
-    module: pytest.Module = pytest.Module.from_parent(parent, path=module_path, nodeid=nodeid)
-    return module
-
-
-def is_needless(path: Path, config: pytest.Config, plan: Plan | None) -> bool:
-    """Whether a file of the suite has nothing to compare with."""
-    if path.name != Path(_CHAMPION).name or path.parent.resolve() != suite_folder(config).resolve():
-        return False
-    return plan is None or not any(model.champion for model in plan.models)
-
-
 def parametrize(metafunc: pytest.Metafunc, plan: Plan | None) -> None:
-    """Turn a test that asks for the gate's fixtures into one test per model, metric or window."""
-    if CASE not in metafunc.fixturenames:
+    """Turn a test that asks for the gate's fixtures into one test per model, metric or window.
+
+    Raises:
+        CollectError: fixtures of the project stand between a test of the suite and what it asks for.
+    """
+    asked = reached(metafunc)
+    if CASE not in asked:
         return
-    if plan is None:
+    _check_names(metafunc, asked)
+    if plan is not None:
+        cases = {name: case for model in plan.models for name, case in _cases(asked, model).items()}
+        metafunc.parametrize(CASE, list(cases.values()), ids=list(cases), indirect=True)
+    elif _is_plainly_ours(metafunc):
         skip = pytest.mark.skip(reason="needs --model-archive")
         metafunc.parametrize(CASE, [pytest.param(None, marks=skip, id="no-archive")], indirect=True)
-        return
-    cases = {name: case for model in plan.models for name, case in _cases(metafunc, model).items()}
-    metafunc.parametrize(CASE, list(cases.values()), ids=list(cases), indirect=True)
 
 
-def _cases(metafunc: pytest.Metafunc, plan: ModelPlan) -> dict[str, Case]:
+def reached(metafunc: Any) -> frozenset[str]:  # noqa: ANN401 - pytest tells in public all names that it ever saw, no more
+    """Fixtures that a test asks for, itself or through others; what it is given as a parameter asks for none."""
+    info, given = metafunc.definition._fixtureinfo, {name for call in metafunc._calls for name in call.params}  # noqa: SLF001
+    names, todo = set[str](), [name for name in info.initialnames if name in metafunc.fixturenames]
+    while todo:
+        name = todo.pop()
+        if name not in names | given:
+            names.add(name)
+            definitions = info.name2fixturedefs.get(name)
+            todo += definitions[-1].argnames if definitions else ()
+    return frozenset(names)
+
+
+def _is_plainly_ours(metafunc: pytest.Metafunc) -> bool:
+    """Whether a test without an archive has to wait for one, rather than to miss a fixture of its project."""
+    if metafunc.definition.path.parent.name == SUITE:
+        return True
+    if any(mark.name in STAGES for mark in metafunc.definition.iter_markers()):
+        return True
+    return any(_is_long_name(name) or name in _UNMISTAKABLE for name in signature(metafunc.function).parameters)
+
+
+def _is_long_name(name: str) -> bool:
+    return name.startswith(PREFIX) and name.removeprefix(PREFIX) in {*ALIASES, "case", "settings"}
+
+
+def _check_names(metafunc: Any, asked: frozenset[str]) -> None:  # noqa: ANN401
+    """Refuse what nobody can mean: the project's own fixture under a long name of ours, or in a test of the suite."""
+    suite = metafunc.definition.nodeid.startswith(f"{SUITE}/")
+    for name in sorted(asked):
+        definitions = metafunc.definition._fixtureinfo.name2fixturedefs.get(name) or ()  # noqa: SLF001
+        if not definitions or not (_is_long_name(name) or (suite and name in ALIASES)):
+            continue
+        function = definitions[-1].func
+        if function.__module__.partition(".")[0] != __name__.partition(".")[0]:
+            place = f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"
+            remedy = f"ask for {PREFIX}{name}, or rename it" if name in ALIASES else "rename it"
+            problem = f"asks for the gate's {name}, and gets the project's own of {place}"
+            raise pytest.Collector.CollectError(f"{metafunc.definition.name} {problem}: {remedy}.")
+
+
+def _cases(asked: frozenset[str], plan: ModelPlan) -> dict[str, Case]:
     model = plan.model.id
-    if "metric" in metafunc.fixturenames:
+    if f"{PREFIX}metric" in asked:
         return {f"{model}-{name}": Case(model, metric=metric) for metric, name in _METRIC_IDS.items()}
-    if "fold_result" in metafunc.fixturenames:
+    if f"{PREFIX}fold_result" in asked:
         return {f"{model}-{fold.name}": Case(model, window=fold.name) for fold in plan.folds}
-    if "backtest" in metafunc.fixturenames:
+    if f"{PREFIX}backtest" in asked:
         return {f"{model}-{_days(plan)}d": Case(model, window=plan.backtest.name)}
-    if "champion" in metafunc.fixturenames:
+    if f"{PREFIX}champion" in asked:
         return {model: Case(model, window=plan.contest.name)} if plan.champion else {}
-    if "integrity" in metafunc.fixturenames:
+    if f"{PREFIX}integrity" in asked:
         return {model: Case(model, window=plan.integrity.name)}
     return {model: Case(model)}
 
@@ -189,6 +207,11 @@ def _file_stage(nodeid: str) -> str:
     """``gating`` of ``model_tests/test_gating.py::...``; empty for tests that are not in the suite."""
     file, _, _ = nodeid.partition("::")
     return file.removeprefix(f"{SUITE}/test_").removesuffix(".py") if file.startswith(f"{SUITE}/test_") else ""
+
+
+def decided_model(nodeid: str) -> str:
+    """The model that a decision test of the suite is about; empty for any other test."""
+    return _bracket(nodeid) if _file_stage(nodeid) == STAGES[-1] else ""
 
 
 def selected_work(nodeids: Iterable[str], plan: Plan) -> frozenset[WorkId]:

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
+from dataclasses import dataclass
+from functools import cached_property
 from inspect import signature
 from itertools import pairwise
 from pathlib import Path
@@ -21,9 +24,10 @@ from _pytest.config import get_config
 from _pytest.config.findpaths import determine_setup
 
 from pytest_modelgate.errors import SettingsError
+from pytest_modelgate.plugin.suite import is_shipped
 
-_SHIPPED = Path(__file__).resolve().parents[1]
 _AT_ONCE = ("addopts", "minversion", "pythonpath", "required_plugins")  # keys that count before plugins are loaded
+_HARMLESS = ("filterwarnings",)  # read for warnings that plugins raise while they are imported, and read again later
 
 
 class Setup(NamedTuple):
@@ -51,71 +55,121 @@ class Misread(NamedTuple):
     ours: bool
 
 
-def keep_configuration(config: pytest.Config, parser: pytest.Parser) -> None:
+@dataclass(frozen=True)
+class CommandLine:
+    """What pytest was called with, read with the options of all plugins.
+
+    Attributes:
+        words: of the environment and the command line.
+        options: parsed.
+        named: what stands for paths of tests.
+        paths: those of them that say where the project lies, which tests of the shipped suite do not.
+    """
+
+    config: Any
+    parser: Any
+
+    @cached_property
+    def words(self) -> list[str]:  # noqa: D102 - above
+        given = self.config.invocation_params.args
+        return [*shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *map(str, given)]
+
+    @cached_property
+    def _parsed(self) -> tuple[Any, list[str]]:
+        return _parse(self.parser, self.words, self.config.option)
+
+    @property
+    def options(self) -> Any:  # noqa: ANN401, D102 - a namespace of any options
+        return self._parsed[0]
+
+    @property
+    def named(self) -> list[str]:  # noqa: D102
+        return self._parsed[1]
+
+    @property
+    def paths(self) -> list[str]:  # noqa: D102
+        return [path for path in self.named if not is_shipped(path)]
+
+    @property
+    def overridden(self) -> set[str]:
+        """Keys that ``-o`` sets."""
+        return {override.partition("=")[0] for override in self.options.override_ini or ()}
+
+    def setup(self, *further: str) -> Setup:
+        """What pytest makes of the paths, were there these as well."""
+        arguments = {
+            "inifile": self.options.inifilename,
+            "override_ini": self.options.override_ini,
+            "args": [*self.paths, *further],
+            "rootdir_cmd_arg": self.options.rootdir or None,
+            "invocation_dir": self.config.invocation_params.dir,
+        }
+        known = signature(determine_setup).parameters  # before pytest 9, overrides were applied elsewhere
+        root, file, values, *_ = determine_setup(**{name: value for name, value in arguments.items() if name in known})
+        return Setup(root, file, values)
+
+    def misread(self) -> Iterator[Misread]:
+        """What pytest took for test paths as long as it knew no options but its own."""
+        pristine: Any = get_config()
+        left = list(self.named)
+        ours = {name for option in self.parser.getgroup("modelgate").options for name in option.names()}
+        for value in _parse(pristine._parser, self.words, pristine.option)[1]:  # noqa: SLF001 - there is no public way
+            if value in left:
+                left.remove(value)
+                continue
+            option = next((name for name, following in pairwise(self.words) if following == value), "")
+            yield Misread(option, value, option in ours)
+
+
+def keep_configuration(config: pytest.Config, parser: pytest.Parser, args: list[str]) -> None:
     """Let root folder and configuration be those that ``--option=VALUE`` gives, before any ``conftest.py`` is loaded.
+
+    Tests of the shipped suite, which editors name by their path, say nothing about where the project lies either.
+
+    Args:
+        args: what pytest is about to parse; options that the right configuration adds are put before it.
 
     Raises:
         SettingsError: pytest has acted on another configuration already.
     """
-    command = [*shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *map(str, config.invocation_params.args)]
-    asked, unknown = _parse(parser, command, config.option)
-    paths = [path for path in (*asked.file_or_dir, *_free(unknown)) if not _is_shipped(path)]
-    wanted, actual = _setup(config, asked, paths), Setup(config.rootpath, config.inipath, _values(config))
-    if wanted[:2] == actual[:2]:
-        return
-    misread = list(_misread(parser, command, [*asked.file_or_dir, *_free(unknown)]))
-    blamed = [value for value in misread if _setup(config, asked, [*paths, value.value])[:2] != wanted[:2]] or misread
-    if not any(value.ours for value in blamed) and wanted.terms == actual.terms:
-        return  # what other plugins' options do to their run is between them and pytest
-    overridden = {override.partition("=")[0] for override in asked.override_ini or ()}
-    acted_on = {*_AT_ONCE, *_read_before(config)} - overridden
-    if acted_on & {*wanted.values, *actual.values}:
+    line = CommandLine(config, parser)
+    wanted, actual = line.setup(), Setup(config.rootpath, config.inipath, _values(config))
+    if wanted[:2] != actual[:2]:
+        misread = list(line.misread())
+        blamed = [value for value in misread if line.setup(value.value)[:2] != wanted[:2]]
+        if line.paths != line.named or any(value.ours for value in blamed) or wanted.terms != actual.terms:
+            _refuse_what_cannot_be_mended(line, blamed, wanted, actual)
+            _put_in_force(config, wanted, cut=line.options.confcutdir is None)
+            _act_on(line, args, wanted)
+        # else what other plugins' options do to their run is between them and pytest
+    known = config.known_args_namespace
+    known.file_or_dir = [path for path in known.file_or_dir if not is_shipped(path)]  # no conftest.py above these
+
+
+def _refuse_what_cannot_be_mended(line: CommandLine, blamed: Sequence[Misread], wanted: Setup, actual: Setup) -> None:
+    """Something was made of a configuration that is not the project's, or others have missed the project's."""
+    others = {*_read_before(line.config)} - {*_AT_ONCE, *_HARMLESS}
+    if (({*_AT_ONCE, *others} & {*actual.values}) | (others & {*wanted.values})) - line.overridden:
         raise _refusal(blamed, wanted, actual)
-    _put_in_force(config, wanted, cut=asked.confcutdir is None)
 
 
-def _parse(parser: Any, command: Sequence[str], option: Any) -> tuple[Any, list[str]]:  # noqa: ANN401 - pytest's privates
-    namespace, unknown = parser.parse_known_and_unknown_args(command, namespace=copy(option))
-    return namespace, unknown
+def _act_on(line: CommandLine, args: list[str], setup: Setup) -> None:
+    """Do what pytest does with a configuration before it asks any plugin; it had none to act on."""
+    config = line.config
+    if "addopts" not in line.overridden and (added := config.getini("addopts")):
+        args[:] = [*added, *args]
+        config.pluginmanager.consider_preparse(args)
+        config.known_args_namespace = line.parser.parse_known_args(args, namespace=copy(config.option))
+        _put_in_force(config, setup, cut=config.known_args_namespace.confcutdir is None)
+    sys.path[:0] = [path for path in map(str, config.getini("pythonpath")) if path not in sys.path]
+    config._checkversion()  # noqa: SLF001 - there is no public way
+    config._validate_plugins()  # noqa: SLF001
 
 
-def _free(unknown: Iterable[str]) -> list[str]:
-    """What pytest makes test paths of, among arguments that it does not know."""
-    return [argument for argument in unknown if not argument.startswith("-")]
-
-
-def _is_shipped(path: str) -> bool:
-    """Whether a test is one of the shipped suite, which says nothing about where the project lies."""
-    return Path(path.partition("::")[0]).resolve().is_relative_to(_SHIPPED)
-
-
-def _setup(config: pytest.Config, asked: Any, paths: Sequence[str]) -> Setup:  # noqa: ANN401 - a namespace of any options
-    """What pytest makes of test paths."""
-    arguments = {
-        "inifile": asked.inifilename,
-        "override_ini": asked.override_ini,
-        "args": paths,
-        "rootdir_cmd_arg": asked.rootdir or None,
-        "invocation_dir": config.invocation_params.dir,
-    }
-    known = signature(determine_setup).parameters  # before pytest 9, overrides were applied elsewhere
-    root, file, values, *_ = determine_setup(**{name: value for name, value in arguments.items() if name in known})
-    return Setup(root, file, values)
-
-
-def _misread(parser: Any, command: Sequence[str], paths: Sequence[str]) -> Iterator[Misread]:  # noqa: ANN401
-    """What pytest took for test paths as long as it knew no options but its own."""
-    pristine = get_config()
-    early, unknown = _parse(pristine._parser, command, pristine.option)  # noqa: SLF001 - there is no public way
-    left = list(paths)
-    ours = {name for option in parser.getgroup("modelgate").options for name in option.names()}
-    for value in (*early.file_or_dir, *_free(unknown)):
-        if value in left:
-            left.remove(value)
-            continue
-        before = (name for name, following in pairwise(command) if following == value)
-        option = next(before, "")
-        yield Misread(option, value, option in ours)
+def _parse(parser: Any, words: Sequence[str], option: Any) -> tuple[Any, list[str]]:  # noqa: ANN401 - pytest's privates
+    """Options, and what pytest makes test paths of, among arguments that it does not know too."""
+    options, unknown = parser.parse_known_and_unknown_args(words, namespace=copy(option))
+    return options, [*options.file_or_dir, *(argument for argument in unknown if not argument.startswith("-"))]
 
 
 def _values(config: Any) -> Any:  # noqa: ANN401 - a dict of pytest's own

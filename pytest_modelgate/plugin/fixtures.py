@@ -1,4 +1,6 @@
-"""What tests of models may ask for. Each fixture makes its test run once per model, metric or window.
+"""What the suite asks for, under names that no project uses; ``aliases`` gives the short names that users know.
+
+Each fixture makes its test run once per model, metric or window.
 
 A model that gating dropped skips what it never reached; evidence that could not be gained fails its own test only.
 """
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_modelgate.plugin.collection import ALIASES, STAGES
 from pytest_modelgate.plugin.state import RUN
 
 if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must not pay for
@@ -35,122 +38,135 @@ if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must n
 @pytest.fixture
 def gate_case(request: pytest.FixtureRequest) -> Case:
     """The model, metric or window this test is about."""
+    if not hasattr(request, "param"):
+        pytest.fail(_without_archive(request), pytrace=False)
     case: Case = request.param
     return case
 
 
 @pytest.fixture
-def gate(request: pytest.FixtureRequest) -> Gate:
+def gate_facade(request: pytest.FixtureRequest) -> Gate:
     """The gate of this run."""
+    if RUN not in request.config.stash:
+        pytest.fail(_without_archive(request), pytrace=False)
     return request.config.stash[RUN].gate
 
 
 @pytest.fixture
-def gate_settings(gate: Gate) -> Settings:
+def gate_settings(gate_facade: Gate) -> Settings:
     """The options of this run."""
-    return gate.settings
+    return gate_facade.settings
 
 
 @pytest.fixture
-def model_plan(gate: Gate, gate_case: Case) -> ModelPlan:
+def gate_model_plan(gate_facade: Gate, gate_case: Case) -> ModelPlan:
     """What the model has to show."""
-    return gate.plan.of(gate_case.model)
+    return gate_facade.plan.of(gate_case.model)
 
 
 @pytest.fixture
-def trained_model(model_plan: ModelPlan) -> TrainedModel:
+def gate_trained_model(gate_model_plan: ModelPlan) -> TrainedModel:
     """What the archive says about the model."""
-    return model_plan.model
+    return gate_model_plan.model
 
 
 @pytest.fixture
-def metric(gate_case: Case) -> str:
+def gate_metric(gate_case: Case) -> str:
     """One of the four training metrics."""
     return gate_case.metric
 
 
 @pytest.fixture
-def gating(model_plan: ModelPlan) -> Gating:
+def gate_gating(gate_model_plan: ModelPlan) -> Gating:
     """How the model's training metrics were judged."""
-    if model_plan.model.fault:
-        pytest.fail(f"INCOMPLETE: {model_plan.model.fault}", pytrace=False)
-    if model_plan.gating is None:
+    if gate_model_plan.model.fault:
+        pytest.fail(f"INCOMPLETE: {gate_model_plan.model.fault}", pytrace=False)
+    if gate_model_plan.gating is None:
         pytest.fail("INCOMPLETE: the training summary has no entry for this checkpoint", pytrace=False)
-    return model_plan.gating
+    return gate_model_plan.gating
 
 
 @pytest.fixture
-def waivers(gate: Gate, gate_case: Case) -> dict[str, Waiver]:
+def gate_waivers(gate_facade: Gate, gate_case: Case) -> dict[str, Waiver]:
     """What is waived for the model, by check."""
-    return {waiver.check: waiver for waiver in gate.settings.waivers if waiver.model == gate_case.model}
+    return {waiver.check: waiver for waiver in gate_facade.settings.waivers if waiver.model == gate_case.model}
 
 
 @pytest.fixture
-def backtest(gate: Gate, gate_case: Case, model_plan: ModelPlan) -> WindowEvidence:
+def gate_backtest(gate_facade: Gate, gate_case: Case, gate_model_plan: ModelPlan) -> WindowEvidence:
     """Evidence of the sanity window."""
-    return _evidence(gate, model_plan, gate_case.window or model_plan.backtest.name)
+    return _evidence(gate_facade, gate_model_plan, gate_case.window or gate_model_plan.backtest.name)
 
 
 @pytest.fixture
-def checkpoint(gate: Gate, model_plan: ModelPlan) -> CheckpointEvidence:
+def gate_checkpoint(gate_facade: Gate, gate_model_plan: ModelPlan) -> CheckpointEvidence:
     """Which bytes are judged, and whether they compute what the trainer computed."""
-    return _evidence(gate, model_plan, model_plan.backtest.name).checkpoint
+    return _evidence(gate_facade, gate_model_plan, gate_model_plan.backtest.name).checkpoint
 
 
 @pytest.fixture
-def integrity(gate: Gate, model_plan: ModelPlan) -> dict[str, Check]:
+def gate_integrity(gate_facade: Gate, gate_model_plan: ModelPlan) -> dict[str, Check]:
     """What the integrity checks found, by name."""
     from pytest_modelgate.core.evidence.records import IntegrityEvidence
 
-    gained = _gained(gate, model_plan, model_plan.integrity.name)
+    gained = _gained(gate_facade, gate_model_plan, gate_model_plan.integrity.name)
     assert isinstance(gained, IntegrityEvidence)
     return {check.name: check for check in gained.checks}
 
 
 @pytest.fixture
-def champion(gate: Gate, model_plan: ModelPlan) -> Comparison:
+def gate_champion(gate_facade: Gate, gate_model_plan: ModelPlan) -> Comparison:
     """How the model did against the one now deployed."""
     from pytest_modelgate.core.evidence.records import ChampionEvidence
 
-    gained = _gained(gate, model_plan, model_plan.contest.name)
+    gained = _gained(gate_facade, gate_model_plan, gate_model_plan.contest.name)
     assert isinstance(gained, ChampionEvidence)
     return gained.comparison
 
 
 @pytest.fixture
-def sanity(gate: Gate, gating: Gating, backtest: WindowEvidence) -> Sanity:  # noqa: ARG001 - fails without gating
+def gate_sanity(gate_facade: Gate, gate_gating: Gating, gate_backtest: WindowEvidence) -> Sanity:  # noqa: ARG001 - fails without gating
     """How the sanity window was judged."""
-    return gate.sanity(backtest)
+    return gate_facade.sanity(gate_backtest)
 
 
 @pytest.fixture
-def fold_result(gate: Gate, gate_case: Case, model_plan: ModelPlan) -> WindowEvidence:
+def gate_fold_result(gate_facade: Gate, gate_case: Case, gate_model_plan: ModelPlan) -> WindowEvidence:
     """Evidence of one walk-forward fold."""
-    return _evidence(gate, model_plan, gate_case.window)
+    return _evidence(gate_facade, gate_model_plan, gate_case.window)
 
 
 @pytest.fixture
-def evidence(gate: Gate, model_plan: ModelPlan) -> dict[str, WindowEvidence]:
+def gate_evidence(gate_facade: Gate, gate_model_plan: ModelPlan) -> dict[str, WindowEvidence]:
     """Evidence of every window of the model, by window name."""
-    windows = (model_plan.backtest, *model_plan.folds)
-    return {window.name: _evidence(gate, model_plan, window.name) for window in windows}
+    windows = (gate_model_plan.backtest, *gate_model_plan.folds)
+    return {window.name: _evidence(gate_facade, gate_model_plan, window.name) for window in windows}
 
 
 @pytest.fixture
-def decision(request: pytest.FixtureRequest, model_plan: ModelPlan) -> Judgement:
+def gate_decision(request: pytest.FixtureRequest, gate_model_plan: ModelPlan) -> Judgement:
     """Everything known about the model, and what was decided."""
-    return request.config.stash[RUN].judge(model_plan.model.id)
+    return request.config.stash[RUN].judge(gate_model_plan.model.id)
 
 
 @pytest.fixture
-def bars(gate: Gate, trained_model: TrainedModel) -> Bars:
+def gate_bars(gate_facade: Gate, gate_trained_model: TrainedModel) -> Bars:
     """The bars the model is judged on."""
     from pytest_modelgate.errors import GateError
 
     try:
-        return gate.bars(trained_model.id)
+        return gate_facade.bars(gate_trained_model.id)
     except GateError as error:
         pytest.fail(f"INCOMPLETE: {error}", pytrace=False)
+
+
+def _without_archive(request: pytest.FixtureRequest) -> str:
+    """Say which fixture a test got from us, that asks for one which may be meant to be the project's own."""
+    asked = [name for name in request.fixturenames if name in ALIASES] or ["gate fixtures"]
+    return (
+        f"{', '.join(asked)}: no fixture of the project bears this name, and the gate's needs --model-archive=PATH. "
+        f"Define it, or mark the test with one of {', '.join(STAGES)}: it is skipped then where there is no archive."
+    )
 
 
 def _evidence(gate: Gate, plan: ModelPlan, window: str) -> WindowEvidence:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_modelgate.plugin import collection, hookspecs
-from pytest_modelgate.plugin.options import add_options, archive_path, read_settings
+from pytest_modelgate.plugin import collection, hookspecs, suite
+from pytest_modelgate.plugin.options import add_options, archive_path, exit_by_verdict, only_shows, read_settings
 from pytest_modelgate.plugin.output.progress import Progress
 from pytest_modelgate.plugin.session.completeness import Completeness
 from pytest_modelgate.plugin.session.window_tests import WindowTests
-from pytest_modelgate.plugin.state import COMPLETENESS, RUN
+from pytest_modelgate.plugin.state import COMPLETENESS, FOREIGN, RUN
 from pytest_modelgate.plugin.xdist.placement import auto_workers, check_device, check_distribution, equip
 
 if TYPE_CHECKING:  # a run without an archive must not pay for what these pull in
@@ -33,15 +33,16 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser) -> None:
-    """Take no configuration, suite or ``conftest.py`` from where an option points."""
-    if early_config.known_args_namespace.model_archive is None:
+def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser, args: list[str]) -> None:
+    """Take no configuration, suite or ``conftest.py`` from where an option or a test of the suite points."""
+    known = early_config.known_args_namespace
+    if known.model_archive is None and not any(map(suite.is_shipped, known.file_or_dir)):
         return
     from pytest_modelgate.errors import GateError
     from pytest_modelgate.plugin.configuration import keep_configuration
 
     try:
-        keep_configuration(early_config, parser)
+        keep_configuration(early_config, parser, args)
     except GateError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -58,19 +59,19 @@ def pytest_configure(config: pytest.Config) -> None:
     from pytest_modelgate.plugin.report.html import add_report
     from pytest_modelgate.plugin.session.start import start_run
 
-    collection.use_suite(config)
     try:
+        suite.use_suite(config)
         check_distribution(config)
         if not hasattr(config, "workerinput"):
             check_device(config)
         run = start_run(config, read_settings(config, archive))
-        if run.controller and not config.option.collectonly:
+        if run.controller and not only_shows(config):
             run.claim_output()
     except GateError as error:
         raise pytest.UsageError(str(error)) from None
-    config.stash[RUN] = run
+    config.stash[RUN], config.stash[FOREIGN] = run, suite.foreign_folders(config, run.settings)
     config.add_cleanup(run.close)
-    if config.option.collectonly:
+    if only_shows(config):
         return
     config.pluginmanager.register(WindowTests(run), "modelgate-windows")
     if run.scheduled:
@@ -78,13 +79,24 @@ def pytest_configure(config: pytest.Config) -> None:
 
         config.pluginmanager.register(InternalItems(), "modelgate-internal-items")
     if run.controller:
+        from pytest_modelgate.plugin.session.exit_status import ExitStatus
         from pytest_modelgate.plugin.session.shutdown import Endings
 
         config.stash[COMPLETENESS] = Completeness(config, run)
         config.pluginmanager.register(config.stash[COMPLETENESS], "modelgate-completeness")
         config.pluginmanager.register(Endings(config, run), "modelgate-endings")
+        config.pluginmanager.register(ExitStatus(run, by_verdict=exit_by_verdict(config, os.environ)), "modelgate-exit")
         config.pluginmanager.register(Progress(config, run), "modelgate-progress")
         add_report(config, run)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Under ``--looponfail``, let results of the gate be no reason to run again."""
+    if RUN in config.stash and config.getoption("looponfail", default=False):
+        from pytest_modelgate.plugin.xdist.looponfail import overlook
+
+        overlook(config.stash[FOREIGN][1:])
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -147,21 +159,33 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     return header(config, config.stash[RUN])
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out the comparison with what is deployed where nothing is."""
+    """Leave out whatever lies in archives and results, and the comparison with what is deployed where nothing is."""
     run = config.stash.get(RUN, None)
-    return collection.is_needless(collection_path, config, run.gate.plan if run else None) or None
+    if run and suite.is_foreign(collection_path, config):
+        return True
+    if run and suite.leads_to_suite(collection_path, config):
+        return False
+    return suite.is_needless(collection_path, config, run.gate.plan if run else None) or None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Load no ``conftest.py`` above the shipped suite."""
+    return suite.make_folder(path, parent) if RUN in parent.config.stash else None
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
     """Keep node ids alike wherever the suite comes from."""
-    return collection.make_module(module_path, parent) if RUN in parent.config.stash else None
+    return suite.make_module(module_path, parent) if RUN in parent.config.stash else None
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test per model, metric or window."""
+    """One test per model, metric or window; parameters that a project gives its tests are its own."""
     run = metafunc.config.stash.get(RUN, None)
-    if run and run.refusal and collection.CASE in metafunc.fixturenames:
+    if run and run.refusal and collection.CASE in collection.reached(metafunc):
         raise pytest.Collector.CollectError(run.refusal)
     collection.parametrize(metafunc, run.gate.plan if run else None)
 
@@ -220,6 +244,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def _reporting_run(config: pytest.Config) -> GateRun | None:
-    """The run of the process that reports; None in workers, without an archive and under ``--collect-only``."""
+    """The run of the process that reports; None in workers, without an archive and where no test is run."""
     run = config.stash.get(RUN, None)
-    return run if run and run.controller and not config.option.collectonly else None
+    return run if run and run.controller and not only_shows(config) else None

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 from subprocess import list2cmdline
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -17,8 +17,19 @@ from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.core.config.options import OPTIONS, RECORDING, Option, Value, option_of
 from pytest_modelgate.core.config.settings import Settings, parse_as_of, parse_shard
 from pytest_modelgate.errors import SettingsError
+from pytest_modelgate.text import plain
 
 _UNSET: Any = None
+_INI_TYPES: Mapping[type, Any] = {str: "string", int: "int", float: "float"}
+_CORRECT = "Correct it in the configuration file"
+_SHOWING = (
+    "collectonly",
+    "setuponly",
+    "setupplan",
+    "showfixtures",
+    "show_fixtures_per_test",
+    "cacheshow",
+)
 _WORKERS_PER_GPU = Option("workers_per_gpu", "most workers on one GPU (default: from free memory)", int, metavar="N")
 _GPU_MEMORY = Option("gpu_memory", f"GPU memory of one worker (default: {DEFAULT_BUDGET})", int, metavar="MB")
 
@@ -36,7 +47,7 @@ def add_options(parser: pytest.Parser) -> None:
             default=_UNSET,
             help=option.help,
         )
-        parser.addini(option.key, option.about, type="string", default=_UNSET)
+        parser.addini(option.key, option.about, type=_INI_TYPES[option.kind], default=_UNSET)
     known = list(Settings.trainer_packages)
     packages = f"package whose config classes a checkpoint may name (repeatable; default: {', '.join(known)})"
     group.addoption("--gate-trainer-package", action="append", metavar="NAME", help=packages)
@@ -47,12 +58,30 @@ def add_options(parser: pytest.Parser) -> None:
     merge = "decide from evidence alone, compute nothing"
     group.addoption("--gate-merge", action="store_true", default=_UNSET, help=merge)
     parser.addini("gate_merge", merge, type="bool", default=Settings.merge)
+    verdict = "exit with 1 if a model below what is required had no decision test in the run (default: where CI is set)"
+    group.addoption("--gate-exit-by-verdict", action="store_true", default=_UNSET, help=verdict)
+    parser.addini("gate_exit_by_verdict", verdict, type="bool", default=_UNSET)
+
+
+def only_shows(config: pytest.Config) -> bool:
+    """Whether pytest shows tests or fixtures and runs no test: nothing of the gate is written then."""
+    return any(getattr(config.option, name, None) for name in _SHOWING)
+
+
+def exit_by_verdict(config: pytest.Config, environment: Mapping[str, str]) -> bool:
+    """Whether a model that nobody asked about fails the run.
+
+    Raises:
+        SettingsError: the ini key is neither true nor false.
+    """
+    asked = config.getoption("gate_exit_by_verdict") or _ini(config, "gate_exit_by_verdict", "true or false")
+    return environment.get("CI", "").lower() not in ("", "0", "false") if asked is None else bool(asked)
 
 
 def archive_path(config: pytest.Config) -> Path | None:
     """The archive to judge; None leaves the plugin inert."""
     value = config.getoption("model_archive")
-    return None if value is None else config.invocation_params.dir / value
+    return None if value is None else config.invocation_params.dir / (value or _refuse_empty("--model-archive"))
 
 
 def read_settings(config: pytest.Config, archive: Path) -> Settings:
@@ -64,7 +93,9 @@ def read_settings(config: pytest.Config, archive: Path) -> Settings:
     placement_limits(config)  # an unusable one is refused even where no worker is placed
     asked: dict[str, Any] = {option.setting: _value(config, option) for option in OPTIONS}
     waivers = _waivers(config, asked.pop("waivers"))
-    merge, folders = config.getoption("gate_merge"), config.getoption("gate_evidence")
+    packages = config.getoption("gate_trainer_package") or _ini(config, "gate_trainer_package", "a list of names")
+    folders = config.getoption("gate_evidence") or _ini(config, "gate_evidence", "a list of folders")
+    merge = config.getoption("gate_merge")
     parsed = {
         "record_command": _record_command(config, asked),
         "output": _folder(config, "output", config.invocation_params.dir),
@@ -73,9 +104,9 @@ def read_settings(config: pytest.Config, archive: Path) -> Settings:
         "require": DecisionLevel[asked["require"].upper()],
         "as_of": parse_as_of(asked["as_of"]) if asked["as_of"] else None,
         "ledger": _file(config, "gate_ledger"),
-        "trainer_packages": tuple(config.getoption("gate_trainer_package") or config.getini("gate_trainer_package")),
-        "evidence": tuple(config.invocation_params.dir / path for path in folders or config.getini("gate_evidence")),
-        "merge": config.getini("gate_merge") if merge is None else merge,
+        "trainer_packages": tuple(packages),
+        "evidence": tuple(config.invocation_params.dir / path for path in folders),
+        "merge": _ini(config, "gate_merge", "true or false") if merge is None else merge,
         "shard": parse_shard(asked["shard"]) if asked["shard"] else None,
         "champion": _project(config) / asked["champion"] if asked["champion"] else None,
     }
@@ -127,21 +158,32 @@ def device_choice(config: pytest.Config) -> str:
 def _value(config: pytest.Config, option: Option) -> Value:
     given = config.getoption(option.key)
     if given is not None:
-        return option.kind(given)
-    text = config.getini(option.key)
-    if text in (None, ""):
+        return option.kind(given if given != "" else _refuse_empty(option.name))
+    expected = {int: "a whole number", float: "a number", str: "a text, in quotes in TOML"}[option.kind]
+    value: Value = _ini(config, option.key, expected)
+    if value in (None, ""):
         return option.default
-    where = f"ini key {option.key}"
-    try:
-        value = option.kind(text)
-    except ValueError:
-        expected = {int: "a whole number", float: "a number"}[option.kind]
-        problem = f"is {text!r}, expected {expected}"
-        raise SettingsError(where, problem, "Correct it in the configuration file") from None
     if option.choices and value not in option.choices:
-        problem = f"is {text!r}, expected one of {', '.join(option.choices)}"
-        raise SettingsError(where, problem, "Correct it in the configuration file")
+        problem = f"is {value!r}, expected one of {', '.join(option.choices)}"
+        raise SettingsError(f"ini key {option.key}", problem, _CORRECT)
     return value
+
+
+def _ini(config: pytest.Config, key: str, expected: str) -> Any:  # noqa: ANN401 - of whatever type the key has
+    """Value of an ini key.
+
+    Raises:
+        SettingsError: it is of another type.
+    """
+    try:
+        return config.getini(key)
+    except (TypeError, ValueError, pytest.UsageError) as error:  # differs with pytest's versions
+        problem = f"cannot be read ({plain(str(error), 120)}), expected {expected}"
+        raise SettingsError(f"ini key {key}", problem, _CORRECT) from None
+
+
+def _refuse_empty(option: str) -> NoReturn:
+    raise SettingsError(option, "is empty", "Give it a value, or leave it out")
 
 
 def _project(config: pytest.Config) -> Path:
@@ -152,17 +194,17 @@ def _project(config: pytest.Config) -> Path:
 def _folder(config: pytest.Config, setting: str, base: Path) -> Path:
     """Folder of a setting: on the command line relative to where pytest was called, else to the root folder."""
     option = option_of(setting)
-    given, text = config.getoption(option.key), config.getini(option.key)
+    given, text = config.getoption(option.key), _ini(config, option.key, "a text, in quotes in TOML")
     if given is not None:
-        return config.invocation_params.dir / str(given)
+        return config.invocation_params.dir / (str(given) or _refuse_empty(option.name))
     return config.rootpath / text if text else base / str(option.default)
 
 
 def _file(config: pytest.Config, key: str) -> Path | None:
     """File of a setting, relative to the same folders."""
-    given, text = config.getoption(key), config.getini(key)
+    given, text = config.getoption(key), _ini(config, key, "a text, in quotes in TOML")
     if given is not None:
-        return config.invocation_params.dir / str(given)
+        return config.invocation_params.dir / (str(given) or _refuse_empty(f"--{key.replace('_', '-')}"))
     return config.rootpath / text if text else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,3 +15,5 @@ if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must n
 RUN: pytest.StashKey[GateRun] = pytest.StashKey()
 COMPLETENESS: pytest.StashKey[Completeness] = pytest.StashKey()
 DEVICES: pytest.StashKey[tuple[Device, ...]] = pytest.StashKey()
+NAMED: pytest.StashKey[bool] = pytest.StashKey()  # whether tests to run were named on the command line
+FOREIGN: pytest.StashKey[tuple[Path, ...]] = pytest.StashKey()  # folders from which nothing is collected

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -189,7 +189,9 @@ class ModelLoader:
         market = self._market(plan)
         untold = _check_grid(model, market.bars, where)
         candidate = self._candidate(plan, loaded.policy, self.series(plan, feature_set))
-        checkpoint = _checkpoint_evidence(member, sha256, loaded.facts, parity, untold)
+        checkpoint = replace(
+            _checkpoint_evidence(member, sha256, loaded.facts, parity, untold), feature_source=feature_set.source
+        )
         return PreparedModel(candidate, checkpoint, _market_evidence(plan, self.request(model), market))
 
     def _candidate(self, plan: ModelPlan, policy: MlpPolicy, series: FeatureSeries) -> Candidate:

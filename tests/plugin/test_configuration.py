@@ -9,8 +9,6 @@ from support import cheap_runs
 from support.cheap_runs import CheapRun
 from support.option_registry import registered
 
-import pytest_modelgate
-
 PATHS = {
     name: placeholder
     for name, placeholder in registered().placeholders.items()
@@ -154,15 +152,44 @@ def test_what_pytest_acted_on_is_refused_by_the_name_of_the_option(
     assert terms(parse(*spell(option, value, apart=False))) == (project, project / "pytest.ini", "strict", "live")
 
 
-@pytest.mark.parametrize("key", ["addopts = -v", "pythonpath = .", "minversion = 8.0", "filterwarnings = error"])
-def test_a_project_that_pytest_would_have_acted_on_is_not_overlooked(
-    parse: Callable[..., pytest.Config], project: Path, elsewhere: Path, key: str
+def test_a_project_that_pytest_overlooked_is_put_in_force(
+    parse: Callable[..., pytest.Config], project: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write(project, {"pytest.ini": f"{TERMS}{key}\n"})
+    acted_on = "addopts = -v -p early --gate-folds=3\npythonpath = lib\nminversion = 8.0\nfilterwarnings = error\n"
+    write(project, {"pytest.ini": f"{TERMS}{acted_on}"})
+    (project / "lib").mkdir()
+    (project / "early.py").write_text("def pytest_addoption(parser): parser.addoption('--early')\n")
+    monkeypatch.syspath_prepend(project)
+    monkeypatch.setattr(sys, "path", [*sys.path])
     place(elsewhere, "--gate-cassettes")
 
-    with pytest.raises(pytest.UsageError, match=r"--gate-cassettes .* read no configuration instead of .*pytest\.ini"):
-        parse("--model-archive=X.zip", "--gate-cassettes", str(elsewhere / "place"))
+    config = parse("--model-archive=X.zip", "--gate-cassettes", str(elsewhere / "place"), "--early", "it")
+
+    assert terms(config) == (project, project / "pytest.ini", "strict", "live")
+    assert (config.option.verbose, config.option.gate_folds, config.option.early) == (1, 3, "it")
+    assert str(project / "lib") in sys.path
+
+
+def test_what_the_overlooked_project_demands_is_demanded(
+    parse: Callable[..., pytest.Config], project: Path, elsewhere: Path
+) -> None:
+    write(project, {"pytest.ini": f"{TERMS}minversion = 99\n"})
+
+    with pytest.raises(pytest.UsageError, match="requires pytest-99"):
+        parse("--model-archive=X.zip", "--gate-cassettes", str(elsewhere))
+
+
+def test_a_project_that_another_plugin_has_missed_is_refused(
+    parse: Callable[..., pytest.Config], project: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hasty = "import pytest\ndef pytest_addoption(parser): parser.addini('hasty', 'read at once')\n"
+    hook = "@pytest.hookimpl(wrapper=True, tryfirst=True)\ndef pytest_load_initial_conftests(early_config):\n"
+    (project / "hasty.py").write_text(f"{hasty}{hook}    early_config.getini('hasty')\n    return (yield)\n")
+    monkeypatch.syspath_prepend(project)
+    write(project, {"pytest.ini": f"{TERMS}hasty = yes\n"})
+
+    with pytest.raises(pytest.UsageError, match=r"^--gate-cassettes .* read no configuration instead of .*pytest\.ini"):
+        parse("-p", "hasty", "--model-archive=X.zip", "--gate-cassettes", str(elsewhere))
 
 
 def test_paths_inside_of_the_project_are_no_matter(parse: Callable[..., pytest.Config], project: Path) -> None:
@@ -243,18 +270,9 @@ def test_another_plugins_option_cannot_change_the_terms(
     write(project, {"pytest.ini": TERMS})
     assert terms(parse("--model-archive=X.zip", "--html", page))[2:] == ("strict", "live")
 
-    write(project, {"pytest.ini": f"{TERMS}addopts = -v\n"})
+    write(elsewhere, ACTED_ON["addopts"])
     with pytest.raises(pytest.UsageError, match=f"^--html {page}: "):
-        parse("--model-archive=X.zip", "--html", page)
-
-
-def test_tests_of_the_package_do_not_say_where_the_project_is(
-    parse: Callable[..., pytest.Config], project: Path
-) -> None:
-    write(project, {"pytest.ini": f"{TERMS}addopts = -v\n"})
-
-    with pytest.raises(pytest.UsageError, match=rf"^the named tests: .* Add -c {project / 'pytest.ini'}\.$"):
-        parse("--model-archive=X.zip", str(Path(pytest_modelgate.__file__)))
+        parse("--model-archive=X.zip", f"--gate-output={elsewhere}", "--html", page)
 
 
 def test_without_an_archive_nothing_is_anybodys_affair(parse: Callable[..., pytest.Config], elsewhere: Path) -> None:

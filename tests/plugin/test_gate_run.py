@@ -1,5 +1,6 @@
 """The gate as its user meets it: one command, outcomes, verdict."""
 
+import hashlib
 import json
 from importlib.resources import files
 from pathlib import Path
@@ -207,10 +208,11 @@ def test_a_project_registers_its_own_feature_set(run_gate: RunGate, tmp_path: Pa
     pytester.makeconftest(
         """
         from pytest_modelgate import FeatureSet
+        from scaling import LIMIT
 
         def compute(bars):
             close = bars["close"]
-            return (close / close.shift(24) - 1.0).clip(-1, 1).to_frame("day").assign(one=1.0)
+            return (close / close.shift(24) - 1.0).clip(-LIMIT, LIMIT).to_frame("day").assign(one=1.0)
 
         def pytest_modelgate_feature_sets():
             return {"mine-1": FeatureSet("mine-1", ("day", "one"), 24, compute)}
@@ -225,9 +227,20 @@ def test_a_project_registers_its_own_feature_set(run_gate: RunGate, tmp_path: Pa
     custom = model("WAVUSD", model_factory.APPROVED, policy, n_features=2, obs_dim=2, feature_set="mine-1")
     archive = pack(tmp_path, custom, feature_set="mine-1")
 
-    result = run_gate(archive, "--gate-decision=table")
+    pytester.makepyfile(scaling="LIMIT = 1\n")
+
+    result = run_gate(archive, "--gate-decision=table", drawn=True)
 
     assert result.decision("WAVUSD_1Hour") == "LIVE"
+    (judged,) = result.verdict["models"]
+    source = judged["checkpoint"]["feature_source"]
+    digest = hashlib.sha256()
+    for name in ("conftest", "scaling"):
+        digest.update(b"\0" + name.encode() + b"\0" + (pytester.path / f"{name}.py").read_bytes())
+    assert source == {"file": "conftest.py", "sha256": digest.hexdigest(), "modules": ["scaling"]}
+    told = f"conftest.py with scaling, sha256 {source['sha256']}"
+    assert f"model gate: feature set mine-1 of {told}" in result.text
+    assert f"mine-1, of {told}" in (result.output / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_users_own_check_can_block(run_gate: RunGate, tmp_path: Path, pytester: pytest.Pytester) -> None:

@@ -9,7 +9,8 @@ from support.option_registry import Registry, registered
 
 from pytest_modelgate.core.config.options import OPTIONS, RECORDING, Option
 from pytest_modelgate.core.config.settings import Settings
-from pytest_modelgate.plugin.options import read_settings
+from pytest_modelgate.errors import SettingsError
+from pytest_modelgate.plugin.options import archive_path, exit_by_verdict, read_settings
 
 ARCHIVE = Path("X.zip")
 README = Path(__file__).parents[2] / "README.md"
@@ -18,6 +19,7 @@ UNDEFINED = {
     "what the archive declares",
     "none",
     "off",
+    "where `CI` is set",
     "from free memory",
     "what the checkpoint declares",
     "the archive's time stamp",
@@ -103,3 +105,54 @@ def test_the_readme_gives_the_default_of_an_option(option: Option) -> None:
     else:
         typed = f"{option.default:g}" if isinstance(option.default, float) else str(option.default)
         assert default.strip("`") == typed
+
+
+def test_numbers_and_switches_are_written_as_such_in_toml(pytester: pytest.Pytester) -> None:
+    values = "gate_folds = 4\ngate_capital = 5000\ngate_merge = true\ngate_exit_by_verdict = true\n"
+    pytester.makepyprojecttoml(f"[tool.pytest]\n{values}")
+
+    config = pytester.parseconfig()
+    settings = read_settings(config, ARCHIVE)
+
+    assert (settings.folds, settings.capital, settings.merge, exit_by_verdict(config, {})) == (4, 5000.0, True, True)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("gate_folds = 'four'", "a whole number"),
+        ("gate_capital = 'much'", "a number"),
+        ("gate_profile = 2.4", "a text, in quotes in TOML"),
+        ("gate_merge = 'perhaps'", "true or false"),
+        ("gate_exit_by_verdict = 'perhaps'", "true or false"),
+        ("gate_evidence = 3", "a list of folders"),
+        ("gate_output = 3", "a text, in quotes in TOML"),
+    ],
+)
+def test_a_value_of_another_type_is_told_by_its_key(pytester: pytest.Pytester, line: str, expected: str) -> None:
+    pytester.makepyprojecttoml(f"[tool.pytest]\n{line}\n")
+    config = pytester.parseconfig()
+
+    with pytest.raises(
+        SettingsError, match=rf"^ini key {line.partition(' ')[0]}: cannot be read .*, expected {expected}\."
+    ):
+        _ = read_settings(config, ARCHIVE), exit_by_verdict(config, {})
+
+
+@pytest.mark.parametrize(
+    "option", ["--model-archive", "--gate-champion", "--gate-ledger", "--gate-output", "--gate-as-of"]
+)
+def test_an_option_that_is_given_and_empty_is_refused(pytester: pytest.Pytester, option: str) -> None:
+    config = pytester.parseconfig(f"{option}=")
+
+    with pytest.raises(SettingsError, match=f"^{option}: is empty"):
+        _ = archive_path(config), read_settings(config, ARCHIVE)
+
+
+@pytest.mark.parametrize(
+    ("ci", "expected"), [(None, False), ("", False), ("false", False), ("true", True), ("1", True)]
+)
+def test_the_exit_status_follows_the_verdict_where_ci_is_set(
+    pytester: pytest.Pytester, ci: str | None, *, expected: bool
+) -> None:
+    assert exit_by_verdict(pytester.parseconfig(), {} if ci is None else {"CI": ci}) is expected

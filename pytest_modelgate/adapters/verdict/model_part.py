@@ -11,6 +11,7 @@ from pytest_modelgate.adapters.verdict.schema import (
     ChampionPart,
     CheckPart,
     CheckpointPart,
+    CodeSourcePart,
     ContextPart,
     CostPointPart,
     DisturbancePart,
@@ -100,7 +101,9 @@ def _checkpoint(judgement: Judgement) -> dict[str, Any] | None:
     for evidence in judgement.measured:
         checkpoint = evidence.checkpoint
         meanings = written_meanings(None, checkpoint.window, (), checkpoint.account)
-        return fields_of(CheckpointPart, checkpoint) | {"account": meanings["account"]}
+        source = checkpoint.feature_source
+        told = fields_of(CodeSourcePart, source) | {"modules": list(source.modules)} if source else None
+        return fields_of(CheckpointPart, checkpoint) | {"account": meanings["account"], "feature_source": told}
     return dict.fromkeys(CheckpointPart.model_fields) | {"member": reference.member}
 
 

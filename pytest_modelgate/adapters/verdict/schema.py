@@ -146,14 +146,22 @@ class AccountFeaturePart(Part):
     factor: float
 
 
+class CodeSourcePart(Part):
+    """Code of the project: ``sha256`` covers the file and the modules of the project that it imports."""
+
+    file: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    modules: list[str]
+
+
 class CheckpointPart(_SparePart):
     """The judged bytes and what they said of themselves; null where they could not be read.
 
     ``layers`` names the policy's layers in the order in which they were judged to apply; ``actions`` are the meanings
-    of its outputs, ``account`` its account features.
+    of its outputs, ``account`` its account features, ``feature_source`` the project's code of its market features.
     """
 
-    spare: ClassVar[tuple[str, ...]] = ("actions", "account")
+    spare: ClassVar[tuple[str, ...]] = ("actions", "account", "feature_source")
     member: str
     sha256: str | None
     model_version: str | None
@@ -169,6 +177,7 @@ class CheckpointPart(_SparePart):
     account: list[AccountFeaturePart] | None = None
     parity: Literal["proven", "unproven"] | None
     parity_detail: str | None
+    feature_source: CodeSourcePart | None = None
 
 
 class RecommendedCheckpointPart(Part):

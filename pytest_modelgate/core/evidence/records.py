@@ -10,6 +10,7 @@ import numpy as np
 
 from pytest_modelgate.core.backtest.attribution import BarAttribution
 from pytest_modelgate.core.backtest.metrics import FoldResult, Metrics
+from pytest_modelgate.core.features.feature_set import CodeSource
 from pytest_modelgate.core.integrity.check import Check, NoiseDraw
 from pytest_modelgate.core.market.quality import Quality
 from pytest_modelgate.core.policy.account_features import AccountFeature
@@ -32,6 +33,7 @@ class CheckpointEvidence:
         model_version: None where nobody knows one.
         actions: names of the policy's actions.
         warnings: sentences on what was inferred of it.
+        feature_source: the project's code that computed its features; None where it is the gate's own.
     """
 
     member: str
@@ -49,6 +51,7 @@ class CheckpointEvidence:
     parity: str
     parity_detail: str
     warnings: tuple[str, ...] = ()
+    feature_source: CodeSource | None = None
 
     @property
     def n_actions(self) -> int:

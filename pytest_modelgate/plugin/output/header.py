@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_modelgate.core.config.settings import OWN_FEED
+from pytest_modelgate.plugin.options import only_shows
 from pytest_modelgate.plugin.output.text import describe_accounts, execution_text
+from pytest_modelgate.plugin.suite import describe_suite
 from pytest_modelgate.plugin.xdist.placement import describe, describe_device, is_distributed
 from pytest_modelgate.text import terminal_safe
 
@@ -32,15 +34,28 @@ def header(config: pytest.Config, run: GateRun) -> list[str]:
         f"{recording}{terminal_safe(str(settings.cassettes))}; account {describe_accounts(gate.plan)}; "
         f"{describe_device(config)}"
     )
-    lines = [asked, basis, f"model gate: {_known(run)}"]
+    lines = [asked, basis, f"model gate: {describe_suite(config)}", f"model gate: {_known(run)}"]
+    lines += [f"model gate: {terminal_safe(line)}" for line in _features(config)]
     if settings.feed == OWN_FEED:
         lines.append("model gate: judging on bars of your own (--gate-feed own), not on Alpaca's")
     lines += [f"model gate: warning: {terminal_safe(warning)}" for warning in gate.plan.run.warnings]
     if text := hold_out_text(run):
         lines.append(f"model gate: {text}")
-    if is_distributed(config) and not config.option.collectonly:
+    if is_distributed(config) and not only_shows(config):
         lines.append(f"model gate: {describe(config)}")
     return lines
+
+
+def _features(config: pytest.Config) -> list[str]:
+    """Feature sets that are registered so far, and by which code; a registration that fails is told by its models."""
+    from pytest_modelgate.errors import GateError
+    from pytest_modelgate.plugin.session.start import feature_sets
+
+    try:
+        known = feature_sets(config)
+    except GateError:
+        return []
+    return [f"feature set {name} of {item.source}" for name, item in sorted(known.items()) if item.source]
 
 
 def _rules(run: GateRun) -> str:

@@ -13,7 +13,7 @@ def facts(fixtures: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Facts of a model that the fixtures of a test hold.
 
     Args:
-        fixtures: their values, by name; those of other plugins and of users are left alone.
+        fixtures: their values, by name; those of other plugins, of users, and ours by their short names are left alone.
     """
     from pytest_modelgate.core.decision.backtest_sanity import Sanity
     from pytest_modelgate.core.decision.judgement import Judgement
@@ -21,8 +21,8 @@ def facts(fixtures: Mapping[str, Any]) -> list[tuple[str, str]]:
     from pytest_modelgate.core.training.gating import Gating
 
     properties: list[tuple[str, str]] = []
-    metric = str(fixtures.get("metric"))
-    for value in fixtures.values():
+    metric = str(fixtures.get("gate_metric"))
+    for value in (value for name, value in fixtures.items() if name.startswith("gate_")):
         if isinstance(value, Gating) and metric in value.metrics:
             properties += [
                 ("metric", metric),

@@ -65,6 +65,8 @@ def write_closing(reporter: pytest.TerminalReporter, run: GateRun) -> None:
     if verdict.complete is not True:
         state = "INCOMPLETE, nothing is promotable"
     state += "; judged on own bars, not Alpaca's" if own_bars_text(verdict) else ""
+    if run.earlier:
+        state = f"as it was: complete, on {terminal_safe(run.earlier.archive.name)}; this run decided on too few models"
     reporter.line(f"verdict: {terminal_safe(str(run.verdict_path))} ({state})")
     if run.report_path:
         reporter.line(f"report:  {terminal_safe(str(run.report_path))}")
@@ -112,6 +114,7 @@ def _warnings(run: GateRun) -> list[str]:
         for series in run.verdict.market_data
         for finding in series.quality.warnings
     ]
+    warnings += [f"warning: {remark}" for remark in run.remarks]
     return [*warnings, *(f"{waiver.check} of {waiver.model}: {waiver}" for waiver in run.settings.waivers)]
 
 

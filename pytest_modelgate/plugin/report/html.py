@@ -21,9 +21,12 @@ _LACKS = "lacks the models' cards and pictures"
 
 def add_report(config: pytest.Config, run: GateRun) -> None:
     """Write a report by default, and add the models to whatever report is written; nothing without pytest-html."""
-    if not config.pluginmanager.hasplugin("html") or config.option.collectonly:
+    if not config.pluginmanager.hasplugin("html"):
         return
     if not config.option.htmlpath:
+        if not config.pluginmanager.hasplugin("metadata"):
+            run.remarks.append("the HTML report is not written: pytest-html needs the plugin metadata, which is off")
+            return
         config.option.htmlpath = str(run.settings.output / "report.html")
         config.option.self_contained_html = True
     run.report_path = config.invocation_params.dir / Path(os.path.expandvars(config.option.htmlpath)).expanduser()
@@ -50,10 +53,16 @@ class _HtmlReport:
         if report.data["renderCollapsed"] == ["passed"]:
             report.set_data("renderCollapsed", ["passed", "skipped", "xfailed"])
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_html_results_table_header(self, cells: list[str]) -> None:
-        """Add a column for the model."""
+    @pytest.hookimpl(optionalhook=True, wrapper=True)
+    def pytest_html_results_table_header(self, cells: list[str]) -> Generator[None, object, object]:
+        """Add a column for the model. It is asked for while the session starts, which others need to go on."""
+        result = None
         cells.insert(1, '<th class="sortable" data-column-type="model">Model</th>')
+        try:
+            result = yield
+        except Exception as error:  # noqa: BLE001 - whatever others raise
+            self._leave(error)
+        return result
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_row(self, report: pytest.TestReport, cells: list[str]) -> None:
@@ -85,21 +94,47 @@ class _HtmlReport:
         tests.clear()
         tests.update(rows)
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self) -> Generator[None, object, object]:
+        """Give the page up where pytest-html, or somebody who adds to it, cannot take in a test: the run goes on."""
+        try:
+            return (yield)
+        except Exception as error:
+            if not _is_of_pytest_html(error):
+                raise
+            self._leave(error)
+            return None
+
     @pytest.hookimpl(wrapper=True, trylast=True)  # within the one that tells what cannot be written
     def pytest_sessionfinish(self) -> Generator[None, object, object]:
         """Fill the page; let one that pytest-html cannot put together cost nothing but the page."""
+        result = None
         try:
             result = yield
-            self._fill()
         except OSError:
             raise  # told as what cannot be written
         except Exception as error:
-            frames = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)]
-            if not any(name.partition(".")[0] == "pytest_html" for name in frames):
+            if not _is_of_pytest_html(error):
                 raise
-            self._flaw, self._run.report_path = _told("was not written", error), None
-            return None
+            self._give_up(error)
+        if self._run.report_path:
+            try:
+                self._fill()
+            except OSError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever breaks the page must not cost the rest
+                self._give_up(error)
         return result
+
+    def _leave(self, error: Exception) -> None:
+        """Let pytest-html see no further test, nor the end."""
+        self._give_up(error)
+        for plugin in self._config.pluginmanager.get_plugins():
+            if _top(type(plugin).__module__) == "pytest_html":
+                self._config.pluginmanager.unregister(plugin)
+
+    def _give_up(self, error: Exception) -> None:
+        self._flaw, self._run.report_path = _told("was not written", error), None
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -138,6 +173,15 @@ class _HtmlReport:
         from pytest_modelgate.plugin.report.page import pieces
 
         yield from pieces(self._config, self._run)
+
+
+def _is_of_pytest_html(error: Exception) -> bool:
+    """Whether pytest-html failed, or whoever it asked."""
+    return any(_top(frame.f_globals.get("__name__", "")) == "pytest_html" for frame, _ in walk_tb(error.__traceback__))
+
+
+def _top(module: str) -> str:
+    return module.partition(".")[0]
 
 
 def _told(lack: str, error: Exception) -> str:

@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+import pytest
 from filelock import BaseFileLock
 
 from pytest_modelgate.adapters.evidence.folders import open_folder
+from pytest_modelgate.adapters.verdict.reader import read_verdict
 from pytest_modelgate.adapters.verdict.schema import Verdict
 from pytest_modelgate.adapters.verdict.writer import make_verdict, write_verdict
 from pytest_modelgate.core.config.settings import Settings
@@ -21,8 +23,8 @@ from pytest_modelgate.core.decision.judgement import Judgement
 from pytest_modelgate.core.evidence.records import Evidence
 from pytest_modelgate.core.planning.plan import WorkId
 from pytest_modelgate.core.planning.schedule import Unit
-from pytest_modelgate.errors import SettingsError
-from pytest_modelgate.plugin.collection import selected_work
+from pytest_modelgate.errors import PromotionError, SettingsError
+from pytest_modelgate.plugin.collection import decided_model, selected_work
 from pytest_modelgate.plugin.session.record_first import record_first
 from pytest_modelgate.plugin.xdist.units import Layout, lay_out, make_units
 from pytest_modelgate.services.gate import Find, Gate
@@ -49,6 +51,8 @@ class GateRun:
         selected: evidence that has a test in this run; of it only what this run itself finds out counts.
         planned: ``selected``, and what else the selected decisions need.
         unwritten: why something could not be written at the end; empty when all was.
+        remarks: what else is to be said at the end.
+        earlier: a complete verdict that lies where this run's is to be written, until a run of every model replaces it.
     """
 
     gate: Gate
@@ -64,6 +68,8 @@ class GateRun:
     selected: frozenset[WorkId] = field(default=frozenset(), init=False)
     planned: frozenset[WorkId] = field(default=frozenset(), init=False)
     unwritten: str = field(default="", init=False)
+    remarks: list[str] = field(default_factory=list, init=False)
+    earlier: Verdict | None = field(default=None, init=False)
     _in_use: BaseFileLock | None = field(default=None, init=False)
     _verdict: Verdict | None = field(default=None, init=False)
 
@@ -124,6 +130,8 @@ class GateRun:
     def begin(self, say: Callable[[str], None]) -> None:
         """Put an incomplete verdict in place, so that an earlier one cannot be mistaken for this run's; then record.
 
+        A complete one stays until it is known that every model is to be decided.
+
         Args:
             say: is given lines about what is recorded.
 
@@ -133,7 +141,10 @@ class GateRun:
             MarketDataError: the manifest of the cassettes is unusable.
         """
         self._in_use = open_folder(self.settings.output / EVIDENCE, self.run_id)
-        self._judge_and_write("the run has not finished", lambda *_: None)
+        self.earlier = None if self.settings.shard else _complete(self.verdict_path)
+        self._judge("the run has not finished", lambda *_: None)
+        if self.earlier is None:
+            self._write()
         record_first(self.gate, say)
         if self.gate.store.has_others:
             self.reusable = frozenset(work for work in self.work if self.gate.reusable(*work))
@@ -143,6 +154,12 @@ class GateRun:
         chosen = list(nodeids)
         self.selected = selected_work(chosen, self.gate.plan)
         self.planned = self.selected | frozenset(lay_out(chosen, self.gate.plan).hidden)
+        if self.earlier and {plan.model.id for plan in self.gate.plan.models} <= {*map(decided_model, chosen)}:
+            self.earlier = None
+            try:
+                self._write()
+            except SettingsError as error:
+                raise pytest.UsageError(str(error)) from None
 
     def forget(self, nodeid: str) -> None:
         """A test that crashed its worker is run again: so is what it evaluates."""
@@ -171,7 +188,10 @@ class GateRun:
         shard = self.settings.shard
         unfinished = f"this was shard {shard}: run the others, and merge their evidence" if shard else ""
         try:
-            self._judge_and_write(unfinished, self._known)
+            self._judge(unfinished, self._known)
+            if self.earlier is None or self.verdict.complete is True:
+                self.earlier = None
+                self._write()
         except SettingsError as error:
             self.unwritten = str(error)
 
@@ -199,10 +219,10 @@ class GateRun:
         planned = WorkId(model, name) in self.planned
         return self.gate.evidence(model, name) if planned else self._known(model, name)
 
-    def _judge_and_write(self, unfinished: str, find: Find) -> None:
+    def _judge(self, unfinished: str, find: Find) -> None:
         gate, trials = self.gate, self.gate.trials(find)
         self.judgements = tuple(gate.judge(plan.model.id, find, trials).without_bars() for plan in gate.plan.models)
-        verdict = make_verdict(
+        self._verdict = make_verdict(
             archive_sha256=gate.archive.sha256(),
             plan=gate.plan,
             settings=self.settings,
@@ -213,8 +233,9 @@ class GateRun:
             unfinished=unfinished,
             run=self._facts(),
         )
-        write_verdict(self.verdict_path, verdict)
-        self._verdict = verdict
+
+    def _write(self) -> None:
+        write_verdict(self.verdict_path, self.verdict)
 
     def _facts(self) -> dict[str, str]:
         return {
@@ -225,3 +246,12 @@ class GateRun:
             "platform": sys.platform,
             "device": self.settings.device,
         }
+
+
+def _complete(path: Path) -> Verdict | None:
+    """The verdict in a file, where that is complete and whole."""
+    try:
+        verdict = read_verdict(path)
+    except PromotionError:
+        return None
+    return verdict if verdict.complete is True else None

@@ -6,6 +6,7 @@ import json
 import secrets
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from pytest_modelgate.adapters.archive import open_archive
 from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.adapters.evidence.store import EvidenceStore
+from pytest_modelgate.adapters.feature_set_digest import code_source
 from pytest_modelgate.adapters.ledger import LedgerState
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.config.settings import Settings
@@ -21,6 +23,7 @@ from pytest_modelgate.core.features.feature_set import FeatureSet
 from pytest_modelgate.core.features.reference import REFERENCE
 from pytest_modelgate.core.planning.plan import Plan, make_plan
 from pytest_modelgate.errors import SettingsError
+from pytest_modelgate.plugin.options import only_shows
 from pytest_modelgate.plugin.session.gate_run import EVIDENCE, WORKER_KEY, GateRun
 from pytest_modelgate.services.champions import read_champions
 from pytest_modelgate.services.evaluator import build_evaluator
@@ -49,7 +52,7 @@ def start_run(config: pytest.Config, settings: Settings) -> GateRun:
         loader, evaluator = build_evaluator(
             settings, archive, profile, lambda: feature_sets(config), scratch, champions=champions
         )
-        ledger = None if config.option.collectonly else _ledger(settings, profile, plan, loader, shared)
+        ledger = None if only_shows(config) else _ledger(settings, profile, plan, loader, shared)
         if ledger:
             plan = plan.with_trials(ledger.trials)
         gate = Gate(settings, archive, profile, plan, store, loader, evaluator, ledger, champions)
@@ -97,5 +100,5 @@ def feature_sets(config: pytest.Config) -> Mapping[str, FeatureSet]:
                 problem = f"{name!r} is taken, or is not the name the feature set bears ({feature_set.name!r})"
                 remedy = "Give each feature set one name of its own"
                 raise SettingsError("hook pytest_modelgate_feature_sets", problem, remedy)
-            known[name] = feature_set
+            known[name] = replace(feature_set, source=code_source(feature_set, config.rootpath))
     return known

@@ -151,6 +151,38 @@ def test_a_page_without_room_for_the_models_says_so(
     assert "warning: the HTML report lacks the models' cards and pictures (ValueError: another plugin" in result.text
 
 
+@pytest.mark.parametrize(
+    "hook",
+    [
+        pytest.param("pytest_html_results_table_row(cells): raise KeyError('col')", id="a row"),
+        pytest.param("pytest_html_results_table_html(data): data.append(None)", id="a log"),
+        pytest.param("pytest_html_results_summary(prefix): raise ValueError('x')", id="the end"),
+        pytest.param("pytest_html_results_table_header(cells): raise ZeroDivisionError", id="the head"),
+    ],
+)
+def test_whoever_breaks_the_page_costs_nothing_but_the_page(
+    run_gate: RunGate, tmp_path: Path, pytester: pytest.Pytester, hook: str
+) -> None:
+    pytester.makeconftest(f"def {hook}\n")
+
+    result = run_gate(pack(tmp_path, DROPPED))
+
+    assert result.run.ret == 1
+    assert result.text.count("warning: the HTML report was not written (") == 1
+    assert "RNDUSD_1Hour  DROP" in result.text
+    assert result.decision("RNDUSD_1Hour") == "DROP"
+    assert (result.output / "summary.md").exists()
+    assert "INTERNALERROR" not in result.text
+
+
+def test_without_its_metadata_there_is_no_page_and_a_sentence(run_gate: RunGate, tmp_path: Path) -> None:
+    result = run_gate(pack(tmp_path, DROPPED), "-p", "no:metadata")
+
+    assert result.run.ret == 1
+    assert "warning: the HTML report is not written: pytest-html needs the plugin metadata" in result.text
+    assert not (result.output / "report.html").exists()
+
+
 def test_an_error_of_another_plugin_is_not_taken_for_the_pages(
     run_gate: RunGate, tmp_path: Path, pytester: pytest.Pytester
 ) -> None:

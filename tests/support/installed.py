@@ -1,0 +1,24 @@
+"""The package as an installer leaves it: in a folder that has nothing to do with the project."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from support import cheap_gate
+
+ROOT = Path(__file__).parents[2]
+
+
+def install(folder: Path) -> Path:
+    """Put the package and its suite where a wheel puts them."""
+    target = folder / "pytest_modelgate"
+    shutil.copytree(ROOT / "pytest_modelgate", target, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "model_tests", target / "model_tests", ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def using(site: Path, **further: str) -> dict[str, str]:
+    """Environment of processes that import it from there."""
+    return {"PYTHONPATH": os.pathsep.join([str(site), str(Path(cheap_gate.__file__).parents[1])]), **further}
