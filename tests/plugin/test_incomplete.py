@@ -11,6 +11,7 @@ from support.model_factory import APPROVED, WINDOW, constant_policy, follow
 from support.plugin_helpers import GOOD, GateResult, RunGate, model, pack
 
 from pytest_modelgate import ModelArtifact
+from pytest_modelgate.cli.main import main
 from pytest_modelgate.core.features.reference import REFERENCE
 
 WIDTH = WINDOW * len(REFERENCE.columns)
@@ -22,8 +23,9 @@ def assert_incomplete(result: GateResult, told: str) -> None:
     assert result.run.ret == 1
     assert result.decision("RNDUSD_1Hour") == "INCOMPLETE"
     assert result.decision("WAVUSD_1Hour") == "PAPER"
-    assert result.verdict["promotable"] == []
-    assert told in str(result.verdict["complete"])
+    assert (result.verdict["complete"], result.verdict["promotable"]) == (True, ["WAVUSD_1Hour"])
+    assert "; cannot be judged: RNDUSD_1Hour)" in result.text
+    assert told in result.of("RNDUSD_1Hour")["reasons"][0]
     assert told in result.text.replace("\n", " ")
     assert "Traceback" not in result.text
     assert "pytest_modelgate/" not in result.text.replace(str(result.output.parent), "")
@@ -106,7 +108,7 @@ def test_a_missing_cassette_names_the_command_that_records_it(run_gate: RunGate,
 
     assert result.decision("XYZUSD_1Hour") == "INCOMPLETE"
     assert result.decision("WAVUSD_1Hour") == "PAPER"
-    assert "modelgate record" in str(result.verdict["complete"])
+    assert "modelgate record" in result.of("XYZUSD_1Hour")["reasons"][0]
     assert "XYZ-USD" in result.text
 
 
@@ -185,8 +187,8 @@ def test_idle_and_absent_entries_are_told_apart(run_gate: RunGate, tmp_path: Pat
     assert result.decision("WAVUSD_1Hour") == "PAPER"
     assert result.decision("RNDUSD_1Hour") == "INCOMPLETE"
     assert result.decision("ABCUSD_1Hour") == "INCOMPLETE"
-    assert "the training summary has no entry for this checkpoint" in result.verdict["complete"]
-    assert "there is no models/rl_symbols/ABCUSD_1Hour.pt" in result.verdict["complete"]
+    assert "the training summary has no entry for this checkpoint" in result.of("RNDUSD_1Hour")["reasons"][0]
+    assert "there is no models/rl_symbols/ABCUSD_1Hour.pt" in result.of("ABCUSD_1Hour")["reasons"][0]
 
 
 def test_a_warning_costs_no_evidence_where_warnings_are_errors(
@@ -211,3 +213,22 @@ def test_a_warning_costs_no_evidence_where_warnings_are_errors(
 
     assert result.verdict["complete"] is True
     result.run.stdout.fnmatch_lines(["*DeprecationWarning: a library's"])
+
+
+def test_siblings_of_a_model_that_cannot_be_judged_are_promoted(run_gate: RunGate, tmp_path: Path) -> None:
+    archive = pack(tmp_path, GOOD, model("RNDUSD", APPROVED, POLICY, model_version="9.9.9"))
+    result = run_gate(archive)
+    words = [
+        str(result.output / "verdict.json"),
+        "--archive",
+        str(archive),
+        "--minimum",
+        "paper",
+        "--max-age",
+        "36500d",
+    ]
+
+    assert main(["promote", *words, "--to", str(tmp_path / "all"), "--all-or-nothing"]) == 1
+    assert main(["promote", *words, "--to", str(tmp_path / "fit")]) == 0
+
+    assert sorted(path.name for path in (tmp_path / "fit").glob("*.pt")) == ["WAVUSD_1Hour.pt"]

@@ -60,9 +60,13 @@ class GateResult:
         document: dict[str, Any] = json.loads((self.output / "verdict.json").read_text())
         return document
 
+    def of(self, model: str) -> dict[str, Any]:
+        """What the verdict says of a model."""
+        (found,) = (item for item in self.verdict["models"] if item["id"] == model)
+        return dict(found)
+
     def decision(self, model: str) -> str:
-        (found,) = (item["decision"] for item in self.verdict["models"] if item["id"] == model)
-        return str(found)
+        return str(self.of(model)["decision"])
 
     @property
     def text(self) -> str:

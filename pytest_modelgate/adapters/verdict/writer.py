@@ -94,8 +94,9 @@ def json_schema() -> str:
 
 
 def _complete(judgements: Sequence[Judgement], unfinished: str) -> Literal[True] | str:
-    missing = [f"{judgement.plan.model.id}: {judgement.incomplete}" for judgement in judgements if judgement.incomplete]
-    return unfinished or "; ".join(missing) or True
+    """True, or what another run has to find out; a model that no run can judge keeps nobody waiting."""
+    missing = [item for item in judgements if item.incomplete and not item.of_model]
+    return unfinished or "; ".join(f"{item.plan.model.id}: {item.incomplete}" for item in missing) or True
 
 
 def _archive(plan: Plan, sha256: str) -> dict[str, Any]:

@@ -23,7 +23,13 @@ from pytest_modelgate.core.decision.plausibility import TradeCount
 from pytest_modelgate.core.decision.proof import FoldAttribution, Proof
 from pytest_modelgate.core.decision.proofs import pool, prove
 from pytest_modelgate.core.decision.robustness import Robustness, disturb
-from pytest_modelgate.core.evidence.records import ChampionEvidence, Evidence, IntegrityEvidence, WindowEvidence
+from pytest_modelgate.core.evidence.records import (
+    ChampionEvidence,
+    Evidence,
+    IntegrityEvidence,
+    WindowEvidence,
+    WindowFailure,
+)
 from pytest_modelgate.core.integrity.check import Check, NoiseDraw
 from pytest_modelgate.core.integrity.parity import Parity
 from pytest_modelgate.core.market.sessions import day_places
@@ -49,6 +55,8 @@ class Judgement:
         robustness, context: how it bears disturbances, and what its return is worth; None without valid folds.
         comparison: with the model now deployed; None where there is none.
         incomplete: why no decision could be made; empty when one was.
+        of_model: that reason lies in the model's own entry, checkpoint or market data, and not in the run: everything
+            that can be known of it is known.
         notes: further sentences that the reader should know, such as on the registration of its bytes.
     """
 
@@ -58,6 +66,7 @@ class Judgement:
     folds: tuple[Evidence | None, ...]
     decision: Decision | None
     incomplete: str
+    of_model: bool = False
     integrity: Evidence | None = None
     proofs: tuple[Proof, ...] = ()
     robustness: Robustness | None = None
@@ -219,22 +228,25 @@ def _undecided(plan: ModelPlan, profile: Profile, evidence: Mapping[str, Evidenc
     if isinstance(backtest, WindowEvidence) and plan.gating:
         samples = [fold.sample for fold in folds if isinstance(fold, WindowEvidence)]
         sanity = judge_sanity(plan, profile, backtest, samples)
-    return Judgement(plan, backtest, sanity, folds, None, _incomplete(plan, evidence), evidence.get(INTEGRITY))
+    return Judgement(plan, backtest, sanity, folds, None, *_incomplete(plan, evidence), evidence.get(INTEGRITY))
 
 
-def _incomplete(plan: ModelPlan, evidence: Mapping[str, Evidence | None]) -> str:
-    """Reason why no decision can be made; empty when one can."""
+def _incomplete(plan: ModelPlan, evidence: Mapping[str, Evidence | None]) -> tuple[str, bool]:
+    """Reason why no decision can be made, empty when one can; and whether it is the model's own."""
     if plan.model.fault:
-        return str(plan.model.fault)
+        return str(plan.model.fault), True
     if plan.gating is None:
-        return "the training summary has no entry for this checkpoint"
+        return "the training summary has no entry for this checkpoint", True
+    for item in evidence.values():
+        if isinstance(item, WindowFailure) and item.of_model:
+            return str(item), True
     for name, item in evidence.items():
         if not isinstance(item, _KINDS.get(name, WindowEvidence)):
-            return str(item) if item else f"{name} was not evaluated in this run"
+            return str(item) if item else f"{name} was not evaluated in this run", False
     windows = [item for item in evidence.values() if isinstance(item, WindowEvidence)]
     if len({(window.checkpoint.sha256, window.market.sha256) for window in windows}) > 1:
-        return "its windows were measured on different checkpoints or market data; run the gate again"
-    return ""
+        return "its windows were measured on different checkpoints or market data; run the gate again", False
+    return "", False
 
 
 def _decide_on(case: ModelCase, folds: Sequence[FoldResult]) -> DecisionLevel:

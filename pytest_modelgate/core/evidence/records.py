@@ -15,7 +15,7 @@ from pytest_modelgate.core.integrity.check import Check, NoiseDraw
 from pytest_modelgate.core.market.quality import Quality
 from pytest_modelgate.core.policy.account_features import AccountFeature
 from pytest_modelgate.core.statistics.paired_comparison import Comparison
-from pytest_modelgate.errors import GateError
+from pytest_modelgate.errors import CheckpointError, GateError, MarketDataError
 from pytest_modelgate.text import inert
 
 
@@ -216,19 +216,25 @@ _MACHINE = {  # failures of the machine, by the type of error
 
 @dataclass(frozen=True)
 class WindowFailure:
-    """Reason why evidence could not be gained; the model is INCOMPLETE."""
+    """Reason why evidence could not be gained; the model is INCOMPLETE.
+
+    Attributes:
+        of_model: it lies in the model's checkpoint or market data, and not in the run or its machine.
+    """
 
     model: str
     window: str
     where: str
     problem: str
     remedy: str
+    of_model: bool = False
 
     @classmethod
     def from_error(cls, model: str, window: str, error: BaseException) -> WindowFailure:
         """Record an error; one that is not ours is named by its type, so that no text of a stranger is passed on."""
         if isinstance(error, GateError):
-            return cls(model, window, error.where, error.problem, error.remedy)
+            of_model = isinstance(error, CheckpointError | MarketDataError)
+            return cls(model, window, error.where, error.problem, error.remedy, of_model)
         crash = f"the evaluation crashed with {type(error).__name__}"
         problem, remedy = _MACHINE.get(type(error).__name__, (crash, _OURS))
         if not isinstance(error, Exception):

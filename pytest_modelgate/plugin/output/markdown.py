@@ -18,6 +18,7 @@ from pytest_modelgate.plugin.output.text import (
     own_bars_text,
     spread_text,
     tally,
+    unjudged_text,
 )
 from pytest_modelgate.text import terminal_safe
 
@@ -43,6 +44,8 @@ def summary(config: pytest.Config, run: GateRun) -> str:
     count = len(judgements)
     lines = [f"# Model gate: {code(run.archive_name)}", ""]
     state = f"Promotable (at least {run.settings.require.name}): {', '.join(verdict.promotable) or 'none'}."
+    if unjudged := unjudged_text(judgements):
+        state += f" Cannot be judged: {unjudged}."
     if verdict.complete is not True:
         state = f"**The verdict is not complete, nothing may be promoted:** {markdown(verdict.complete)}"
     lines += [f"**{count} model{'s' if count != 1 else ''}: {tally(judgements)}.** {state}", ""]

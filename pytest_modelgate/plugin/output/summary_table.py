@@ -22,6 +22,7 @@ from pytest_modelgate.plugin.output.text import (
     robustness_text,
     samples_text,
     spread_text,
+    unjudged_text,
 )
 from pytest_modelgate.text import terminal_safe
 
@@ -60,18 +61,23 @@ def write_closing(reporter: pytest.TerminalReporter, run: GateRun) -> None:
     if reporter.verbosity >= 0:
         for warning in _warnings(run):
             _write(reporter, warning, width, yellow=True)
-    verdict = run.verdict
-    state = f"complete, promotable: {', '.join(verdict.promotable) or 'none'}"
-    if verdict.complete is not True:
-        state = "INCOMPLETE, nothing is promotable"
-    state += "; judged on own bars, not Alpaca's" if own_bars_text(verdict) else ""
-    if run.earlier:
-        state = f"as it was: complete, on {terminal_safe(run.earlier.archive.name)}; this run decided on too few models"
-    reporter.line(f"verdict: {terminal_safe(str(run.verdict_path))} ({state})")
+    reporter.line(f"verdict: {terminal_safe(str(run.verdict_path))} ({_state(run)})")
     if run.report_path:
         reporter.line(f"report:  {terminal_safe(str(run.report_path))}")
     for line in annotate(run, os.environ):
         reporter.line(line)
+
+
+def _state(run: GateRun) -> str:
+    """What may be done with the verdict's file."""
+    if run.earlier:
+        return f"as it was: complete, on {terminal_safe(run.earlier.archive.name)}; this run decided on too few models"
+    state = f"complete, promotable: {', '.join(run.verdict.promotable) or 'none'}"
+    if unjudged := unjudged_text(run.judgements):
+        state += f"; cannot be judged: {unjudged}"
+    if run.verdict.complete is not True:
+        state = "INCOMPLETE, nothing is promotable"
+    return state + ("; judged on own bars, not Alpaca's" if own_bars_text(run.verdict) else "")
 
 
 def lay_out(rows: Sequence[Sequence[str]], width: int) -> list[str]:

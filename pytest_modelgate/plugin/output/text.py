@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from subprocess import list2cmdline
 from typing import TYPE_CHECKING
 
@@ -72,6 +72,11 @@ def tally(judgements: Sequence[Judgement]) -> str:
     """Number of models by decision: ``1 DROP, 2 PAPER``."""
     counts = Counter(judgement.label for judgement in judgements)
     return ", ".join(f"{counts[label]} {label}" for label in MEANINGS if counts[label])
+
+
+def unjudged_text(judgements: Iterable[Judgement]) -> str:
+    """Models that no run can judge as they are; each names its cause where it is listed."""
+    return ", ".join(judgement.plan.model.id for judgement in judgements if judgement.of_model)
 
 
 def own_bars_text(verdict: Verdict) -> str:

@@ -32,6 +32,7 @@ from pytest_modelgate.plugin.output.text import (
     spread_text,
     tally,
     trading_text,
+    unjudged_text,
 )
 from pytest_modelgate.plugin.report.pictures import pictures_of, spark
 from pytest_modelgate.plugin.session.gate_run import GateRun
@@ -79,6 +80,7 @@ def pieces(config: pytest.Config, run: GateRun) -> Iterator[str]:
         ids=[judgement.plan.model.id for judgement in judgements],
         models=(_model(run.in_full(judgement), profile) for judgement in judgements),
         tally=tally(run.judgements),
+        unjudged=unjudged_text(run.judgements),
         window=_window(judgements),
         seen=seen,
         own_bars=own_bars_text(run.verdict),
