@@ -256,12 +256,15 @@ def _comparison(evidence: Evidence | None) -> Comparison | None:
 def _with_context(decided: Judgement, case: ModelCase, attributions: Sequence[FoldAttribution]) -> Judgement:
     """Add what is shown beside a decision, and never changes it."""
     delayed = [fold.delayed for fold in decided.measured_folds]
+    undrawn = decided.integrity.undrawn if isinstance(decided.integrity, IntegrityEvidence) else ""
     windows = decided.plan.folds
     days = (windows[-1].end - windows[0].start) / pd.Timedelta(days=1)
     pooled = concatenate([fold.attribution for fold in attributions])
     return replace(
         decided,
-        robustness=disturb(attributions, case.folds, delayed, decided.noise, partial(_decide_on, case)),
+        robustness=disturb(
+            attributions, case.folds, delayed, decided.noise, partial(_decide_on, case), undrawn=undrawn
+        ),
         context=put_in_context(pooled, days, case.profile.proofs.min_psr),
     )
 
