@@ -227,11 +227,14 @@ def test_a_long_run_tells_how_far_it_is() -> None:
 
 
 def test_the_work_of_all_models_is_listed_once_however_many_tests_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    listed: list[int] = []
-    work = vars(Plan)["work"].fget
-    monkeypatch.setattr(Plan, "work", property(lambda plan: listed.append(1) or work(plan)))
     config: Any = SimpleNamespace(pluginmanager=SimpleNamespace(get_plugin=lambda _: Terminal()))
-    progress = Progress(config, run_of([EARNS]))
+    progress, listed, work = Progress(config, run_of([EARNS])), [0], vars(Plan)["work"].fget
+
+    def count(plan: Plan) -> Any:
+        listed[0] += 1
+        return work(plan)
+
+    monkeypatch.setattr(Plan, "work", property(count))
     for _ in range(3):
         progress.pytest_runtest_logreport(report("test_decision.py::test_decision[UNIUSD_1Hour]", stage="decision"))
-    assert len(listed) == 1
+    assert listed == [1]
