@@ -6,8 +6,8 @@ It knows nothing of pytest: the plugin drives it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 
 from pytest_modelgate.adapters.archive import Archive
 from pytest_modelgate.adapters.evidence.store import EvidenceStore
@@ -20,7 +20,7 @@ from pytest_modelgate.core.decision.registration import registration_notes
 from pytest_modelgate.core.evidence.content_key import agreement
 from pytest_modelgate.core.evidence.records import Evidence
 from pytest_modelgate.core.market.bars import Bars
-from pytest_modelgate.core.planning.plan import Plan, WorkId
+from pytest_modelgate.core.planning.plan import ModelPlan, Plan, WorkId
 from pytest_modelgate.services.champions import Champions
 from pytest_modelgate.services.evaluator import Evaluator
 from pytest_modelgate.services.evidence_gainer import ContentKeys, EvidenceGainer
@@ -47,6 +47,9 @@ class Gate:
     evaluator: Evaluator
     ledger: LedgerState | None = None
     champions: Champions | None = None
+    _judged: dict[str, tuple[tuple[str, ...], Judgement]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @cached_property
     def _gainer(self) -> EvidenceGainer:
@@ -85,16 +88,57 @@ class Gate:
             find: gives the evidence by model and name, None where there is none; by default, what is missing is
                 gained now.
         """
-        lookup, plan = find or self.evidence, self.plan.of(model)
+        plan = self.plan.of(model)
+        if find is not None:
+            return self._judge(plan, partial(find, model))
+        digests = self._digests(plan)
+        if brief := self._remembered(plan, digests):
+            return brief.with_bars(partial(self.evidence, model))
+        judgement = self._judge(plan, partial(self.evidence, model))
+        self._remember(judgement, digests)
+        return judgement
+
+    def judge_known(self, model: str, selected: frozenset[WorkId]) -> Judgement:
+        """Decide on one model from what is known, evaluating nothing; without what happened at every bar.
+
+        Args:
+            selected: as of ``known``.
+        """
+        plan = self.plan.of(model)
+        digests = self._digests(plan)
+        known = self._remembered(plan, digests)
+        return known or self._remember(self._judge(plan, lambda name: self.known(model, name, selected)), digests)
+
+    def _digests(self, plan: ModelPlan) -> tuple[str, ...]:
+        """Of what this run has on record; taken before that is read, so that a change meanwhile is noticed."""
+        return tuple(self.store.digest(plan.model.id, work.name) for work in plan.work)
+
+    def _remembered(self, plan: ModelPlan, digests: tuple[str, ...]) -> Judgement | None:
+        """What was decided on these very records before, without what happened at every bar."""
+        judged_on, judgement = self._judged.get(plan.model.id, ((), None))
+        return judgement if judged_on == digests else None
+
+    def _remember(self, judgement: Judgement, digests: tuple[str, ...]) -> Judgement:
+        """Note what was decided, where all its evidence is on record in this run; without what happened at every bar.
+
+        Returns:
+            It without that.
+        """
+        brief = judgement.without_bars()
+        if all(digests):
+            self._judged[brief.plan.model.id] = digests, brief
+        return brief
+
+    def _judge(self, plan: ModelPlan, find: Callable[[str], Evidence | None]) -> Judgement:
         rule, trials, waivers = self.settings.decision, self.plan.trials, self.settings.waivers
         notes: tuple[str, ...] = ()
         if self.ledger and not plan.dropped:
-            notes = registration_notes(plan, self.ledger.registered.get(model))
+            notes = registration_notes(plan, self.ledger.registered.get(plan.model.id))
         return judge(
             plan,
             self.profile,
             rule,
-            lambda name: lookup(model, name),
+            find,
             trials,
             waivers=waivers,
             stamp=self.plan.run.timestamp,

@@ -131,7 +131,8 @@ class GateRun:
             MarketDataError: the manifest of the cassettes is unusable.
         """
         self._in_use = open_folder(self.settings.output / EVIDENCE, self.run_id)
-        self._judge_and_write("the run has not finished", lambda *_: None)
+        nothing = [self.gate.judge(plan.model.id, lambda *_: None) for plan in self.gate.plan.models]
+        self._write("the run has not finished", nothing)
         record_first(self.gate, say)
         if self.gate.store.has_others:
             self.reusable = frozenset(work for work in self.work if self.gate.reusable(*work))
@@ -155,7 +156,8 @@ class GateRun:
         shard = self.settings.shard
         unfinished = f"this was shard {shard}: run the others, and merge their evidence" if shard else ""
         try:
-            self._judge_and_write(unfinished, self._known)
+            known = [self.gate.judge_known(plan.model.id, self.selected) for plan in self.gate.plan.models]
+            self._write(unfinished, known)
         except SettingsError as error:
             self.unwritten = str(error)
 
@@ -178,9 +180,9 @@ class GateRun:
     def _known(self, model: str, name: str) -> Evidence | None:
         return self.gate.known(model, name, self.selected)
 
-    def _judge_and_write(self, unfinished: str, find: Callable[[str, str], Evidence | None]) -> None:
+    def _write(self, unfinished: str, judgements: Iterable[Judgement]) -> None:
         gate = self.gate
-        self.judgements = tuple(gate.judge(plan.model.id, find).without_bars() for plan in gate.plan.models)
+        self.judgements = tuple(judgements)
         verdict = make_verdict(
             archive_sha256=gate.archive.sha256(),
             plan=gate.plan,
