@@ -35,7 +35,7 @@ from pytest_modelgate.core.backtest.known_actions import simulate_known
 from pytest_modelgate.core.backtest.rules import TradingRules
 from pytest_modelgate.core.features.reference import REFERENCE, WARMUP
 from pytest_modelgate.core.features.series import compute_features
-from pytest_modelgate.core.integrity.examination import examine
+from pytest_modelgate.core.integrity.examination import Examination, examine
 from pytest_modelgate.core.integrity.perturbations import FoldReplayer
 from pytest_modelgate.core.market.bars import COLUMNS, Bars, Instrument, Timeframe
 from pytest_modelgate.core.market.windows import Window
@@ -207,19 +207,21 @@ def tracked() -> Row:
 
 
 def integrity(hidden: tuple[int, ...]) -> Row:
-    """Every integrity check and the noise of one model over five folds of 180 days."""
+    """Every integrity check of one model over five folds of 180 days, and noise where that can change a decision."""
     bars, policy = market(HISTORY + 4320), network(hidden)
     series, folds, profile = compute_features(bars, REFERENCE), folds_of(bars, 5), load_profile("2.4.5")
 
-    def run() -> None:
+    def run() -> Examination:
         candidate = Candidate(policy, series, RULES, tuple(folds))
-        examine(FoldReplayer(candidate, folds, 1e5), folds[-1], REFERENCE, profile, "0" * 64)
+        return examine(FoldReplayer(candidate, folds, 1e5), folds[-1], REFERENCE, profile, "0" * 64)
 
+    evaluations = 1 + len(run().noise)
     ours, cube, rest = in_turns(2, run, CUBE, layers(policy, 4320))
-    bound = 5 * (transforms(policy, 4320) * cube + rest)  # itself, two draws of noise on prices, two on weights
+    bound = evaluations * (transforms(policy, 4320) * cube + rest)
     note = (
-        "bound: the products of five evaluations over all folds; a tracked backtest and the accounts come on top, and "
-        "for a model with an edge, unlike this one, one to five evaluations of shuffled weights"
+        f"bound: the products of {evaluations} evaluations over all folds: the model's and {evaluations - 1} draws of "
+        "noise; a tracked backtest, the accounts and the check in float32 come on top, and for a model with an edge, "
+        "unlike this one, one to five evaluations of shuffled weights"
     )
     return row(f"integrity and noise of one model, {hidden}", "s", ours, note, opponent=None, bound=bound)
 

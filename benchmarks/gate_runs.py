@@ -21,7 +21,7 @@ with open(sys.argv[1], "w") as log:
     _, status, used = os.wait4(process.pid, 0)
 print(json.dumps([status, time.perf_counter() - begun, used.ru_utime + used.ru_stime, used.ru_maxrss]))
 """
-_OURS = ("pytest_modelgate.plugin", "pytest_html.plugin", "pytest_metadata.plugin", "xdist.plugin")
+_OURS = ("modelgate", "html", "metadata", "xdist")  # by the names under which they look for each other
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,9 @@ class Cost:
 
 
 def python(folder: Path, *arguments: str) -> Cost:
-    """Run Python in a folder; other people's plugins are not loaded."""
-    environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    """Run Python in a folder, on this checkout; other people's plugins are not loaded."""
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": os.pathsep.join(paths)}
     log = folder / "output.txt"
     command = [sys.executable, "-I", "-c", _STARTER, str(log), sys.executable, *arguments]
     found = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)

@@ -26,7 +26,7 @@ from typing import Any
 HERE = Path(__file__).parent
 OUT = HERE / "out" / "bench.json"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
-_PACKAGES = ("numpy", "pandas", "torch", "pytest", "pytest-xdist", "backtesting", "vectorbt", "numba")
+_PACKAGES = ("numpy", "pandas", "torch", "onnxruntime", "pytest", "pytest-xdist", "backtesting", "vectorbt", "numba")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -53,11 +53,13 @@ class Part:
 
 PARTS = (
     Part("engine", "folds through the engine, against the naive way", 180),
+    Part("batches", "features to actions, against float32 batches", 300),
     Part("accounting", "accounting over a year of hours", 150),
     Part("prints", "doubtful prices in a year of hours", 30),
     Part("collecting", "collection of 1,000 models", 90),
     Part("whole_gate", "the whole gate on four small models", 120),
     Part("linearity", "cost against work", 90),
+    Part("waiting", "where users wait: the demo, many small models", 300),
     Part("large_models", "twenty models of 80 MB", 420),
     Part("report", "the report of 200 models", 300),
     Part("gpu", "the engine on a GPU", 60),
@@ -91,7 +93,9 @@ def run(part: Part) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="modelgate-bench-") as place:
         target = Path(place) / "rows.json"
         code = _CODE.format(module=part.module, target=str(target))
-        paths = [str(HERE.parent / name) for name in ("benchmarks", "examples", "tests")]
+        paths = [
+            str(HERE.parent / name) for name in ("", "benchmarks", "examples", "tests")
+        ]  # before what is installed
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         environment |= {"PYTHONPATH": os.pathsep.join(paths), "TMPDIR": place, **dict.fromkeys(_THREADS, "1")}
         why = ""
@@ -136,6 +140,8 @@ def read(path: Path) -> dict[str, Any]:
 def machine() -> dict[str, str]:
     """What the figures depend on."""
     found = {"cores": str(os.cpu_count()), "system": platform.system(), "python": platform.python_version()}
+    with contextlib.suppress(AttributeError, OSError):  # not on every system
+        found["load average of 15 minutes"] = f"{os.getloadavg()[2]:.1f}"
     for package in _PACKAGES:
         with contextlib.suppress(PackageNotFoundError):
             found[package] = version(package)

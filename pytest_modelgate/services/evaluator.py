@@ -103,8 +103,8 @@ class ModelEvaluator:
         replayer = FoldReplayer(prepared.candidate, plan.folds, self.settings.capital)
         facts = prepared.checkpoint
         feature_set = self.loader.feature_set(facts.feature_set, f"checkpoint {facts.member}")
-        examination = examine(replayer, plan.backtest, feature_set, self.profile, facts.sha256)
-        return IntegrityEvidence(plan.model.id, work.name, examination.checks, examination.noise)
+        found = examine(replayer, plan.backtest, feature_set, self.profile, facts.sha256, account=plan.account)
+        return IntegrityEvidence(plan.model.id, work.name, found.checks, found.noise, found.undrawn)
 
     def _compare(self, plan: ModelPlan, work: Work) -> ChampionEvidence:
         """Compare with the model now deployed, which trades the same folds by the same rules."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 
 from pytest_modelgate.adapters.archive import Archive
 from pytest_modelgate.adapters.evidence.store import EvidenceStore
@@ -25,13 +25,14 @@ from pytest_modelgate.core.evidence.content_key import agreement
 from pytest_modelgate.core.evidence.records import Evidence, WindowEvidence
 from pytest_modelgate.core.market.bars import Bars
 from pytest_modelgate.core.market.windows import sample_of
-from pytest_modelgate.core.planning.plan import Plan, WorkId
+from pytest_modelgate.core.planning.plan import ModelPlan, Plan, WorkId
 from pytest_modelgate.services.champions import Champions
 from pytest_modelgate.services.evaluator import Evaluator
 from pytest_modelgate.services.evidence_gainer import ContentKeys, EvidenceGainer
 from pytest_modelgate.services.model_loader import ModelLoader
 
 Find = Callable[[str, str], Evidence | None]
+_Terms = tuple[float, tuple[str, ...]]  # trials, and digests of the records
 
 
 @contextmanager
@@ -64,6 +65,7 @@ class Gate:
     evaluator: Evaluator
     ledger: LedgerState | None = None
     champions: Champions | None = None
+    _judged: dict[str, tuple[_Terms, Judgement]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def _gainer(self) -> EvidenceGainer:
@@ -114,17 +116,60 @@ class Gate:
                 gained now.
             trials: independent looks; by default as many as there would be, were all models independent.
         """
-        lookup, plan = find or self.evidence, self.plan.of(model)
+        plan, trials = self.plan.of(model), self.plan.count.total() if trials is None else trials
+        if find is not None:
+            return self._judge(plan, partial(find, model), trials)
+        terms = self._terms(plan, trials)
+        if brief := self._remembered(plan, terms):
+            return brief.with_bars(partial(self.evidence, model))
+        judgement = self._judge(plan, partial(self.evidence, model), trials)
+        self._remember(judgement, terms)
+        return judgement
+
+    @_warnings_are_no_errors()
+    def judge_known(self, model: str, selected: frozenset[WorkId], trials: float) -> Judgement:
+        """Decide on one model from what is known, evaluating nothing; without what happened at every bar.
+
+        Args:
+            selected: as of ``known``.
+            trials: as of ``judge``.
+        """
+        plan = self.plan.of(model)
+        terms = self._terms(plan, trials)
+        known = self._remembered(plan, terms)
+        return known or self._remember(self._judge(plan, lambda name: self.known(model, name, selected), trials), terms)
+
+    def _terms(self, plan: ModelPlan, trials: float) -> _Terms:
+        """What a judgement rests on: taken before the records are read, so that a change meanwhile is noticed."""
+        return trials, tuple(self.store.digest(plan.model.id, work.name) for work in plan.work)
+
+    def _remembered(self, plan: ModelPlan, terms: _Terms) -> Judgement | None:
+        """What was decided on these very records before, without what happened at every bar."""
+        judged_on, judgement = self._judged.get(plan.model.id, (None, None))
+        return judgement if judged_on == terms else None
+
+    def _remember(self, judgement: Judgement, terms: _Terms) -> Judgement:
+        """Note what was decided, where all its evidence is on record in this run; without what happened at every bar.
+
+        Returns:
+            It without that.
+        """
+        brief = judgement.without_bars()
+        if all(terms[1]):
+            self._judged[brief.plan.model.id] = terms, brief
+        return brief
+
+    def _judge(self, plan: ModelPlan, find: Callable[[str], Evidence | None], trials: float) -> Judgement:
         rule, waivers = self.settings.decision, self.settings.waivers
         notes: tuple[str, ...] = ()
         if self.ledger and not plan.dropped:
-            notes = registration_notes(plan, self.ledger.registered.get(model))
+            notes = registration_notes(plan, self.ledger.registered.get(plan.model.id))
         return judge(
             plan,
             self.profile,
             rule,
-            lambda name: lookup(model, name),
-            self.plan.count.total() if trials is None else trials,
+            find,
+            trials,
             waivers=waivers,
             stamp=self.plan.run.timestamp,
             notes=notes,

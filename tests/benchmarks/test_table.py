@@ -34,6 +34,16 @@ def test_rows_that_were_yielded_before_an_end_are_kept(tmp_path: Path, monkeypat
     assert missing["note"] == "not measured: ImportError: no opponent"
 
 
+def test_the_checkout_is_measured_and_not_what_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pytest_modelgate").mkdir()
+    (tmp_path / "pytest_modelgate" / "__init__.py").write_text("NAME = 'of the checkout'\n")
+    body = "import pytest_modelgate\n\ndef rows():\n    yield {'name': pytest_modelgate.NAME}\n"
+
+    (row,) = table.run(part(tmp_path, monkeypatch, body))
+
+    assert row == {"name": "of the checkout"}
+
+
 def test_a_part_that_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     body = "import time\n\ndef rows():\n    yield {'name': 'first'}\n    time.sleep(60)\n"
 

@@ -7,13 +7,14 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
 
+from pytest_modelgate.adapters.evidence.parsed import ParsedRecords
 from pytest_modelgate.adapters.files.atomic import write_atomically
 from pytest_modelgate.core.evidence.agreement import agree
 from pytest_modelgate.core.evidence.records import Evidence, WindowFailure
@@ -23,6 +24,7 @@ from pytest_modelgate.text import plain
 _SCHEMAS = "modelgate.evidence/"
 SCHEMA = f"{_SCHEMAS}4"
 LOCKS = "locks"
+_DAMAGED = "the record is damaged or was altered"
 
 
 class EvidenceConflictError(GateError):
@@ -53,6 +55,9 @@ class EvidenceStore:
     run_id: str
     others: tuple[Path, ...] = ()
     _claimed: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
+    _parsed: ParsedRecords[_Body] = field(
+        default_factory=lambda: ParsedRecords(_parse), init=False, repr=False, compare=False
+    )
 
     @property
     def folder(self) -> Path:
@@ -90,8 +95,16 @@ class EvidenceStore:
         """
         if self._crashed(model, window):
             return _crash(model, window)
-        body = _read(self.folder / _file_name(model, window), model, window)
+        body = self._read(self.folder / _file_name(model, window), model, window)
         return body.evidence if isinstance(body, _Body) else body
+
+    def digest(self, model: str, window: str) -> str:
+        """Of the bytes of this run's record, whatever they say; empty where there is none, or it does not count."""
+        try:
+            content = (self.folder / _file_name(model, window)).read_bytes()
+        except OSError:
+            return ""
+        return "" if self._crashed(model, window) else hashlib.sha256(content).hexdigest()
 
     def reusable(self, model: str, window: str, key: str) -> Evidence | None:
         """Evidence of other runs under the same key.
@@ -105,7 +118,7 @@ class EvidenceStore:
         reason: WindowFailure | None = None
         first: tuple[Path, Evidence] | None = None
         for path in self._elsewhere(_file_name(model, window)):
-            body = _read(path, model, window)
+            body = self._read(path, model, window)
             if not isinstance(body, _Body):
                 reason = reason or body
             elif body.key == key and not isinstance(body.evidence, WindowFailure):
@@ -160,7 +173,7 @@ class EvidenceStore:
         if f"{model}.{window}" not in self._claimed:
             (self.folder / f"{model}.{window}.attempt").unlink(missing_ok=True)
         path = self.folder / _file_name(model, window)
-        body = _read(path, model, window)
+        body = self._read(path, model, window)
         if not isinstance(body, _Body) or isinstance(body.evidence, WindowFailure):
             path.unlink(missing_ok=True)
 
@@ -171,6 +184,21 @@ class EvidenceStore:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f"{key}.lock"):
             yield
+
+    def _read(self, path: Path, model: str, window: str) -> _Body | WindowFailure | None:
+        """A record; a failure when it is damaged, altered, foreign or about another window, None when there is none."""
+        problem = _DAMAGED
+        try:
+            body = self._parsed.of(path.read_bytes())
+            if (body.evidence.model, body.evidence.window) == (model, window):
+                return body
+        except FileNotFoundError:
+            return None
+        except _UnfitError as error:
+            problem = str(error)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            pass  # reported below, like every other damage
+        return WindowFailure(model, window, f"evidence {path.name}", problem, "Run the gate again to measure it anew")
 
     def _crashed(self, model: str, window: str) -> bool:
         """Whether there is a stale claim, left by a process that is gone."""
@@ -217,27 +245,22 @@ def _file_name(model: str, window: str) -> str:
     return f"{model}.{window}.json"
 
 
-def _read(path: Path, model: str, window: str) -> _Body | WindowFailure | None:
-    """A record; a failure when it is damaged, altered, foreign or about another window, None when there is none."""
-    problem = "the record is damaged or was altered"
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        text = record["body"]
-        if str(record["schema"]).startswith(_SCHEMAS) and record["schema"] != SCHEMA:
-            problem = f"the record was written by another version of the gate, as {plain(record['schema'])}"
-        elif record["schema"] == SCHEMA and hashlib.sha256(text.encode()).hexdigest() == record["sha256"]:
-            body = _parse(text)
-            if (body.evidence.model, body.evidence.window) == (model, window):
-                return body
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        pass  # reported below, like every other damage
-    return WindowFailure(model, window, f"evidence {path.name}", problem, "Run the gate again to measure it anew")
+class _UnfitError(ValueError):
+    """A record is not one of this version, or not what was written."""
 
 
-@lru_cache(maxsize=1)  # what one run took over from another is the same text
-def _parse(text: str) -> _Body:
+def _parse(content: bytes) -> _Body:
+    """What a record holds.
+
+    Raises:
+        _UnfitError: it is of another version; any other error of its kinds means damage.
+    """
+    record = json.loads(content.decode("utf-8"))
+    text = record["body"]
+    if record["schema"] != SCHEMA and str(record["schema"]).startswith(_SCHEMAS):
+        raise _UnfitError(f"the record was written by another version of the gate, as {plain(record['schema'])}")
+    if record["schema"] != SCHEMA or hashlib.sha256(text.encode()).hexdigest() != record["sha256"]:
+        raise _UnfitError(_DAMAGED)
     return _Body.model_validate_json(text)
 
 

@@ -86,6 +86,7 @@ def _robustness(robustness: Robustness) -> dict[str, Any]:
         "disturbances": [
             fields_of(DisturbancePart, item) | {"decision": item.decision.name} for item in robustness.disturbances
         ],
+        "undrawn": robustness.undrawn,
     }
 
 

@@ -307,13 +307,18 @@ class DisturbancePart(_ReturnPart):
     decision: Literal["LIVE", "PAPER", "RETRAIN", "DROP"]
 
 
-class RobustnessPart(Part):
-    """How the model bears disturbances; ``undisturbed`` is the decision to compare theirs with."""
+class RobustnessPart(_SparePart):
+    """How the model bears disturbances; ``undisturbed`` is the decision to compare theirs with.
 
+    ``undrawn`` says why no noise was drawn; it is left out where it was.
+    """
+
+    spare: ClassVar[tuple[str, ...]] = ("undrawn",)
     undisturbed: Literal["LIVE", "PAPER", "RETRAIN", "DROP"]
     break_even: Figure
     surface: list[CostPointPart]
     disturbances: list[DisturbancePart]
+    undrawn: str = ""
 
 
 class RegimePart(_ReturnPart):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -113,6 +115,14 @@ def sharpe_ratio(returns: Floats) -> float:
     if len(returns) < 2 or np.ptp(returns) <= _FLAT:
         return math.nan
     return float(returns.mean() / returns.std(ddof=1))
+
+
+def compounded(returns: Iterable[float]) -> Fraction:
+    """Returns one after the other, exact: neither their order nor rounding may turn a loss into a gain.
+
+    Nothing comes back from a ruin.
+    """
+    return math.prod((max(Fraction(0), 1 + Fraction(value)) for value in returns), start=Fraction(1)) - 1
 
 
 def _profit_factor(profits: list[float]) -> float:

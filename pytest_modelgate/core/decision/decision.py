@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from pytest_modelgate.core.config.cap_kind import CapKind
 from pytest_modelgate.core.config.decision_level import DecisionLevel
-from pytest_modelgate.core.decision.caps import Cap, cap_by_training, find_caps, percent
+from pytest_modelgate.core.decision.caps import Cap, CapSource, cap_by_training, find_caps, percent
 from pytest_modelgate.core.decision.model_case import ModelCase, to_float
 from pytest_modelgate.core.statistics.fold_spread import Spread
+
+_BY_TRIALS = (CapSource(CapKind.PROOF, "timing"), CapSource(CapKind.PROOF, "sharpe"))
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,12 @@ class Decision:
     losing: int
     compounded_return: float
     compounded_without_best: float
+
+    @property
+    def hangs_on_trials(self) -> bool:
+        """Whether fewer trials could raise it: nothing else holds it but proofs that ask for more with every trial."""
+        others = [cap.level for cap in self.caps if cap.source not in _BY_TRIALS]
+        return self.table is not None and min([self.table, *others]) > self.level
 
 
 def decide(case: ModelCase) -> Decision:

@@ -293,13 +293,16 @@ def _with_context(
 ) -> Judgement:
     """Add what is shown beside a decision, and never changes it."""
     delayed = [fold.delayed for fold in decided.measured_folds]
+    undrawn = decided.integrity.undrawn if isinstance(decided.integrity, IntegrityEvidence) else ""
     windows = decided.plan.folds
     days = (windows[-1].end - windows[0].start) / pd.Timedelta(days=1)
     _, pooled, _ = pool(attributions)
     (timing,) = (proof for proof in case.proofs if proof.name == "timing")
     return replace(
         decided,
-        robustness=disturb(attributions, case.folds, delayed, decided.noise, partial(_decide_on, case)),
+        robustness=disturb(
+            attributions, case.folds, delayed, decided.noise, partial(_decide_on, case), undrawn=undrawn
+        ),
         context=put_in_context(pooled, days, timing.details["percentile"], trials),
     )
 

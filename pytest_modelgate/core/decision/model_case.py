@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 
-from pytest_modelgate.core.backtest.metrics import FoldResult
+from pytest_modelgate.core.backtest.metrics import FoldResult, compounded
 from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.config.settings import DecisionRule
@@ -107,22 +106,17 @@ class ModelCase:
     @cached_property
     def compounded_return(self) -> Fraction:
         """Return of all folds one after the other, exact."""
-        return _compounded(self._growths)
+        return compounded(self._returns)
 
     @cached_property
     def compounded_without_best(self) -> Fraction:
         """Return of all folds but the best, exact."""
-        return _compounded(self._growths[:-1])
+        return compounded(self._returns[:-1])
 
     @property
-    def _growths(self) -> list[Fraction]:
-        """Growth factors, the best last; nothing comes back from a ruin."""
-        return sorted(max(Fraction(0), 1 + Fraction(fold.total_return)) for fold in self.folds)
-
-
-def _compounded(growths: Sequence[Fraction]) -> Fraction:
-    """Exact: neither the order of the folds nor rounding may turn a loss into a gain."""
-    return math.prod(growths, start=Fraction(1)) - 1
+    def _returns(self) -> list[float]:
+        """The best last."""
+        return sorted(fold.total_return for fold in self.folds)
 
 
 def to_float(value: Fraction) -> float:

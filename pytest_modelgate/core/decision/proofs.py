@@ -136,6 +136,9 @@ def _delay(folds: Sequence[FoldAttribution]) -> Proof:
 def _noise(draws: Sequence[NoiseDraw]) -> Proof:
     rests = [compound([fold.total_return for fold in draw.folds]) for draw in draws]
     worst = min(rests, default=math.nan)
+    if not draws:
+        sentence = "No noise was drawn, so nothing is shown; more than 0 under every draw is asked for."
+        return Proof("noise", passed=False, figure=worst, limit=0.0, at_most=False, sentence=sentence)
     passed = worst > 0.0
     verb = "still earns" if passed else "no longer earns"
     sentence = (

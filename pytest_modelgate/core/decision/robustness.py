@@ -55,12 +55,14 @@ class Robustness:
         surface: compounded returns over multiples of fees (outer) and slippage (inner).
         break_even: multiple of all costs at which nothing is left; 0 when nothing is even without, inf beyond 100.
         disturbances: in the order of severity of what causes them, noise last.
+        undrawn: why no noise was drawn, a sentence; empty where it was.
     """
 
     undisturbed: DecisionLevel
     surface: tuple[CostPoint, ...]
     break_even: float
     disturbances: tuple[Disturbance, ...]
+    undrawn: str = ""
 
 
 def disturb(
@@ -69,6 +71,8 @@ def disturb(
     delayed: Sequence[FoldResult],
     noise: Sequence[NoiseDraw],
     decide: Decide,
+    *,
+    undrawn: str = "",
 ) -> Robustness:
     """Disturb a walk-forward.
 
@@ -77,6 +81,7 @@ def disturb(
         delayed: had every order come one bar later, in the same order.
         noise: as the examination drew it.
         decide: gives the decision for other results of the folds.
+        undrawn: why the examination drew no noise, half a sentence.
     """
     surface = tuple(
         CostPoint(fees, slippage, _return(folds, fees, slippage)) for fees in MULTIPLES for slippage in MULTIPLES
@@ -91,7 +96,8 @@ def disturb(
         counts[draw.kind] += 1
         name = f"noise on {draw.kind} {counts[draw.kind]}"
         disturbances.append(_disturbance(name, draw.folds, draw.actions_changed, decide))
-    return Robustness(decide(results), surface, _break_even(folds), tuple(disturbances))
+    told = f"Noise was not drawn: it could not change the decision, since {undrawn}." if undrawn else ""
+    return Robustness(decide(results), surface, _break_even(folds), tuple(disturbances), told)
 
 
 def _disturbance(name: str, results: Sequence[FoldResult], changed: float, decide: Decide) -> Disturbance:

@@ -187,12 +187,17 @@ class WindowEvidence:
 
 @dataclass(frozen=True)
 class IntegrityEvidence:
-    """Results of the integrity checks of one model, and how it bears noise; ``window`` is ``integrity``."""
+    """Results of the integrity checks of one model, and how it bears noise; ``window`` is ``integrity``.
+
+    Attributes:
+        undrawn: why no noise was drawn, half a sentence; empty where it was.
+    """
 
     model: str
     window: str
     checks: tuple[Check, ...]
     noise: tuple[NoiseDraw, ...]
+    undrawn: str = ""
 
 
 @dataclass(frozen=True)

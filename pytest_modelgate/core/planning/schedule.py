@@ -7,10 +7,26 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 
-from pytest_modelgate.core.planning.plan import WorkId
+from pytest_modelgate.core.planning.plan import Plan, WorkId
+
+# Seconds, as measured with half a year of hours per model; what a machine is faster or slower at changes them alike.
+_PER_BAR, _PER_BYTE, _PER_WORKER = 5e-5, 8e-9, 2.0
+
+
+def workers_pay(plan: Plan, todo: Collection[WorkId], workers: int) -> bool:
+    """Whether so many workers are likely to save more time than starting them takes.
+
+    Args:
+        todo: evidence to be gained.
+        workers: at least 1.
+    """
+    checkpoints = [plan.of(name).model.checkpoint for name in {work.model for work in todo}]
+    size = sum(checkpoint.size for checkpoint in checkpoints if checkpoint)
+    seconds = _PER_BAR * sum(map(plan.cost, todo)) + _PER_BYTE * size
+    return seconds * (1.0 - 1.0 / workers) > _PER_WORKER
 
 
 @dataclass(frozen=True)

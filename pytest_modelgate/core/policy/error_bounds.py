@@ -178,9 +178,7 @@ def norms_of(policy: MlpPolicy, transform: int) -> Norms:
 
 def _rivals(policy: MlpPolicy) -> NDArray[np.bool_]:
     rows = np.column_stack([policy.weights[-1], policy.biases[-1]])
-    rivals = np.zeros(len(rows), dtype=np.bool_)
-    rivals[np.unique(rows, axis=0, return_index=True)[1]] = True
-    return rivals
+    return np.array([not (rows[:row] == rows[row]).all(axis=1).any() for row in range(len(rows))])
 
 
 def _row_norms(weight: Weights) -> Floats:

@@ -23,6 +23,7 @@ from pytest_modelgate.core.policy.mlp import MlpPolicy
 from pytest_modelgate.core.typing import Floats, Weights
 
 _STEP, _BLOCK, _DEPTH = 16, 256, 256
+_DEAR = 2  # what a multiplication of the transforms takes, in those of the plain product: their matrices are small
 _FEW = 16  # blocks of which the weights are most of the work
 
 
@@ -64,13 +65,13 @@ class Blocking:
 
 
 def choose_blocking(counts: Sequence[int], lookback: int, n_market: int) -> Blocking:
-    """The blocking of series of so many windows each that takes the fewest multiplications."""
+    """The blocking of series of so many windows each that takes the least time, estimated by multiplications."""
     chosen, fewest = Blocking(tuple(counts), lookback, 0, _BLOCK), sum(counts) * lookback * n_market
     for length in range(lookback - lookback % _STEP + _STEP, 4 * lookback, _STEP):
         blocking = Blocking(tuple(counts), lookback, length, length - lookback + 1)
         per_frequency = lookback * n_market + blocking.blocks * (4 * n_market + blocking.outputs)
-        if blocking.frequencies * per_frequency < fewest:
-            chosen, fewest = blocking, blocking.frequencies * per_frequency
+        if _DEAR * blocking.frequencies * per_frequency < fewest:
+            chosen, fewest = blocking, _DEAR * blocking.frequencies * per_frequency
     return chosen
 
 
@@ -168,7 +169,7 @@ def _add_up(policy: MlpPolicy, series: Sequence[Floats], blocking: Blocking, shi
 def _transform(policy: MlpPolicy, series: Sequence[Floats], blocking: Blocking, shift: Floats) -> Floats:
     sums = np.empty((sum(blocking.counts), len(shift)))
     series_spectra = spectra(series, blocking)
-    chunk = 32 if blocking.blocks < _FEW else 64  # units at a time: what is made of them stays in the cache
+    chunk = 16 if blocking.blocks < _FEW else 64  # units at a time: what is made of them stays in the cache
     correlation = _Correlation(blocking, policy.n_market, min(chunk, len(shift)))
     for first in range(0, len(shift), chunk):
         units = slice(first, first + chunk)
@@ -193,6 +194,7 @@ class _Correlation:
         self._sines = sines[:, 1:]
         self._inverse_cosines, sines = inverse_basis(blocking, 0, blocking.middle)
         self._inverse_sines = sines[1:]
+        self._weights = np.empty((blocking.lookback, n_market, units))
         # Weights around the middle of the window: (times from 0 or from 1, n_market, units).
         self._even = np.empty((blocking.centre + 1, n_market, units))
         self._odd = np.empty((blocking.centre, n_market, units))
@@ -205,7 +207,8 @@ class _Correlation:
 
     def analyse(self, weights: Weights) -> None:
         """Transform weights (units, lookback, n_market)."""
-        _fold(weights.transpose(1, 2, 0), self._blocking.centre, self._even, self._odd)
+        self._weights[...] = weights.transpose(1, 2, 0)  # far apart and in another precision: touched once
+        _fold(self._weights, self._blocking.centre, self._even, self._odd)
         cosines, sines = np.hsplit(_flat(self._weight_spectra), 2)
         np.matmul(self._cosines, _flat(self._even), out=cosines)
         np.matmul(self._sines, _flat(self._odd), out=sines)
@@ -231,15 +234,15 @@ def _flat(rows: Floats) -> Floats:
     return rows.reshape(len(rows), math.prod(rows.shape[1:]))
 
 
-def _fold(weights: Weights, centre: int, even: Floats, odd: Floats) -> None:
+def _fold(weights: Floats, centre: int, even: Floats, odd: Floats) -> None:
     """Sums and differences of what is as far after the middle of the window as before; (lookback, n_market, units)."""
     later, earlier = weights[centre + 1 :], weights[:centre][::-1]
     both = len(later)  # of an even window the earliest row has no partner
     even[0] = weights[centre]
-    np.add(later, earlier[:both], out=even[1 : both + 1], dtype=np.float64)
-    np.subtract(later, earlier[:both], out=odd[:both], dtype=np.float64)
+    np.add(later, earlier[:both], out=even[1 : both + 1])
+    np.subtract(later, earlier[:both], out=odd[:both])
     even[both + 1 :] = earlier[both:]
-    np.negative(earlier[both:], out=odd[both:], dtype=np.float64)
+    np.negative(earlier[both:], out=odd[both:])
 
 
 def _unfold(even: Floats, odd: Floats, values: Floats) -> None:

@@ -10,7 +10,7 @@ from pytest_modelgate.core.config.settings import OWN_FEED
 from pytest_modelgate.plugin.options import only_shows
 from pytest_modelgate.plugin.output.text import describe_accounts, execution_text
 from pytest_modelgate.plugin.suite import describe_suite
-from pytest_modelgate.plugin.xdist.placement import describe, describe_device, is_distributed
+from pytest_modelgate.plugin.xdist.placement import count_specs, describe, describe_device, is_distributed
 from pytest_modelgate.text import terminal_safe
 
 if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must not pay for
@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must n
 
 def header(config: pytest.Config, run: GateRun) -> list[str]:
     """Lines on what is in force."""
+    from pytest_modelgate.core.planning.schedule import workers_pay
+
     gate, settings = run.gate, run.settings
     models = len(gate.plan.models)
     asked = (
@@ -43,6 +45,8 @@ def header(config: pytest.Config, run: GateRun) -> list[str]:
         lines.append(f"model gate: {text}")
     if is_distributed(config) and not only_shows(config):
         lines.append(f"model gate: {describe(config)}")
+        if not workers_pay(gate.plan, set(run.work) - run.reusable, count_specs(config)):
+            lines.append("model gate: so little is to be computed that starting workers takes longer: try -n 0")
     return lines
 
 

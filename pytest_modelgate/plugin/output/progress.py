@@ -23,21 +23,22 @@ class Estimate:
     """
 
     def __init__(self, costs: Mapping[WorkId, int], clock: Callable[[], float]) -> None:
-        self._left, self._clock = dict(costs), clock
+        self._todo, self._clock = dict(costs), clock
         self._all, self._count = sum(costs.values()), len(costs)
+        self._left = self._all
         self._start = clock()
         self._next = self._start + _FIRST
 
     def done(self, *windows: WorkId) -> str:
         """Note what is done; a line when it is time for one, else empty."""
         for window in windows:
-            self._left.pop(window, None)
-        left, now = sum(self._left.values()), self._clock()
-        if not left or left == self._all or now < self._next:
+            self._left -= self._todo.pop(window, 0)
+        now = self._clock()
+        if not self._left or self._left == self._all or now < self._next:
             return ""
         self._next = now + _AGAIN
-        rest = (now - self._start) * left / (self._all - left)
-        return f"{self._count - len(self._left)} of {self._count} windows, about {duration(rest)} left"
+        rest = (now - self._start) * self._left / (self._all - self._left)
+        return f"{self._count - len(self._todo)} of {self._count} windows, about {duration(rest)} left"
 
 
 class Progress:
@@ -46,6 +47,7 @@ class Progress:
     def __init__(self, config: pytest.Config, run: GateRun, clock: Callable[[], float] = time.monotonic) -> None:
         self._config, self._run, self._clock = config, run, clock
         self._estimate: Estimate | None = None
+        self._of_model: dict[str, list[WorkId]] = {}
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -57,11 +59,13 @@ class Progress:
             self._ids = TestIds(plan)
             todo = (self._run.selected or frozenset(self._run.work)) - self._run.reusable
             self._estimate = Estimate({window: plan.cost(window) for window in sorted(todo)}, self._clock)
+            for item in plan.work:  # once: it takes longer than the report of a test that only reads metrics
+                self._of_model.setdefault(item.model, []).append(item)
         if report.when != "teardown":
             return
         labels = dict(report.user_properties)
         window = self._ids.of(report.nodeid).work
-        whole = [item for item in plan.work if item.model == labels.get("model")]
+        whole = self._of_model.get(str(labels.get("model")), [])
         through = whole if labels.get("stage") == "decision" else [window] if window else []
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         if (line := self._estimate.done(*through)) and reporter and reporter.verbosity >= 0:

@@ -194,6 +194,7 @@ def robustness_text(judgement: Judgement) -> str:
     for kind in ("one bar later", "noise on prices", "noise on weights"):
         returns = [item.total_return for item in robustness.disturbances if item.name.startswith(kind)]
         parts += [f"{kind} {min(returns):+.1%}"] if returns else []
+    parts += ["noise not drawn, it could not change the decision"] if robustness.undrawn else []
     before = robustness.undisturbed
     moved = [f"{item.decision} under {item.name}" for item in robustness.disturbances if item.decision != before]
     decisions = f"table and caps move from {before} to {', '.join(moved)}" if moved else "no decision moves"

@@ -21,13 +21,13 @@ from pytest_modelgate.adapters.verdict.writer import make_verdict, write_verdict
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.decision.judgement import Judgement
 from pytest_modelgate.core.evidence.records import Evidence
-from pytest_modelgate.core.planning.plan import WorkId
+from pytest_modelgate.core.planning.plan import ModelPlan, WorkId
 from pytest_modelgate.core.planning.schedule import Unit
 from pytest_modelgate.errors import PromotionError, SettingsError
 from pytest_modelgate.plugin.collection import decided_model, selected_work
 from pytest_modelgate.plugin.session.record_first import record_first
 from pytest_modelgate.plugin.xdist.units import Layout, lay_out, make_units
-from pytest_modelgate.services.gate import Find, Gate
+from pytest_modelgate.services.gate import Gate
 from pytest_modelgate.text import terminal_safe
 
 WORKER_KEY = "modelgate"
@@ -142,7 +142,9 @@ class GateRun:
         """
         self._in_use = open_folder(self.settings.output / EVIDENCE, self.run_id)
         self.earlier = None if self.settings.shard else _complete(self.verdict_path)
-        self._judge("the run has not finished", lambda *_: None)
+        self._draft(
+            "the run has not finished", [self.gate.judge(plan.model.id, lambda *_: None) for plan in self._plans]
+        )
         if self.earlier is None:
             self._write()
         record_first(self.gate, say)
@@ -177,18 +179,20 @@ class GateRun:
         The other models of the archive count as fewer trials the more they are lucky together. Mostly that makes no
         difference to the decision, and nobody waits for them; where it does, their evidence is gained first.
         """
-        gate, count = self.gate, self.gate.plan.count
-        strictest, least = gate.judge(model), count.total(count.counted, 1.0)
-        if least == count.total() or gate.judge(model, trials=least).outcome == strictest.outcome:
+        count, strictest = self.gate.plan.count, self.gate.judge(model)
+        fewest = count.total(count.counted, 1.0)
+        if fewest == count.total() or not (strictest.decision and strictest.decision.hangs_on_trials):
             return strictest
-        return gate.judge(model, trials=gate.trials(self._expected))
+        return self.gate.judge(model, trials=self.gate.trials(self._expected))
 
     def finish(self) -> None:
         """Derive the verdict from evidence, measuring nothing; one that cannot be written leaves an incomplete one."""
         shard = self.settings.shard
         unfinished = f"this was shard {shard}: run the others, and merge their evidence" if shard else ""
         try:
-            self._judge(unfinished, self._known)
+            trials = self.gate.trials(self._known)
+            known = [self.gate.judge_known(plan.model.id, self.selected, trials) for plan in self._plans]
+            self._draft(unfinished, known)
             if self.earlier is None or self.verdict.complete is True:
                 self.earlier = None
                 self._write()
@@ -214,14 +218,18 @@ class GateRun:
     def _known(self, model: str, name: str) -> Evidence | None:
         return self.gate.known(model, name, self.selected)
 
+    @property
+    def _plans(self) -> tuple[ModelPlan, ...]:
+        return self.gate.plan.models
+
     def _expected(self, model: str, name: str) -> Evidence | None:
         """Evidence as it will be known at the end of the run."""
         planned = WorkId(model, name) in self.planned
         return self.gate.evidence(model, name) if planned else self._known(model, name)
 
-    def _judge(self, unfinished: str, find: Find) -> None:
-        gate, trials = self.gate, self.gate.trials(find)
-        self.judgements = tuple(gate.judge(plan.model.id, find, trials).without_bars() for plan in gate.plan.models)
+    def _draft(self, unfinished: str, judgements: Iterable[Judgement]) -> None:
+        gate = self.gate
+        self.judgements = tuple(judgements)
         self._verdict = make_verdict(
             archive_sha256=gate.archive.sha256(),
             plan=gate.plan,

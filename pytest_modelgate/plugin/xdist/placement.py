@@ -34,6 +34,13 @@ def is_distributed(config: pytest.Config) -> bool:
     return config.getoption("dist", "no") != "no" and bool(config.getoption("tx", None))
 
 
+def count_specs(config: pytest.Config) -> int:
+    """How many workers xdist is about to start."""
+    from xdist.workermanage import parse_tx_spec_config
+
+    return len(parse_tx_spec_config(config))
+
+
 def check_distribution(config: pytest.Config) -> None:
     """Refuse ways to distribute tests that can lose some of them.
 

@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 from typing import Literal
 
 import pytest
@@ -11,13 +12,16 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pytest_modelgate.adapters.config_files.profiles import builtin_profiles, load_profile
-from pytest_modelgate.core.backtest.metrics import FoldResult
+from pytest_modelgate.core.backtest.metrics import FoldResult, compounded
 from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.core.config.profiles import Profile
+from pytest_modelgate.core.config.waivers import WAIVABLE, Waiver
 from pytest_modelgate.core.decision.backtest_sanity import Sanity
 from pytest_modelgate.core.decision.decision import Decision, decide
 from pytest_modelgate.core.decision.model_case import ModelCase
 from pytest_modelgate.core.decision.plausibility import NO_TRADES, find_implausible
+from pytest_modelgate.core.decision.proof import PROOFS, Proof
+from pytest_modelgate.core.integrity.check import Check
 from pytest_modelgate.core.integrity.parity import Parity
 from pytest_modelgate.core.training.gating import Classification
 
@@ -345,3 +349,31 @@ def test_a_better_best_fold_alone_never_makes_a_model_live(
     best = max(range(len(folds)), key=lambda place: folds[place].total_return)
     raised = [replace(fold, total_return=fold.total_return + more * (n == best)) for n, fold in enumerate(folds)]
     assert decide_on(raised, profile=profile).level is not LIVE
+
+
+@thorough
+@given(folds=fold_lists(min_size=5), failed=st.booleans(), profile=profiles, rule=rules)
+def test_where_no_noise_is_drawn_no_draw_could_have_changed_the_decision(
+    folds: list[FoldResult], profile: Profile, rule: Rule, *, failed: bool
+) -> None:
+    checks = [Check("weights", "fail" if failed else "pass", "So.")]
+    assume(failed or compounded(fold.total_return for fold in folds) <= 0)
+    waivers: dict[str, Waiver] = {name: Waiver("M", name, "so", "ada", date(2026, 3, 1)) for name in WAIVABLE}
+    fine = [Proof(name, passed=True, figure=1.0, limit=0.0, at_most=False, sentence="So.") for name in PROOFS]
+    found = [
+        decide(
+            ModelCase(
+                APPROVED,
+                PASS,
+                folds,
+                profile,
+                rule,
+                proofs=[*fine, replace(fine[0], name="noise", passed=passed)],
+                checks=checks,
+                parity=PROVEN,
+                waivers=waivers,
+            )
+        ).level
+        for passed in (True, False)
+    ]
+    assert found[0] is found[1]

@@ -94,6 +94,12 @@ def test_every_disturbance_leads_to_a_decision_of_its_own() -> None:
     assert [item.actions_changed for item in found.disturbances[3:]] == [0.1, 0.2, 0.3]
 
 
+def test_what_was_not_drawn_is_told() -> None:
+    found = disturb(FOLDS, RESULTS, DELAYED, (), lambda _: LIVE, undrawn="it rained")
+    assert [item.name for item in found.disturbances] == ["costs x2", "costs x3", "one bar later"]
+    assert found.undrawn == "Noise was not drawn: it could not change the decision, since it rained."
+
+
 def results_seen() -> list[list[FoldResult]]:
     """Results that are decided on: twice and three times the costs, one bar later, undisturbed."""
     seen: list[list[FoldResult]] = []

@@ -20,6 +20,7 @@ from pytest_modelgate.core.backtest.candidate import Candidate
 from pytest_modelgate.core.backtest.rules import TradingRules
 from pytest_modelgate.core.backtest.simulation import Trajectory, simulate
 from pytest_modelgate.core.config.profiles import RobustnessLimits
+from pytest_modelgate.core.config.settings import AccountMode
 from pytest_modelgate.core.features.feature_set import FeatureSet
 from pytest_modelgate.core.features.reference import REFERENCE
 from pytest_modelgate.core.features.series import compute_features
@@ -461,6 +462,32 @@ def test_a_sound_model_passes_everything_and_shows_how_it_bears_noise() -> None:
     assert {check.status for check in found.checks if check.name != "feasibility"} == {"pass"}
     assert [draw.kind for draw in found.noise] == ["prices", "prices", "weights", "weights"]
     assert examine(made, backtest, feature_set(), MISSION, SHA) == found  # nothing is left to chance
+
+
+def contrarian(n_account: int = 0) -> MlpPolicy:
+    """Buys after a fall: it decides by what it sees, and loses."""
+    first = np.zeros((2, 4 * (2 + n_account)))
+    first[0, 3 * (2 + n_account) + 1] = -1.0
+    head = np.array([[0.0, 0.0], [1.0, 0.0], [-1.0, 0.0]])
+    return mlp([first, head], [np.zeros(2), np.array([0.05, 0.0, 0.0])], "tanh", 2, n_account, 4)
+
+
+@pytest.mark.parametrize(
+    ("policy", "account", "why"),
+    [
+        (contrarian(), "neutral", "its folds made no money together"),
+        (contrarian(3), "neutral", "its folds made no money together"),
+        (contrarian(3), "tracked", ""),  # judged on other actions, which may have earned
+        (constant(1), "neutral", "the integrity checks fail (weights, activity)"),
+    ],
+)
+def test_noise_is_drawn_only_where_it_can_change_the_decision(
+    policy: MlpPolicy, account: AccountMode, why: str
+) -> None:
+    made = replayer(policy)
+    backtest = Window("backtest", made.folds[1].start, made.folds[1].end)
+    found = examine(made, backtest, feature_set(), MISSION, SHA, account=account)
+    assert (found.undrawn, len(found.noise)) == (why, 0 if why else 4)
 
 
 def test_noise_of_size_zero_changes_nothing_and_more_changes_more() -> None:

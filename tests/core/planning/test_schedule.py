@@ -2,12 +2,17 @@
 
 import heapq
 from collections.abc import Sequence
+from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import report_factory as factory
 
-from pytest_modelgate.core.planning.plan import WorkId
-from pytest_modelgate.core.planning.schedule import Schedule, Unit
+from pytest_modelgate.core.planning.looks import TrialCount
+from pytest_modelgate.core.planning.plan import Plan, WorkId
+from pytest_modelgate.core.planning.schedule import Schedule, Unit, workers_pay
+from pytest_modelgate.core.training.run import CheckpointRef, TrainingRun
 
 
 def fold(place: int, cost: int, model: str = "M") -> Unit:
@@ -152,3 +157,20 @@ def test_what_is_added_later_is_waited_for_too() -> None:
     assert not schedule.finished
     schedule.settle(first)
     assert schedule.take("w") == decision(1, [first])
+
+
+@pytest.mark.parametrize(
+    ("models", "size", "workers", "pays"),
+    [
+        (4, 1_000, 2, False),
+        (50, 1_000, 2, True),
+        (8, 80_000_000, 2, True),
+        (50, 80_000_000, 1, False),
+        (0, 0, 2, False),
+    ],
+)
+def test_workers_pay_where_there_is_enough_to_do(models: int, size: int, workers: int, *, pays: bool) -> None:
+    made = [factory.plan_of(f"AA{chr(65 + number // 26)}{chr(65 + number % 26)}USD") for number in range(models)]
+    made = [replace(plan, model=replace(plan.model, checkpoint=CheckpointRef("M.pt", size))) for plan in made]
+    plan = Plan(TrainingRun("a.zip", factory.AS_OF, ()), factory.AS_OF, tuple(made), TrialCount(1))
+    assert workers_pay(plan, plan.work, workers) is pays

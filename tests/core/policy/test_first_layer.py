@@ -63,6 +63,7 @@ def test_the_norm_of_a_window_is_that_of_its_own_block() -> None:
 def test_long_series_are_transformed_and_short_ones_are_not() -> None:
     assert choose_blocking([5], 100, 53).length == 0
     assert choose_blocking([4320], 3, 53).length == 0
+    assert choose_blocking([140], 100, 53).length == 0  # fewer multiplications by transforms, but dearer ones
     for counts in ([253], [4320], [20] * 12):
         assert choose_blocking(counts, 100, 53).length > 100
 

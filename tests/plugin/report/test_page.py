@@ -225,3 +225,17 @@ def test_a_long_run_tells_how_far_it_is() -> None:
         "model gate: 1 of 14 windows, about 21 min left",
         "model gate: 7 of 14 windows, about 10 min left",
     ]
+
+
+def test_the_work_of_all_models_is_listed_once_however_many_tests_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    config: Any = SimpleNamespace(pluginmanager=SimpleNamespace(get_plugin=lambda _: Terminal()))
+    progress, listed, work = Progress(config, run_of([EARNS])), [0], vars(Plan)["work"].fget
+
+    def count(plan: Plan) -> Any:
+        listed[0] += 1
+        return work(plan)
+
+    monkeypatch.setattr(Plan, "work", property(count))
+    for _ in range(3):
+        progress.pytest_runtest_logreport(report("test_decision.py::test_decision[UNIUSD_1Hour]", stage="decision"))
+    assert listed == [1]
