@@ -54,7 +54,7 @@ class Grid:
     @cached_property
     def weekday(self) -> Ints:
         """Monday is 0."""
-        return np.asarray(self._dates.dayofweek, dtype=np.int64)
+        return np.asarray(self._dates.day_of_week, dtype=np.int64)
 
     @cached_property
     def bounds(self) -> Ints:

@@ -47,7 +47,7 @@ def read_series(folder: Path) -> tuple[Series, ...]:
 def _read(path: Path) -> Series:
     frame = pd.read_csv(path, index_col="timestamp", parse_dates=True)
     index = pd.DatetimeIndex(frame.index)
-    venue: Venue = "crypto" if bool((index.dayofweek >= 5).any()) else "stocks"
+    venue: Venue = "crypto" if bool((index.day_of_week >= 5).any()) else "stocks"
     dates = index.tz_convert(_ZONE[venue]).normalize()
     moves = pd.DataFrame(
         {
