@@ -11,6 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pytest_modelgate.adapters.exchange_calendar import regular_sessions
+from pytest_modelgate.core.market.bars import AssetClass
+from pytest_modelgate.core.market.sessions import DayPlaces, day_places
 
 Venue = Literal["crypto", "stocks"]
 Ints = NDArray[np.int64]
@@ -24,11 +26,13 @@ class Grid:
     """The bars of a walk-forward.
 
     Attributes:
+        venue: what is traded.
         times: start of every bar, UTC.
         days: calendar days.
         folds: how many.
     """
 
+    venue: Venue
     times: pd.DatetimeIndex
     days: int
     folds: int
@@ -72,6 +76,12 @@ class Grid:
         """First bar of the last 30 days."""
         return int(self.times.searchsorted(_START + _DAY * (self.days - _BACKTEST)))
 
+    @cached_property
+    def places(self) -> DayPlaces:
+        """Days and hours, as the gate counts them."""
+        kind = AssetClass.CRYPTO if self.venue == "crypto" else AssetClass.EQUITY
+        return day_places(self.times.as_unit("s").asi8, kind)
+
     @property
     def per_year(self) -> float:
         """Bars in a year of 365 days."""
@@ -92,11 +102,11 @@ def lay_out(venue: Venue, days: int, folds: int) -> Grid:
     """The bars of hourly crypto or stocks over so many calendar days."""
     end = _START + _DAY * days
     if venue == "crypto":
-        return Grid(pd.date_range(_START, end, freq="h", inclusive="left"), days, folds)
+        return Grid(venue, pd.date_range(_START, end, freq="h", inclusive="left"), days, folds)
     sessions = regular_sessions(_START, end)
     hours = [
         pd.date_range(opens.floor("h"), closes, freq="h", inclusive="left")
         for opens, closes in zip(sessions.opens, sessions.closes, strict=True)
         if opens >= _START and closes <= end
     ]
-    return Grid(pd.DatetimeIndex(np.concatenate([index.to_numpy() for index in hours]), tz="UTC"), days, folds)
+    return Grid(venue, pd.DatetimeIndex(np.concatenate([index.to_numpy() for index in hours]), tz="UTC"), days, folds)

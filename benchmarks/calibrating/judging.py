@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,12 +14,17 @@ from pytest_modelgate.core.backtest.metrics import FoldResult, Metrics
 from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.config.settings import DecisionRule
-from pytest_modelgate.core.decision.backtest_sanity import judge_backtest
+from pytest_modelgate.core.decision.backtest_sanity import judge_backtest, one_sided
 from pytest_modelgate.core.decision.decision import decide
 from pytest_modelgate.core.decision.model_case import ModelCase
 from pytest_modelgate.core.decision.plausibility import TradeCount
-from pytest_modelgate.core.decision.proofs import FoldAttribution, prove
+from pytest_modelgate.core.decision.proof import FoldAttribution, Proof
+from pytest_modelgate.core.decision.proofs import pool, prove
+from pytest_modelgate.core.decision.timing_proofs import prove_timing
 from pytest_modelgate.core.integrity.parity import Parity
+from pytest_modelgate.core.market.sessions import DayPlaces
+from pytest_modelgate.core.statistics.effective_models import DayGains, effective_models
+from pytest_modelgate.core.statistics.net_timing import net_timing
 from pytest_modelgate.core.training.gating import Classification
 from pytest_modelgate.core.typing import Floats
 
@@ -150,29 +155,55 @@ class Accounts:
             returns, carried, held, gap, move = (row[path, part] for row in rows)
             fees = paid * self.fee_share
             bars = BarAttribution(returns, carried, held, gap, move, fees, paid - fees)
-            found.append(FoldAttribution(f"{fold:02}", "out-of-sample", int(self.trades[path, fold]), math.nan, bars))
+            places = DayPlaces(self.grid.places.days[part], self.grid.places.slots[part])
+            trades = int(self.trades[path, fold])
+            found.append(FoldAttribution(f"{fold:02}", "out-of-sample", trades, math.nan, bars, places))
         return found
 
 
-def judge(accounts: Accounts, profile: Profile, terms: list[Terms]) -> Iterator[dict[Terms, DecisionLevel]]:
-    """Decide on every model, on all terms; gating counts it as APPROVED, and parity as proven."""
-    for path, backtest in enumerate(accounts.backtests):
-        sanity = judge_backtest(backtest, TRAINING_DRAWDOWN, profile)
-        results, attributions = accounts.results(path), accounts.attributions(path)
-        trades = TradeCount(int(accounts.trades[path].sum()), int(accounts.won[path]))
-        proofs = {trials: prove(attributions, profile, trials) for trials in {trials for _, trials in terms}}
+def judge(
+    accounts: Accounts, profile: Profile, terms: Sequence[Terms], counts: Sequence[float]
+) -> Iterator[dict[Terms, DecisionLevel]]:
+    """Decide on every model, on all terms; gating counts it as APPROVED, and parity as proven.
+
+    Args:
+        counts: trials that ``COUNTED`` stands for, of every path.
+    """
+    first = accounts.grid.backtest
+    for path, (backtest, count) in enumerate(zip(accounts.backtests, counts, strict=True)):
+        one_side = one_sided(backtest, accounts.paths.held[path, first:])
+        case = ModelCase(
+            Classification.APPROVED,
+            judge_backtest(backtest, TRAINING_DRAWDOWN, profile, one_side=one_side, in_folds=True),
+            accounts.results(path),
+            profile,
+            "table",
+            parity=_PROVEN,
+            trades=TradeCount(int(accounts.trades[path].sum()), int(accounts.won[path])),
+        )
+        proofs = _prove(accounts.attributions(path), profile, [trials or count for _, trials in terms])
         yield {
-            (rule, trials): decide(
-                ModelCase(
-                    Classification.APPROVED,
-                    sanity,
-                    results,
-                    profile,
-                    rule,
-                    proofs=proofs[trials],
-                    parity=_PROVEN,
-                    trades=trades,
-                )
-            ).level
-            for rule, trials in terms
+            (rule, trials): decide(replace(case, rule=rule, proofs=found)).level
+            for (rule, trials), found in zip(terms, proofs, strict=True)
         }
+
+
+def _prove(folds: Sequence[FoldAttribution], profile: Profile, trials: Sequence[float]) -> list[tuple[Proof, ...]]:
+    """All proofs for each number of trials; only one of them knows it."""
+    proofs = prove(folds, profile, trials[0])
+    found = {trials[0]: proofs}
+    for number in set(trials) - {trials[0]}:
+        _, attribution, places = pool(folds)
+        timing = prove_timing(attribution, places, profile.proofs, number)
+        found[number] = tuple(timing if proof.name == timing.name else proof for proof in proofs)
+    return [found[number] for number in trials]
+
+
+def count_models(models: Sequence[Accounts], path: int) -> float:
+    """As how many independent models those of one path count, seen together."""
+    gains = {}
+    for number, accounts in enumerate(models):
+        _, attribution, places = pool(accounts.attributions(path))
+        timing = net_timing(attribution, places)
+        gains[str(number)] = DayGains(timing.days, timing.gains)
+    return effective_models(gains)

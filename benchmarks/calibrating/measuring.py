@@ -16,13 +16,13 @@ from pytest_modelgate.core.config.settings import DecisionRule
 
 from .grid import lay_out
 from .intervals import wilson
-from .judging import Accounts, Terms, judge
-from .paths import simulate
-from .scenario import Kind, Scenario
+from .judging import Accounts, Terms, count_models, judge
+from .paths import best_of, simulate
+from .scenario import COUNTED, Kind, Scenario
 from .series import Series
 
 CHUNK = 200  # paths at once: some 200 MB
-RULES: tuple[DecisionRule, ...] = ("table", "proven")
+RULES: tuple[DecisionRule, ...] = ("table", "proven", "pooled")
 Shape = tuple[int, int]  # days and folds
 
 
@@ -81,7 +81,8 @@ class Counted:
 
 def pieces(scenario: Scenario, shape: Shape, paths: int, seed: int) -> list[Piece]:
     """The work of one scenario."""
-    return [Piece(scenario, shape, seed, first, min(CHUNK, paths - first)) for first in range(0, paths, CHUNK)]
+    chunk = max(1, CHUNK // scenario.candidates)
+    return [Piece(scenario, shape, seed, first, min(chunk, paths - first)) for first in range(0, paths, chunk)]
 
 
 def terms_of(scenario: Scenario) -> list[Terms]:
@@ -98,9 +99,14 @@ def count(piece: Piece, series: Sequence[Series] = ()) -> Counted:
     trading = profile.trading.crypto if scenario.market.venue == "crypto" else profile.trading.us_equity
     cost = trading.fee + trading.slippage
     own = [one for one in series if one.venue == scenario.market.venue]
-    paths, sharpe = simulate(scenario, grid, rng, piece.paths, cost=cost, series=own)
+    models, sharpe = simulate(scenario, grid, rng, piece.paths, cost=cost, series=own)
+    counts = [1.0] * piece.paths
+    if COUNTED in scenario.trials:
+        seen = [Accounts(model, grid, trading.fee / cost) for model in models]
+        counts = [count_models(seen, path) for path in range(piece.paths)]
+    accounts = Accounts(best_of(models), grid, trading.fee / cost)
     levels: Counter[tuple[Terms, DecisionLevel]] = Counter()
-    for decided in judge(Accounts(paths, grid, trading.fee / cost), profile, terms_of(scenario)):
+    for decided in judge(accounts, profile, terms_of(scenario), counts):
         levels.update(decided.items())
     return Counted(levels, sharpe * piece.paths)
 

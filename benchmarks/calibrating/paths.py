@@ -42,23 +42,33 @@ class Paths:
 
 def simulate(
     scenario: Scenario, grid: Grid, rng: np.random.Generator, paths: int, *, cost: float, series: Sequence[Series] = ()
-) -> tuple[Paths, float]:
-    """Draw markets and models, and say what the models' true Sharpe ratio is: annual, after costs, luck left out.
+) -> tuple[list[Paths], float]:
+    """Draw markets and models.
 
     Args:
         cost: fee and slippage of a fill, a fraction of its notional.
+
+    Returns:
+        Every candidate, and the first one's true Sharpe ratio: annual, after costs, luck left out.
     """
     prices = draw_prices(scenario.market, grid, rng, paths, series)
     first = scenario.policy.hold(rng, prices, grid)
-    best, sharpe = _trade(scenario, grid, rng, prices, first, cost=cost)
+    leader, sharpe = _trade(scenario, grid, rng, prices, first, cost=cost)
+    models = [leader]
     for _ in range(scenario.candidates - 1):
         wanted = scenario.policy.hold(rng, prices, grid)
         alike = (rng.random((paths, int(grid.day[-1]) + 1)) < scenario.alike)[:, grid.day]
-        other, _sharpe = _trade(scenario, grid, rng, prices, np.where(alike, first, wanted), cost=cost)
-        better = np.log1p(other.returns).sum(axis=1) > np.log1p(best.returns).sum(axis=1)
-        names = [field.name for field in fields(Paths)]
-        best = Paths(*(np.where(better[:, None], getattr(other, name), getattr(best, name)) for name in names))
-    return best, sharpe
+        models.append(_trade(scenario, grid, rng, prices, np.where(alike, first, wanted), cost=cost)[0])
+    return models, sharpe
+
+
+def best_of(models: Sequence[Paths]) -> Paths:
+    """Of every market the model that earned most."""
+    if len(models) == 1:
+        return models[0]
+    best = np.argmax([np.log1p(model.returns).sum(axis=1) for model in models], axis=0)
+    names, rows = [field.name for field in fields(Paths)], range(len(best))
+    return Paths(*(np.stack([getattr(models[best[row]], name)[row] for row in rows]) for name in names))
 
 
 def _trade(

@@ -10,6 +10,7 @@ from .policy import Policy, Spells
 
 Kind = Literal["null", "concealed", "skill"]
 BLIND: Literal["blind"] = "blind"  # knows nothing, and pays its costs
+COUNTED = 0  # trials: as many as the candidates count for, seen together
 EVEN: Literal["even"] = "even"  # earns by its timing exactly what it pays: the hardest case of no edge
 
 
@@ -25,7 +26,7 @@ class Scenario:
         luck: of one fold, standard deviations of what it earns.
         candidates: models of the same market, of which the best is judged.
         alike: share of the days on which candidates hold what the first one holds.
-        trials: numbers of models declared to have been tried; each is judged on the same paths.
+        trials: numbers of models declared to have been tried, or ``COUNTED``; each is judged on the same paths.
         knows: days on which the market rises.
     """
 
@@ -43,4 +44,4 @@ class Scenario:
         """Whether LIVE would be wrong; ``concealed`` where more were tried than declared."""
         if self.knows or isinstance(self.edge, float):
             return "skill"
-        return "null" if trials >= self.candidates else "concealed"
+        return "null" if trials == COUNTED or trials >= self.candidates else "concealed"
