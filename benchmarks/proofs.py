@@ -25,9 +25,11 @@ from pytest_modelgate.core.backtest.rules import rules_for
 from pytest_modelgate.core.backtest.simulation import Trajectory, simulate
 from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.core.decision.context import put_in_context
-from pytest_modelgate.core.decision.proofs import FoldAttribution, prove
+from pytest_modelgate.core.decision.proof import FoldAttribution
+from pytest_modelgate.core.decision.proofs import prove
 from pytest_modelgate.core.decision.robustness import disturb
 from pytest_modelgate.core.market.bars import AssetClass, Bars, Instrument, Timeframe
+from pytest_modelgate.core.market.sessions import day_places
 from pytest_modelgate.core.policy.actions import HALF_ORDERS
 
 FOLDS, BARS, RUNS = 5, 864, 15
@@ -68,14 +70,17 @@ def main() -> None:
     traded = trade()
     attributions = [attribute(one, bars, 100.0, rules) for one, bars in zip(traded, market, strict=True)]
     folds = [
-        FoldAttribution(str(n), "out-of-sample", 9, 0.0, attribution) for n, attribution in enumerate(attributions)
+        FoldAttribution(
+            str(n), "out-of-sample", 9, 0.0, attribution, day_places(bars.index.as_unit("s").asi8, AssetClass.CRYPTO)
+        )
+        for n, (attribution, bars) in enumerate(zip(attributions, market, strict=True))
     ]
     results = [FoldResult.of(measure(one, 8760.0)) for one in traded]
     simulation = _median(trade)
     work: dict[str, Callable[[], object]] = {
         "five proofs": lambda: prove(folds, profile, 20),
         "robustness surface": lambda: disturb(folds, results, results, (), lambda _: DecisionLevel.LIVE),
-        "context": lambda: put_in_context(concatenate(attributions), 180.0, 0.95),
+        "context": lambda: put_in_context(concatenate(attributions), 180.0, 50.0, 20),
     }
     seconds = {"account simulation": simulation, **{name: _median(run) for name, run in work.items()}}
     print(f"{'work':<22}{'ms':>8}{'of the simulation':>20}")

@@ -11,7 +11,7 @@ from .core.decision.caps import Cap
 from .core.decision.context import Context
 from .core.decision.decision import Decision
 from .core.decision.judgement import Judgement
-from .core.decision.proofs import Proof
+from .core.decision.proof import Proof
 from .core.decision.robustness import Robustness
 from .core.evidence.records import (
     ChampionEvidence,

@@ -52,7 +52,7 @@ EVIDENCE = (
     "core/policy",
     "core/statistics/bootstrap.py",
     "core/statistics/paired_comparison.py",
-    "core/statistics/timing.py",
+    "core/statistics/net_timing.py",
     "core/training/run.py",
     "core/typing.py",
     "services/champions.py",

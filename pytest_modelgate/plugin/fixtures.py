@@ -118,11 +118,9 @@ def champion(gate: Gate, model_plan: ModelPlan) -> Comparison:
 
 
 @pytest.fixture
-def sanity(gate: Gate, gating: Gating, backtest: WindowEvidence) -> Sanity:
+def sanity(gate: Gate, gating: Gating, backtest: WindowEvidence) -> Sanity:  # noqa: ARG001 - fails without gating
     """How the sanity window was judged."""
-    from pytest_modelgate.core.decision.backtest_sanity import judge_backtest
-
-    return judge_backtest(backtest.metrics, gating.metrics["max_drawdown"], gate.profile)
+    return gate.sanity(backtest)
 
 
 @pytest.fixture
@@ -139,9 +137,9 @@ def evidence(gate: Gate, model_plan: ModelPlan) -> dict[str, WindowEvidence]:
 
 
 @pytest.fixture
-def decision(gate: Gate, model_plan: ModelPlan) -> Judgement:
+def decision(request: pytest.FixtureRequest, model_plan: ModelPlan) -> Judgement:
     """Everything known about the model, and what was decided."""
-    return gate.judge(model_plan.model.id)
+    return request.config.stash[RUN].judge(model_plan.model.id)
 
 
 @pytest.fixture

@@ -15,16 +15,21 @@ from pytest_modelgate.adapters.ledger import LedgerState
 from pytest_modelgate.adapters.source_digest import package_version
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.config.settings import Settings
-from pytest_modelgate.core.decision.judgement import Judgement, judge
+from pytest_modelgate.core.decision.archive_trials import independent_trials
+from pytest_modelgate.core.decision.backtest_sanity import Sanity
+from pytest_modelgate.core.decision.judgement import Judgement, judge, judge_sanity
 from pytest_modelgate.core.decision.registration import registration_notes
 from pytest_modelgate.core.evidence.content_key import agreement
-from pytest_modelgate.core.evidence.records import Evidence
+from pytest_modelgate.core.evidence.records import Evidence, WindowEvidence
 from pytest_modelgate.core.market.bars import Bars
+from pytest_modelgate.core.market.windows import sample_of
 from pytest_modelgate.core.planning.plan import Plan, WorkId
 from pytest_modelgate.services.champions import Champions
 from pytest_modelgate.services.evaluator import Evaluator
 from pytest_modelgate.services.evidence_gainer import ContentKeys, EvidenceGainer
 from pytest_modelgate.services.model_loader import ModelLoader
+
+Find = Callable[[str, str], Evidence | None]
 
 
 @dataclass(frozen=True)
@@ -78,15 +83,24 @@ class Gate:
         """Valid evidence that another run left, or that what they left disagrees; None when there is none."""
         return self._gainer.reusable(model, name)
 
-    def judge(self, model: str, find: Callable[[str, str], Evidence | None] | None = None) -> Judgement:
+    def trials(self, find: Find) -> float:
+        """Independent looks at models on this market window, those of the archive seen together.
+
+        Args:
+            find: gives the evidence by model and name, None where there is none.
+        """
+        return independent_trials(self.plan.count, self.plan.models, find)
+
+    def judge(self, model: str, find: Find | None = None, trials: float | None = None) -> Judgement:
         """Decide on one model from its evidence alone.
 
         Args:
             find: gives the evidence by model and name, None where there is none; by default, what is missing is
                 gained now.
+            trials: independent looks; by default as many as there would be, were all models independent.
         """
         lookup, plan = find or self.evidence, self.plan.of(model)
-        rule, trials, waivers = self.settings.decision, self.plan.trials, self.settings.waivers
+        rule, waivers = self.settings.decision, self.settings.waivers
         notes: tuple[str, ...] = ()
         if self.ledger and not plan.dropped:
             notes = registration_notes(plan, self.ledger.registered.get(model))
@@ -95,11 +109,22 @@ class Gate:
             self.profile,
             rule,
             lambda name: lookup(model, name),
-            trials,
+            self.plan.count.total() if trials is None else trials,
             waivers=waivers,
             stamp=self.plan.run.timestamp,
             notes=notes,
         )
+
+    def sanity(self, backtest: WindowEvidence) -> Sanity:
+        """Judge the evidence of a model's sanity window, as its decision will.
+
+        Raises:
+            MarketDataError: as ``bars``.
+        """
+        plan, index = self.plan.of(backtest.model), self.bars(backtest.model).index
+        seen, embargo = plan.model.declared.seen, backtest.checkpoint.window
+        samples = [sample_of(fold, seen, index, embargo).value for fold in plan.folds]
+        return judge_sanity(plan, self.profile, backtest, samples)
 
     def bars(self, model: str) -> Bars:
         """The bars a model is judged on.

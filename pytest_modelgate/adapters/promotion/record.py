@@ -81,7 +81,7 @@ class Promoted(_Part):
     source: Source
     at: str
     by: str
-    rule: Literal["proven", "table"] | None = None
+    rule: Literal["proven", "pooled", "table"] | None = None
     waivers: tuple[Waived, ...] | None = None
     meanings: dict[str, Any] | None = None
     account_mode: Literal["neutral", "tracked"] | None = None

@@ -21,7 +21,7 @@ from pytest_modelgate.adapters.verdict.schema import (
 )
 from pytest_modelgate.core.decision.context import Context
 from pytest_modelgate.core.decision.judgement import Judgement
-from pytest_modelgate.core.decision.proofs import Proof
+from pytest_modelgate.core.decision.proof import Proof
 from pytest_modelgate.core.decision.robustness import Robustness
 from pytest_modelgate.core.evidence.records import FlaggedBars, WindowEvidence
 
@@ -36,7 +36,12 @@ def model_part(judgement: Judgement) -> dict[str, Any]:
         "timeframe": "unknown" if model.name else model.timeframe.value,
         "checkpoint": _checkpoint(judgement),
         "gating": _gating(judgement),
-        "backtest": {**_window(backtest), "status": sanity.status, "findings": list(sanity.findings)}
+        "backtest": {
+            **_window(backtest),
+            "status": sanity.status,
+            "findings": list(sanity.findings),
+            "shown": list(sanity.shown),
+        }
         if isinstance(backtest, WindowEvidence) and sanity
         else None,
         "folds": [

@@ -217,10 +217,15 @@ class WindowPart(_ReturnPart, _SparePart):
 
 
 class BacktestPart(WindowPart):
-    """The sanity window and how it was judged."""
+    """The sanity window and how it was judged.
 
+    ``shown`` are findings that hold nothing back, since folds judge the same bars; left out where there are none.
+    """
+
+    spare: ClassVar[tuple[str, ...]] = ("flagged", "shown")
     status: Literal["pass", "warn", "fail"]
     findings: list[str]
+    shown: list[str] = []
 
 
 class FoldPart(WindowPart):
@@ -244,7 +249,9 @@ class SpreadPart(Part):
 class ProofPart(Part):
     """One proof that LIVE needs under ``proven``; ``details`` are further figures, by name."""
 
-    name: Literal["out_of_sample", "timing", "sharpe", "costs", "trades", "delay", "noise"]
+    name: Literal[
+        "out_of_sample", "timing", "single_fold", "money", "trades", "sharpe", "delay", "noise", "costs"
+    ]  # the last in older verdicts
     shown: bool
     figure: Figure
     limit: Figure
@@ -294,14 +301,21 @@ class RegimePart(_ReturnPart):
     market_return: Figure
 
 
-class ContextPart(Part):
-    """What the walk-forward return is to be compared with; ``low`` and ``high`` are its 90 % bootstrap interval."""
+class ContextPart(_SparePart):
+    """What the walk-forward return is to be compared with; ``low`` and ``high`` are its 90 % bootstrap interval.
+
+    ``psr`` and ``deflated`` are the probabilistic and the deflated Sharpe ratio; they are missing in older verdicts.
+    """
+
+    spare: ClassVar[tuple[str, ...]] = ("psr", "deflated")
 
     buy_and_hold: Figure
     percentile: Figure
     low: Figure
     high: Figure
     days_needed: Figure
+    psr: Figure = None
+    deflated: Figure = None
     regimes: list[RegimePart]
 
 

@@ -34,6 +34,7 @@ Share = Annotated[float, Within(0.0, 1.0)]
 Cost = Annotated[float, Within(0.0, 0.1)]  # narrow: 0.25 meant as a percentage is refused
 Percent = Annotated[int, Within(1, 100)]
 Level = Annotated[float, Within(1e-9, 1.0)]
+Chance = Annotated[float, Within(1e-9, 0.5)]
 Multiple = Annotated[float, Within(1.0, 100.0)]
 Switch = Annotated[int, Within(0, 1)]
 Count = Annotated[int, Within(1, 1_000_000)]
@@ -131,9 +132,12 @@ class ProofLimits:
     """Limits that LIVE asks for beyond the table.
 
     Attributes:
-        max_p: share of time-shifted copies of the model that may earn as much; divided by the number of trials, the
-            probability that luck gets as far ahead of them.
-        min_psr: least probabilistic Sharpe ratio.
+        max_p: probability with which luck may get as far ahead of the model's own positions on other days, over all
+            trials together.
+        max_rank: share of these positions that may do as well.
+        max_p_without_fold: ``max_p`` with any one fold left out, of a single trial.
+        retrain_p: beyond it, the model is not told from one that knows nothing: RETRAIN at most.
+        min_psr: least probabilistic Sharpe ratio; 0 asks for none, as in the two that follow.
         min_psr_without_best: the same without the best fold.
         min_dsr: least deflated Sharpe ratio; with a single trial it is the probabilistic one.
         cost_multiple: of fees and slippage, at which the compounded return must still be positive.
@@ -143,7 +147,10 @@ class ProofLimits:
         min_fold_trades: closed trades in every fold.
     """
 
-    max_p: Level
+    max_p: Chance
+    max_rank: Level
+    max_p_without_fold: Chance
+    retrain_p: Level
     min_psr: Share
     min_psr_without_best: Share
     min_dsr: Share
@@ -152,6 +159,11 @@ class ProofLimits:
     noise: Switch
     min_trades: Count
     min_fold_trades: Count
+
+    @property
+    def asks_for_sharpe(self) -> bool:
+        """Whether a Sharpe ratio of the account is a proof, and not only shown."""
+        return max(self.min_psr, self.min_psr_without_best, self.min_dsr) > 0.0
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pytest_modelgate.errors import SettingsError
 if TYPE_CHECKING:  # --help reads the defaults, and must not pay for pandas
     import pandas as pd
 
-DecisionRule = Literal["proven", "table"]
+DecisionRule = Literal["proven", "pooled", "table"]
 AccountMode = Literal["neutral", "tracked"]
 Sessions = Literal["regular", "extended"]
 RecordingMode = Literal["once", "new_episodes", "all"]
@@ -51,7 +51,7 @@ class Settings:
         record_mode: what is recorded before the first test, in vcrpy's words; ``none`` replays only.
         record_command: the command line that records what this run replays, for error messages.
         feature_set, activation: None means what the checkpoint or the summary declares.
-        decision: whether LIVE needs the statistical proofs.
+        decision: whether LIVE needs the statistical proofs, and with them fewer good folds.
         model_version: of checkpoints that bear none; None tells it from their shape.
         account: how account features are fed to policies; None means as the archive declares, else neutral.
         device: where policies are evaluated; ``auto`` takes a GPU when there is one and enough to do. No result depends

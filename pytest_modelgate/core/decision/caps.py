@@ -11,7 +11,7 @@ from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.core.config.waivers import Waiver
 from pytest_modelgate.core.decision.model_case import ModelCase, to_float
 from pytest_modelgate.core.decision.plausibility import find_implausible
-from pytest_modelgate.core.decision.proofs import PROOFS, TITLES
+from pytest_modelgate.core.decision.proof import PROOFS, TITLES, Proof
 from pytest_modelgate.core.training.gating import Classification
 
 
@@ -59,7 +59,7 @@ def find_caps(case: ModelCase) -> tuple[Cap, ...]:
     caps += _caps_by_integrity(case)
     if case.rule != "table" and (unproven := _cap_by_parity(case)):
         caps.append(unproven)
-    if case.rule == "proven":
+    if case.rule != "table":
         caps += _caps_by_proofs(case)
     return tuple(cap.lifted(case.waivers) for cap in caps)
 
@@ -168,7 +168,21 @@ def _caps_by_proofs(case: ModelCase) -> list[Cap]:
             finding = proof.sentence.removesuffix(".") if proof else "it was not measured"
             reason = f"Not proven, {TITLES[name]}: {finding}; PAPER at most."
             caps.append(Cap(DecisionLevel.PAPER, reason, CapSource(CapKind.PROOF, name), waivable=False))
+    if "timing" in proofs and (unknowing := _cap_by_ignorance(case, proofs["timing"])):
+        caps.append(unknowing)
     return caps
+
+
+def _cap_by_ignorance(case: ModelCase, timing: Proof) -> Cap | None:
+    """Trading on paper is for models of which something speaks: one in three that know nothing get as far as this."""
+    limit = case.profile.proofs.retrain_p
+    if timing.figure <= limit:
+        return None
+    reason = (
+        f"Nothing tells its timing from luck, RETRAIN at most: luck alone gets as far with a probability of "
+        f"{timing.figure:.0%}, above {limit:.0%}."
+    )
+    return Cap(DecisionLevel.RETRAIN, reason, CapSource(CapKind.PROOF, timing.name), waivable=False)
 
 
 def _waivable(level: DecisionLevel, reason: str, kind: CapKind) -> Cap:

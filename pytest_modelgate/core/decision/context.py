@@ -10,11 +10,16 @@ import pandas as pd
 
 from pytest_modelgate.core.backtest.attribution import BarAttribution
 from pytest_modelgate.core.statistics.bootstrap import resampled_sums
-from pytest_modelgate.core.statistics.sharpe import min_track_record_length, sharpe_shape
-from pytest_modelgate.core.statistics.timing import shift_test
+from pytest_modelgate.core.statistics.sharpe import (
+    deflated_sharpe,
+    min_track_record_length,
+    probabilistic_sharpe,
+    sharpe_shape,
+)
 from pytest_modelgate.core.typing import Floats
 
 _CONFIDENCE = 0.90
+_PROVEN = 0.95  # probability at which a Sharpe ratio counts as proven
 _VOLATILITY_BARS, _TREND_BARS = 24, 120
 _RUIN = -1.0 + 1e-12  # what logarithms bear
 
@@ -41,11 +46,12 @@ class Context:
 
     Attributes:
         buy_and_hold: return of the market over the same bars, fully invested and without costs.
-        percentile: percent of random policies of the same exposure and turnover - the model's own positions at other
-            times - that earned less.
+        percentile: percent of the model's own positions on other days, free of costs, that earned less than it did.
         low, high: 90 % bootstrap interval of the return.
         days_needed: calendar days of such returns still missing until the Sharpe ratio is proven at 95 %; 0 when it
             is, inf when it never will be, NaN when there is none.
+        psr: probability that the true Sharpe ratio is above 0 (probabilistic Sharpe ratio).
+        deflated: the same, that it is above what the best of all trials shows without skill.
         regimes: terciles of volatility, then the market's trend.
     """
 
@@ -54,26 +60,32 @@ class Context:
     low: float
     high: float
     days_needed: float
+    psr: float
+    deflated: float
     regimes: tuple[Regime, ...]
 
 
-def put_in_context(attribution: BarAttribution, days: float, confidence: float) -> Context:
+def put_in_context(attribution: BarAttribution, days: float, percentile: float, trials: float) -> Context:
     """Compare a walk-forward with holding the market, with random timing and with itself in other markets.
 
     Args:
         attribution: of all folds, in the order of time.
         days: calendar days they take.
-        confidence: at which the Sharpe ratio counts as proven.
+        percentile: ``NetTiming.percentile`` of the same folds.
+        trials: as proofs count them.
     """
     low, high = bootstrap_interval(attribution.returns)
     bars = len(attribution)
-    missing = min_track_record_length(sharpe_shape(attribution.returns), confidence) - bars
+    shape = sharpe_shape(attribution.returns)
+    missing = min_track_record_length(shape, _PROVEN) - bars
     return Context(
         buy_and_hold=_compound(attribution.market),
-        percentile=shift_test(attribution).percentile,
+        percentile=percentile,
         low=low,
         high=high,
         days_needed=max(0.0, missing) * days / bars if not math.isnan(missing) else math.nan,
+        psr=probabilistic_sharpe(shape),
+        deflated=deflated_sharpe(shape, trials),
         regimes=(*_by_volatility(attribution), *_by_trend(attribution)),
     )
 

@@ -17,7 +17,8 @@ class Decision:
 
     Attributes:
         level: the least of ``table`` and every cap.
-        table: what the walk-forward table alone says; None when gating dropped the model before any fold.
+        table: what the walk-forward table alone says, as the rule reads it; None when gating dropped the model before
+            any fold.
         reasons: sentences, the most decisive first, never empty.
         caps: every cap that applies, also one that the table is below already.
         spread: of the fold Sharpes; None without folds.
@@ -75,6 +76,8 @@ def _read_table(case: ModelCase) -> tuple[DecisionLevel, str]:
         return DecisionLevel.RETRAIN, f"{won}, fewer than {limits.marginal_percent} %: the table says RETRAIN."
     if 100 * case.positive >= limits.good_percent * folds:
         level = DecisionLevel.LIVE if column == "low" else DecisionLevel.PAPER
+    elif case.rule == "pooled" and column == "low":
+        return DecisionLevel.LIVE, f"{won}, and {case.spread}: LIVE as `pooled` reads the table."
     else:
         level = DecisionLevel.PAPER if column in ("low", "moderate") else DecisionLevel.RETRAIN
     return level, f"{won}, and {case.spread}: the table says {level}."

@@ -13,7 +13,7 @@ from pytest_modelgate.core.backtest.metrics import FoldResult, Metrics, sharpe_r
 from pytest_modelgate.core.decision.backtest_sanity import Sanity
 from pytest_modelgate.core.decision.decision import decide
 from pytest_modelgate.core.decision.model_case import Hanging, ModelCase
-from pytest_modelgate.core.decision.proofs import FoldAttribution, Proof
+from pytest_modelgate.core.decision.proof import FoldAttribution, Proof
 from pytest_modelgate.core.evidence.records import FlaggedBars, WindowEvidence
 
 _NAMED = 3  # bars of a window that a sentence names

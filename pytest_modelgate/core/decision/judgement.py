@@ -6,25 +6,27 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
 import pandas as pd
 
-from pytest_modelgate.core.backtest.attribution import concatenate
-from pytest_modelgate.core.backtest.metrics import FoldResult
+from pytest_modelgate.core.backtest.metrics import FoldResult, Metrics
 from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.config.settings import DecisionRule
 from pytest_modelgate.core.config.waivers import Waiver
-from pytest_modelgate.core.decision.backtest_sanity import Sanity, judge_backtest
+from pytest_modelgate.core.decision.backtest_sanity import Sanity, judge_backtest, one_sided
 from pytest_modelgate.core.decision.context import Context, put_in_context
 from pytest_modelgate.core.decision.decision import Decision, decide
 from pytest_modelgate.core.decision.flagged_bars import find_hanging
 from pytest_modelgate.core.decision.model_case import NOT_COMPARED, ModelCase
 from pytest_modelgate.core.decision.plausibility import TradeCount
-from pytest_modelgate.core.decision.proofs import FoldAttribution, Proof, prove
+from pytest_modelgate.core.decision.proof import FoldAttribution, Proof
+from pytest_modelgate.core.decision.proofs import pool, prove
 from pytest_modelgate.core.decision.robustness import Robustness, disturb
 from pytest_modelgate.core.evidence.records import ChampionEvidence, Evidence, IntegrityEvidence, WindowEvidence
 from pytest_modelgate.core.integrity.check import Check, NoiseDraw
 from pytest_modelgate.core.integrity.parity import Parity
+from pytest_modelgate.core.market.sessions import day_places
 from pytest_modelgate.core.planning.plan import CHAMPION, INTEGRITY, ModelPlan
 from pytest_modelgate.core.statistics.paired_comparison import Comparison
 from pytest_modelgate.errors import GateError
@@ -159,7 +161,7 @@ def judge(
     profile: Profile,
     rule: DecisionRule,
     find: Callable[[str], Evidence | None],
-    trials: int,
+    trials: float,
     *,
     waivers: Sequence[Waiver] = (),
     stamp: pd.Timestamp | None = None,
@@ -169,7 +171,7 @@ def judge(
 
     Args:
         find: gives the evidence of a window by its name, None when there is none.
-        trials: independent looks at distinct models on the same market window, this one included.
+        trials: independent looks at models on the same market window, this one included.
         waivers: for whatever models.
         stamp: when the archive was made, as far as it says.
         notes: ``Judgement.notes``.
@@ -179,7 +181,7 @@ def judge(
     if plan.gating is None or judgement.incomplete:
         return judgement
     folds = judgement.measured_folds
-    attributions = [_attribution(fold) for fold in folds]
+    attributions = [fold_attribution(plan, fold) for fold in folds]
     later = _later(plan, stamp) if folds else []
     results = [FoldResult.of(fold.metrics) for fold in folds]
     prove_all = partial(prove, profile=profile, trials=trials, noise=judgement.noise)
@@ -199,21 +201,22 @@ def judge(
         waivers={waiver.check: waiver for waiver in waivers if waiver.model == plan.model.id},
     )
     if folds and isinstance(judgement.backtest, WindowEvidence):
-        sane = partial(judge_backtest, training_max_drawdown=plan.gating.metrics["max_drawdown"], profile=profile)
+        sane = partial(judge_sanity, plan, profile, judgement.backtest, [fold.sample for fold in folds])
         hanging = find_hanging(
             case, judgement.backtest, folds, later=later, attributions=attributions, prove=prove_all, judge=sane
         )
         case = replace(case, hanging=hanging)
     decided = replace(judgement, decision=decide(case), proofs=tuple(case.proofs), comparison=case.comparison)
-    return _with_context(decided, case, attributions) if folds else decided
+    return _with_context(decided, case, attributions, trials) if folds else decided
 
 
 def _undecided(plan: ModelPlan, profile: Profile, evidence: Mapping[str, Evidence | None]) -> Judgement:
     """Evidence before anything is decided, with the reason where nothing can be."""
     backtest, sanity = evidence.get(plan.backtest.name), None
-    if isinstance(backtest, WindowEvidence) and plan.gating:
-        sanity = judge_backtest(backtest.metrics, plan.gating.metrics["max_drawdown"], profile)
     folds = tuple(evidence.get(window.name) for window in plan.folds)
+    if isinstance(backtest, WindowEvidence) and plan.gating:
+        samples = [fold.sample for fold in folds if isinstance(fold, WindowEvidence)]
+        sanity = judge_sanity(plan, profile, backtest, samples)
     return Judgement(plan, backtest, sanity, folds, None, _incomplete(plan, evidence), evidence.get(INTEGRITY))
 
 
@@ -253,24 +256,47 @@ def _comparison(evidence: Evidence | None) -> Comparison | None:
     return evidence.comparison if isinstance(evidence, ChampionEvidence) else None
 
 
-def _with_context(decided: Judgement, case: ModelCase, attributions: Sequence[FoldAttribution]) -> Judgement:
+def judge_sanity(
+    plan: ModelPlan, profile: Profile, backtest: WindowEvidence, samples: Sequence[str], metrics: Metrics | None = None
+) -> Sanity:
+    """Judge the backtest of a model that gating knows.
+
+    Args:
+        samples: of the folds, as far as they are known.
+        metrics: judged in place of those measured.
+    """
+    assert plan.gating
+    measured = metrics or backtest.metrics
+    one_side = one_sided(measured, np.array(backtest.bars.intraday_weight))
+    unseen = len(samples) == len(plan.folds) and set(samples) == {"out-of-sample"}
+    in_folds = unseen and plan.backtest.start >= plan.folds[0].start
+    proxy = plan.gating.metrics["max_drawdown"]
+    return judge_backtest(measured, proxy, profile, one_side=one_side, in_folds=in_folds)
+
+
+def _with_context(
+    decided: Judgement, case: ModelCase, attributions: Sequence[FoldAttribution], trials: float
+) -> Judgement:
     """Add what is shown beside a decision, and never changes it."""
     delayed = [fold.delayed for fold in decided.measured_folds]
     windows = decided.plan.folds
     days = (windows[-1].end - windows[0].start) / pd.Timedelta(days=1)
-    pooled = concatenate([fold.attribution for fold in attributions])
+    _, pooled, _ = pool(attributions)
+    (timing,) = (proof for proof in case.proofs if proof.name == "timing")
     return replace(
         decided,
         robustness=disturb(attributions, case.folds, delayed, decided.noise, partial(_decide_on, case)),
-        context=put_in_context(pooled, days, case.profile.proofs.min_psr),
+        context=put_in_context(pooled, days, timing.details["percentile"], trials),
     )
 
 
-def _attribution(evidence: WindowEvidence) -> FoldAttribution:
+def fold_attribution(plan: ModelPlan, evidence: WindowEvidence) -> FoldAttribution:
+    """What proofs need of the evidence of a fold."""
     return FoldAttribution(
         evidence.start,
         evidence.sample,
         evidence.metrics.closed_trades,
         evidence.delayed.total_return,
         evidence.bars.attribution(),
+        day_places(evidence.times, plan.model.instrument.asset_class),
     )

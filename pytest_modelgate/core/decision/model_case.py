@@ -16,7 +16,7 @@ from pytest_modelgate.core.config.settings import DecisionRule
 from pytest_modelgate.core.config.waivers import Waiver
 from pytest_modelgate.core.decision.backtest_sanity import Sanity
 from pytest_modelgate.core.decision.plausibility import NO_TRADES, TradeCount
-from pytest_modelgate.core.decision.proofs import Proof
+from pytest_modelgate.core.decision.proof import Proof
 from pytest_modelgate.core.integrity.check import Check
 from pytest_modelgate.core.integrity.parity import Parity
 from pytest_modelgate.core.statistics.fold_spread import Spread, measure_spread
@@ -48,7 +48,8 @@ class ModelCase:
         sanity: of the backtest.
         folds: every walk-forward fold, in any order.
         profile: the limits.
-        rule: ``proven`` lets no model beyond PAPER that misses a statistical proof; ``table`` asks for none.
+        rule: ``proven`` lets no model beyond PAPER that misses a statistical proof; nor does ``pooled``, for which the
+            marginal share of positive folds is enough where their spread is low; ``table`` asks for no proof.
         shortfalls: ``Gating.findings``, quoted in the reasons.
         proofs: what ``prove`` measured, in any order. One that is missing counts as not passed.
         checks: what the integrity checks found; one that failed caps under every rule.

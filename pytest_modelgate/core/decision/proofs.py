@@ -4,98 +4,41 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from collections.abc import Sequence
 
 import numpy as np
 
 from pytest_modelgate.core.backtest.attribution import BarAttribution, concatenate
 from pytest_modelgate.core.config.profiles import Profile, ProofLimits
+from pytest_modelgate.core.decision.proof import FoldAttribution, Proof, compound
+from pytest_modelgate.core.decision.timing_proofs import prove_timing, prove_without_each
 from pytest_modelgate.core.integrity.check import NoiseDraw
+from pytest_modelgate.core.market.sessions import DayPlaces, join_places
 from pytest_modelgate.core.statistics.sharpe import deflated_sharpe, probabilistic_sharpe, sharpe_shape
-from pytest_modelgate.core.statistics.timing import shift_test
-
-PROOFS = ("out_of_sample", "timing", "sharpe", "costs", "trades")
-TITLES = {
-    "out_of_sample": "data it never saw",
-    "timing": "better than its own exposure",
-    "sharpe": "probabilistic Sharpe ratio",
-    "costs": "higher costs",
-    "trades": "enough trades",
-    "delay": "one bar later",
-    "noise": "a little noise",
-}
-
-
-@dataclass(frozen=True)
-class FoldAttribution:
-    """Facts of one fold that the proofs need.
-
-    Attributes:
-        start: orders the folds (ISO 8601, UTC).
-        sample: in-sample, gap, out-of-sample or unknown.
-        closed_trades: round trips.
-        delayed_return: total return had every order come one bar later, a fraction.
-        attribution: bar by bar.
-    """
-
-    start: str
-    sample: str
-    closed_trades: int
-    delayed_return: float
-    attribution: BarAttribution
-
-
-@dataclass(frozen=True)
-class Proof:
-    """One proof.
-
-    Attributes:
-        name: one of ``PROOFS``, or ``delay`` or ``noise`` where the profile asks for them.
-        passed: whether the figure meets the limit; an undefined figure never does.
-        figure: what was measured; NaN when undefined.
-        limit: what LIVE asks for.
-        at_most: whether the figure must not exceed the limit; otherwise it must reach it.
-        sentence: the finding.
-        details: further figures, by name.
-    """
-
-    name: str
-    passed: bool
-    figure: float
-    limit: float
-    at_most: bool
-    sentence: str
-    details: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
-
-    @property
-    def title(self) -> str:
-        """A few words."""
-        return TITLES[self.name]
 
 
 def prove(
-    folds: Sequence[FoldAttribution], profile: Profile, trials: int, noise: Sequence[NoiseDraw] = ()
+    folds: Sequence[FoldAttribution], profile: Profile, trials: float, noise: Sequence[NoiseDraw] = ()
 ) -> tuple[Proof, ...]:
     """Measure every proof over all folds.
 
     Args:
         folds: in any order, at least one.
         profile: its ``proofs`` hold the limits.
-        trials: independent looks at distinct models on the same market window, this one included.
+        trials: independent looks at models on the same market window, this one included; at least 1, not always whole.
         noise: what the folds show under noise.
     """
     limits = profile.proofs
-    ordered = sorted(folds, key=lambda fold: fold.start)
-    attribution = concatenate([fold.attribution for fold in ordered])
+    ordered, attribution, places = pool(folds)
     proofs = [
         _out_of_sample(ordered),
-        _timing(attribution, limits, trials),
-        _sharpe(ordered, attribution, limits, trials),
-        _costs(ordered, limits),
+        prove_timing(attribution, places, limits, trials),
+        prove_without_each(ordered, attribution, places, limits),
+        _money(ordered, limits),
         _trades(ordered, limits),
     ]
+    if limits.asks_for_sharpe:
+        proofs.append(_sharpe(ordered, attribution, limits, trials))
     if limits.delay_bars:
         proofs.append(_delay(ordered))
     if limits.noise:
@@ -103,9 +46,11 @@ def prove(
     return tuple(proofs)
 
 
-def compound(returns: Sequence[float]) -> float:
-    """One window after the other, a fraction; nothing comes back from a ruin."""
-    return math.prod(max(0.0, 1.0 + value) for value in sorted(returns)) - 1.0
+def pool(folds: Sequence[FoldAttribution]) -> tuple[list[FoldAttribution], BarAttribution, DayPlaces]:
+    """The folds in the order of time, and all their bars one after the other."""
+    ordered = sorted(folds, key=lambda fold: fold.start)
+    attribution = concatenate([fold.attribution for fold in ordered])
+    return ordered, attribution, join_places([fold.places for fold in ordered])
 
 
 def _out_of_sample(folds: Sequence[FoldAttribution]) -> Proof:
@@ -122,30 +67,23 @@ def _out_of_sample(folds: Sequence[FoldAttribution]) -> Proof:
     return Proof("out_of_sample", clean == len(folds), clean, len(folds), at_most=False, sentence=sentence)
 
 
-def _timing(attribution: BarAttribution, limits: ProofLimits, trials: int) -> Proof:
-    timing, limit = shift_test(attribution), limits.max_p / trials
-    passed = timing.p_value <= limit and timing.rank <= limits.max_p
-    standing = (
-        f"{timing.rank:.2%} of the {timing.shifts} ways to shift its positions in time earn at least as much, and luck "
-        f"alone gets that far ahead of them with a probability of {timing.p_value:.2%}"
+def _money(folds: Sequence[FoldAttribution], limits: ProofLimits) -> Proof:
+    """Compounded return over all folds, without the best one, and at higher costs; the last is the figure."""
+    multiple = limits.cost_multiple
+    returns = sorted(fold.attribution.total_return() for fold in folds)
+    total, without_best = compound(returns), compound(returns[:-1])
+    rest = compound([fold.attribution.total_return(multiple, multiple) for fold in folds])
+    passed = total > 0.0 and without_best > 0.0 and rest > 0.0
+    verb = "makes money" if passed else "does not always make money"
+    sentence = (
+        f"The model {verb}: {total:+.2%} over all folds, {without_best:+.2%} without the best of them, and "
+        f"{rest:+.2%} with fees and slippage {multiple:g} times as high; each has to be more than 0."
     )
-    asked = f"at most {limit:.2%} is asked for"
-    if trials > 1:
-        asked += f" ({limits.max_p:.0%} shared among {trials} trials)"
-    if 1.0 / timing.shifts > limit:
-        sentence = (
-            f"Whether the model beats its own exposure cannot be shown: {asked}, and {timing.shifts} bars cannot show "
-            f"less than {1.0 / timing.shifts:.2%}. Judge it on a longer walk-forward, or on one that fewer looked at."
-        )
-    elif passed:
-        sentence = f"The model earns by its timing, not by being in the market: {standing}; {asked}."
-    else:
-        sentence = f"Being in the market as often at other times would have done as well: {standing}; {asked}."
-    details = {"rank": timing.rank, "percentile": timing.percentile, "shifts": timing.shifts, "trials": trials}
-    return Proof("timing", passed, timing.p_value, limit, at_most=True, sentence=sentence, details=details)
+    details = {"multiple": multiple, "total": total, "without_best": without_best}
+    return Proof("money", passed, rest, 0.0, at_most=False, sentence=sentence, details=details)
 
 
-def _sharpe(folds: Sequence[FoldAttribution], attribution: BarAttribution, limits: ProofLimits, trials: int) -> Proof:
+def _sharpe(folds: Sequence[FoldAttribution], attribution: BarAttribution, limits: ProofLimits, trials: float) -> Proof:
     best = max(folds, key=lambda fold: fold.attribution.total_return())
     rest = [fold.attribution.returns for fold in folds if fold is not best]
     shape = sharpe_shape(attribution.returns)
@@ -162,7 +100,7 @@ def _sharpe(folds: Sequence[FoldAttribution], attribution: BarAttribution, limit
         )
         if trials > 1 or not lasting:
             sentence += (
-                f" That it is more than the luck of the best of {trials} trials is {deflated:.1%} likely "
+                f" That it is more than the luck of the best of {trials:.4g} trials is {deflated:.1%} likely "
                 f"({limits.min_dsr:.0%})."
             )
     details = {
@@ -174,17 +112,6 @@ def _sharpe(folds: Sequence[FoldAttribution], attribution: BarAttribution, limit
     }
     passed = probability >= limits.min_psr and lasting and steady
     return Proof("sharpe", passed, probability, limits.min_psr, at_most=False, sentence=sentence, details=details)
-
-
-def _costs(folds: Sequence[FoldAttribution], limits: ProofLimits) -> Proof:
-    multiple = limits.cost_multiple
-    rest = compound([fold.attribution.total_return(multiple, multiple) for fold in folds])
-    passed = rest > 0.0
-    verb = "still earns" if passed else "no longer earns"
-    sentence = (
-        f"With fees and slippage {multiple:g} times as high the model {verb}: {rest:+.2%}; more than 0 is asked for."
-    )
-    return Proof("costs", passed, rest, 0.0, at_most=False, sentence=sentence, details={"multiple": multiple})
 
 
 def _trades(folds: Sequence[FoldAttribution], limits: ProofLimits) -> Proof:

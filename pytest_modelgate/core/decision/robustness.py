@@ -10,7 +10,7 @@ import numpy as np
 
 from pytest_modelgate.core.backtest.metrics import FoldResult, sharpe_ratio
 from pytest_modelgate.core.config.decision_level import DecisionLevel
-from pytest_modelgate.core.decision.proofs import FoldAttribution, compound
+from pytest_modelgate.core.decision.proof import FoldAttribution, compound
 from pytest_modelgate.core.integrity.check import NoiseDraw
 
 MULTIPLES = (0.0, 1.0, 2.0, 3.0, 5.0)

@@ -10,19 +10,13 @@ from pytest_modelgate.core.backtest.attribution import BarAttribution
 from pytest_modelgate.core.integrity.check import Check
 from pytest_modelgate.core.integrity.perturbations import FoldReplayer, constant_policies, seeded, shuffled
 from pytest_modelgate.core.policy.mlp import MlpPolicy
-from pytest_modelgate.core.statistics.timing import shift_test
+from pytest_modelgate.core.statistics.net_timing import net_timing
 from pytest_modelgate.core.typing import Actions
 
 _DRAWS = 5  # on a market with a pattern a random network finds an edge in up to a quarter of them
-_CLEAR = 1.645  # standard deviations ahead of its own time-shifted copies: 5 % by chance
+_CLEAR = 1.645  # standard deviations, before costs, ahead of its own positions on other days: 5 % by chance
 _SAME_SHARE = 0.95  # of the bars
 _SAME_POSITION = 0.01  # of equity
-
-
-def edge(attribution: BarAttribution) -> float:
-    """Distance of the timing from the mean of all its shifts, in standard deviations; 0 without any timing."""
-    timing = shift_test(attribution)
-    return (timing.own - timing.mean) / timing.deviation if timing.p_value < 1.0 else 0.0
 
 
 def check_weights(replayer: FoldReplayer, actions: Actions, own: BarAttribution, sha256: str) -> Check:
@@ -37,13 +31,13 @@ def check_weights(replayer: FoldReplayer, actions: Actions, own: BarAttribution,
         own: its attribution over all folds.
         sha256: of the checkpoint; seeds the shuffles.
     """
-    figures = {"edge": edge(own)}
+    figures = {"edge": net_timing(own, replayer.places).edge}
     if sentence := _constant_position(replayer, len(actions), own, figures):
         return Check("weights", "fail", sentence, figures)
     if figures["edge"] < _CLEAR:
         sentence = (
             f"There is no clear edge to lose: the model is {figures['edge']:.2f} standard deviations ahead of its own "
-            f"positions at other times, {_CLEAR} would be clear."
+            f"positions on other days, {_CLEAR} would be clear."
         )
         return Check("weights", "warn", sentence, figures)
     if sentence := _kept_edge(replayer, actions, sha256, figures):
@@ -80,13 +74,17 @@ def _kept_edge(replayer: FoldReplayer, actions: Actions, sha256: str, figures: d
             ("shuffled_weights", "with its weights shuffled", lambda: replayer.actions(shuffled(policy, rng)))
         )
     for name, words, draw in trials:
-        least = figures[name] = _least(edge(replayer.attribution(replayer.trade(draw()))) for _ in range(_DRAWS))
+        least = figures[name] = _least(_edge(replayer, draw()) for _ in range(_DRAWS))
         if least >= _CLEAR:
             return (
                 f"The edge does not come from what was learned: {words} the model keeps it in {_DRAWS} of {_DRAWS} "
                 f"draws (by {least:.2f} standard deviations or more, its own is {figures['edge']:.2f})."
             )
     return ""
+
+
+def _edge(replayer: FoldReplayer, actions: Actions) -> float:
+    return net_timing(replayer.attribution(replayer.trade(actions)), replayer.places).edge
 
 
 def _least(edges: Iterable[float]) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from pytest_modelgate.core.backtest.attribution import BarAttribution, concatena
 from pytest_modelgate.core.backtest.candidate import Candidate
 from pytest_modelgate.core.backtest.evaluation import attribute_window, replay, usable_rows
 from pytest_modelgate.core.backtest.simulation import Trajectory
+from pytest_modelgate.core.market.sessions import DayPlaces, day_places
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.policy.actions import Action, strongest
 from pytest_modelgate.core.policy.mlp import MlpPolicy, Policy
@@ -37,6 +39,12 @@ class FoldReplayer:
         """Bars of all folds."""
         whole = Window("walk-forward", self.folds[0].start, self.folds[-1].end)
         return usable_rows(self.candidate, whole)
+
+    @cached_property
+    def places(self) -> DayPlaces:
+        """Day and slot of every bar of all folds."""
+        bars = self.candidate.series.bars
+        return day_places(bars.index[self.rows].as_unit("s").asi8, bars.instrument.asset_class)
 
     def actions(self, policy: Policy) -> Actions:
         """Actions (n,) of a policy at every bar of the folds, with neutral account features."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pytest_modelgate.core.market.bars import COLUMNS, AssetClass, Bars, Timeframe
+from pytest_modelgate.core.typing import Integers, Mask
 
 _EXCHANGE_ZONE = "America/New_York"
+_DAY_SECONDS = 86_400
 _BEFORE_OPEN, _AFTER_CLOSE = pd.Timedelta(hours=5.5), pd.Timedelta(hours=4)
 
 
@@ -39,6 +42,41 @@ class SessionTimes:
         starts = [start for opened, closed in spans for start in range(opened, closed, step)]
         ends = [min(start + step, closed) for opened, closed in spans for start in range(opened, closed, step)]
         return _utc(starts), _utc(ends)
+
+
+@dataclass(frozen=True, eq=False)
+class DayPlaces:
+    """Where bars stand, n of them: (n,) number of the day, and of the slot within it; both only tell bars apart."""
+
+    days: Integers
+    slots: Integers
+
+    def __len__(self) -> int:
+        return len(self.days)
+
+    def of(self, kept: Mask) -> DayPlaces:
+        """Those of some of the bars."""
+        return DayPlaces(self.days[kept], self.slots[kept])
+
+
+def join_places(parts: Sequence[DayPlaces]) -> DayPlaces:
+    """Those of windows, one after the other."""
+    return DayPlaces(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("days", "slots")))
+
+
+def day_places(seconds: Sequence[int] | Integers, asset_class: AssetClass) -> DayPlaces:
+    """Days and hours of bars: UTC days for crypto, for stocks New York days, whose sessions daylight saving moves.
+
+    Args:
+        seconds: starts of the bars, since 1970 UTC.
+        asset_class: of the instrument.
+    """
+    starts = np.asarray(seconds, dtype=np.int64)
+    if asset_class is AssetClass.EQUITY:
+        utc = pd.DatetimeIndex(starts.astype("datetime64[s]"), tz="UTC")
+        starts = exchange_time(utc).as_unit("s").asi8
+    days, slots = np.divmod(starts, _DAY_SECONDS)
+    return DayPlaces(days, slots)
 
 
 def source_timeframe(timeframe: Timeframe, asset_class: AssetClass) -> Timeframe:

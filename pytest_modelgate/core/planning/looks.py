@@ -57,6 +57,34 @@ class Trial:
         return max(1, (end - start).days)
 
 
+@dataclass(frozen=True)
+class TrialCount:
+    """Looks at models on one stretch of the market, as far as anybody knows.
+
+    Attributes:
+        counted: independent looks at distinct models that a ledger tells of, the archive's models once each among
+            them; without a ledger the number of these models.
+        looks: assumed at each of these models, for want of a ledger; 1 with one.
+        concealed: further looks assumed for want of a ledger, since what nobody declares is in no record.
+        validations: looks of the trainer at further checkpoints on days that the folds may hold.
+    """
+
+    counted: int
+    looks: int = 1
+    concealed: int = 0
+    validations: int = 0
+
+    def total(self, models: int = 0, effective: float = 0.0) -> float:
+        """Independent looks.
+
+        Args:
+            models, effective: how many of the archive's models were compared, and as how many independent ones they
+                count; each of the others counts as one.
+        """
+        apart = max(1.0, self.counted - models + effective)
+        return max(apart * self.looks, apart + self.concealed) + self.validations
+
+
 def effective_looks(days: int, walk_forward_days: int, folds: int) -> int:
     """Independent looks that one look a day is worth, the first and the last so many days apart.
 

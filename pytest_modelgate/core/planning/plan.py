@@ -17,7 +17,7 @@ from pytest_modelgate.core.market.bars import Instrument, Timeframe
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.market.sessions import source_timeframe
 from pytest_modelgate.core.market.windows import Window, backtest_window, market_window, walk_forward_windows
-from pytest_modelgate.core.planning.looks import effective_looks
+from pytest_modelgate.core.planning.looks import TrialCount, effective_looks
 from pytest_modelgate.core.training.gating import Classification, Gating, check_reward_scale, judge_training
 from pytest_modelgate.core.training.run import TrainedModel, TrainingRun
 from pytest_modelgate.errors import SettingsError
@@ -31,6 +31,7 @@ class WorkKind(StrEnum):
     CHAMPION = "champion"  # the model is compared with the one now deployed
 
 
+_CONCEALED = 4  # looks that nobody declares, so that a single model counts as the best of five
 INTEGRITY, CHAMPION = WorkKind.INTEGRITY.value, WorkKind.CHAMPION.value  # names of the evidence of which there is one
 
 
@@ -131,16 +132,18 @@ class Plan:
     Attributes:
         as_of: UTC.
         models: sorted by id.
-        trials: independent looks at distinct models on this market window, at least 1: without a ledger those of the
-            archive, each as often as ``looks``.
-        looks: assumed at each model, for want of a ledger; 1 with one.
+        count: looks at models on this market window.
     """
 
     run: TrainingRun
     as_of: pd.Timestamp
     models: tuple[ModelPlan, ...]
-    trials: int
-    looks: int = 1
+    count: TrialCount
+
+    @property
+    def trials(self) -> int:
+        """Looks at models on this market window, were all of them independent."""
+        return round(self.count.total())
 
     def of(self, model_id: str) -> ModelPlan:
         """The plan of one model."""
@@ -173,7 +176,7 @@ class Plan:
 
     def with_trials(self, trials: int) -> Plan:
         """This plan, where a ledger counts so many trials on the same market window."""
-        return replace(self, trials=max(1, trials))
+        return replace(self, count=replace(self.count, counted=max(1, trials)))
 
 
 def when(run: TrainingRun, settings: Settings) -> pd.Timestamp:
@@ -246,8 +249,23 @@ def make_plan(
         champion, account = champions.get(model.id), account_mode(model, settings)
         models.append(ModelPlan(model, gating, backtest, tuple(folds), champion, account))
     judged = sum(model.checkpoint is not None and model.fault is None for model in run.models)
-    looks = _assumed_looks(run, settings, as_of)
-    return Plan(run, as_of, tuple(models), max(1, judged) * looks, looks)
+    assumed = 0 if settings.ledger else _CONCEALED
+    validations = sum(_validations(plan, run.timestamp) for plan in models)
+    count = TrialCount(max(1, judged), _assumed_looks(run, settings, as_of), assumed, validations)
+    return Plan(run, as_of, tuple(models), count)
+
+
+def _validations(plan: ModelPlan, stamp: pd.Timestamp | None) -> int:
+    """Checkpoints, but for the one judged, that the trainer saw on days that the folds may hold.
+
+    Where nothing is declared, it may have looked at any day until the archive's stamp.
+    """
+    selection = plan.model.declared.selection_window
+    until = selection.end if selection else stamp
+    harmless = plan.gating is None or plan.dropped or (until is not None and until < plan.folds[0].start)
+    if plan.model.history is None or harmless:
+        return 0
+    return max(0, max(map(len, plan.model.history.values()), default=0) - 1)
 
 
 def _assumed_looks(run: TrainingRun, settings: Settings, as_of: pd.Timestamp) -> int:

@@ -63,14 +63,14 @@ def probabilistic_sharpe(shape: SharpeShape, benchmark: float = 0.0) -> float:
     return _NORMAL.cdf((shape.sharpe - benchmark) * math.sqrt(shape.bars - 1) / shape.error)
 
 
-def expected_max_sharpe(trials: int, bars: int) -> float:
+def expected_max_sharpe(trials: float, bars: int) -> float:
     """The Sharpe ratio per bar that the best of so many models without skill is expected to show.
 
     Bailey & Lopez de Prado 2014, "The Deflated Sharpe Ratio", eq. 1, with the variance that the Sharpe ratio of a
     model without skill has over n bars, 1 / (n - 1): what the trials of other runs measured is not at hand.
 
     Args:
-        trials: at least 1; one trial was not chosen among others, and gives 0.
+        trials: at least 1, not always whole; one trial was not chosen among others, and gives 0.
         bars: at least 2.
     """
     if trials <= 1:
@@ -81,7 +81,7 @@ def expected_max_sharpe(trials: int, bars: int) -> float:
     return ((1.0 - gamma) * first + gamma * second) / math.sqrt(bars - 1)
 
 
-def deflated_sharpe(shape: SharpeShape, trials: int) -> float:
+def deflated_sharpe(shape: SharpeShape, trials: float) -> float:
     """Probability that the true Sharpe ratio exceeds what the best of so many unskilled models shows by chance."""
     return probabilistic_sharpe(shape, expected_max_sharpe(trials, max(2, shape.bars)))
 

@@ -48,10 +48,17 @@ def _rules(run: GateRun) -> str:
 
 def _assumed(run: GateRun) -> str:
     """Looks that the number of trials assumes, for want of a ledger; empty where it assumes none."""
-    looks = run.gate.plan.looks
-    if looks == 1:
-        return ""
-    return f" ({looks} looks at each model assumed, by as-of's distance from the archive; --gate-ledger counts)"
+    count = run.gate.plan.count
+    said = []
+    if count.counted * count.looks > count.counted + count.concealed:
+        said.append(f"{count.looks} looks at each model assumed, by as-of's distance from the archive")
+    elif count.concealed:
+        said.append(f"{count.concealed} that nobody declared assumed")
+    if said:
+        said.append("--gate-ledger counts")
+    if count.validations:
+        said.append(f"{count.validations} validations may have seen the folds: declare the selection window")
+    return f" ({'; '.join(said)})" if said else ""
 
 
 def _known(run: GateRun) -> str:

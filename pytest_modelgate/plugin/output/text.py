@@ -21,14 +21,15 @@ if TYPE_CHECKING:  # pulls in pandas, which a run without an archive must not pa
     from pytest_modelgate.core.decision.caps import CapSource
     from pytest_modelgate.core.decision.context import Context
     from pytest_modelgate.core.decision.judgement import Judgement
-    from pytest_modelgate.core.decision.proofs import Proof
+    from pytest_modelgate.core.decision.proof import Proof
     from pytest_modelgate.core.planning.plan import Plan
 
 _SHORT = {
     "out_of_sample": "folds on unseen data",
     "timing": "timing by luck",
+    "single_fold": "timing without any fold",
+    "money": "money at higher costs",
     "sharpe": "Sharpe above 0",
-    "costs": "higher costs",
     "trades": "trades",
     "delay": "one bar later",
     "noise": "noise",
@@ -51,7 +52,13 @@ _CAPS = {
     CapKind.FLAGGED_BARS: "doubtful prices",
     CapKind.PARITY: "parity",
 }
-_MISSED = _SHORT | {"out_of_sample": "unseen data", "sharpe": "Sharpe", "costs": "costs", "timing": "timing"}
+_MISSED = _SHORT | {
+    "out_of_sample": "unseen data",
+    "timing": "timing",
+    "single_fold": "one fold",
+    "money": "costs",
+    "sharpe": "Sharpe",
+}
 
 
 def most_severe_first(judgements: Sequence[Judgement]) -> list[Judgement]:
@@ -129,7 +136,9 @@ def samples_text(judgement: Judgement) -> str:
 
 def proof_text(proof: Proof) -> str:
     """Figure and limit of one proof, in a few characters."""
-    count, profit = proof.name in ("out_of_sample", "trades"), proof.name in ("costs", "delay", "noise")
+    count, profit = proof.name in ("out_of_sample", "trades"), proof.name in ("money", "delay", "noise")
+    if proof.name == "single_fold" and not math.isnan(proof.figure):
+        return f"{proof.figure:.2f} (needs >= {proof.limit:.2f})"
     if math.isnan(proof.figure):
         figure = "undefined"
     else:

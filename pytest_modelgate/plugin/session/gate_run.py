@@ -25,7 +25,7 @@ from pytest_modelgate.errors import SettingsError
 from pytest_modelgate.plugin.collection import selected_work
 from pytest_modelgate.plugin.session.record_first import record_first
 from pytest_modelgate.plugin.xdist.units import Layout, lay_out, make_units
-from pytest_modelgate.services.gate import Gate
+from pytest_modelgate.services.gate import Find, Gate
 from pytest_modelgate.text import terminal_safe
 
 WORKER_KEY = "modelgate"
@@ -47,6 +47,7 @@ class GateRun:
         judgements: of every model, as of the last verdict written, without what happened at every bar.
         reusable: evidence that earlier runs left.
         selected: evidence that has a test in this run; of it only what this run itself finds out counts.
+        planned: ``selected``, and what else the selected decisions need.
         unwritten: why something could not be written at the end; empty when all was.
     """
 
@@ -61,6 +62,7 @@ class GateRun:
     judgements: tuple[Judgement, ...] = field(default=(), init=False)
     reusable: frozenset[WorkId] = field(default=frozenset(), init=False)
     selected: frozenset[WorkId] = field(default=frozenset(), init=False)
+    planned: frozenset[WorkId] = field(default=frozenset(), init=False)
     unwritten: str = field(default="", init=False)
     _in_use: BaseFileLock | None = field(default=None, init=False)
     _verdict: Verdict | None = field(default=None, init=False)
@@ -138,7 +140,9 @@ class GateRun:
 
     def select(self, nodeids: Iterable[str]) -> None:
         """Note which tests are run: of their evidence only what this run finds out counts."""
-        self.selected = selected_work(nodeids, self.gate.plan)
+        chosen = list(nodeids)
+        self.selected = selected_work(chosen, self.gate.plan)
+        self.planned = self.selected | frozenset(lay_out(chosen, self.gate.plan).hidden)
 
     def forget(self, nodeid: str) -> None:
         """A test that crashed its worker is run again: so is what it evaluates."""
@@ -149,6 +153,19 @@ class GateRun:
         """Cut a collection into units of work."""
         plan = self.gate.plan
         return lay_out(nodeids, plan), make_units(nodeids, plan, self.reusable)
+
+    def judge(self, model: str) -> Judgement:
+        """Decide on one model while the run goes on, as the verdict will at its end.
+
+        The other models of the archive count as fewer trials the more they are lucky together. Mostly that makes no
+        difference to the decision, and nobody waits for them; where it does, their evidence is gained first.
+        """
+        gate, count = self.gate, self.gate.plan.count
+        strictest = gate.judge(model)
+        mildest = gate.judge(model, trials=count.total(count.counted, 1.0))
+        if strictest.outcome == mildest.outcome:
+            return strictest
+        return gate.judge(model, trials=gate.trials(self._expected))
 
     def finish(self) -> None:
         """Derive the verdict from evidence, measuring nothing; one that cannot be written leaves an incomplete one."""
@@ -178,9 +195,14 @@ class GateRun:
     def _known(self, model: str, name: str) -> Evidence | None:
         return self.gate.known(model, name, self.selected)
 
-    def _judge_and_write(self, unfinished: str, find: Callable[[str, str], Evidence | None]) -> None:
-        gate = self.gate
-        self.judgements = tuple(gate.judge(plan.model.id, find).without_bars() for plan in gate.plan.models)
+    def _expected(self, model: str, name: str) -> Evidence | None:
+        """Evidence as it will be known at the end of the run."""
+        planned = WorkId(model, name) in self.planned
+        return self.gate.evidence(model, name) if planned else self._known(model, name)
+
+    def _judge_and_write(self, unfinished: str, find: Find) -> None:
+        gate, trials = self.gate, self.gate.trials(find)
+        self.judgements = tuple(gate.judge(plan.model.id, find, trials).without_bars() for plan in gate.plan.models)
         verdict = make_verdict(
             archive_sha256=gate.archive.sha256(),
             plan=gate.plan,
