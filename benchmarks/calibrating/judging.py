@@ -33,6 +33,7 @@ from .paths import Paths
 
 Terms = tuple[DecisionRule, int]  # and trials
 TRAINING_DRAWDOWN = 0.08  # APPROVED at most
+_OF_THE_FOLDS = ("spread", "compounded_return", "compounded_without_best")  # the same on all terms, and dear
 _PROVEN = Parity("proven", "nothing is simulated that could differ")
 
 
@@ -182,21 +183,25 @@ def judge(
             trades=TradeCount(int(accounts.trades[path].sum()), int(accounts.won[path])),
         )
         proofs = _prove(accounts.attributions(path), profile, [trials or count for _, trials in terms])
-        yield {
-            (rule, trials): decide(replace(case, rule=rule, proofs=found)).level
-            for (rule, trials), found in zip(terms, proofs, strict=True)
-        }
+        levels: dict[tuple[DecisionRule, tuple[bool, ...]], DecisionLevel] = {}
+        decided = {}
+        for (rule, trials), found in zip(terms, proofs, strict=True):
+            shown = rule, tuple(proof.passed for proof in found)  # all that trials change
+            if shown not in levels:
+                asked = replace(case, rule=rule, proofs=found)
+                vars(asked).update({name: getattr(case, name) for name in _OF_THE_FOLDS})
+                levels[shown] = decide(asked).level
+            decided[rule, trials] = levels[shown]
+        yield decided
 
 
 def _prove(folds: Sequence[FoldAttribution], profile: Profile, trials: Sequence[float]) -> list[tuple[Proof, ...]]:
-    """All proofs for each number of trials; only one of them knows it."""
-    proofs = prove(folds, profile, trials[0])
-    found = {trials[0]: proofs}
-    for number in set(trials) - {trials[0]}:
-        _, attribution, places = pool(folds)
-        timing = prove_timing(attribution, places, profile.proofs, number)
-        found[number] = tuple(timing if proof.name == timing.name else proof for proof in proofs)
-    return [found[number] for number in trials]
+    """The proofs for each number of trials, of which only timing knows; it alone where it fails: none counts then."""
+    _, attribution, places = pool(folds)
+    timings = {number: prove_timing(attribution, places, profile.proofs, number) for number in set(trials)}
+    passed = any(timing.passed for timing in timings.values())
+    others = [proof for proof in prove(folds, profile, 1.0) if proof.name != "timing"] if passed else []
+    return [(timings[number], *others) for number in trials]
 
 
 def count_models(models: Sequence[Accounts], path: int) -> float:

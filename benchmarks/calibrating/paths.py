@@ -116,7 +116,9 @@ def _with_edge(
 
 
 def _tilt(weight: Floats, grid: Grid) -> Floats:
-    """Side of the position, less what it is on average in that slot of the day."""
+    """Side of the position less its mean in that slot of the day, so that copies on other days gain nothing."""
     side = np.sign(weight)
-    mean = np.bincount(grid.slot, side.mean(axis=0)) / np.bincount(grid.slot)
-    return np.asarray(side - mean[grid.slot])
+    for slot in range(grid.slots):
+        bars = np.flatnonzero(grid.slot == slot)
+        side[:, bars] -= side[:, bars].mean(axis=1, keepdims=True)
+    return side

@@ -124,14 +124,8 @@ def test_a_real_series_keeps_its_days_and_loses_its_drift(tmp_path: Path) -> Non
     pd.DataFrame({"open": opened, "close": close}, index).to_csv(tmp_path / "one.csv.gz")
     (series,) = read_series(tmp_path)
     assert (series.venue, series.move.shape) == ("crypto", (29, 24))
-    prices, _sharpe = simulate(
-        Scenario("x", Market("real", real=True), edge=BLIND),
-        HALF,
-        np.random.default_rng(1),
-        3,
-        cost=COST,
-        series=[series],
-    )
+    real = Scenario("x", Market("real", real=True), edge=BLIND)
+    models, _sharpe = simulate(real, HALF, np.random.default_rng(1), 3, cost=COST, series=[series])
     days = models[0].move.reshape(-1, 24)
     assert all((np.abs(series.move * 0.8 - day).max(axis=1) < 1e-12).any() for day in days)
     assert abs(series.move.mean()) < 1e-12
