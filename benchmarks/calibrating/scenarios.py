@@ -46,7 +46,7 @@ ROBUST = (
     *(Scenario("no edge", market) for market in _WILD),
     *(Scenario("Sharpe 3", market, edge=3.0) for market in _WILD),
     Scenario("best of 5", FLAT, candidates=5, trials=(1, 5)),
-    Scenario("best of 20 alike", FLAT, candidates=20, alike=0.8, trials=(20, COUNTED)),
+    Scenario("best of twenty alike", FLAT, candidates=20, alike=0.8, trials=(20, COUNTED)),
     Scenario("no edge", STOCKS, Spells(14.0, 14.0)),
     Scenario("by day, a coin flip", STOCKS, Coins(1, 6)),
     Scenario("Sharpe 3", STOCKS, Spells(14.0, 14.0), edge=3.0),
