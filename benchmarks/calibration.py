@@ -63,9 +63,10 @@ def measure(
     """The rows of every scenario over every shape, in that order whatever the number of processes."""
     with ProcessPoolExecutor(jobs) as pool:
         work = [
-            (scenario, shape, [pool.submit(count, piece, series) for piece in pieces(scenario, shape, paths, seed)])
+            (scenario, shape, [pool.submit(count, piece, own) for piece in pieces(scenario, shape, paths, seed)])
             for shape in shapes
             for scenario in scenarios
+            for own in [series if scenario.market.real else ()]
         ]
         for scenario, shape, futures in work:
             yield rows(scenario, shape, [future.result() for future in futures], paths)

@@ -14,9 +14,10 @@ from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.core.config.settings import DecisionRule
 
+from .accounts import Accounts
 from .grid import lay_out
 from .intervals import wilson
-from .judging import Accounts, Terms, count_models, judge
+from .judging import Terms, count_models, judge
 from .paths import best_of, simulate
 from .scenario import COUNTED, Kind, Scenario
 from .series import Series

@@ -10,16 +10,15 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pytest_modelgate.core.typing import Floats
 
-from .grid import Grid, Ints
+from .grid import Grid
+from .history import before, decided, draw_spells, happened, since, trailing
 from .market import EVERY, Prices
 
 SIZE = 0.10  # of equity in the market
 _MOST = 3.0  # times that: what a profile allows
-Bools = NDArray[np.bool_]
 
 
 class Policy(Protocol):
@@ -50,9 +49,9 @@ class Spells:
     def sides(self, rng: np.random.Generator, paths: int, bars: int) -> Floats:
         """1 in the market, -1 short, 0 out."""
         if not self.outside:
-            spells = _spells(rng, paths, bars, self.inside, self.inside)
+            spells = draw_spells(rng, paths, bars, self.inside, self.inside)
             return np.where(spells % 2 == 0, 1.0, -1.0)
-        spells = _spells(rng, paths, bars, self.inside, self.outside)
+        spells = draw_spells(rng, paths, bars, self.inside, self.outside)
         coins = rng.choice([-1.0, 1.0], (paths, int(spells.max()) + 1)) if self.both else None
         signs = np.take_along_axis(coins, spells, axis=1) if coins is not None else 1.0
         return np.where(spells % 2 == 0, signs, 0.0)
@@ -75,9 +74,9 @@ class Trend:
 
     def hold(self, rng: np.random.Generator, prices: Prices, grid: Grid) -> Floats:  # noqa: ARG002
         """See ``Policy``."""
-        score = self.sign * _trailing(prices.total, self.lookback)
+        score = self.sign * trailing(prices.total, self.lookback)
         side = np.where(score > 0.0, 1.0, -1.0 if self.both else 0.0)
-        return SIZE * _decided(rng, np.where(score == 0.0, 0.0, side), self.every)
+        return SIZE * decided(rng, np.where(score == 0.0, 0.0, side), self.every)
 
 
 @dataclass(frozen=True)
@@ -89,12 +88,12 @@ class Loud:
     def hold(self, rng: np.random.Generator, prices: Prices, grid: Grid) -> Floats:
         """See ``Policy``."""
         lookback = 2 * grid.slots
-        loud = np.sqrt(_trailing(prices.total**2, lookback) / lookback)
+        loud = np.sqrt(trailing(prices.total**2, lookback) / lookback)
         typical = math.sqrt(float(np.mean(prices.total**2)))
         loud = np.where(loud > 0.0, loud / typical, 1.0)
         if self.way == "in":
-            return SIZE * _decided(rng, np.where(loud > 1.0, 1.0, 0.0), grid.slots)
-        size = _decided(rng, np.clip(loud if self.way == "more" else 1.0 / loud, 0.2, _MOST), grid.slots)
+            return SIZE * decided(rng, np.where(loud > 1.0, 1.0, 0.0), grid.slots)
+        size = decided(rng, np.clip(loud if self.way == "more" else 1.0 / loud, 0.2, _MOST), grid.slots)
         return SIZE * size * Spells().sides(rng, *size.shape)
 
 
@@ -148,10 +147,10 @@ class Quits:
         """See ``Policy``."""
         held = Spells().hold(rng, prices, grid)
         starts = grid.bounds[grid.fold]
-        luck = np.sqrt(_since(held**2 * np.mean(prices.total**2), starts))
+        luck = np.sqrt(since(held**2 * np.mean(prices.total**2), starts))
         enough = np.sqrt(0.1 * np.diff(grid.bounds)[grid.fold] * np.mean((held * prices.total) ** 2))
-        ahead = _since(held * prices.total, starts) > self.deviations * np.maximum(luck, enough)
-        return np.where(_happened(ahead, starts), 0.0, held)
+        ahead = since(held * prices.total, starts) > self.deviations * np.maximum(luck, enough)
+        return np.where(happened(ahead, starts), 0.0, held)
 
 
 @dataclass(frozen=True)
@@ -170,56 +169,8 @@ class Pyramid:
         bars = np.arange(len(grid))
         entries = inside & ~np.concatenate([np.zeros((len(inside), 1), np.bool_), inside[:, :-1]], axis=1)
         starts = np.maximum.accumulate(np.where(entries, bars, 0), axis=1)
-        run = _since(np.where(inside, prices.total, 0.0), starts)
+        run = since(np.where(inside, prices.total, 0.0), starts)
         step = 4.0 * math.sqrt(float(np.mean(prices.total**2)))
-        added = _before(np.floor(np.clip(self.sign * run / step, 0.0, _MOST - 1.0)))
+        added = before(np.floor(np.clip(self.sign * run / step, 0.0, _MOST - 1.0)))
         held = SIZE * np.where(inside, 1.0 + np.where(entries, 0.0, added), 0.0)
-        return held if self.sign > 0 else np.where(_happened(run > step, starts), 0.0, held)
-
-
-def _spells(rng: np.random.Generator, paths: int, bars: int, inside: float, outside: float) -> Ints:
-    """Number of the spell that each bar is in, (paths, bars): even ones are inside. Begun in equilibrium."""
-    pairs = int(bars / (inside + outside) * 1.5 + 12.0 * math.sqrt(bars / (inside + outside)) + 12)
-    lengths = np.empty((paths, 2 * pairs), dtype=np.int64)
-    lengths[:, 0::2] = rng.geometric(1.0 / inside, (paths, pairs))
-    lengths[:, 1::2] = rng.geometric(1.0 / outside, (paths, pairs))
-    lengths[:, 0] *= rng.random(paths) < inside / (inside + outside)  # a spell has no memory: what is left is as long
-    ends = np.cumsum(lengths, axis=1)
-    ended = np.zeros((paths, bars + 1), dtype=np.int64)
-    rows = np.repeat(np.arange(paths), 2 * pairs)
-    np.add.at(ended, (rows, np.minimum(ends, bars).ravel()), 1)
-    return np.asarray(np.cumsum(ended[:, :bars], axis=1))
-
-
-def _before(values: Floats) -> Floats:
-    """What was known at the close before; 0 before anything was."""
-    return np.concatenate([np.zeros((len(values), 1)), values[:, :-1]], axis=1)
-
-
-def _trailing(values: Floats, lookback: int) -> Floats:
-    """Sum over the bars before each; 0 until there are enough."""
-    sums = np.cumsum(values, axis=1)
-    found = np.zeros_like(values)
-    found[:, lookback + 1 :] = sums[:, lookback:-1] - sums[:, : -lookback - 1]
-    return found
-
-
-def _decided(rng: np.random.Generator, wanted: Floats, every: int) -> Floats:
-    """What was wanted at the last of the moments of decision, which begin anywhere."""
-    bars = wanted.shape[1]
-    moments = np.arange(bars) + rng.integers(every, size=(len(wanted), 1))
-    return np.asarray(np.take_along_axis(wanted, np.maximum(np.arange(bars) - moments % every, 0), axis=1))
-
-
-def _since(values: Floats, starts: Ints) -> Floats:
-    """Sum from the bar named, itself included."""
-    sums = np.concatenate([np.zeros((len(values), 1)), np.cumsum(values, axis=1)], axis=1)
-    begun = np.take_along_axis(sums, np.broadcast_to(starts, values.shape), axis=1)
-    return np.asarray(sums[:, 1:] - begun)
-
-
-def _happened(event: Bools, starts: Ints) -> Bools:
-    """Whether it was seen at a close before, since the bar named."""
-    latest = np.maximum.accumulate(np.where(event, np.arange(event.shape[1]), -1), axis=1)
-    before = np.concatenate([np.full((len(event), 1), -1), latest[:, :-1]], axis=1)
-    return np.asarray(before >= starts)
+        return held if self.sign > 0 else np.where(happened(run > step, starts), 0.0, held)

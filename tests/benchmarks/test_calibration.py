@@ -11,9 +11,9 @@ import calibration
 import numpy as np
 import pandas as pd
 import pytest
+from calibrating.accounts import Accounts
 from calibrating.grid import Grid, lay_out
 from calibrating.intervals import wilson
-from calibrating.judging import Accounts
 from calibrating.market import Market
 from calibrating.measuring import CHUNK, pieces
 from calibrating.paths import Paths, best_of, simulate
