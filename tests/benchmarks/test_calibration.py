@@ -14,8 +14,9 @@ import pytest
 from calibrating.accounts import Accounts
 from calibrating.grid import Grid, lay_out
 from calibrating.intervals import wilson
+from calibrating.judging import judge
 from calibrating.market import Market
-from calibrating.measuring import CHUNK, pieces
+from calibrating.measuring import CHUNK, pieces, terms_of
 from calibrating.paths import Paths, best_of, simulate
 from calibrating.policy import SIZE, Coins, Spells
 from calibrating.scenario import BLIND, Scenario
@@ -23,10 +24,20 @@ from calibrating.scenarios import BULL, FLAT, LONG, SCENARIOS, STOCKS
 from calibrating.series import read_series
 from scipy.stats import binomtest
 
+from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.core.backtest.metrics import sharpe_ratio
+from pytest_modelgate.core.config.decision_level import DecisionLevel
+from pytest_modelgate.core.decision.backtest_sanity import judge_backtest
+from pytest_modelgate.core.decision.decision import decide
+from pytest_modelgate.core.decision.model_case import ModelCase
+from pytest_modelgate.core.decision.plausibility import TradeCount
+from pytest_modelgate.core.decision.proofs import prove
+from pytest_modelgate.core.integrity.parity import Parity
+from pytest_modelgate.core.training.gating import Classification
 from pytest_modelgate.core.typing import Floats
 
 COST = 0.0035
+MISSION = load_profile("2.4.5")
 YEAR = lay_out("crypto", 365, 10)
 HALF = lay_out("crypto", 180, 5)
 HALF_STOCKS = lay_out("stocks", 180, 5)
@@ -114,6 +125,28 @@ def test_accounts_are_measured_as_the_gate_measures_them() -> None:
             assert fold.closed_trades == np.sum((side != 0.0) & (side != np.concatenate([[0.0], side[:-1]])))
             changes = np.abs(np.diff(bars.intraday_weight, prepend=0.0, append=0.0)).sum()
             assert np.sum(bars.fees + bars.slippage) == pytest.approx(COST * changes)
+
+
+def test_what_is_left_unmeasured_changes_no_decision() -> None:
+    made, _sharpe = drawn(Scenario("x", FLAT, edge=3.0), 40, HALF)
+    accounts, terms = Accounts(made, HALF, 0.7), terms_of(Scenario("x", FLAT, trials=(1, 8)))
+    decided = list(judge(accounts, MISSION, terms, [1.0] * 40))
+    assert {level for levels in decided for level in levels.values()} >= {DecisionLevel.PAPER, DecisionLevel.LIVE}
+    for path, levels in enumerate(decided):
+        sanity = judge_backtest(accounts.backtests[path], 0.08, MISSION, one_side=0.5, in_folds=True)
+        trades = TradeCount(int(accounts.trades[path].sum()), int(accounts.won[path]))
+        for rule, trials in terms:
+            case = ModelCase(
+                Classification.APPROVED,
+                sanity,
+                accounts.results(path),
+                MISSION,
+                rule,
+                proofs=prove(accounts.attributions(path), MISSION, trials),
+                parity=Parity("proven", ""),
+                trades=trades,
+            )
+            assert decide(case).level is levels[rule, trials]
 
 
 def test_a_real_series_keeps_its_days_and_loses_its_drift(tmp_path: Path) -> None:
