@@ -86,7 +86,7 @@ def test_a_model_that_proves_itself_is_live(run_gate: RunGate, tmp_path: Path) -
     result.run.stdout.fnmatch_lines(["*test_decision?WAVUSD_1Hour? PASSED (LIVE)*"])
     (found,) = result.verdict["models"]
     assert {proof["name"]: proof["shown"] for proof in found["proofs"]} == dict.fromkeys(
-        ("out_of_sample", "timing", "sharpe", "costs", "trades"), True
+        ("out_of_sample", "timing", "single_fold", "money", "trades"), True
     )
     assert {fold["sample"] for fold in found["folds"]} == {"out-of-sample"}
 

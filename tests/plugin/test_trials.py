@@ -16,10 +16,12 @@ from pytest_modelgate.services.trials import register_archive
 def test_the_models_of_the_archive_are_the_least_number_of_trials(run_gate: RunGate, good_archive: Path) -> None:
     result = run_gate(good_archive)
 
-    assert result.verdict["trials"] == 2
+    # Two models, four that nobody declared, and of each model a validation that may have seen the folds.
+    assert result.verdict["trials"] == 2 + 4 + 2
     assert result.verdict["settings"]["ledger"] is None
     (timing,) = (proof for proof in result.verdict["models"][1]["proofs"] if proof["name"] == "timing")
-    assert timing["limit"] == 0.025
+    assert timing["details"]["trials"] == 8  # one never trades, and cannot be lucky together with the other
+    assert timing["limit"] == pytest.approx(1 - 0.98 ** (1 / 8))
 
 
 def test_a_ledger_counts_the_models_of_earlier_archives(run_gate: RunGate, tmp_path: Path) -> None:
@@ -28,13 +30,16 @@ def test_a_ledger_counts_the_models_of_earlier_archives(run_gate: RunGate, tmp_p
         history = model_factory.APPROVED
         other = model("WAVUSD", history, model_factory.follow("momentum_24"), global_step=number)
         (folder := tmp_path / str(number)).mkdir()
-        run_gate(pack(folder, other), ledger, "-m", "gating")
-    archive = pack(tmp_path, GOOD, training_window=HELD_OUT)
+        run_gate(pack(folder, other, selection_window=HELD_OUT), ledger, "-m", "gating")
+    archive = pack(tmp_path, GOOD, training_window=HELD_OUT, selection_window=HELD_OUT)
 
     alone, tried = run_gate(archive).verdict, run_gate(archive, ledger).verdict
     again = run_gate(archive, ledger).verdict
 
-    assert (alone["trials"], tried["trials"]) == (1, 4)  # one of three is GOOD itself, its training window undeclared
+    assert (alone["trials"], tried["trials"]) == (
+        1 + 4,
+        4,
+    )  # one of three is GOOD itself, its training window undeclared
     assert len(tried["settings"]["ledger"]) == 64
     assert again["digest"] == tried["digest"]
     assert alone["digest"] != tried["digest"]
@@ -43,14 +48,14 @@ def test_a_ledger_counts_the_models_of_earlier_archives(run_gate: RunGate, tmp_p
 def test_junk_is_no_trial(run_gate: RunGate, tmp_path: Path) -> None:
     """Else a bad neighbour could keep every model from LIVE, for as long as the ledger is kept."""
     junk = [ModelArtifact(f"JNK{letter}USD", "1Hour", b"PKjunk", model_factory.DROP) for letter in "ABC"]
-    archive = pack(tmp_path, GOOD, *junk)
+    archive = pack(tmp_path, GOOD, *junk, selection_window=HELD_OUT)
 
     assert run_gate(archive, f"--gate-ledger={tmp_path / 'ledger.jsonl'}", "-m", "gating").verdict["trials"] == 1
     assert len((tmp_path / "ledger.jsonl").read_text().splitlines()) == 1
 
 
 def test_looking_again_on_another_day_or_other_terms_is_another_trial(run_gate: RunGate, tmp_path: Path) -> None:
-    archive, ledger = pack(tmp_path, GOOD), f"--gate-ledger={tmp_path / 'ledger.jsonl'}"
+    archive, ledger = pack(tmp_path, GOOD, selection_window=HELD_OUT), f"--gate-ledger={tmp_path / 'ledger.jsonl'}"
 
     def trials(*options: str) -> object:
         return run_gate(archive, ledger, "-m", "gating", *options).verdict["trials"]
@@ -66,8 +71,9 @@ def test_looking_again_on_another_day_or_other_terms_is_another_trial(run_gate: 
 def test_without_a_ledger_the_header_says_what_is_assumed(run_gate: RunGate, good_archive: Path) -> None:
     result = run_gate(good_archive, "-m", "gating", "--gate-as-of=2024-12-17")
 
-    assert result.verdict["trials"] == 8
-    result.run.stdout.fnmatch_lines(["*trials 8 (4 looks at each model assumed, by as-of's distance *"])
+    assert result.verdict["trials"] == 2 * 4 + 2
+    result.run.stdout.fnmatch_lines(["*trials 10 (4 looks at each model assumed, by as-of's distance *"])
+    result.run.stdout.fnmatch_lines(["*; 2 validations may have seen the folds: declare the selection window)"])
 
 
 def test_folds_that_lie_after_the_registration_are_told(run_gate: RunGate, tmp_path: Path) -> None:

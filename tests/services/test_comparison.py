@@ -14,6 +14,7 @@ from pytest_modelgate.adapters.verdict.writer import make_verdict, write_verdict
 from pytest_modelgate.cli.main import main
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.decision.judgement import Judgement
+from pytest_modelgate.core.planning.looks import TrialCount
 from pytest_modelgate.core.planning.plan import Plan
 from pytest_modelgate.core.training.run import TrainingRun
 from pytest_modelgate.services.comparison import compare_verdicts
@@ -24,7 +25,7 @@ def verdict(*judgements: Judgement, name: str = "a.zip", folds: int = 5) -> Verd
     run = TrainingRun(name, factory.AS_OF, tuple(item.plan.model for item in judgements))
     return make_verdict(
         archive_sha256="ab" * 32,
-        plan=Plan(run, factory.AS_OF, tuple(item.plan for item in judgements), 1),
+        plan=Plan(run, factory.AS_OF, tuple(item.plan for item in judgements), TrialCount(1)),
         settings=settings,
         profile=factory.PROFILE,
         judgements=judgements,

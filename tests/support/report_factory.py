@@ -51,10 +51,12 @@ def plan_of(symbol: str, history: dict[str, tuple[float, ...]] | None = None) ->
 def window_evidence(
     model: str, window: Window, *, drift: float, sample: str = "out-of-sample", held: Sequence[float] | None = None
 ) -> WindowEvidence:
-    """Hourly bars, by default with a position in 30 of every 50 of them, in which the market earns ``drift`` a bar."""
+    """Hourly bars, by default with a position in spells of 25, in which the market earns ``drift`` a bar."""
     bars = int((window.end - window.start) / pd.Timedelta(hours=1))
     rng = np.random.default_rng(int(hashlib.sha256(f"{model}{window.name}".encode()).hexdigest()[:8], 16))
-    pattern = 0.3 * (np.arange(bars) % 50 < 30) if held is None else held
+    spells = np.random.default_rng(bars + int(window.start.timestamp())).random(bars // 25 + 1) < 0.35
+    spells[4] = True  # somebody holds at bar 100
+    pattern = 0.3 * np.repeat(spells, 25)[:bars] if held is None else held
     position = np.array(pattern, dtype=np.float64)
     move = np.asarray(rng.normal(0.0, 0.004, bars) + drift * np.sign(position), dtype=np.float64)
     costs = 0.0005 * np.abs(np.diff(np.sign(position), prepend=0.0))

@@ -84,7 +84,11 @@ OPTIONS = (
     Option("feature_set", "feature set (default: what the checkpoint declares)", metavar="NAME"),
     Option("activation", "activation (default: what the checkpoint declares)", metavar="NAME"),
     Option("model_version", "generation of checkpoints that bear none (default: told from the shape)", metavar="X.Y.Z"),
-    Option("decision", "whether LIVE needs the statistical proofs", choices=get_args(DecisionRule)),
+    Option(
+        "decision",
+        "whether LIVE needs the statistical proofs, and how many good folds besides",
+        choices=get_args(DecisionRule),
+    ),
     Option(
         "account",
         "how account features are fed (default: as the archive declares, else neutral)",

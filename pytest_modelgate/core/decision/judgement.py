@@ -116,6 +116,8 @@ class Judgement:
                 warnings.append(f"Parity with the trainer is unproven: {evidence.checkpoint.parity_detail}.")
             warnings += [f"Market data: {warning}." for warning in evidence.market.quality.warnings]
         warnings += [f"Integrity, {check.title}: {check.sentence}" for check in self.checks if check.status == "warn"]
+        if self.sanity and self.sanity.shown:
+            warnings.append(f"The backtest alone, whose bars the folds judge: {'; '.join(self.sanity.shown)}.")
         if seen := self.folds_not_out_of_sample:
             labels = ", ".join(sorted({fold.sample for fold in seen}))
             warnings.append(f"{len(seen)} of {len(self.folds)} folds are not out-of-sample ({labels}).")

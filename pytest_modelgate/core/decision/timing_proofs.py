@@ -34,7 +34,7 @@ def prove_timing(attribution: BarAttribution, places: DayPlaces, limits: ProofLi
         "smallest_sharpe": smallest,
     }
     sentence = _timing_sentence(timing, limit, limits, trials, passed=passed)
-    found = f" A record like this finds a true Sharpe ratio of {smallest:.1f} in {_POWER:.0%} of cases."
+    found = f" The smallest true Sharpe ratio that such a record shows in {_POWER:.0%} of cases is {smallest:.1f}."
     return Proof("timing", passed, timing.p_value, limit, at_most=True, sentence=sentence + found, details=details)
 
 

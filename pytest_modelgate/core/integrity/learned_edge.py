@@ -19,6 +19,11 @@ _SAME_SHARE = 0.95  # of the bars
 _SAME_POSITION = 0.01  # of equity
 
 
+def edge(replayer: FoldReplayer, attribution: BarAttribution) -> float:
+    """Distance, before costs, from the mean of the same positions on other days, in deviations; 0 without any."""
+    return net_timing(attribution, replayer.places).edge
+
+
 def check_weights(replayer: FoldReplayer, actions: Actions, own: BarAttribution, sha256: str) -> Check:
     """Compare the model with itself without what it learned.
 
@@ -31,7 +36,7 @@ def check_weights(replayer: FoldReplayer, actions: Actions, own: BarAttribution,
         own: its attribution over all folds.
         sha256: of the checkpoint; seeds the shuffles.
     """
-    figures = {"edge": net_timing(own, replayer.places).edge}
+    figures = {"edge": edge(replayer, own)}
     if sentence := _constant_position(replayer, len(actions), own, figures):
         return Check("weights", "fail", sentence, figures)
     if figures["edge"] < _CLEAR:
@@ -74,17 +79,15 @@ def _kept_edge(replayer: FoldReplayer, actions: Actions, sha256: str, figures: d
             ("shuffled_weights", "with its weights shuffled", lambda: replayer.actions(shuffled(policy, rng)))
         )
     for name, words, draw in trials:
-        least = figures[name] = _least(_edge(replayer, draw()) for _ in range(_DRAWS))
+        least = figures[name] = _least(
+            edge(replayer, replayer.attribution(replayer.trade(draw()))) for _ in range(_DRAWS)
+        )
         if least >= _CLEAR:
             return (
                 f"The edge does not come from what was learned: {words} the model keeps it in {_DRAWS} of {_DRAWS} "
                 f"draws (by {least:.2f} standard deviations or more, its own is {figures['edge']:.2f})."
             )
     return ""
-
-
-def _edge(replayer: FoldReplayer, actions: Actions) -> float:
-    return net_timing(replayer.attribution(replayer.trade(actions)), replayer.places).edge
 
 
 def _least(edges: Iterable[float]) -> float:

@@ -94,7 +94,7 @@ def hold_out_text(run: GateRun) -> str:
     advice = advise(run.gate.plan, run.settings)
     if advice is None:
         return ""
-    live = "LIVE is out of reach" if run.settings.decision == "proven" else "the folds prove nothing about new data"
+    live = "LIVE is out of reach" if run.settings.decision != "table" else "the folds prove nothing about new data"
     held = f"a trainer that holds out the last {advice.days} days can prove its models at once"
     if advice.provable_from is None:
         return f"no training window is declared: no fold is known to be out-of-sample, {live}; {held}"

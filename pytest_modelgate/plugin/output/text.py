@@ -203,14 +203,15 @@ def context_text(judgement: Judgement) -> str:
 
 
 def record_text(context: Context) -> str:
-    """Length of the track record, against what would prove it."""
+    """How likely a Sharpe ratio above 0 is, and the length of the track record, against what would prove it."""
     if math.isnan(context.days_needed):
         return "no Sharpe ratio to prove"
+    likely = f"Sharpe above 0 in {context.psr:.1%}, above the luck of all trials in {context.deflated:.1%}"
     if context.days_needed == 0.0:
-        return "track record long enough"
+        return f"{likely}, track record long enough"
     if math.isinf(context.days_needed):
-        return "no track record would prove it"
-    return f"{context.days_needed:.0f} more days of this would prove it"
+        return f"{likely}, no track record would prove it"
+    return f"{likely}, {context.days_needed:.0f} more days of this would prove it"
 
 
 def execution_text(profile: Profile) -> str:

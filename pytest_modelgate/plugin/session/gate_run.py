@@ -161,9 +161,8 @@ class GateRun:
         difference to the decision, and nobody waits for them; where it does, their evidence is gained first.
         """
         gate, count = self.gate, self.gate.plan.count
-        strictest = gate.judge(model)
-        mildest = gate.judge(model, trials=count.total(count.counted, 1.0))
-        if strictest.outcome == mildest.outcome:
+        strictest, least = gate.judge(model), count.total(count.counted, 1.0)
+        if least == count.total() or gate.judge(model, trials=least).outcome == strictest.outcome:
             return strictest
         return gate.judge(model, trials=gate.trials(self._expected))
 

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.core.backtest.metrics import Metrics
-from pytest_modelgate.core.decision.backtest_sanity import Sanity, judge_backtest
+from pytest_modelgate.core.decision.backtest_sanity import Sanity, judge_backtest, one_sided
 
 PROFILE = load_profile("2.4.5")
 PROXY = 0.20
@@ -32,7 +33,9 @@ SANE = Metrics(
 
 def judge(changed: Mapping[str, Any]) -> Sanity:
     measured = {name: value for name, value in changed.items() if name != "proxy"}
-    return judge_backtest(replace(SANE, **measured), changed.get("proxy", PROXY), PROFILE)
+    metrics = replace(SANE, **measured)
+    proxy = changed.get("proxy", PROXY)
+    return judge_backtest(metrics, proxy, PROFILE, one_side=metrics.time_in_market, in_folds=False)
 
 
 def test_a_sane_backtest_passes_without_findings() -> None:
@@ -69,7 +72,7 @@ def test_a_value_at_its_limit_passes(at_the_limit: dict[str, float]) -> None:
             {"max_drawdown": math.nextafter(0.10, 1.0)},
             "max drawdown 10.00% is above 50% of the 20.00% seen in training",
         ),
-        ({"time_in_market": 0.96}, "it held a position in 96.0% of the bars: an index fund, not a model"),
+        ({"time_in_market": 0.96}, "it held a position on one side in 96.0% of the bars: an index fund, not a model"),
     ],
 )
 def test_a_doubtful_backtest_warns(beyond: dict[str, float], finding: str) -> None:
@@ -114,3 +117,28 @@ def test_an_undefined_measure_that_could_fail_fails(field: str) -> None:
 @pytest.mark.parametrize("field", ["total_return", "profit_factor", "time_in_market"])
 def test_an_undefined_measure_that_could_warn_warns(field: str) -> None:
     assert judge({field: math.nan}).status == "warn"
+
+
+def test_what_the_folds_judge_over_the_same_bars_is_shown_and_holds_nothing_back() -> None:
+    poor = replace(SANE, total_return=-0.01, profit_factor=0.9, closed_trades=3)
+    twice, once = (judge_backtest(poor, PROXY, PROFILE, one_side=0.4, in_folds=seen) for seen in (False, True))
+    assert (twice.status, len(twice.findings), twice.shown) == ("warn", 3, ())
+    assert (once.status, once.findings, once.shown) == ("pass", (), twice.findings)
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [({"max_drawdown": 0.3}, "fail"), ({"closed_trades": 0}, "fail"), ({"max_drawdown": 0.12}, "warn")],
+    ids=str,
+)
+def test_what_no_fold_judges_holds_a_model_back_there_too(changed: dict[str, Any], status: str) -> None:
+    sanity = judge_backtest(replace(SANE, **changed), PROXY, PROFILE, one_side=0.4, in_folds=True)
+    assert sanity.status == status
+
+
+def test_time_in_market_counts_one_side() -> None:
+    """A model that is long or short at any time decides; one that is always long does not."""
+    always = replace(SANE, time_in_market=1.0)
+    both, long = np.array([0.1, -0.1, 0.1, -0.1]), np.full(4, 0.1)
+    assert [one_sided(always, both), one_sided(always, long), one_sided(always, -long)] == [0.5, 1.0, 1.0]
+    assert one_sided(replace(SANE, time_in_market=0.0), np.zeros(4)) == 0.0

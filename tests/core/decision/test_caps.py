@@ -16,7 +16,7 @@ from pytest_modelgate.core.decision.backtest_sanity import Sanity
 from pytest_modelgate.core.decision.caps import Cap, CapSource
 from pytest_modelgate.core.decision.decision import Decision, decide
 from pytest_modelgate.core.decision.model_case import NOT_COMPARED, Hanging, ModelCase
-from pytest_modelgate.core.decision.proofs import PROOFS, Proof
+from pytest_modelgate.core.decision.proof import PROOFS, Proof
 from pytest_modelgate.core.integrity.check import Check
 from pytest_modelgate.core.integrity.parity import Parity
 from pytest_modelgate.core.statistics.paired_comparison import Comparison, Outcome
@@ -40,7 +40,7 @@ def _folds(*returns: float) -> list[FoldResult]:
 
 
 def _proofs(*missed: str) -> list[Proof]:
-    return [Proof(name, name not in missed, 1.0, 0.5, at_most=False, sentence="x.") for name in PROOFS]
+    return [Proof(name, name not in missed, 0.01, 0.5, at_most=False, sentence="x.") for name in PROOFS]
 
 
 def _decide(*checks: str, **changes: Any) -> Decision:
@@ -71,13 +71,13 @@ CASES: dict[CapKind, dict[str, Any]] = {
     CapKind.FLAGGED_BARS: {"hanging": Hanging(("fold1of5 returns +1.00%, and -1.00% without x",), LIVE)},
     CapKind.INTEGRITY: {"checks": [FAILED]},
     CapKind.PARITY: {"parity": NOT_COMPARED},
-    CapKind.PROOF: {"proofs": _proofs("costs")},
+    CapKind.PROOF: {"proofs": _proofs("money")},
 }
 
 
 @pytest.mark.parametrize("kind", CapKind)
 def test_a_cap_knows_who_made_it(kind: CapKind) -> None:
-    names = {CapKind.INTEGRITY: "causality", CapKind.PROOF: "costs"}
+    names = {CapKind.INTEGRITY: "causality", CapKind.PROOF: "money"}
 
     assert _decide(**CASES[kind]).caps[0].source == CapSource(kind, names.get(kind, ""))
 
@@ -171,7 +171,7 @@ AT_RANDOM = given(
     classification=st.sampled_from(Classification),
     sanity=st.sampled_from(["pass", "warn", "fail"]),
     returns=st.lists(st.floats(-0.3, 0.3), min_size=1, max_size=8),
-    missed=st.sampled_from([[], ["costs"]]),
+    missed=st.sampled_from([[], ["money"]]),
     checks=st.sets(st.sampled_from(WAIVABLE)),
 )
 

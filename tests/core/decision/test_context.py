@@ -59,13 +59,13 @@ def test_short_and_ruinous_records_have_an_interval_too(returns: list[float]) ->
 
 def test_buy_and_hold_is_the_market_over_the_same_bars() -> None:
     made = attribution(3)
-    assert put_in_context(made, 10.0, 0.95).buy_and_hold == pytest.approx(np.prod(1 + made.intraday_return) - 1)
+    assert put_in_context(made, 10.0, 50.0, 1).buy_and_hold == pytest.approx(np.prod(1 + made.intraday_return) - 1)
 
 
 @given(seed=st.integers(0, 1000))
 def test_the_regimes_of_a_kind_make_up_the_whole(seed: int) -> None:
     made = attribution(seed, 300)
-    regimes = put_in_context(made, 10.0, 0.95).regimes
+    regimes = put_in_context(made, 10.0, 50.0, 1).regimes
     for kind in (regimes[:3], regimes[3:]):
         assert sum(regime.share for regime in kind) == pytest.approx(1.0)
         assert math.prod(1 + regime.total_return for regime in kind) == pytest.approx(np.prod(1 + made.returns))
@@ -77,7 +77,7 @@ def test_regimes_are_told_apart_by_what_was_known_before() -> None:
     move = np.concatenate([rng.normal(0.001, 0.001, 300), rng.normal(-0.004, 0.01, 300)])
     held = np.where(np.arange(600) < 300, 0.1, 0.0)  # earns in the calm, rising half only
     made = BarAttribution(held * move, none, held, none, move, none, none)
-    found = {regime.name: regime for regime in put_in_context(made, 25.0, 0.95).regimes}
+    found = {regime.name: regime for regime in put_in_context(made, 25.0, 50.0, 1).regimes}
     assert [found[name].share for name in ("calm", "usual", "wild")] == pytest.approx([1 / 3] * 3, abs=0.01)
     assert found["calm"].total_return > 0.005
     assert found["wild"].total_return == 0.0
@@ -89,7 +89,7 @@ def regimes_of(market: Floats) -> dict[str, float]:
     """Share of the bars by regime."""
     none = np.zeros(len(market))
     made = BarAttribution(none, none, none, none, market, none, none)
-    return {regime.name: regime.share for regime in put_in_context(made, 25.0, 0.95).regimes}
+    return {regime.name: regime.share for regime in put_in_context(made, 25.0, 50.0, 1).regimes}
 
 
 def test_a_market_that_compounds_to_a_loss_falls_though_its_returns_add_up_to_a_gain() -> None:
@@ -107,7 +107,7 @@ def test_a_jump_is_wild_for_a_day_of_bars(bar: int, *, wild: bool) -> None:
     market, returns, none = np.zeros(144), np.zeros(144), np.zeros(144)
     market[60], returns[bar] = 0.5, 0.01
     made = BarAttribution(returns, none, none, none, market, none, none)
-    found = {regime.name: regime.total_return for regime in put_in_context(made, 25.0, 0.95).regimes}
+    found = {regime.name: regime.total_return for regime in put_in_context(made, 25.0, 50.0, 1).regimes}
     assert (found["wild"] > 0.0) == wild
 
 
@@ -119,7 +119,7 @@ def test_a_crash_belongs_to_the_market_before_it() -> None:
     none = np.zeros(600)
     move = 0.001 + np.random.default_rng(4).normal(0.0, np.where(np.arange(600) <= 300, 0.0002, 0.0005))
     move[300] = -0.5  # wild and falling from the next bar on
-    found = put_in_context(BarAttribution(none, none, none, none, move, none, none), 25.0, 0.95).regimes
+    found = put_in_context(BarAttribution(none, none, none, none, move, none, none), 25.0, 50.0, 1).regimes
     returns = {regime.name: regime.market_return for regime in found}
     assert min(returns["wild"], returns["falling"]) > 0.0
     assert returns["rising"] < -0.1
@@ -130,7 +130,7 @@ def test_days_needed_are_those_until_the_sharpe_ratio_is_proven() -> None:
     made = attribution(5, 500, edge=0.001)
     shape = sharpe_shape(made.returns)
     assert 0.5 < probabilistic_sharpe(shape) < 0.95
-    days = put_in_context(made, 50.0, 0.95).days_needed
+    days = put_in_context(made, 50.0, 50.0, 1).days_needed
     assert days > 0.0
     bars = 500 + days * 10
     assert probabilistic_sharpe(type(shape)(shape.sharpe, shape.error, round(bars))) == pytest.approx(0.95, abs=1e-3)
@@ -139,6 +139,6 @@ def test_days_needed_are_those_until_the_sharpe_ratio_is_proven() -> None:
 def test_a_proven_a_hopeless_and_a_missing_sharpe_ratio_need_no_days_all_days_and_none() -> None:
     proven, hopeless, none = attribution(6, edge=0.05), attribution(6, edge=-0.05), np.zeros(50)
     idle = BarAttribution(none, none, none, none, attribution(6, 50).intraday_return, none, none)
-    needed = [put_in_context(made, 50.0, 0.95).days_needed for made in (proven, hopeless, idle)]
+    needed = [put_in_context(made, 50.0, 50.0, 1).days_needed for made in (proven, hopeless, idle)]
     assert needed[:2] == [0.0, math.inf]
     assert math.isnan(needed[2])

@@ -28,7 +28,7 @@ PROVEN = Parity("proven", "all of it")
 PASS, WARN, FAIL = Sanity("pass", ()), Sanity("warn", ("few trades",)), Sanity("fail", ("no trade",))
 HOURS, BARS = 8760.0, 864
 NOISE = {"low": 1.0, "moderate": 1.6, "high": 3.0, "undefined": math.nan}  # for 5 and for 10 folds alike
-Rule = Literal["proven", "table"]
+Rule = Literal["proven", "pooled", "table"]
 
 
 def folds_of(returns: Sequence[float], column: str = "low") -> list[FoldResult]:
@@ -76,8 +76,28 @@ def test_the_table(returns: list[float], low: DecisionLevel, moderate: DecisionL
     assert said == {"low": low, "moderate": moderate, "high": high, "undefined": high}
 
 
+@pytest.mark.parametrize(
+    ("returns", "low", "moderate", "high"),
+    [
+        (mixed(4, 5), LIVE, PAPER, PAPER),
+        (mixed(3, 5), LIVE, PAPER, RETRAIN),
+        (mixed(6, 10), LIVE, PAPER, RETRAIN),
+        (mixed(5, 10), RETRAIN, RETRAIN, RETRAIN),
+        (mixed(0, 5), DROP, DROP, DROP),
+    ],
+    ids=str,
+)
+def test_pooled_evidence_asks_for_fewer_good_folds_and_the_same_agreement(
+    returns: list[float], low: DecisionLevel, moderate: DecisionLevel, high: DecisionLevel
+) -> None:
+    decisions = {column: decide_on(folds_of(returns, column), rule="pooled") for column in NOISE}
+    said = {column: decision.table for column, decision in decisions.items()}
+    assert said == {"low": low, "moderate": moderate, "high": high, "undefined": high}
+    assert decisions["low"].level is min(low, PAPER)  # nothing is proven
+
+
 @pytest.mark.parametrize("profile", [MISSION, LITERAL], ids=lambda profile: profile.name)
-@pytest.mark.parametrize("rule", ["proven", "table"])
+@pytest.mark.parametrize("rule", ["proven", "pooled", "table"])
 def test_the_worked_example_is_retrain(profile: Profile, rule: Rule) -> None:
     sharpes = [-3.67, 2.36, 0.02, -1.6563, -2.9537]
     assert (round(statistics.mean(sharpes), 2), round(statistics.pstdev(sharpes), 2)) == (-1.18, 2.17)
@@ -202,7 +222,7 @@ def test_levels_are_ordered_and_shown_by_name() -> None:
 # Properties. Folds of one model share their bars per year; lengths, Sharpes and returns are free.
 
 profiles = st.sampled_from([load_profile(name) for name in builtin_profiles()])
-rules = st.sampled_from(["proven", "table"])
+rules = st.sampled_from(["proven", "pooled", "table"])
 classifications = st.sampled_from(Classification)
 sanities = st.sampled_from([PASS, WARN, FAIL])
 fold_returns = st.one_of(st.floats(-1.2, 2.0), st.floats(-0.02, 0.05), st.just(0.0))

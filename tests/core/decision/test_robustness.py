@@ -12,11 +12,13 @@ import pytest
 from pytest_modelgate.core.backtest.attribution import BarAttribution
 from pytest_modelgate.core.backtest.metrics import FoldResult, sharpe_ratio
 from pytest_modelgate.core.config.decision_level import DecisionLevel
-from pytest_modelgate.core.decision.proofs import FoldAttribution
+from pytest_modelgate.core.decision.proof import FoldAttribution
 from pytest_modelgate.core.decision.robustness import MULTIPLES, Robustness, disturb
 from pytest_modelgate.core.integrity.check import NoiseDraw
+from pytest_modelgate.core.market.sessions import DayPlaces
 
 LIVE, DROP = DecisionLevel.LIVE, DecisionLevel.DROP
+NOWHERE = DayPlaces(np.arange(200), np.zeros(200, dtype=np.int64))
 
 
 def fold(number: int, cost: float = 0.00009) -> FoldAttribution:
@@ -25,7 +27,7 @@ def fold(number: int, cost: float = 0.00009) -> FoldAttribution:
     move = rng.normal(0.003, 0.01, 200)
     fees, slippage = np.full(200, 0.75 * cost / 2), np.full(200, 0.25 * cost / 2)
     attribution = BarAttribution(held * move - fees - slippage, none, held, none, move, fees, slippage)
-    return FoldAttribution(f"{number}", "out-of-sample", 9, 0.0, attribution)
+    return FoldAttribution(f"{number}", "out-of-sample", 9, 0.0, attribution, NOWHERE)
 
 
 FOLDS = [fold(1), fold(2)]

@@ -201,7 +201,7 @@ def test_one_shuffle_that_loses_the_edge_tells_enough(monkeypatch: pytest.Monkey
 
 
 def test_observations_whose_order_does_not_matter_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pytest_modelgate.core.integrity.learned_edge.edge", lambda _: 2.5)
+    monkeypatch.setattr("pytest_modelgate.core.integrity.learned_edge.edge", lambda *_: 2.5)
     check = weights_of(replayer(Hindsight()))  # shows no weights, so only the observations are permuted
     assert check.status == "fail"
     assert "shown its observations in another order" in check.sentence

@@ -20,6 +20,7 @@ from pytest_modelgate.adapters.verdict.writer import make_verdict
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.decision.judgement import Judgement
 from pytest_modelgate.core.evidence.records import WindowEvidence
+from pytest_modelgate.core.planning.looks import TrialCount
 from pytest_modelgate.core.planning.plan import Plan
 from pytest_modelgate.core.training.run import TrainingRun
 from pytest_modelgate.plugin.output.markdown import annotate, summary
@@ -36,7 +37,7 @@ def run_of(judgements: Sequence[Judgement], name: str = "a.zip", **settings: Any
     """What a page is made from."""
     chosen = Settings(archive=Path(name), output=Path("o"), cassettes=Path("c"), **settings)
     training = TrainingRun(name, factory.AS_OF, tuple(item.plan.model for item in judgements))
-    plan = Plan(training, factory.AS_OF, tuple(item.plan for item in judgements), 1)
+    plan = Plan(training, factory.AS_OF, tuple(item.plan for item in judgements), TrialCount(1))
     verdict = make_verdict(
         archive_sha256="ab" * 32,
         plan=plan,
