@@ -103,7 +103,6 @@ class Coins:
 
     Attributes:
         first, end: slots of the day; both 0: the whole day.
-        chance: that it holds.
         days: which of them.
         overnight: from the last bar of the day to the first of the next, instead.
         both: short on the days when it is not long.
@@ -111,7 +110,6 @@ class Coins:
 
     first: int = 0
     end: int = 0
-    chance: float = 0.5
     days: Literal["all", "week", "weekend", "events"] = "all"
     overnight: bool = False
     both: bool = False
@@ -121,7 +119,7 @@ class Coins:
         there = grid.last if self.overnight else (grid.slot >= self.first) & (grid.slot < (self.end or grid.slots))
         weekend, event = grid.weekday >= 5, grid.day % EVERY == EVERY // 2
         days = {"all": grid.day >= 0, "week": ~weekend, "weekend": weekend, "events": event}[self.days]
-        heads = (rng.random((len(prices.move), int(grid.day[-1]) + 1)) < self.chance)[:, grid.day]
+        heads = (rng.random((len(prices.move), int(grid.day[-1]) + 1)) < 0.5)[:, grid.day]
         return np.asarray(SIZE * (there & days) * np.where(heads, 1.0, -1.0 if self.both else 0.0))
 
 
