@@ -19,6 +19,7 @@ from dataclasses import dataclass, fields
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pytest_modelgate.core.backtest.attribution import BarAttribution
 from pytest_modelgate.core.market.sessions import DayPlaces
@@ -40,7 +41,8 @@ class NetTiming:
         own: gain of the model after all costs, and without what stops and targets added: no copy has any.
         edge: ``z`` before costs; 0 where it is undefined.
         mean: of the gains of all shifts, before costs.
-        deviation: of the gains of all shifts (ddof 1), once the model's own edge is taken out of the market.
+        deviation: of the gains of all shifts, or of what the model's own days gained beyond its habit if that is more
+            (ddof 1), once its own edge is taken out of the market.
         gains: (shifts,) gain of the copy shifted by 0, 1, ... days, before costs; the first is the model's own.
         days: (shifts,) number of every day.
     """
@@ -70,22 +72,27 @@ def net_timing(attribution: BarAttribution, places: DayPlaces) -> NetTiming:
     its distance from the mean is read from the normal distribution: a rank alone is no finer than 1 / D. A true edge
     also widens the scatter of the copies, which meet at other places the moves that the model was right about; so the
     scatter is that in a market from whose moves the best line through the model's own positions is taken out.
+    Copies lie on all days alike. Who trades on loud days only, or more when it is loud, has more luck than they have;
+    so the scatter is at least that of the model's own days.
 
     Args:
         attribution: of the bars of all windows, n >= 1 bars in any order.
         places: day and slot of every bar, (n,) each; no two bars have the same.
     """
-    carried, gap, held, move = _grids(attribution, places)
-    gains = _correlate(carried, gap) + _correlate(held, move)
-    shifts, days = len(gains), np.unique(places.days)
+    days, grids = _grids(attribution, places)
+    carried, gap, held, move, without_edge = grids
+    shifts = len(days)
+    carry, gaps, hold, moves, rests = np.fft.rfft(grids, axis=2)
+    overnight = np.conj(carry) * gaps
+    gains = _back(overnight + np.conj(hold) * moves, shifts)
     paid = float(np.sum(attribution.fees) + np.sum(attribution.slippage))
     own = float(min(np.sum(attribution.gross), np.sum(attribution.held_to_close))) - paid
     tie = _TIE * sum(_largest(position, market) for position, market in ((carried, gap), (held, move)))
     less = int(np.count_nonzero(gains[1:] < own - tie))
     percentile = 100.0 * less / (shifts - 1) if shifts > 1 else math.nan
     mean = float(np.mean(gains))
-    scatter = _correlate(carried, gap) + _correlate(held, _grid(_without_edge(attribution), places))
-    deviation = float(np.std(scatter, ddof=1)) if shifts > 1 else 0.0
+    copies = float(np.std(_back(overnight + np.conj(hold) * rests, shifts), ddof=1)) if shifts > 1 else 0.0
+    deviation = max(copies, _days_deviation(carried, gap, held, without_edge)) if copies > tie else copies
     rank = 1.0 - less / shifts
     if not deviation > tie:
         return NetTiming(math.nan, 1.0, rank, percentile, own, 0.0, mean, deviation, gains, days)
@@ -128,28 +135,32 @@ def _without_edge(attribution: BarAttribution) -> Floats:
     return move - float(np.sum(centred * move)) / square * centred if square > 0.0 else move
 
 
-def _grids(attribution: BarAttribution, places: DayPlaces) -> tuple[Floats, Floats, Floats, Floats]:
-    return (
-        _grid(attribution.overnight_weight, places),
-        _grid(attribution.overnight_return, places),
-        _grid(attribution.intraday_weight, places),
-        _grid(attribution.intraday_return, places),
-    )
-
-
-def _grid(values: Floats, places: DayPlaces) -> Floats:
-    """(days, slots); 0 where there is no bar."""
+def _grids(attribution: BarAttribution, places: DayPlaces) -> tuple[Integers, Floats]:
+    """The days, and (5, slots, days): carried, gap, held, move, moves without the edge; 0 where there is no bar."""
     days, rows = np.unique(places.days, return_inverse=True)
     slots, columns = np.unique(places.slots, return_inverse=True)
-    grid = np.zeros((len(days), len(slots)))
-    grid[rows, columns] = values
-    return grid
+    values = (
+        attribution.overnight_weight,
+        attribution.overnight_return,
+        attribution.intraday_weight,
+        attribution.intraday_return,
+        _without_edge(attribution),
+    )
+    grids = np.zeros((len(values), len(slots), len(days)))
+    grids[:, columns, rows] = values
+    return days, grids
 
 
-def _correlate(position: Floats, market: Floats) -> Floats:
-    """(days,) circular cross-correlation along the days, summed over the slots."""
-    spectrum = np.conj(np.fft.rfft(position, axis=0)) * np.fft.rfft(market, axis=0)
-    return np.fft.irfft(np.sum(spectrum, axis=1), len(position))
+def _days_deviation(carried: Floats, gap: Floats, held: Floats, move: Floats) -> float:
+    """Standard deviation of the sum over days of what positions and market beyond what is usual at that hour made."""
+    carried, gap, held, move = (grid - grid.mean(axis=1, keepdims=True) for grid in (carried, gap, held, move))
+    days = np.sum(carried * gap + held * move, axis=0)
+    return float(np.std(days, ddof=1) * math.sqrt(len(days)))
+
+
+def _back(spectrum: NDArray[np.complex128], shifts: int) -> Floats:
+    """(shifts,) circular cross-correlation along the days, summed over the slots."""
+    return np.fft.irfft(np.sum(spectrum, axis=0), shifts)
 
 
 def _largest(position: Floats, market: Floats) -> float:

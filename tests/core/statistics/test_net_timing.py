@@ -58,11 +58,28 @@ def slowly(bars: BarAttribution, places: DayPlaces) -> tuple[float, float, float
                 total += float(bars.intraday_weight[mine]) * move
         return total
 
+    def beyond_habit() -> list[float]:
+        moves = [float(m) - beta * h for m, h in zip(bars.intraday_return, centred, strict=True)]
+        found = [0.0] * len(days)
+        for position, market in (
+            (bars.overnight_weight.tolist(), bars.overnight_return.tolist()),
+            (bars.intraday_weight.tolist(), moves),
+        ):
+            for slot in set(places.slots.tolist()):
+                bar = [at.get((day, slot)) for day in range(len(days))]
+                shares, returns = ([0.0 if n is None else one[n] for n in bar] for one in (position, market))
+                usual, drift = sum(shares) / len(days), sum(returns) / len(days)
+                for day, (share, earned) in enumerate(zip(shares, returns, strict=True)):
+                    found[day] += (share - usual) * (earned - drift)
+        return found
+
     gains = [gain(shift, 0.0) for shift in range(len(days))]
     scatter = [gain(shift, beta) for shift in range(len(days))]
     own = gains[0] - max(0.0, float(bars.forgone.sum())) - float(bars.fees.sum() + bars.slippage.sum())
     rank = (1 + sum(other >= own - 1e-12 for other in gains[1:])) / len(days)
     deviation = float(np.std(scatter, ddof=1)) if len(days) > 1 else 0.0
+    if deviation > 1e-12:
+        deviation = max(deviation, float(np.std(beyond_habit(), ddof=1)) * math.sqrt(len(days)))
     z = (own - float(np.mean(gains))) / deviation if deviation > 1e-12 else math.nan
     return z, rank, 1.0 if math.isnan(z) else float(norm.sf(z)), gains
 
@@ -125,6 +142,18 @@ def test_costs_count_against_the_model_and_not_against_its_copies() -> None:
     assert with_costs.own == pytest.approx(without.own - paid)
     assert (with_costs.mean, with_costs.deviation) == (without.mean, without.deviation)
     assert with_costs.z < without.z
+
+
+def test_luck_of_a_model_that_trades_on_loud_days_is_measured_on_these_days() -> None:
+    """Its copies meet quiet days, and would make any coin look like skill: their scatter is a third of its own."""
+    rng = np.random.default_rng(6)
+    loud, none = np.arange(2000) % 10 == 0, np.zeros(2000)
+    figures = []
+    for _ in range(200):
+        held, move = 0.1 * loud * rng.choice([-1.0, 1.0], 2000), rng.normal(0.0, 0.01, 2000) * np.where(loud, 5.0, 1.0)
+        bars = BarAttribution(held * move, none, held, none, move, none, none)
+        figures.append(net_timing(bars, DayPlaces(np.arange(2000), np.zeros(2000, dtype=np.int64))).z)
+    assert 0.8 < np.std(figures) < 1.2
 
 
 def test_drift_of_the_market_does_not_help_a_long_position_that_knows_nothing() -> None:
