@@ -14,8 +14,7 @@ from pathlib import Path
 from marketsim.demo import AS_OF, DEMO, demo_series
 from marketsim.server import serve
 
-from pytest_modelgate import Instrument, MarketRequest, Recorder, Settings, Timeframe, market_window
-from pytest_modelgate.core.market.session_opens import opens_request
+from pytest_modelgate import Instrument, MarketRequest, Recorder, Settings, Timeframe, market_window, opens_request
 
 _KEYS = {"APCA_API_KEY_ID": "demo-key", "APCA_API_SECRET_KEY": "demo-secret"}  # the local server takes any
 

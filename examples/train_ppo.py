@@ -3,8 +3,9 @@
     python examples/train_ppo.py --cassettes cassettes --out examples/demo_archive.zip
 
 Bars come through the same adapters as the gate's. The last 180 days before ``--as-of`` are held out, and before them an
-embargo of one observation window, so that every walk-forward fold of the gate is out-of-sample. Everything is seeded:
-the same cassettes and the same versions of torch and numpy give the same models.
+embargo of one observation window: neither training nor validation sees them, so that every walk-forward fold of the
+gate is out-of-sample, and the archive declares both. Everything is seeded: the same cassettes and the same versions of
+torch and numpy give the same models.
 
 PPO is that of Schulman et al. 2017 (https://arxiv.org/abs/1707.06347), with generalised advantage estimation (2016).
 """
@@ -71,7 +72,7 @@ DEMO = (
     Recipe("BTCUSD", candidates=4),
     Recipe("ETHUSD", generation="2.4.0"),
     Recipe("UNIUSD", generation="2.7.0"),
-    Recipe("SOLUSD", candidates=4),
+    Recipe("SOLUSD"),
     Recipe("LTCUSD"),
     Recipe("LINKUSD"),
     Recipe("AAPL", generation="2.7.0"),
@@ -162,6 +163,7 @@ class Market:
         self._cost = rules.fee + rules.slippage
         self.first = REFERENCE.warmup + window - 1
         self.last = len(bars) - 3  # the last bar on which an order can be decided, filled and rewarded
+        self.border = self.first + int((self.last - self.first) * (1.0 - VALIDATION_SHARE))  # validation begins there
 
     def observe(self, at: NDArray[np.int64]) -> torch.Tensor:
         """Observations (n, obs_dim) that end with the given bars."""
@@ -190,17 +192,13 @@ class Market:
         return np.array(earned), np.array(held)
 
 
-def train_best(
-    recipe: Recipe, bars: Bars, rules: TradingRules, hyper: Hyperparameters
-) -> tuple[Network, dict[str, list[float]]]:
+def train_best(recipe: Recipe, market: Market, hyper: Hyperparameters) -> tuple[Network, dict[str, list[float]]]:
     """Train the candidates of a recipe and keep the one whose last validation is the fittest, the first of equals."""
-    candidates = [train(recipe, bars, rules, hyper, seed) for seed in range(1, recipe.candidates + 1)]
+    candidates = [train(recipe, market, hyper, seed) for seed in range(1, recipe.candidates + 1)]
     return max(candidates, key=lambda candidate: candidate[1]["fitness_score"][-1])
 
 
-def train(
-    recipe: Recipe, bars: Bars, rules: TradingRules, hyper: Hyperparameters, seed: int
-) -> tuple[Network, dict[str, list[float]]]:
+def train(recipe: Recipe, market: Market, hyper: Hyperparameters, seed: int) -> tuple[Network, dict[str, list[float]]]:
     """Train one model and validate it as it goes.
 
     Returns:
@@ -209,23 +207,21 @@ def train(
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     account, actions = _meaning(recipe.generation)
-    market = Market(bars, rules, hyper.window, account, actions)
-    border = market.first + int((market.last - market.first) * (1.0 - VALIDATION_SHARE))
     network = Network(hyper.window * (len(REFERENCE.columns) + len(account)), hyper.hidden, actions)
     optimizer = torch.optim.AdamW(network.parameters(), lr=hyper.learning_rate, weight_decay=hyper.weight_decay)
     history: dict[str, list[float]] = {}
     for update in range(1, recipe.updates + 1):
-        _improve(network, optimizer, _collect(network, market, border, rng, hyper), rng, hyper)
+        _improve(network, optimizer, _collect(network, market, rng, hyper), rng, hyper)
         if update % hyper.validation_interval == 0:
-            for metric, value in _validate(network, market, border).items():
+            for metric, value in _validate(network, market).items():
                 history.setdefault(metric, []).append(value)
     return network, history
 
 
 def _collect(
-    network: Network, market: Market, border: int, rng: np.random.Generator, hyper: Hyperparameters
+    network: Network, market: Market, rng: np.random.Generator, hyper: Hyperparameters
 ) -> dict[str, torch.Tensor]:
-    at = rng.integers(market.first, border - hyper.steps, size=hyper.episodes)
+    at = rng.integers(market.first, market.border - hyper.steps, size=hyper.episodes)
     position = np.zeros(hyper.episodes)
     shape = (hyper.steps, hyper.episodes)
     rewards, values = np.zeros(shape, np.float32), np.zeros((hyper.steps + 1, hyper.episodes), np.float32)
@@ -284,14 +280,14 @@ def _improve(
             optimizer.step()
 
 
-def _validate(network: Network, market: Market, border: int) -> dict[str, float]:
+def _validate(network: Network, market: Market) -> dict[str, float]:
     """The four training metrics on the last part of the training window.
 
     fitness_score is the share of validation blocks that earned money, scaled by how far their mean lies above zero in
     standard errors; profit_factor is gross gain over gross loss of round trips; consistency is the share of blocks that
     did not lose; max_drawdown is twice that of the account, a margin for what the validation has not seen.
     """
-    earned, held = market.replay(network, border, market.last)
+    earned, held = market.replay(network, market.border, market.last)
     blocks = np.array([block.sum() for block in np.array_split(earned, VALIDATION_BLOCKS)])
     spread = blocks.std(ddof=1)
     strength = blocks.mean() / spread * np.sqrt(len(blocks)) if spread > 0 else 0.0
@@ -320,8 +316,9 @@ def make_artifact(
     held_out = walk_forward_windows(as_of, bars.timeframe, HELD_OUT_DAYS, 5)[0].start
     stop = bars.index.searchsorted(held_out) - hyper.window
     seen = bars.rows(slice(0, int(stop)))
-    network, history = train_best(recipe, seen, rules, hyper)
     account, actions = _meaning(recipe.generation)
+    market = Market(seen, rules, hyper.window, account, actions)
+    network, history = train_best(recipe, market, hyper)
     features = len(REFERENCE.columns) + len(account)
     contents: dict[str, Any] = {
         "policy_state_dict": network.state_dict(),
@@ -342,7 +339,8 @@ def make_artifact(
         timeframe=bars.timeframe.value,
         checkpoint=buffer.getvalue(),
         history=history,
-        training_window=TrainingWindow(seen.index[0], seen.index[-1]),
+        training_window=TrainingWindow(seen.index[0], seen.index[market.border - 1]),
+        declared={"selection_window": TrainingWindow(seen.index[market.border], seen.index[-1])},
         parity_probe=_features_of(seen),
         policy=lambda observations: network.logits(torch.from_numpy(observations)),
     )

@@ -28,6 +28,7 @@ from .core.integrity.check import Check
 from .core.market.bars import AssetClass, Bars, Instrument, Timeframe
 from .core.market.quality import Quality
 from .core.market.requests import MarketRequest
+from .core.market.session_opens import opens_request
 from .core.market.windows import TrainingWindow, Window, market_window, walk_forward_windows
 from .core.planning.plan import ModelPlan
 from .core.policy.account_features import AccountFeature, Encoding
@@ -112,6 +113,7 @@ __all__ = [
     "generation_of",
     "load_profile",
     "market_window",
+    "opens_request",
     "pack_checkpoint",
     "recorded_bars",
     "rules_for",

@@ -19,6 +19,7 @@ NEEDLESS = {  # imported by what measures, and why evidence does not depend on i
     "adapters/archive/writer.py": "archives are only read",
     "adapters/evidence/store.py": "gives back what was written, under a schema of its own",
     "adapters/files/atomic.py": "writes",
+    "adapters/gpu/nvidia_smi.py": "says which GPUs there are, and why none is used",
     "adapters/promotion": "says which checkpoint is deployed: its digest is in the key",
     "adapters/verdict": "says which checkpoint is deployed: its digest is in the key",
     "adapters/files/nesting.py": "refuses, and changes nothing that it lets through",

@@ -55,7 +55,7 @@ def window_evidence(
     bars = int((window.end - window.start) / pd.Timedelta(hours=1))
     rng = np.random.default_rng(int(hashlib.sha256(f"{model}{window.name}".encode()).hexdigest()[:8], 16))
     spells = np.random.default_rng(bars + int(window.start.timestamp())).random(bars // 25 + 1) < 0.35
-    spells[4] = True  # somebody holds at bar 100
+    spells[4:5] = True  # somebody holds at bar 100
     pattern = 0.3 * np.repeat(spells, 25)[:bars] if held is None else held
     position = np.array(pattern, dtype=np.float64)
     move = np.asarray(rng.normal(0.0, 0.004, bars) + drift * np.sign(position), dtype=np.float64)

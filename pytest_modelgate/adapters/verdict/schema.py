@@ -245,7 +245,7 @@ class BacktestPart(WindowPart):
     ``shown`` are findings that hold nothing back, since folds judge the same bars; left out where there are none.
     """
 
-    spare: ClassVar[tuple[str, ...]] = ("flagged", "shown")
+    spare: ClassVar[tuple[str, ...]] = (*WindowPart.spare, "shown")
     status: Literal["pass", "warn", "fail"]
     findings: list[str]
     shown: list[str] = []

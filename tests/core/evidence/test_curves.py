@@ -128,7 +128,8 @@ def test_round_trips_are_those_of_the_account_stopped_or_not(case: WatchedCase) 
 
 
 def test_a_cut_keeps_only_round_trips_that_begin_in_it() -> None:
-    every = prices(factory.window_evidence(MODEL, window(200), drift=0.001))
+    held = [0.3 * (bar % 50 < 30) for bar in range(200)]
+    every = prices(factory.window_evidence(MODEL, window(200), drift=0.001, held=held))
 
     last = every.last(120)  # from bar 80: one begins at 50, one at 100, one at 150
 
