@@ -55,7 +55,7 @@ PARTS = (
     Part("engine", "folds through the engine, against the naive way", 180),
     Part("batches", "features to actions, against float32 batches", 300),
     Part("accounting", "accounting over a year of hours", 150),
-    Part("prints", "doubtful prices in a year of hours", 30),
+    Part("prints", "the quality gate over a year of hours", 30),
     Part("collecting", "collection of 1,000 models", 90),
     Part("whole_gate", "the whole gate on four small models", 120),
     Part("linearity", "cost against work", 90),

@@ -173,12 +173,13 @@ def _judged(
     halves: dict[MarketRequest, Bars],
 ) -> Quality | MarketDataError:
     """Hold recorded bars against the profile's limits, as the gate will."""
+    from pytest_modelgate.core.market.grid import origin_within
     from pytest_modelgate.core.market.session_opens import opens_request
     from pytest_modelgate.core.planning.plan import windows_of
     from pytest_modelgate.services.market_data import check_series
 
     assert settings.as_of is not None
-    windows = windows_of(timeframe, settings, settings.as_of)
+    windows = windows_of(timeframe, settings, settings.as_of, origin_within(request, timeframe))
     opens = opens_request(request, timeframe, settings.sessions)
     try:
         return check_series(

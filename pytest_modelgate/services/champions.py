@@ -34,6 +34,7 @@ class Champion:
         file: the checkpoint; None where only a verdict and its evidence are known.
         feature_set, activation: as it was judged.
         declared: what its numbers mean, and how account features were fed, as it was judged.
+        bar_origin: as of ``MarketEvidence``, of the bars it was judged on; unknown where the file is not known.
         evidence: of the run that judged it; None where the file is known.
         verdict: digest of that run's verdict, which names its capital and account mode; None where the file is known.
     """
@@ -46,12 +47,28 @@ class Champion:
     evidence: EvidenceStore | None = None
     verdict: str | None = None
     declared: Declared = field(default_factory=Declared)
+    bar_origin: str = ""
 
     @property
     def digest(self) -> str:
         """Digest of all that a comparison with it depends on."""
-        said = [*self.declared.meanings, self.declared.account_mode]
+        said = [*self.declared.meanings, self.declared.account_mode, *([self.bar_origin] if self.bar_origin else [])]
         return json_sha256([self.sha256, self.feature_set, self.activation, self.verdict, said])
+
+    def check_bars(self, bar_origin: str) -> None:
+        """Refuse to have it trade bars that begin at other hours than those it was judged on.
+
+        Args:
+            bar_origin: of the bars, as of ``MarketEvidence``.
+
+        Raises:
+            CheckpointError: they do.
+        """
+        if bar_origin != self.bar_origin:
+            theirs, ours = (f"at {origin}" if origin else "as Alpaca's do" for origin in (self.bar_origin, bar_origin))
+            problem = f"was judged on bars that begin {theirs}, and these begin {ours}"
+            remedy = "Compare models of one origin of bars, or judge without --gate-champion"
+            raise CheckpointError(f"{_OPTION}, model {self.model}", problem, remedy)
 
     def load(self, settings: Settings) -> tuple[Policy, str]:
         """Its policy and the name of its feature set.
@@ -141,6 +158,7 @@ def _of_folder(path: Path) -> Champions:
             model.feature_set,
             model.activation,
             declared=_declared(model),
+            bar_origin=model.bar_origin or "",
         )
         for model in (whole.models if whole else ())
     }

@@ -108,10 +108,12 @@ class ModelEvaluator:
 
     def _compare(self, plan: ModelPlan, work: Work) -> ChampionEvidence:
         """Compare with the model now deployed, which trades the same folds by the same rules."""
-        champion, own = self.champions[plan.model.id], self.loader.prepared(plan).candidate
+        champion, prepared = self.champions[plan.model.id], self.loader.prepared(plan)
+        own = prepared.candidate
         if champion.file is None:
             theirs = champion.attributions(plan.folds, own.series.bars.sha256)
         else:
+            champion.check_bars(prepared.market.bar_origin)
             policy, name = champion.load(self.settings)
             series = self.loader.series(plan, self.loader.feature_set(name, f"deployed {champion.file.name}"))
             mode = self.settings.account or champion.declared.account_mode or plan.account

@@ -12,9 +12,10 @@ import pandas as pd
 
 from pytest_modelgate.adapters.exchange_calendar import regular_sessions
 from pytest_modelgate.core.config.profiles import MarketDataLimits
-from pytest_modelgate.core.config.settings import Sessions, Settings
+from pytest_modelgate.core.config.settings import OWN_FEED, Sessions, Settings
 from pytest_modelgate.core.market.bars import AssetClass, Bars, Instrument, Timeframe
 from pytest_modelgate.core.market.corporate_actions import CorporateAction
+from pytest_modelgate.core.market.grid import against, off_grid, origin_of
 from pytest_modelgate.core.market.quality import Quality, assess
 from pytest_modelgate.core.market.requests import NIGHT_FEEDS, MarketRequest
 from pytest_modelgate.core.market.session_opens import Opened, open_with_sessions, opens_request
@@ -47,6 +48,7 @@ def recorded_bars(
     sessions: Sessions = Settings.sessions,
     feed: str = Settings.feed,
     adjustment: str = Settings.adjustment,
+    bar_origin: datetime | None = None,
 ) -> Bars:
     """The bars that the gate would judge a model on, for whoever trains one: a year, or what longer checks need.
 
@@ -59,6 +61,8 @@ def recorded_bars(
         cassettes: folder of recorded market data.
         days: calendar days that the longest check looks back.
         sessions, feed, adjustment: which bars of stocks.
+        bar_origin: aware; a moment at which a bar begins, as the archive will declare it, where two or four hours of
+            crypto are to begin at other hours than Alpaca's.
 
     Raises:
         ArchiveError: the symbol is no symbol.
@@ -68,8 +72,9 @@ def recorded_bars(
     for name, value, allowed in (("timeframe", timeframe, [*Timeframe]), ("sessions", sessions, get_args(Sessions))):
         if value not in allowed:
             raise SettingsError(name, f"is {shown(value)}, expected one of {', '.join(allowed)}", "Name one of them")
-    if not isinstance(as_of, datetime) or as_of.tzinfo is None:
-        raise SettingsError("as_of", f"is {shown(str(as_of))}, expected a datetime with a UTC offset", "Pass one")
+    for name, moment in (("as_of", as_of), ("bar_origin", bar_origin)):
+        if (moment is not None or name == "as_of") and (not isinstance(moment, datetime) or moment.tzinfo is None):
+            raise SettingsError(name, f"is {shown(str(moment))}, expected a datetime with a UTC offset", "Pass one")
     if days < 1:
         raise SettingsError("days", f"is {days}, expected at least 1", "Pass the days of the longest check")
     settings = Settings(
@@ -81,9 +86,12 @@ def recorded_bars(
         feed=feed,
         adjustment=adjustment,
     )
-    moment = pd.Timestamp(as_of).tz_convert("UTC")
-    request = market_request(Instrument.parse(symbol), Timeframe(timeframe), settings, moment)
+    instrument, told = Instrument.parse(symbol), [] if bar_origin is None else [pd.Timestamp(bar_origin)]
+    origin = origin_of([] if feed == OWN_FEED else told, instrument, Timeframe(timeframe))
+    request = market_request(instrument, Timeframe(timeframe), settings, pd.Timestamp(as_of).tz_convert("UTC"), origin)
     bars = as_judged(replay_bars(request, settings.cassettes), request, Timeframe(timeframe), sessions)
+    if flaw := off_grid(told, bars):
+        raise SettingsError("bar_origin", flaw, against(bars))
     return cut_to_company(bars, company_of(request, settings))[0]
 
 
@@ -203,21 +211,26 @@ def _too_short(bars: Bars, windows: Sequence[Window], history: int) -> list[str]
 
 
 def as_judged(recorded: Bars, request: MarketRequest, timeframe: Timeframe, sessions: Sessions) -> Bars:
-    """Recorded bars as a model of some timeframe sees them: crypto as they are, stocks by their sessions.
+    """Recorded bars as a model of some timeframe sees them: stocks by their sessions, crypto around the clock.
+
+    What is put together ends with the request: on which origin it lies is told by that.
 
     Raises:
         MarketDataError: no bar lies in a session.
     """
-    if request.instrument.asset_class is AssetClass.CRYPTO:
-        return recorded
-    grid = _grid(request, sessions)
-    everything = sessions == "extended" and request.feed not in NIGHT_FEEDS
-    bars = recorded if everything else within_sessions(recorded, grid)
+    bars, crypto = recorded, request.instrument.asset_class is AssetClass.CRYPTO
+    if crypto:
+        grid = SessionTimes.around_the_clock(request.first, request.closes_at, timeframe)
+    else:
+        grid = _grid(request, sessions)
+        everything = sessions == "extended" and request.feed not in NIGHT_FEEDS
+        bars = recorded if everything else within_sessions(recorded, grid)
     if timeframe is not recorded.timeframe:
-        bars = resample(bars, timeframe, grid, _until(request))
+        bars = resample(bars, timeframe, grid, request.closes_at)
     if not len(bars):
         where = f"bars of {bars.instrument.symbol} {timeframe}"
-        raise MarketDataError(where, "none lies in a session of the stock market", "Check the symbol and the dates")
+        lies = "none lies in a whole bar" if crypto else "none lies in a session of the stock market"
+        raise MarketDataError(where, lies, "Check the symbol and the dates")
     return bars
 
 
@@ -239,7 +252,9 @@ def quality_of(
     if bars.instrument.asset_class is AssetClass.CRYPTO:
         expected = pd.date_range(first, request.last, freq=delta, unit="ns")
     else:
-        expected = expected_starts(bars.timeframe, _regular(request), _grid(request, sessions), first, _until(request))
+        expected = expected_starts(
+            bars.timeframe, _regular(request), _grid(request, sessions), first, request.closes_at
+        )
     return assess(bars, expected, windows, limits, actions=actions, adjustment=request.adjustment)
 
 
@@ -252,8 +267,3 @@ def _regular(request: MarketRequest) -> SessionTimes:
     """The sessions in which a feed is expected to trade."""
     regular = regular_sessions(request.first, request.last)
     return regular.nights if request.feed in NIGHT_FEEDS else regular
-
-
-def _until(request: MarketRequest) -> pd.Timestamp:
-    """When the last bar asked for has closed."""
-    return request.last + request.timeframe.delta

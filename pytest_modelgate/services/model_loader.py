@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-import pandas as pd
-
 from pytest_modelgate.adapters.archive import Archive
 from pytest_modelgate.adapters.checkpoint import CheckpointFacts, LoadedCheckpoint, load_checkpoint
 from pytest_modelgate.core.backtest.candidate import Candidate
@@ -20,10 +18,10 @@ from pytest_modelgate.core.features.feature_set import FeatureSet
 from pytest_modelgate.core.features.series import FeatureSeries, compute_features
 from pytest_modelgate.core.integrity.parity import Parity, check_parity
 from pytest_modelgate.core.market.bars import Bars, Timeframe
-from pytest_modelgate.core.market.grid import off_grid, untold_grid
+from pytest_modelgate.core.market.grid import against, name_of, off_grid, origin_of, untold_grid
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.market.windows import Window
-from pytest_modelgate.core.planning.plan import ModelPlan, market_request, when
+from pytest_modelgate.core.planning.plan import ModelPlan, bar_origin, market_request, when
 from pytest_modelgate.core.policy.actions import action_name
 from pytest_modelgate.core.policy.mlp import MlpPolicy
 from pytest_modelgate.core.training.run import CheckpointRef, TrainedModel
@@ -135,7 +133,8 @@ class ModelLoader:
 
     def request(self, model: TrainedModel) -> MarketRequest:
         """The market data that a model's bars are made of."""
-        return market_request(model.instrument, model.timeframe, self._settings, self._as_of)
+        settings, origin = self._settings, bar_origin(model, self._settings)
+        return market_request(model.instrument, model.timeframe, settings, self._as_of, origin)
 
     def bars(self, plan: ModelPlan) -> Bars:
         """The bars a model is judged on.
@@ -231,12 +230,9 @@ def _check_grid(model: TrainedModel, bars: Bars, where: str) -> str:
     Raises:
         CheckpointError: a declared origin, or a bar of the parity probe, is off the grid.
     """
-    origin, probe = model.declared.bar_origin, model.declared.parity_probe
-    told = [] if origin is None else [origin]
-    told += [pd.Timestamp(row[0], unit="s", tz="UTC") for row in probe.bars] if probe else []
+    told = model.declared.bar_starts
     if flaw := off_grid(told, bars):
-        remedy = "Train on bars as Alpaca has them: from 00:00 UTC for crypto, from the New York open for stocks"
-        raise CheckpointError(f"{where}, bar_origin", f"in training {flaw}", remedy)
+        raise CheckpointError(f"{where}, bar_origin", f"in training {flaw}", against(bars))
     return untold_grid(told, bars)
 
 
@@ -276,4 +272,5 @@ def _market_evidence(plan: ModelPlan, request: MarketRequest, market: MarketSeri
         quality=market.quality,
         traded_sha256=bars.traded_sha256,
         source=bars.source,
+        bar_origin=name_of(origin_of(bars.index[:1].tolist(), bars.instrument, bars.timeframe)),
     )

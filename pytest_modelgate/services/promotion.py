@@ -254,13 +254,15 @@ def _promoted(verdict: Verdict, model: ModelPart, at: datetime, by: str) -> Prom
         version=str(verdict.settings["version"]),
     )
     judged = model.checkpoint.model_dump(include={"sha256", "feature_set", "activation"})
+    series = (item for item in verdict.market_data if f"{item.symbol}_{item.timeframe}" == model.id)
+    origin = next((item.bar_origin for item in series if item.bar_origin), None)
     facts = {"id": model.id, "decision": model.decision, "account_mode": model.account_mode, "at": _iso(at), "by": by}
     meanings = model.checkpoint.model_dump(include={"model_version", "actions", "account"})
     meanings["lookback"] = model.checkpoint.window
     if "actions" in meanings:
         meanings.setdefault("account", [])  # which a verdict leaves out where there are none
     waivers = [waiver.model_dump(exclude={"model"}) for waiver in verdict.waivers if waiver.model == model.id]
-    terms = {"rule": verdict.settings["decision"], "waivers": waivers}
+    terms = {"rule": verdict.settings["decision"], "waivers": waivers, "bar_origin": origin}
     return Promoted.model_validate({**judged, **facts, **terms, "meanings": meanings, "file": "", "source": source})
 
 

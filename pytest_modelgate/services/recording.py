@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
@@ -217,12 +217,20 @@ def record_each(
 ) -> Iterator[tuple[MarketRequest, tuple[Outcome, Bars] | GateError]]:
     """Record requests one after the other; one that fails does not keep the others from being recorded.
 
+    Of requests that share a cassette the longest is recorded, and answers the others.
+
     Raises:
         SettingsError: what is wrong for one is wrong for all, such as the keys.
     """
+    longest, done = _longest(requests), set[MarketRequest]()
     for request in requests:
         try:
-            yield request, recorder.record(request)
+            whole = longest[request]
+            outcome, bars = (Outcome.KEPT, None) if whole in done else recorder.record(whole)
+            done.add(whole)
+            if bars is None or whole != request:
+                bars = replay_bars(request, recorder.folder)
+            yield request, (outcome, bars)
         except SettingsError:
             raise
         except GateError as error:
@@ -231,9 +239,19 @@ def record_each(
 
 def estimate(recorder: Recorder, requests: Sequence[MarketRequest]) -> tuple[list[MarketRequest], float]:
     """Parts of some requests that are missing, and about how many seconds it will take to fetch them."""
-    missing = [rest for request in requests if (rest := recorder.missing(request))]
+    wholes = dict.fromkeys(_longest(requests).values())
+    missing = [rest for request in wholes if (rest := recorder.missing(request))]
     pages = sum(request.estimated_pages for request in missing)
     return missing, pages * (60.0 / recorder.requests_per_minute + _SECONDS_PER_PAGE)
+
+
+def _longest(requests: Sequence[MarketRequest]) -> dict[MarketRequest, MarketRequest]:
+    """Of each request the longest that ends alike: cassettes bear the name of their last bar."""
+    firsts: dict[str, pd.Timestamp] = {}
+    for request in requests:
+        path = cassette_files.path_of(request)
+        firsts[path] = min(request.first, firsts.get(path, request.first))
+    return {request: replace(request, first=firsts[cassette_files.path_of(request)]) for request in requests}
 
 
 @dataclass(frozen=True)

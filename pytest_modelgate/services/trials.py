@@ -10,8 +10,9 @@ from pytest_modelgate.adapters.archive import open_archive
 from pytest_modelgate.adapters.ledger import LedgerState, Registration, record_trials, register
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.config.settings import Settings
+from pytest_modelgate.core.market.grid import name_of
 from pytest_modelgate.core.planning.looks import Trial
-from pytest_modelgate.core.planning.plan import ModelPlan, Plan
+from pytest_modelgate.core.planning.plan import ModelPlan, Plan, bar_origin
 from pytest_modelgate.digest import json_sha256
 from pytest_modelgate.errors import ArchiveError, CheckpointError
 from pytest_modelgate.services.model_loader import ModelLoader
@@ -46,9 +47,12 @@ def terms_of(plan: ModelPlan, settings: Settings, profile: Profile) -> str:
     declared = plan.model.declared
     training, selection = declared.training_window, declared.selection_window
     chosen = {"selection": [selection.start.isoformat(), selection.end.isoformat()]} if selection else {}
+    origin = name_of(bar_origin(plan.model, settings))
+    joined = {"bar_origin": origin} if origin else {}
     return json_sha256(
         {
             **chosen,  # where it is declared: looks entered before it could be keep their terms
+            **joined,
             "account": plan.account,
             "activation": settings.activation or declared.activation,
             "adjustment": settings.adjustment,

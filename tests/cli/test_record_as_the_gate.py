@@ -19,7 +19,8 @@ from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.cli.main import main
 from pytest_modelgate.cli.record import add_record
 from pytest_modelgate.core.config.options import RECORDING, option_of
-from pytest_modelgate.core.planning.plan import market_request, when, windows_of
+from pytest_modelgate.core.market.bars import Bars, Timeframe
+from pytest_modelgate.core.planning.plan import make_plan, requests_of, when
 from pytest_modelgate.errors import MarketDataError
 from pytest_modelgate.plugin.options import read_settings
 from pytest_modelgate.services.market_data import load_series
@@ -104,18 +105,17 @@ def test_bars_are_unfit_for_record_in_the_words_of_the_gate(
     assert f" of {named} are " in refused.value.problem
 
 
-def load(folder: Path, path: Path, options: dict[str, Any]) -> None:
-    """Load the series of an archive's one model as the gate does."""
+def load(folder: Path, path: Path, options: dict[str, Any]) -> dict[Timeframe, Bars]:
+    """Load the series of an archive's models as the gate does."""
     config: Any = Asked(folder, {f"gate_{setting}": value for setting, value in options.items()})
     settings = read_settings(config, path)
     with open_archive(path) as archive:
         run = archive.run
-    (model,), as_of = run.models, when(run, settings)
-    windows = windows_of(model.timeframe, settings, as_of)
-    limits = load_profile(settings.profile).market_data
-    load_series(
-        market_request(model.instrument, model.timeframe, settings, as_of), model.timeframe, windows, limits, settings
-    )
+    limits, loaded = load_profile(settings.profile).market_data, {}
+    for model, plan in zip(run.models, make_plan(run, settings, load_profile(settings.profile)).models, strict=True):
+        request = requests_of(model, settings, when(run, settings))[-1]
+        loaded[model.timeframe] = load_series(request, model.timeframe, plan.windows, limits, settings).bars
+    return loaded
 
 
 @pytest.mark.parametrize(
@@ -132,3 +132,16 @@ def test_a_refusal_calls_an_option_as_this_command_does(
     told = capsys.readouterr().err
     assert option in told
     assert "--gate-" not in told
+
+
+def test_of_four_hours_on_an_origin_of_their_own_hours_are_recorded(tmp_path: Path, record: Record) -> None:
+    origin = datetime(2024, 1, 1, 3, tzinfo=UTC)
+    models = [ModelArtifact("BTCUSD", timeframe, b"x", HISTORY) for timeframe in ("1Hour", "4Hour")]
+    archive = pack_unopened(tmp_path, models, trained_at=datetime(2024, 3, 1, 3, 30, tzinfo=UTC), bar_origin=origin)
+
+    unfit = record(archive, "BTCUSD", random_walk("2024-01-01", 24 * 60 + 3), {"walk_forward_days": 30})
+    judged = load(tmp_path, archive, {"walk_forward_days": 30})[Timeframe.HOUR_4]
+
+    assert unfit == []
+    assert f"{judged.index[0]:%d %H:%M} {judged.index[-1]:%d %H:%M}" == "31 23:00 29 23:00"
+    assert sorted(path.name for path in (tmp_path / "cassettes" / "crypto" / "BTC-USD").iterdir()) == ["1Hour"]

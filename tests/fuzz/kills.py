@@ -5,9 +5,9 @@
 A run judges the demo, with two workers or none. Killed at whatever moment, it must leave no verdict but a whole one, no
 complete one but the undisturbed run's, and no damaged evidence; the next run in the same folder must end by itself,
 with the undisturbed run's verdict. A recording begins in an empty folder, or replaces what is there after the market
-was revised. Of each series the old bars or the new ones must replay (or, where there were none, nothing be on record);
-the next recording must end with the new ones. Prints a line per fault, and a table; the exit status is 1 if there was
-any.
+was revised. Of each series (hours, of stocks half hours too) the old bars or the new ones must replay (or, where there
+were none, nothing be on record), and of each company the old or the new corporate actions; the next recording must end
+with the new ones. Prints a line per fault, and a table; the exit status is 1 if there was any.
 """
 
 from __future__ import annotations
@@ -32,26 +32,29 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "examples")]
 
 from marketsim.server import serve
+from support.archives import pack_unopened
 from support.market_factory import random_walk
 from support.market_factory import served as series_of
-from support.plugin_helpers import ARCHIVE, AS_OF
+from support.plugin_helpers import AS_OF
 
-from pytest_modelgate import ModelArtifact, write_archive
+from pytest_modelgate import ModelArtifact
 from pytest_modelgate.adapters.archive import open_archive
 from pytest_modelgate.adapters.cassettes.files import entries_of
 from pytest_modelgate.adapters.evidence.store import EvidenceStore
 from pytest_modelgate.adapters.verdict.reader import read_verdict
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.evidence.records import WindowFailure
+from pytest_modelgate.core.market.corporate_actions import CorporateAction
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.planning.plan import market_requests, when
 from pytest_modelgate.errors import GateError
-from pytest_modelgate.services.replaying import replay_bars
+from pytest_modelgate.services.replaying import replay_actions, replay_bars
 
 DEMO = ROOT / "examples" / "demo_archive.zip"
 WORKERS = ("-n0", "-n2")
 SYMBOLS = ("AAPL", "BTCUSD", "ETHUSD", "MSFT")
 HISTORY = {"fitness_score": [0.8], "profit_factor": [2.0], "consistency": [0.9], "max_drawdown": [0.05]}
+Actions = tuple[CorporateAction, ...] | None
 _HANGS = 600.0  # seconds after which a command that nobody disturbs is taken for one that waits for ever
 _RECORD = "import sys; from pytest_modelgate.cli.main import main; sys.exit(main(sys.argv[1:]))"
 
@@ -183,8 +186,8 @@ class Records:
     """Kills of ``modelgate record``; the market is served by this process."""
 
     def __init__(self, place: Path, urls: tuple[str, str]) -> None:
-        self._archive = write_archive(
-            place / ARCHIVE,
+        self._archive = pack_unopened(
+            place,
             [ModelArtifact(symbol=symbol, timeframe="1Hour", checkpoint=b"-", history=HISTORY) for symbol in SYMBOLS],
             trained_at=AS_OF,
         )
@@ -193,11 +196,15 @@ class Records:
             self._requests = market_requests(archive.run, settings, when(archive.run, settings))
         self._urls, self.seconds = urls, 0.0
         self._bars: list[dict[MarketRequest, str]] = []
+        self._actions: list[dict[MarketRequest, Actions]] = []
         for which in (0, 1):
             folder = place / f"market{which}"
             folder.mkdir()
             self.seconds = self._record(folder, which)
             self._bars.append({request: self._replayed(folder, request) for request in self._requests})
+            self._actions.append({request: self._listed(folder, request) for request in self._requests})
+        if self._actions[0] == self._actions[1]:
+            raise FaultError("both markets list the same corporate actions, so none could be told from the other")
         self._old = place / "market0" / "cassettes"
 
     def once(self, folder: Path, rng: random.Random) -> str:
@@ -212,10 +219,15 @@ class Records:
         for request in self._requests:
             if self._replayed(folder, request) != self._bars[1][request]:
                 raise FaultError(f"the next recording leaves other bars of {request}")
+            if self._listed(folder, request) != self._actions[1][request]:
+                raise FaultError(f"the next recording leaves other corporate actions of {request}")
         state = "between series" if len(found) > 1 else f"all {next(iter(found))}"
         return f"{'anew' if anew else 'first'}, {state if at_work else 'already over'}"
 
     def _state(self, folder: Path, request: MarketRequest, *, anew: bool) -> str:
+        old = self._actions[0][request] if anew else None
+        if self._listed(folder, request) not in (old, self._actions[1][request]):
+            raise FaultError(f"the corporate actions of {request} are such as nobody served, or are gone")
         if not entries_of(folder / "cassettes", request):
             if anew:
                 raise FaultError(f"{request} is no longer on record")
@@ -231,6 +243,10 @@ class Records:
     def _replayed(folder: Path, request: MarketRequest) -> str:
         return replay_bars(request, folder / "cassettes").sha256
 
+    @staticmethod
+    def _listed(folder: Path, request: MarketRequest) -> Actions:
+        return replay_actions(request, folder / "cassettes")
+
     def _record(self, folder: Path, which: int, *options: str) -> float:
         status, seconds = self._command(folder, which, *options).run()
         if status:
@@ -243,6 +259,11 @@ class Records:
         return Command(("-c", _RECORD, *words), folder, {**keys, "APCA_API_DATA_URL": self._urls[which]})
 
 
+def _renamed(symbol: str, day: str) -> dict[str, str]:
+    """A change of name that leaves a company's bars its own."""
+    return {"old_symbol": "OLD", "old_cusip": "1", "new_symbol": symbol, "new_cusip": "1", "process_date": day}
+
+
 @contextmanager
 def markets() -> Iterator[tuple[str, str]]:
     """A market, and the same after all of its past was revised; pages are small, so that recording takes its time."""
@@ -251,7 +272,11 @@ def markets() -> Iterator[tuple[str, str]]:
          for key, frame in series_of(symbol, random_walk("2023-10-01", 24 * 460, seed=10 * number + which)).items()}
         for which in (1, 2)
     ]  # fmt: skip
-    opened = [serve(market, page_size=1000, crypto_page_size=1000) for market in served]
+    listed = [{"name_changes": [_renamed(symbol, day) for symbol in SYMBOLS]} for day in ("2024-03-01", "2024-06-03")]
+    opened = [
+        serve(market, page_size=1000, crypto_page_size=1000, actions=actions)
+        for market, actions in zip(served, listed, strict=True)
+    ]
     with opened[0] as old, opened[1] as new:
         yield old.url, new.url
 
@@ -281,17 +306,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50, help="of each kind")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=3600.0, help="for each kind, at most")
+    parser.add_argument("--seconds", type=float, default=3600.0, help="of kills of each kind, at most")
     parser.add_argument("--only", choices=("run", "record"))
     options = parser.parse_args()
     every = 0
     with tempfile.TemporaryDirectory(prefix="modelgate-kills-") as name, markets() as urls:
         place = Path(name)
         for kind in ("run", "record") if options.only is None else (options.only,):
-            until = time.monotonic() + options.seconds
             once = Runs(place).once if kind == "run" else Records(place, urls).once
-            met, faults = campaign(kind, once, place, options, until)
-            spent = time.monotonic() - until + options.seconds
+            begun = time.monotonic()
+            met, faults = campaign(kind, once, place, options, begun + options.seconds)
+            spent = time.monotonic() - begun
             print(f"{kind}: {met.total() + faults} kills, {faults} faults, {spent:.0f} s", flush=True)
             for state, count in sorted(met.items()):
                 print(f"    {state:<28} {count:>4}")

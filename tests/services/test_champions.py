@@ -27,6 +27,7 @@ DEPLOYED = Champion("UNIUSD_1Hour", "ab" * 32, Path("UNIUSD_1Hour.pt"), "referen
         {"verdict": "ef" * 32},
         {"declared": Declared(actions=(HOLD, CLOSE))},
         {"declared": Declared(account_mode="tracked")},
+        {"bar_origin": "03:00 UTC"},
     ],
     ids=str,
 )

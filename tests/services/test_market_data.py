@@ -18,6 +18,7 @@ from pytest_modelgate.adapters.cassettes.files import path_of, read_cassette, wr
 from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.core.config.settings import Sessions, Settings
 from pytest_modelgate.core.market.bars import Instrument, Timeframe
+from pytest_modelgate.core.market.grid import origin_of
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.market.session_opens import opens_request
 from pytest_modelgate.core.market.windows import Window
@@ -277,6 +278,24 @@ def test_trainers_get_the_bars_that_the_gate_judges_on(tmp_path: Path, sessions:
     bars = recorded_bars("AAPL", "4Hour", as_of=AS_OF, cassettes=tmp_path, sessions=sessions)
 
     assert bars.sha256 == load(tmp_path, request, Timeframe.HOUR_4, sessions).bars.sha256
+
+
+def test_on_an_origin_of_their_own_too_trainers_get_the_bars_that_the_gate_judges_on(tmp_path: Path) -> None:
+    settings, told = Settings(archive=Path("X.zip"), cassettes=tmp_path), pd.Timestamp("2023-01-07T07:00Z")
+    btc = Instrument.parse("BTCUSD")
+    request = market_request(btc, Timeframe.HOUR_4, settings, AS_OF, origin_of([told], btc, Timeframe.HOUR_4))
+    hours = int((request.last - request.first) / pd.Timedelta(hours=1)) + 30  # beyond the last bar that has closed
+    record(tmp_path, request, random_walk(str(request.first), hours))
+
+    bars = recorded_bars("BTCUSD", "4Hour", as_of=AS_OF, cassettes=tmp_path, bar_origin=told)
+
+    assert bars.sha256 == load(tmp_path, request, Timeframe.HOUR_4).bars.sha256
+    assert f"{bars.index[0]:%H:%M} {bars.index[-1]:%d %H:%M}" == "03:00 27 15:00"  # which closes at 19:00
+    oracle = random_walk(str(request.first), hours).resample("4h", origin=told)
+    assert bars.frame["open"].equals(oracle["open"].first()[bars.index].rename_axis(None))
+    earlier, half_past = AS_OF.replace(hour=19), told + pd.Timedelta(minutes=30)
+    with pytest.raises(SettingsError, match="begins at :30 UTC, those judged begin at"):
+        recorded_bars("BTCUSD", "1Hour", as_of=earlier, cassettes=tmp_path, bar_origin=half_past)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.core.backtest.candidate import Candidate
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.features.reference import REFERENCE
+from pytest_modelgate.core.market.bars import Timeframe
 from pytest_modelgate.core.planning.plan import CHAMPION, ModelPlan, make_plan
 from pytest_modelgate.core.training.run import Declared, ParityProbe
 from pytest_modelgate.errors import CheckpointError
@@ -170,6 +171,41 @@ def test_a_probe_whose_bars_begin_off_the_grid_is_refused(archive: Archive, sett
 
     with pytest.raises(CheckpointError, match=r"bar_origin: in training a bar begins at :30"):
         loader_of(archive, settings, Counting()).prepared(replace(plan, model=model))
+
+
+def four_hours(plan: ModelPlan, archive: Archive, settings: Settings, **declared: Any) -> ModelPlan:
+    model = replace(plan.model, timeframe=Timeframe.HOUR_4, declared=replace(plan.model.declared, **declared))
+    return make_plan(replace(archive.run, models=(model,)), settings, PROFILE).models[0]
+
+
+@pytest.mark.parametrize(("hour", "said"), [(3, "03:00 UTC"), (10, "02:00 UTC"), (8, "")])
+def test_four_hours_begin_where_the_archive_says(archive: Archive, settings: Settings, hour: int, said: str) -> None:
+    (plan, _), told = plans(archive, settings), pd.Timestamp("2024-01-01T00:00Z") + pd.Timedelta(hours=hour)
+
+    prepared = loader_of(archive, settings, Counting()).prepared(four_hours(plan, archive, settings, bar_origin=told))
+
+    bars = prepared.candidate.series.bars
+    assert (prepared.market.bar_origin, set(bars.index.hour % 4), bars.timeframe) == (said, {hour % 4}, "4Hour")
+    assert prepared.checkpoint.warnings == ()
+    assert prepared.market.quality.missing == 0
+
+
+def test_a_probe_that_contradicts_the_declared_origin_is_refused(archive: Archive, settings: Settings) -> None:
+    probe = ParityProbe(bars=((pd.Timestamp("2024-01-01T02:00Z").timestamp(), 1.0, 1.0, 1.0, 1.0, 1.0),))
+    declared = {"bar_origin": pd.Timestamp("2024-01-01T03:00Z"), "parity_probe": probe}
+    plan = four_hours(plans(archive, settings)[0], archive, settings, **declared)
+
+    with pytest.raises(CheckpointError, match="begins at 02:00 UTC, those judged begin at 03:00, 07:00"):
+        loader_of(archive, settings, Counting()).prepared(plan)
+
+
+def test_a_deployed_model_of_other_bars_is_not_compared_with(archive: Archive, settings: Settings) -> None:
+    plan = four_hours(plans(archive, settings)[0], archive, settings, bar_origin=pd.Timestamp("2024-01-01T03:00Z"))
+    champions = {plan.model.id: Champion(plan.model.id, "ab" * 32, Path("x.pt"), None, None)}
+    judge = ModelEvaluator(loader_of(archive, settings, Counting()), settings, PROFILE, champions)
+
+    with pytest.raises(CheckpointError, match="begin as Alpaca's do, and these begin at 03:00 UTC"):
+        judge.evaluate(plan, plan.work_named(CHAMPION))
 
 
 @pytest.mark.parametrize(("said", "fed"), [(None, ("tracked", True)), ("neutral", ("neutral", False))])

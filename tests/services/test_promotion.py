@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,20 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import report_factory
 from support.promotion_factory import TRAINED, WRITTEN, archive_of, digests_of, shown, verdict_of, write
 
 from pytest_modelgate.adapters.promotion import Target
 from pytest_modelgate.adapters.promotion.layout import Copies, Links
+from pytest_modelgate.adapters.verdict.model_part import fields_of
 from pytest_modelgate.adapters.verdict.reader import read_verdict
+from pytest_modelgate.adapters.verdict.schema import MarketPart, QualityPart
 from pytest_modelgate.cli.main import main
 from pytest_modelgate.core.config.decision_level import DecisionLevel
+from pytest_modelgate.core.evidence.records import WindowEvidence
 from pytest_modelgate.core.policy.actions import CLOSE, HOLD, Order, action_name
 from pytest_modelgate.digest import json_sha256
-from pytest_modelgate.errors import GateError, PromotionError
+from pytest_modelgate.errors import CheckpointError, GateError, PromotionError
 from pytest_modelgate.services.champions import read_champions
 from pytest_modelgate.services.promotion import Change, Terms, promote, roll_back
 
@@ -651,3 +656,19 @@ def test_what_was_declared_of_a_deployed_model_is_known_where_it_is_compared(cas
     declared = read_champions(case.folder).by_model["AAPL_1Hour"].declared
     assert (declared.model_version, declared.lookback, declared.actions) == ("9.9.0", 7, actions)
     assert (declared.account, declared.account_mode) == ((), "tracked")
+
+
+def test_on_which_origin_of_bars_it_was_judged_is_known_where_it_is_compared(case: Case) -> None:
+    plan = report_factory.plan_of("AAPL")
+    evidence = report_factory.evidence_of(plan, drift=0.001)[plan.folds[0].name]
+    assert isinstance(evidence, WindowEvidence)
+    market = replace(evidence.market, symbol="AAPL", timeframe="1Hour", bar_origin="03:00 UTC")
+    series = {**fields_of(MarketPart, market), "quality": fields_of(QualityPart, market.quality)}
+    case.forge(market_data=[series])
+
+    case.promote()
+
+    champion = read_champions(case.folder).by_model["AAPL_1Hour"]
+    champion.check_bars("03:00 UTC")
+    with pytest.raises(CheckpointError, match="judged on bars that begin at 03:00 UTC, and these begin as Alpaca's do"):
+        champion.check_bars("")

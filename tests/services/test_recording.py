@@ -372,6 +372,24 @@ def test_one_that_fails_does_not_keep_the_others_from_being_recorded(tmp_path: P
     assert len(cassettes_in(tmp_path)) == 2
 
 
+@pytest.mark.parametrize("mode", ["once", "new_episodes", "all"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_requests_that_end_alike_the_longer_is_recorded_for_both(tmp_path: Path, mode: str, order: int) -> None:
+    long, short = request_for("BTCUSD", FRAME), request_for("BTCUSD", FRAME.iloc[10:])
+    with serve({series_key("BTCUSD"): FRAME}, crypto_page_size=10_000) as server:
+        client = recorder(tmp_path, server, mode=mode)
+        missing, _ = estimate(client, [long, short][::order])
+        results = dict(record_each(client, [long, short][::order]))
+
+    assert missing == [long]
+    assert len(server.requests) == 1
+    for request, frame in ((long, FRAME), (short, FRAME.iloc[10:])):
+        result = results[request]
+        assert isinstance(result, tuple)
+        assert result[1].frame.equals(frame)
+        assert replay_bars(request, tmp_path).frame.equals(frame)
+
+
 def test_the_estimate_counts_what_is_missing(tmp_path: Path) -> None:
     btc, eth = request_for("BTCUSD", FRAME), request_for("ETHUSD", FRAME)
     with serve({series_key("BTCUSD"): FRAME}) as server:

@@ -24,11 +24,11 @@ SETTINGS = Settings(archive=Path("a.zip"), output=Path("out"))
 WINDOW = TrainingWindow(STAMP - pd.Timedelta(days=400), STAMP - pd.Timedelta(days=190))
 
 
-def terms(profile: str = "2.4.5", declared: Declared = DECLARED, **options: Any) -> str:
+def terms(
+    profile: str = "2.4.5", declared: Declared = DECLARED, timeframe: Timeframe = Timeframe.HOUR_1, **options: Any
+) -> str:
     limits, settings = load_profile(profile), replace(SETTINGS, **options)
-    model = TrainedModel(
-        Instrument.parse("UNIUSD"), Timeframe.HOUR_1, METRICS, CheckpointRef("u.pt", 9), declared=declared
-    )
+    model = TrainedModel(Instrument.parse("UNIUSD"), timeframe, METRICS, CheckpointRef("u.pt", 9), declared=declared)
     (plan,) = make_plan(TrainingRun("a.zip", STAMP, (model,)), settings, limits).models
     return terms_of(plan, settings, limits)
 
@@ -60,6 +60,12 @@ def terms(profile: str = "2.4.5", declared: Declared = DECLARED, **options: Any)
 )
 def test_what_can_be_varied_to_look_again_is_another_look(varied: dict[str, Any]) -> None:
     assert terms(**varied) != terms()
+
+
+def test_another_origin_of_bars_is_another_look() -> None:
+    origins = [None, *(STAMP + pd.Timedelta(hours=hour) for hour in (3, 4, 7))]
+    looks = [terms(timeframe=Timeframe.HOUR_4, declared=replace(DECLARED, bar_origin=origin)) for origin in origins]
+    assert looks[0] == looks[2] != looks[1] == looks[3]
 
 
 @pytest.mark.parametrize(

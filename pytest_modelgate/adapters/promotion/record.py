@@ -14,7 +14,7 @@ from pytest_modelgate.errors import PromotionError
 
 SCHEMA = "modelgate.promotion/1"
 NAME = "promotion.json"
-_LATER = ("rule", "waivers", "meanings", "account_mode")
+_LATER = ("rule", "waivers", "meanings", "account_mode", "bar_origin")
 _Sha256 = Field(pattern="^[0-9a-f]{64}$")
 _SetName = Field(pattern="^[0-9A-Za-z-]{1,64}$")
 
@@ -70,6 +70,8 @@ class Promoted(_Part):
         meanings: version, lookback, actions and account features as judged, as an archive declares them; None in a
             record older than this field.
         account_mode: how account features were fed when it was judged; None in a record older than this field.
+        bar_origin: when the first of its bars of a day begins (``03:00 UTC``), where that is not when Alpaca's do; else
+            None.
     """
 
     id: str = Field(pattern=r"^[A-Z0-9.]{1,20}_[0-9A-Za-z]{1,10}$")
@@ -85,6 +87,7 @@ class Promoted(_Part):
     waivers: tuple[Waived, ...] | None = None
     meanings: dict[str, Any] | None = None
     account_mode: Literal["neutral", "tracked"] | None = None
+    bar_origin: str | None = None
 
 
 class Record(_Part):

@@ -118,10 +118,11 @@ class MarketPart(_SparePart):
 
     The fingerprint is that of the time stamps and values alone, as little-endian 8-byte numbers: however they were
     recorded, the same bars have the same one. ``traded_sha256`` is that of opens, highs and lows at which orders are
-    executed, where these are not the bars' own; ``source`` says which file the user's own bars are from.
+    executed, where these are not the bars' own; ``source`` says which file the user's own bars are from. ``bar_origin``
+    says when the first bar of a day begins (``03:00 UTC``) where two or four hours of crypto are not on Alpaca's grid.
     """
 
-    spare: ClassVar[tuple[str, ...]] = ("traded_sha256", "source")
+    spare: ClassVar[tuple[str, ...]] = ("traded_sha256", "source", "bar_origin")
 
     symbol: str
     timeframe: str
@@ -134,6 +135,7 @@ class MarketPart(_SparePart):
     quality: QualityPart
     traded_sha256: str = ""
     source: str = ""
+    bar_origin: str = ""
 
 
 class AccountFeaturePart(Part):

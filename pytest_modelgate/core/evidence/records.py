@@ -64,7 +64,8 @@ class MarketEvidence:
     """Bars that were used: ``first`` and ``last`` are bar starts (ISO 8601, UTC), ``sha256`` their fingerprint.
 
     ``traded_sha256`` is that of the prices at which orders are executed, empty where they are the bars' own; ``source``
-    names the file that a user's own bars are from.
+    names the file that a user's own bars are from; ``bar_origin`` says when the first one of a day begins (``03:00
+    UTC``) where two or four hours of crypto begin at other hours than Alpaca's, else it is empty.
     """
 
     symbol: str
@@ -78,6 +79,7 @@ class MarketEvidence:
     quality: Quality
     traded_sha256: str = ""
     source: str = ""
+    bar_origin: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """Where bars begin: on the provider's grid, and on the one that a trainer's bars had.
 
 Trainers put four hours and days together from hours, with the first bar as origin, so that they can begin at any hour.
+Two and four hours of crypto are put together likewise for them; stocks have sessions, and other origins than these are
+refused, as are days.
 """
 
 from __future__ import annotations
@@ -9,10 +11,37 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from pytest_modelgate.core.market.bars import AssetClass, Bars, Timeframe
+from pytest_modelgate.core.market.bars import AssetClass, Bars, Instrument, Timeframe
+from pytest_modelgate.core.market.requests import MarketRequest
 
+CLOCK = pd.Timestamp(0, tz="UTC").as_unit("ns")
+"""The origin of Alpaca's bars of crypto up to four hours: they lie on the UTC clock."""
+_JOINED = (Timeframe.HOUR_2, Timeframe.HOUR_4)  # of crypto, from hours
 _EXCHANGE_ZONE = "America/New_York"
 _SHOWN = 8
+
+
+def origin_of(told: Sequence[pd.Timestamp], instrument: Instrument, timeframe: Timeframe) -> pd.Timestamp:
+    """The first moment since 1970 (UTC) at which a trainer's bar would begin; the clock's unless hours can make others.
+
+    Args:
+        told: moments at which bars of the trainer began; the first one decides, ``off_grid`` says what contradicts it.
+    """
+    if not told or instrument.asset_class is not AssetClass.CRYPTO or timeframe not in _JOINED:
+        return CLOCK
+    late = (told[0] - CLOCK) % timeframe.delta
+    return CLOCK if late % Timeframe.HOUR_1.delta else (CLOCK + late).as_unit("ns")
+
+
+def origin_within(request: MarketRequest, timeframe: Timeframe) -> pd.Timestamp:
+    """As ``origin_of``, of the bars that are made of a request: with its end the last of them ends."""
+    told = [] if request.timeframe is timeframe else [request.closes_at]
+    return origin_of(told, request.instrument, timeframe)
+
+
+def name_of(origin: pd.Timestamp) -> str:
+    """An origin as verdicts spell it: ``03:00 UTC``; empty for the clock's."""
+    return "" if origin == CLOCK else f"{origin:%H:%M} UTC"
 
 
 def off_grid(moments: Sequence[pd.Timestamp], bars: Bars) -> str:
@@ -39,6 +68,13 @@ def untold_grid(moments: Sequence[pd.Timestamp], bars: Bars) -> str:
         f"Nothing tells at which hours the trainer's {bars.timeframe} bars began (bar_origin in the summary, or bars "
         "in the parity probe): on another grid than Alpaca's it was trained on other bars than it is judged on."
     )
+
+
+def against(bars: Bars) -> str:
+    """What to do about bars that began at other hours than those judged."""
+    if bars.instrument.asset_class is AssetClass.CRYPTO:
+        return "Train on days as Alpaca has them, on two and four hours that all begin on one grid of full hours (UTC)"
+    return "Train on bars that are counted from the session's open, as recorded_bars gives them: stocks have no others"
 
 
 def _is_open(timeframe: Timeframe) -> bool:

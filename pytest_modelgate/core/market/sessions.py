@@ -35,6 +35,12 @@ class SessionTimes:
         """The nights before the same days, from 20:00 to 04:00 New York: when stocks trade on overnight feeds."""
         return SessionTimes(self.opens - _NIGHT - _BEFORE_OPEN, self.opens - _BEFORE_OPEN)
 
+    @classmethod
+    def around_the_clock(cls, first: pd.Timestamp, until: pd.Timestamp, timeframe: Timeframe) -> SessionTimes:
+        """What a market that never closes has: one session (UTC), of all whole bars from ``first`` to ``until``."""
+        opened = until - (until - first) // timeframe.delta * timeframe.delta
+        return cls(*(pd.DatetimeIndex([moment]).as_unit("ns") for moment in (opened, until)))
+
     def overlap(self, starts: pd.DatetimeIndex, ends: pd.DatetimeIndex) -> NDArray[np.bool_]:
         """Whether each half-open span shares a moment with a session; spans are shorter than the nights between."""
         # The session that opened last before a span ends is the only one the span can overlap.
@@ -89,7 +95,8 @@ def source_timeframe(timeframe: Timeframe, asset_class: AssetClass) -> Timeframe
     """The bar size to ask Alpaca for.
 
     Alpaca's two and four hours lie on the UTC clock and would mix a stock's session with its pre-market; quarter hours
-    begin with the New York open. Crypto never closes, so its bars are taken as they are.
+    begin with the New York open. Crypto never closes, so its bars are taken as they are, unless a trainer's began at
+    other hours (``market.grid``).
     """
     if timeframe in _FROM_OPEN and asset_class is AssetClass.EQUITY:
         return Timeframe.MIN_15

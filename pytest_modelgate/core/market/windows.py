@@ -14,6 +14,7 @@ from functools import lru_cache
 import pandas as pd
 
 from pytest_modelgate.core.market.bars import AssetClass, Timeframe
+from pytest_modelgate.core.market.grid import CLOCK
 from pytest_modelgate.errors import SettingsError
 
 _DAY = pd.Timedelta(days=1)
@@ -56,27 +57,30 @@ class Sample(StrEnum):
     UNKNOWN = "unknown"
 
 
-def last_close(as_of: pd.Timestamp, timeframe: Timeframe) -> pd.Timestamp:
-    """The latest bar close at or before a moment, bars being aligned to UTC.
+def last_close(as_of: pd.Timestamp, timeframe: Timeframe, origin: pd.Timestamp = CLOCK) -> pd.Timestamp:
+    """The latest bar close at or before a moment.
 
     Args:
         as_of: with a time zone.
         timeframe: the bar size.
+        origin: a moment at which a bar begins, as of ``grid.origin_of``.
     """
-    return as_of.tz_convert("UTC").as_unit("ns").floor(timeframe.delta)
+    return origin + (as_of.tz_convert("UTC").as_unit("ns") - origin).floor(timeframe.delta)
 
 
-def backtest_window(as_of: pd.Timestamp, timeframe: Timeframe, days: int) -> Window:
+def backtest_window(as_of: pd.Timestamp, timeframe: Timeframe, days: int, origin: pd.Timestamp = CLOCK) -> Window:
     """The last ``days`` days of closed bars.
 
     Raises:
         SettingsError: fewer than two bars fit.
     """
-    (window,) = _split(as_of, timeframe, days, ("backtest",))
+    (window,) = _split(as_of, timeframe, days, ("backtest",), origin)
     return window
 
 
-def walk_forward_windows(as_of: pd.Timestamp, timeframe: Timeframe, days: int, folds: int) -> tuple[Window, ...]:
+def walk_forward_windows(
+    as_of: pd.Timestamp, timeframe: Timeframe, days: int, folds: int, origin: pd.Timestamp = CLOCK
+) -> tuple[Window, ...]:
     """The last ``days`` days of closed bars in contiguous folds, oldest first.
 
     Folds are equally long; where bars do not divide evenly they differ by one bar.
@@ -84,11 +88,13 @@ def walk_forward_windows(as_of: pd.Timestamp, timeframe: Timeframe, days: int, f
     Raises:
         SettingsError: no fold, or fewer than two bars in one.
     """
-    return _split(as_of, timeframe, days, tuple(f"fold{number}of{folds}" for number in range(1, folds + 1)))
+    return _split(as_of, timeframe, days, tuple(f"fold{number}of{folds}" for number in range(1, folds + 1)), origin)
 
 
 @lru_cache(maxsize=64)  # the models of an archive share their windows
-def _split(as_of: pd.Timestamp, timeframe: Timeframe, days: int, names: tuple[str, ...]) -> tuple[Window, ...]:
+def _split(
+    as_of: pd.Timestamp, timeframe: Timeframe, days: int, names: tuple[str, ...], origin: pd.Timestamp
+) -> tuple[Window, ...]:
     bars = days * (_DAY // timeframe.delta)
     if not names or bars < 2 * len(names):
         raise SettingsError(
@@ -96,7 +102,7 @@ def _split(as_of: pd.Timestamp, timeframe: Timeframe, days: int, names: tuple[st
             f"{days} days hold {max(0, bars)} bars, expected at least one window and two bars in each",
             "Ask for more days or fewer folds",
         )
-    start = last_close(as_of, timeframe) - bars * timeframe.delta
+    start = last_close(as_of, timeframe, origin) - bars * timeframe.delta
     borders = [start + (bars * part // len(names)) * timeframe.delta for part in range(len(names) + 1)]
     return tuple(Window(name, borders[part], borders[part + 1]) for part, name in enumerate(names))
 
@@ -131,7 +137,7 @@ def calendar_span(bars: int, timeframe: Timeframe, asset_class: AssetClass) -> p
 
 
 def market_window(
-    as_of: pd.Timestamp, timeframe: Timeframe, asset_class: AssetClass, days: int
+    as_of: pd.Timestamp, timeframe: Timeframe, asset_class: AssetClass, days: int, origin: pd.Timestamp = CLOCK
 ) -> tuple[pd.Timestamp, pd.Timestamp]:
     """First and last bar start to ask the data provider for, both inclusive as Alpaca reads them.
 
@@ -144,8 +150,9 @@ def market_window(
         timeframe: the bar size.
         asset_class: equities need more calendar days for the warm-up: 6.5 hours a session, 252 sessions a year.
         days: the longest check, calendar days.
+        origin: as of ``last_close``.
     """
-    close = last_close(as_of, timeframe)
+    close = last_close(as_of, timeframe, origin)
     warmup = calendar_span(_WARMUP_BARS, timeframe, asset_class)
     if asset_class is AssetClass.EQUITY:
         warmup += _HOLIDAY_SLACK

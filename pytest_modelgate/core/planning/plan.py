@@ -14,6 +14,7 @@ import pandas as pd
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.config.settings import OWN_FEED, AccountMode, Settings, Shard
 from pytest_modelgate.core.market.bars import Instrument, Timeframe
+from pytest_modelgate.core.market.grid import CLOCK, origin_of
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.market.session_opens import opens_request
 from pytest_modelgate.core.market.sessions import source_timeframe
@@ -193,14 +194,25 @@ def when(run: TrainingRun, settings: Settings) -> pd.Timestamp:
     return as_of
 
 
-def windows_of(timeframe: Timeframe, settings: Settings, as_of: pd.Timestamp) -> tuple[Window, ...]:
+def bar_origin(model: TrainedModel, settings: Settings) -> pd.Timestamp:
+    """A moment at which a bar of a model begins (UTC); the user's own bars are taken as they are."""
+    told = [] if settings.feed == OWN_FEED else model.declared.bar_starts
+    return origin_of(told, model.instrument, model.timeframe)
+
+
+def windows_of(
+    timeframe: Timeframe, settings: Settings, as_of: pd.Timestamp, origin: pd.Timestamp = CLOCK
+) -> tuple[Window, ...]:
     """The sanity window and the folds of a model, oldest fold first.
+
+    Args:
+        origin: as of ``bar_origin``.
 
     Raises:
         SettingsError: too few bars fit into one.
     """
-    folds = walk_forward_windows(as_of, timeframe, settings.walk_forward_days, settings.folds)
-    return backtest_window(as_of, timeframe, settings.backtest_days), *folds
+    folds = walk_forward_windows(as_of, timeframe, settings.walk_forward_days, settings.folds, origin)
+    return backtest_window(as_of, timeframe, settings.backtest_days, origin), *folds
 
 
 def account_mode(model: TrainedModel, settings: Settings) -> AccountMode:
@@ -209,20 +221,30 @@ def account_mode(model: TrainedModel, settings: Settings) -> AccountMode:
 
 
 def market_request(
-    instrument: Instrument, timeframe: Timeframe, settings: Settings, as_of: pd.Timestamp
+    instrument: Instrument,
+    timeframe: Timeframe,
+    settings: Settings,
+    as_of: pd.Timestamp,
+    origin: pd.Timestamp = CLOCK,
 ) -> MarketRequest:
-    """The market data that bars of a timeframe are made of; see ``market.sessions.source_timeframe``."""
+    """The market data that bars of a timeframe are made of; see ``market.sessions.source_timeframe``.
+
+    Args:
+        origin: as of ``bar_origin``; bars on another one than the clock's are made of hours.
+    """
     days = max(settings.backtest_days, settings.walk_forward_days)
     own = settings.feed == OWN_FEED  # taken as they are
     source = timeframe if own else source_timeframe(timeframe, instrument.asset_class)
-    first, last = market_window(as_of, timeframe, instrument.asset_class, days)
+    if origin != CLOCK:
+        source = Timeframe.HOUR_1
+    first, last = market_window(as_of, timeframe, instrument.asset_class, days, origin)
     last += timeframe.delta - source.delta
     return MarketRequest(instrument, source, first, last, settings.feed, settings.adjustment)
 
 
 def requests_of(model: TrainedModel, settings: Settings, as_of: pd.Timestamp) -> tuple[MarketRequest, ...]:
     """All market data a model is judged on: what its bars are made of, last, and what tells how sessions opened."""
-    request = market_request(model.instrument, model.timeframe, settings, as_of)
+    request = market_request(model.instrument, model.timeframe, settings, as_of, bar_origin(model, settings))
     opens = opens_request(request, model.timeframe, settings.sessions)
     return (opens, request) if opens else (request,)
 
@@ -254,7 +276,7 @@ def make_plan(
             check_reward_scale(model.id, model.declared, profile)
         readable = model.history if model.fault is None else None
         gating = None if readable is None else judge_training(readable, profile, model.declared)
-        backtest, *folds = windows_of(model.timeframe, settings, as_of)
+        backtest, *folds = windows_of(model.timeframe, settings, as_of, bar_origin(model, settings))
         champion, account = champions.get(model.id), account_mode(model, settings)
         models.append(ModelPlan(model, gating, backtest, tuple(folds), champion, account))
     judged = sum(model.checkpoint is not None and model.fault is None for model in run.models)

@@ -83,6 +83,13 @@ class Declared:
         return [self.model_version, self.lookback, actions, account]
 
     @property
+    def bar_starts(self) -> list[pd.Timestamp]:
+        """Moments at which bars of the trainer began (UTC): the declared one, then those of the parity probe."""
+        told = [] if self.bar_origin is None else [self.bar_origin]
+        bars = self.parity_probe.bars if self.parity_probe else ()
+        return told + [pd.Timestamp(row[0], unit="s", tz="UTC") for row in bars]
+
+    @property
     def seen(self) -> TrainingWindow | None:
         """All data that shaped the model: trained on, or chosen by; None without a declared training window."""
         training, selection = self.training_window, self.selection_window
