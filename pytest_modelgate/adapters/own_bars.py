@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
@@ -118,7 +119,7 @@ def read_own_bars(path: Path, wanted: Collection[tuple[Instrument, Timeframe]]) 
                     others[key] = None
     except OSError as error:
         raise SettingsError(where, f"cannot be read: {error.strerror}", "Check the path and its permissions") from None
-    source = f"{path.name}, sha256 {digest}"
+    source = f"{plain(path.name)}, sha256 {digest}"
     return OwnBars(path, source, tuple(f"{shown(symbol)} {shown(size)}" for symbol, size in others), series)
 
 
@@ -167,7 +168,7 @@ def _number(value: object) -> float:
             return math.nan if "_" in value else float(value)
         except ValueError:
             return math.nan
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    return float(value) if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else math.nan
 
 
 def _columns(names: Sequence[str], where: str) -> list[int]:

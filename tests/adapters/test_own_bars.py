@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,20 @@ def test_the_bars_of_a_series_come_as_they_stand(kind: str, tmp_path: Path) -> N
     assert bars.source == own.source
     assert own.source.startswith(f"bars.{kind}, sha256 ")
     assert own.others == ("'XRPUSD' '1Hour'", "'BTCUSD' '4Hour'")
+
+
+def test_prices_of_a_parquet_file_may_be_decimals_as_databases_keep_them(tmp_path: Path) -> None:
+    path = tmp_path / "bars.parquet"
+    table().assign(close=FRAME["close"].map("{:.4f}".format).map(Decimal).to_numpy()).to_parquet(path)
+
+    assert read(path).bars(REQUEST).frame.equals(FRAME)
+
+
+def test_a_file_name_brings_no_control_codes_into_verdict_and_terminal(tmp_path: Path) -> None:
+    path = csv_of(tmp_path, table()).rename(tmp_path / "\x1b[2Jmine.csv")
+
+    assert "\x1b" not in read(path).source
+    assert "[2Jmine.csv, sha256 " in read(path).source
 
 
 @pytest.mark.parametrize("offset", ["+02:00", "-05:00", "Z"])
