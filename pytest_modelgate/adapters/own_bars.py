@@ -23,6 +23,8 @@ from pytest_modelgate.text import plain, shown
 
 ROW = ("symbol", "timeframe", "time", *COLUMNS)
 _MOST_BYTES, _MOST_ROWS = 4 << 30, 30_000_000  # twenty years of minutes of three symbols
+_PRICE = "a finite number above 0", 1e-15, 1e15  # beyond, figures made of them overflow
+_VOLUME = "a finite number of at least 0", 0.0, 1e24
 _BATCH = 1 << 16
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _YEARS = range(1700, 2260)  # that nanoseconds reach
@@ -141,9 +143,9 @@ def _add(series: dict[_Key, _Series], key: _Key, row: Sequence[Any], where: str)
     held.starts.append(start)
     for name, value in zip(COLUMNS, row[3:], strict=True):
         number = _number(value)
-        if not (0.0 < number < math.inf or (number == 0.0 and name == "volume")):
-            kind = "a finite number of at least 0" if name == "volume" else "a finite number above 0"
-            problem = f"is {shown(str(value))}, expected {kind}"
+        kind, least, most = _VOLUME if name == "volume" else _PRICE
+        if not least <= number <= most:
+            problem = f"is {shown(str(value))}, expected {kind} (from {least:g} to {most:g})"
             raise MarketDataError(f"{where}, column {name}", problem, "Correct the row, or leave it out")
         held.figures.append(number)
 

@@ -92,6 +92,9 @@ def test_a_time_means_the_moment_that_its_offset_tells(offset: str, tmp_path: Pa
         ("close", "1_000", "is '1_000', expected a finite number above 0"),
         ("close", "", "is '', expected a finite number above 0"),
         ("volume", "-1", "is '-1', expected a finite number of at least 0"),
+        ("high", "1e308", "is '1e308', expected a finite number above 0 (from 1e-15 to 1e+15)"),
+        ("low", "5e-324", "is '5e-324', expected a finite number above 0 (from 1e-15 to 1e+15)"),
+        ("volume", "1e300", "is '1e300', expected a finite number of at least 0 (from 0 to 1e+24)"),
     ],
 )
 def test_a_fault_is_told_by_line_and_column(column: str, value: str, expected: str, tmp_path: Path) -> None:
