@@ -143,9 +143,9 @@ def _add(series: dict[_Key, _Series], key: _Key, row: Sequence[Any], where: str)
     held.starts.append(start)
     for name, value in zip(COLUMNS, row[3:], strict=True):
         number = _number(value)
-        kind, least, most = _VOLUME if name == "volume" else _PRICE
-        if not least <= number <= most:
-            problem = f"is {shown(str(value))}, expected {kind} (from {least:g} to {most:g})"
+        kind, low, high = _VOLUME if name == "volume" else _PRICE
+        if not low <= number <= high:
+            problem = f"is {shown(str(value))}, expected {kind} (from {low:g} to {high:g})"
             raise MarketDataError(f"{where}, column {name}", problem, "Correct the row, or leave it out")
         held.figures.append(number)
 
