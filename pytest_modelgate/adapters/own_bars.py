@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,6 +23,8 @@ from pytest_modelgate.text import plain, shown
 
 ROW = ("symbol", "timeframe", "time", *COLUMNS)
 _MOST_BYTES, _MOST_ROWS = 4 << 30, 30_000_000  # twenty years of minutes of three symbols
+_PRICE = "a finite number above 0", 1e-15, 1e15  # beyond, figures made of them overflow
+_VOLUME = "a finite number of at least 0", 0.0, 1e24
 _BATCH = 1 << 16
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _YEARS = range(1700, 2260)  # that nanoseconds reach
@@ -118,7 +121,7 @@ def read_own_bars(path: Path, wanted: Collection[tuple[Instrument, Timeframe]]) 
                     others[key] = None
     except OSError as error:
         raise SettingsError(where, f"cannot be read: {error.strerror}", "Check the path and its permissions") from None
-    source = f"{path.name}, sha256 {digest}"
+    source = f"{plain(path.name)}, sha256 {digest}"
     return OwnBars(path, source, tuple(f"{shown(symbol)} {shown(size)}" for symbol, size in others), series)
 
 
@@ -140,9 +143,9 @@ def _add(series: dict[_Key, _Series], key: _Key, row: Sequence[Any], where: str)
     held.starts.append(start)
     for name, value in zip(COLUMNS, row[3:], strict=True):
         number = _number(value)
-        if not (0.0 < number < math.inf or (number == 0.0 and name == "volume")):
-            kind = "a finite number of at least 0" if name == "volume" else "a finite number above 0"
-            problem = f"is {shown(str(value))}, expected {kind}"
+        kind, low, high = _VOLUME if name == "volume" else _PRICE
+        if not low <= number <= high:
+            problem = f"is {shown(str(value))}, expected {kind} (from {low:g} to {high:g})"
             raise MarketDataError(f"{where}, column {name}", problem, "Correct the row, or leave it out")
         held.figures.append(number)
 
@@ -167,7 +170,7 @@ def _number(value: object) -> float:
             return math.nan if "_" in value else float(value)
         except ValueError:
             return math.nan
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    return float(value) if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else math.nan
 
 
 def _columns(names: Sequence[str], where: str) -> list[int]:

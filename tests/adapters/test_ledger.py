@@ -75,6 +75,14 @@ def test_the_same_look_counts_once_and_on_other_terms_once_more(path: Path) -> N
     assert [record_trials(path, [look(1, terms=terms)]).trials for terms in "aabb"] == [1, 1, 2, 2]
 
 
+def test_the_same_bytes_on_other_symbols_are_other_models(path: Path) -> None:
+    """One policy tried on twenty markets has twenty chances to be lucky."""
+    many = [replace(look(1), model=f"M{number}") for number in range(20)]
+
+    assert record_trials(path, many).trials == 20
+    assert record_trials(path, [replace(trial(1), model="M1")]).trials == 20  # known, as an entry of old
+
+
 def test_a_look_on_another_day_counts_as_far_as_it_is_another(path: Path) -> None:
     """31 daily looks are worth 8, which the first and the last alone would not be."""
     days = [(date(2024, 12, 27) + timedelta(days=day)).isoformat() for day in range(31)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,20 @@ def test_the_bars_of_a_series_come_as_they_stand(kind: str, tmp_path: Path) -> N
     assert own.others == ("'XRPUSD' '1Hour'", "'BTCUSD' '4Hour'")
 
 
+def test_prices_of_a_parquet_file_may_be_decimals_as_databases_keep_them(tmp_path: Path) -> None:
+    path = tmp_path / "bars.parquet"
+    table().assign(close=FRAME["close"].map("{:.4f}".format).map(Decimal).to_numpy()).to_parquet(path)
+
+    assert read(path).bars(REQUEST).frame.equals(FRAME)
+
+
+def test_a_file_name_brings_no_control_codes_into_verdict_and_terminal(tmp_path: Path) -> None:
+    path = csv_of(tmp_path, table()).rename(tmp_path / "\x1b[2Jmine.csv")
+
+    assert "\x1b" not in read(path).source
+    assert "[2Jmine.csv, sha256 " in read(path).source
+
+
 @pytest.mark.parametrize("offset", ["+02:00", "-05:00", "Z"])
 def test_a_time_means_the_moment_that_its_offset_tells(offset: str, tmp_path: Path) -> None:
     local = STARTS.tz_convert("UTC" if offset == "Z" else offset)
@@ -77,6 +92,9 @@ def test_a_time_means_the_moment_that_its_offset_tells(offset: str, tmp_path: Pa
         ("close", "1_000", "is '1_000', expected a finite number above 0"),
         ("close", "", "is '', expected a finite number above 0"),
         ("volume", "-1", "is '-1', expected a finite number of at least 0"),
+        ("high", "1e308", "is '1e308', expected a finite number above 0 (from 1e-15 to 1e+15)"),
+        ("low", "5e-324", "is '5e-324', expected a finite number above 0 (from 1e-15 to 1e+15)"),
+        ("volume", "1e300", "is '1e300', expected a finite number of at least 0 (from 0 to 1e+24)"),
     ],
 )
 def test_a_fault_is_told_by_line_and_column(column: str, value: str, expected: str, tmp_path: Path) -> None:

@@ -175,9 +175,11 @@ def test_orders_of_a_night_wait_for_the_session_and_the_verdict_counts_them(
     manifest.write_text(json.dumps(document))
     without = run()
 
-    assert without["models"][0]["decision"] == "INCOMPLETE"
-    assert "half hours tell at which price a session opened" in str(without["complete"])
-    assert "modelgate record" in str(without["complete"])
+    (judged,) = without["models"]
+    (reason,) = judged["reasons"]
+    assert (judged["decision"], without["promotable"]) == ("INCOMPLETE", [])
+    assert "half hours tell at which price a session opened" in reason
+    assert "modelgate record" in reason
 
 
 def stock() -> ModelArtifact:

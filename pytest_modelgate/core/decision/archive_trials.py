@@ -19,7 +19,7 @@ def independent_trials(
     """Independent looks, once models that are lucky together are counted as fewer.
 
     Models without complete folds - dropped, failed, or judged elsewhere - count as one each, so a part of a run never
-    asks for less than all of it. The same bytes count once. Only a few hundred numbers of each model are kept.
+    asks for less than all of it. Only a few hundred numbers of each model are kept.
 
     Args:
         find: gives the evidence by model and name, None where there is none.
@@ -30,9 +30,8 @@ def independent_trials(
         measured = [fold for fold in folds if isinstance(fold, WindowEvidence)]
         if not measured or len(measured) < len(folds):
             continue
-        checkpoints = {fold.checkpoint.sha256 for fold in measured}
-        if len(checkpoints) == 1 and checkpoints.isdisjoint(gains):
+        if len({fold.checkpoint.sha256 for fold in measured}) == 1:
             _, attribution, places = pool([fold_attribution(plan, fold) for fold in measured])
             timing = net_timing(attribution, places)
-            gains[checkpoints.pop()] = DayGains(timing.days, timing.gains)
+            gains[plan.model.id] = DayGains(timing.days, timing.gains)
     return count.total(len(gains), effective_models(gains))

@@ -11,7 +11,11 @@ from pytest_modelgate.core.decision.caps import Cap, CapSource, cap_by_training,
 from pytest_modelgate.core.decision.model_case import ModelCase, to_float
 from pytest_modelgate.core.statistics.fold_spread import Spread
 
-_BY_TRIALS = (CapSource(CapKind.PROOF, "timing"), CapSource(CapKind.PROOF, "sharpe"))
+_BY_TRIALS = (  # the last where a proof passes with doubtful bars alone, or without them alone
+    CapSource(CapKind.PROOF, "timing"),
+    CapSource(CapKind.PROOF, "sharpe"),
+    CapSource(CapKind.FLAGGED_BARS),
+)
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,12 @@ class Decision:
 
     @property
     def hangs_on_trials(self) -> bool:
-        """Whether fewer trials could raise it: nothing else holds it but proofs that ask for more with every trial."""
-        others = [cap.level for cap in self.caps if cap.source not in _BY_TRIALS]
+        """Whether fewer trials could raise it: nothing else holds it but proofs that ask for more with every trial.
+
+        These allow PAPER: what holds a model below it for such a source asks the same at any number of trials.
+        """
+        paper = DecisionLevel.PAPER
+        others = [cap.level for cap in self.caps if cap.source not in _BY_TRIALS or cap.level < paper]
         return self.table is not None and min([self.table, *others]) > self.level
 
 

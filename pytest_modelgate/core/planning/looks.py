@@ -16,8 +16,8 @@ class Trial:
     """One look at one model: judged on one stretch of the market, on some terms.
 
     Attributes:
-        model: its id, for readers.
-        sha256: of its checkpoint; the same bytes are the same model.
+        model: its id, which names the symbol and the timeframe that it was tried on.
+        sha256: of its checkpoint; the same bytes under one id are the same model.
         start, end: half-open range of bar starts of its walk-forward (ISO 8601, UTC); ``end`` is as-of to the bar.
         folds: into which that is cut.
         terms: digest of whatever else can be varied to look again; empty, without ``folds``, in entries of old, which
@@ -107,23 +107,24 @@ def count_trials(known: Sequence[Trial], mine: Sequence[Trial]) -> int:
     """Independent looks that share a market with those of this run, or are at its very models on any market.
 
     Looks at one model on the same terms that differ in as-of alone see nearly the same bars, so they count as
-    ``effective_looks`` of the days they span, never as more than there are. An entry of old counts its model once,
+    ``effective_looks`` of the days they span, never as more than there are. The same bytes on another symbol are
+    another model: whoever tries one policy on twenty markets has twenty chances. An entry of old counts its model once,
     unless the same look is there in the new form.
     """
     own, named = {trial.sha256 for trial in mine}, {_stretch(trial) for trial in known if trial.terms}
-    looks: defaultdict[tuple[str, str], list[Trial]] = defaultdict(list)
-    old = set()
+    looks: defaultdict[tuple[str, str, str], list[Trial]] = defaultdict(list)
+    old: set[tuple[str, str]] = set()
     for trial in known:
         same = any(trial.shares_market_with(look) for look in mine)
         if trial.terms and (same or trial.sha256 in own):
-            looks[trial.sha256, trial.terms].append(trial)
+            looks[trial.model, trial.sha256, trial.terms].append(trial)
         elif same and not trial.terms and _stretch(trial) not in named:
-            old.add(trial.sha256)
+            old.add((trial.model, trial.sha256))
     return len(old) + sum(map(_effective, looks.values()))
 
 
-def _stretch(trial: Trial) -> tuple[str, str, str]:
-    return trial.sha256, trial.start, trial.end
+def _stretch(trial: Trial) -> tuple[str, str, str, str]:
+    return trial.model, trial.sha256, trial.start, trial.end
 
 
 def _effective(looks: Sequence[Trial]) -> int:

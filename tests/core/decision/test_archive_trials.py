@@ -40,9 +40,11 @@ def test_models_that_hold_the_same_are_one_and_those_nobody_measured_one_each() 
     assert trials(AAA, same, other) == pytest.approx(2.0, abs=0.15)
 
 
-def test_the_same_bytes_are_not_taken_off_twice() -> None:
-    """A ledger counts them once: what is compared must not exceed what was counted."""
-    assert trials(AAA, AAA, AAA) == 3
+def test_one_policy_on_several_markets_counts_by_its_luck_there_and_not_by_its_bytes() -> None:
+    sha256 = "11" * 32
+
+    assert trials(*(copy_of(found, sha256) for found in (AAA, BBB, CCC))) == trials(AAA, BBB, CCC) > 2.5
+    assert trials(AAA, AAA, AAA) == pytest.approx(1.0, abs=0.1)
 
 
 def test_a_model_with_a_fold_missing_counts_as_one() -> None:

@@ -14,7 +14,7 @@ from support import report_factory as factory
 from pytest_modelgate.core.backtest.attribution import BarAttribution
 from pytest_modelgate.core.config.cap_kind import CapKind
 from pytest_modelgate.core.config.decision_level import DecisionLevel
-from pytest_modelgate.core.decision.judgement import Judgement
+from pytest_modelgate.core.decision.judgement import Judgement, judge
 from pytest_modelgate.core.evidence.records import BarFigures, Evidence, FlaggedBars, WindowEvidence
 
 ROW = 100  # a bar at which something is held
@@ -39,10 +39,10 @@ def with_print(evidence: Evidence | None, gain: float) -> WindowEvidence:
     return replace(evidence, metrics=metrics, bars=BarFigures.of(changed), flagged=flagged)
 
 
-def judged(drift: float, **gains: float) -> Judgement:
+def judged(drift: float, trials: float = 1, **gains: float) -> Judgement:
     found = factory.evidence_of(PLAN, drift=drift)
     changed: dict[str, Evidence] = {name: with_print(found[name], gain) for name, gain in gains.items()}
-    return factory.judgement_of(PLAN, {**found, **changed})
+    return judge(PLAN, factory.PROFILE, "proven", {**found, **changed}.get, trials)
 
 
 def said(judgement: Judgement) -> str:
@@ -84,6 +84,16 @@ def test_what_does_not_hang_on_flagged_bars_is_not_held_back() -> None:
     flagged = with_prints.measured_folds[1].flagged
     assert flagged
     assert flagged.total_return == pytest.approx(0.0005)
+
+
+def test_what_hangs_on_flagged_bars_at_many_trials_alone_is_judged_again_at_fewer() -> None:
+    """Without the bar its timing passes, with it only at fewer trials: a decision told too early would be too low."""
+    many, few = (judged(0.0007, trials, fold2of5=-0.03) for trials in (10_000, 100))
+
+    assert "without them the decision would be LIVE and not PAPER" in said(many)
+    assert (many.outcome, few.outcome) == (DecisionLevel.PAPER, DecisionLevel.LIVE)
+    assert many.decision
+    assert many.decision.hangs_on_trials
 
 
 def test_the_sign_of_the_backtest_counts_too() -> None:
