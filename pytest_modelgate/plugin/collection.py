@@ -107,11 +107,15 @@ def _is_long_name(name: str) -> bool:
 
 
 def _check_names(metafunc: Any, asked: frozenset[str]) -> None:  # noqa: ANN401
-    """Refuse what nobody can mean: the project's own fixture under a long name of ours, or in a test of the suite."""
-    suite = metafunc.definition.nodeid.startswith(f"{SUITE}/")
+    """Refuse what nobody can mean: the project's own fixture under a long name of ours, or in a test of the suite.
+
+    A test of the suite means what it names itself; fixtures of the project may use each other.
+    """
+    info = metafunc.definition._fixtureinfo  # noqa: SLF001
+    meant = ALIASES & {*info.argnames} if metafunc.definition.nodeid.startswith(f"{SUITE}/") else frozenset[str]()
     for name in sorted(asked):
-        definitions = metafunc.definition._fixtureinfo.name2fixturedefs.get(name) or ()  # noqa: SLF001
-        if not definitions or not (_is_long_name(name) or (suite and name in ALIASES)):
+        definitions = info.name2fixturedefs.get(name) or ()
+        if not definitions or not (_is_long_name(name) or name in meant):
             continue
         function = definitions[-1].func
         if function.__module__.partition(".")[0] != __name__.partition(".")[0]:

@@ -92,11 +92,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Under ``--looponfail``, let results of the gate be no reason to run again."""
-    if RUN in config.stash and config.getoption("looponfail", default=False):
-        from pytest_modelgate.plugin.xdist.looponfail import overlook
-
-        overlook(config.stash[FOREIGN][1:])
+    """Refuse ``--looponfail``, which leaves out the shipped suite, and takes what the gate writes for changes."""
+    if archive_path(config) is None or not config.getoption("looponfail", default=False):
+        return
+    problem = "xdist would run a part of the tests, again and again, and a model is judged once and whole"
+    raise pytest.UsageError(f"--looponfail: {problem}. Leave it out, or leave out --model-archive.")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # the plan pulls in pandas, which a run without an archive mu
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _CHAMPION = "test_champion.py"
+_SELECTING = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf", "stepwise")  # pytest's own options
 
 
 def shipped_folder() -> Path:
@@ -49,6 +50,11 @@ def use_suite(config: pytest.Config) -> None:
         config.args[:] = [in_suite(argument, suite, here) for argument in config.args]
     elif suite == shipped_folder() or not any(_lies_in(suite, here / argument) for argument in config.args):
         config.args.append(str(suite))
+
+
+def runs_all(config: pytest.Config) -> bool:
+    """Whether nothing is named or left out, as far as the command line and the configuration tell."""
+    return not config.stash[NAMED] and not any(getattr(config.option, name, None) for name in _SELECTING)
 
 
 def describe_suite(config: pytest.Config) -> str:

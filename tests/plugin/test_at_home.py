@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import cheap_runs
 from support.cheap_runs import BAD, RND, TESTS_PER_MODEL, WAV, CheapRun
 from support.installed import ROOT, install, using
 from support.plugin_helpers import RunGate
@@ -29,6 +30,8 @@ def bars(): return [1, 2, 3]
 def metric(): return "accuracy"
 @pytest.fixture
 def decision(): return "buy"
+@pytest.fixture(autouse=True)
+def checkpoint(bars): return "of each test"
 def pytest_generate_tests(metafunc):
     if "gating" in metafunc.fixturenames and metafunc.module.__name__ == "test_theirs":
         metafunc.parametrize("gating", ["soft", "hard"])
@@ -259,18 +262,53 @@ def test_a_decision_test_that_somebody_tolerates_does_not_hide_the_model(
     assert f"{BAD} (DROP)" in run.text.strip().splitlines()[-1]
 
 
-def test_a_partial_run_replaces_no_complete_verdict(installed: Cheap, cheap_archive: Path, tmp_path: Path) -> None:
-    assert installed("-n0").verdict["complete"] is True
+@pytest.mark.parametrize(
+    ("options", "subject"),
+    [
+        ([], "this archive;"),
+        (["--gate-profile=strict"], "this archive on other terms;"),
+        ([], "another archive, {name} with sha256 {sha256:.12}...;"),
+    ],
+)
+def test_a_partial_run_replaces_no_complete_verdict_and_says_whose_it_is(
+    installed: Cheap, cheap_archive: Path, tmp_path: Path, options: list[str], subject: str
+) -> None:
+    archive = tmp_path / cheap_archive.name
+    shutil.copy(cheap_archive, archive)
+    full = installed("-n0", archive=archive)
+    assert full.verdict["complete"] is True
     before = (tmp_path / "gate-report" / "verdict.json").read_bytes()
-    other = tmp_path / "Alpaca_trading_trained_20241226_000000.zip"
-    shutil.copy(cheap_archive, other)
+    shutil.rmtree(tmp_path / "gate-report" / "evidence")  # else all is known, and whatever is run decides on all
+    if subject.startswith("another"):  # retrained under the same name
+        cheap_runs.cheap_archive(tmp_path, dropped=False)
 
-    run = installed("-n0", CLASSIFICATION, archive=other)
+    run = installed("-n0", CLASSIFICATION, *options, archive=archive, drawn=True)
 
     assert (tmp_path / "gate-report" / "verdict.json").read_bytes() == before
-    assert f"as it was: complete, on {cheap_archive.name}" in run.text
+    stays = f"as it was: complete, on {subject.format_map(full.verdict['archive'])} this run decided on too few models"
+    assert f"verdict.json ({stays})" in run.text
+    assert stays in (tmp_path / "gate-report" / "report.html").read_text()
+    assert f"`verdict.json` is {stays}." in (tmp_path / "gate-report" / "summary.md").read_text().replace("\\", "")
 
-    assert installed("-n0", "model_tests/test_decision.py", archive=other).verdict["archive"]["name"] == other.name
+    decided = installed("-n0", "model_tests/test_decision.py", *options, archive=archive)
+    assert "as it was" not in decided.text
+    assert decided.verdict["run"]["id"] != full.verdict["run"]["id"]
+
+
+@pytest.mark.parametrize(("hook", "stays"), [("os.kill(os.getpid(), 9)", False), ("items[:] = items[:1]", True)])
+def test_an_earlier_verdict_is_out_of_the_way_before_tests_are_collected_and_comes_back_if_few_are(
+    installed: Cheap, tmp_path: Path, hook: str, stays: bool
+) -> None:
+    installed("-n0")
+    before = (tmp_path / "gate-report" / "verdict.json").read_bytes()
+    shutil.rmtree(tmp_path / "gate-report" / "evidence")
+    write(tmp_path, conftest=f"import os\ndef pytest_collection_modifyitems(items): {hook}\n")
+
+    run = installed("-n0")
+
+    assert ((tmp_path / "gate-report" / "verdict.json").read_bytes() == before) is stays
+    assert run.verdict["complete"] is True if stays else run.verdict["complete"].startswith("the run has not finished")
+    assert ("as it was: complete, on this archive;" in run.text) is stays
 
 
 def test_fixtures_and_parameters_of_the_project_are_its_own(

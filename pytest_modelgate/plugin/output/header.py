@@ -9,7 +9,7 @@ import pytest
 from pytest_modelgate.core.config.settings import OWN_FEED
 from pytest_modelgate.plugin.options import only_shows
 from pytest_modelgate.plugin.output.text import describe_accounts, execution_text
-from pytest_modelgate.plugin.suite import describe_suite
+from pytest_modelgate.plugin.suite import describe_suite, runs_all
 from pytest_modelgate.plugin.xdist.placement import count_specs, describe, describe_device, is_distributed
 from pytest_modelgate.text import terminal_safe
 
@@ -104,7 +104,10 @@ def begin(config: pytest.Config, run: GateRun) -> None:
 
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     try:
-        run.begin(lambda line: reporter.write_line(f"model gate: {terminal_safe(line)}") if reporter else None)
+        run.begin(
+            lambda line: reporter.write_line(f"model gate: {terminal_safe(line)}") if reporter else None,
+            whole=runs_all(config),
+        )
     except GateError as error:
         raise pytest.UsageError(str(error)) from None
 

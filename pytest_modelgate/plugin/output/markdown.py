@@ -9,6 +9,7 @@ import pytest
 
 from pytest_modelgate.adapters.files.atomic import write_atomically
 from pytest_modelgate.adapters.github import annotation, append_step_summary, code, markdown, table
+from pytest_modelgate.plugin.output.earlier_verdict import earlier_text
 from pytest_modelgate.plugin.output.text import (
     backtest_text,
     command_line,
@@ -49,6 +50,8 @@ def summary(config: pytest.Config, run: GateRun) -> str:
     if verdict.complete is not True:
         state = f"**The verdict is not complete, nothing may be promoted:** {markdown(verdict.complete)}"
     lines += [f"**{count} model{'s' if count != 1 else ''}: {tally(judgements)}.** {state}", ""]
+    if earlier := earlier_text(run):
+        lines += [f"> **Earlier verdict:** {code('verdict.json')} is {markdown(earlier)}.", ""]
     if seen := [item.plan.model.id for item in judgements if item.folds_not_out_of_sample]:
         lines += [
             f"> **In-sample warning:** folds of {', '.join(seen)} are not shown to lie after the training data.",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_modelgate.plugin.output.earlier_verdict import earlier_text
 from pytest_modelgate.plugin.output.markdown import annotate
 from pytest_modelgate.plugin.output.text import (
     backtest_text,
@@ -70,8 +71,8 @@ def write_closing(reporter: pytest.TerminalReporter, run: GateRun) -> None:
 
 def _state(run: GateRun) -> str:
     """What may be done with the verdict's file."""
-    if run.earlier:
-        return f"as it was: complete, on {terminal_safe(run.earlier.archive.name)}; this run decided on too few models"
+    if earlier := earlier_text(run):
+        return earlier
     state = f"complete, promotable: {', '.join(run.verdict.promotable) or 'none'}"
     if unjudged := unjudged_text(run.judgements):
         state += f"; cannot be judged: {unjudged}"

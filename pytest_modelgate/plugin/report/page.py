@@ -16,6 +16,7 @@ from pytest_modelgate.core.decision.judgement import Judgement
 from pytest_modelgate.core.decision.robustness import MULTIPLES
 from pytest_modelgate.core.evidence.curves import growth, percent
 from pytest_modelgate.core.evidence.records import WindowEvidence
+from pytest_modelgate.plugin.output.earlier_verdict import earlier_text
 from pytest_modelgate.plugin.output.header import hold_out_text
 from pytest_modelgate.plugin.output.text import (
     MEANINGS,
@@ -84,6 +85,7 @@ def pieces(config: pytest.Config, run: GateRun) -> Iterator[str]:
         window=_window(judgements),
         seen=seen,
         own_bars=own_bars_text(run.verdict),
+        earlier=earlier_text(run),
         advice=hold_out_text(run),
         command=command_line(config),
         accounts=describe_accounts(run.gate.plan),

@@ -70,6 +70,7 @@ class GateRun:
     unwritten: str = field(default="", init=False)
     remarks: list[str] = field(default_factory=list, init=False)
     earlier: Verdict | None = field(default=None, init=False)
+    _replaced: Verdict | None = field(default=None, init=False)
     _in_use: BaseFileLock | None = field(default=None, init=False)
     _verdict: Verdict | None = field(default=None, init=False)
 
@@ -127,13 +128,14 @@ class GateRun:
             problem = f"{self.settings.output} cannot be made: {error.strerror}"
             raise SettingsError("--gate-output", problem, "Name a folder that can be written") from None
 
-    def begin(self, say: Callable[[str], None]) -> None:
+    def begin(self, say: Callable[[str], None], *, whole: bool) -> None:
         """Put an incomplete verdict in place, so that an earlier one cannot be mistaken for this run's; then record.
 
-        A complete one stays until it is known that every model is to be decided.
+        A complete one stays, or comes back, unless every model is to be decided, which the collected tests tell.
 
         Args:
             say: is given lines about what is recorded.
+            whole: whether that is to be expected.
 
         Raises:
             SettingsError: evidence or verdict cannot be written, or market data not recorded with these keys or
@@ -141,7 +143,8 @@ class GateRun:
             MarketDataError: the manifest of the cassettes is unusable.
         """
         self._in_use = open_folder(self.settings.output / EVIDENCE, self.run_id)
-        self.earlier = None if self.settings.shard else _complete(self.verdict_path)
+        earlier = None if self.settings.shard else _complete(self.verdict_path)
+        self.earlier, self._replaced = (None, earlier) if whole else (earlier, None)
         self._draft(
             "the run has not finished", [self.gate.judge(plan.model.id, lambda *_: None) for plan in self._plans]
         )
@@ -156,12 +159,16 @@ class GateRun:
         chosen = list(nodeids)
         self.selected = selected_work(chosen, self.gate.plan)
         self.planned = self.selected | frozenset(lay_out(chosen, self.gate.plan).hidden)
-        if self.earlier and {plan.model.id for plan in self.gate.plan.models} <= {*map(decided_model, chosen)}:
-            self.earlier = None
-            try:
+        whole = {plan.model.id for plan in self.gate.plan.models} <= {*map(decided_model, chosen)}
+        try:
+            if whole and self.earlier:
+                self.earlier = None
                 self._write()
-            except SettingsError as error:
-                raise pytest.UsageError(str(error)) from None
+            elif not whole and self._replaced:
+                write_verdict(self.verdict_path, self._replaced)
+                self.earlier, self._replaced = self._replaced, None
+        except SettingsError as error:
+            raise pytest.UsageError(str(error)) from None
 
     def forget(self, nodeid: str) -> None:
         """A test that crashed its worker is run again: so is what it evaluates."""

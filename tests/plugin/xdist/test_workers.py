@@ -116,6 +116,14 @@ def test_ways_to_distribute_that_lose_tests_are_refused(cheap: Cheap, mode: str)
     assert "use --dist load or --dist worksteal" in run.text
 
 
+def test_running_again_until_all_is_green_is_no_judgement(cheap: Callable[..., CheapRun]) -> None:
+    run = cheap("--looponfail")
+
+    assert run.ret == 4
+    assert "ERROR: --looponfail: xdist would run a part of the tests" in run.text
+    assert not run.output.exists()
+
+
 def test_collecting_shows_nothing_internal(cheap: Cheap, reference: CheapRun) -> None:
     run = cheap("-n2", "--collect-only", "-q", "-q")
 
