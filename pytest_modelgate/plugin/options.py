@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
-from subprocess import list2cmdline
 from typing import Any, NoReturn
 
 import pytest
@@ -17,7 +14,7 @@ from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.core.config.options import OPTIONS, RECORDING, Option, Value, option_of
 from pytest_modelgate.core.config.settings import Settings, parse_as_of, parse_shard
 from pytest_modelgate.errors import SettingsError
-from pytest_modelgate.text import plain
+from pytest_modelgate.text import plain, shell_command
 
 _UNSET: Any = None
 _INI_TYPES: Mapping[type, Any] = {str: "string", int: "int", float: "float"}
@@ -131,7 +128,7 @@ def _record_command(config: pytest.Config, asked: Mapping[str, Any]) -> str:
     for option in RECORDING:
         if asked[option.setting] != option.default:
             command += [option.short_name, str(asked[option.setting])]
-    return list2cmdline(command) if sys.platform == "win32" else shlex.join(command)
+    return shell_command(command)
 
 
 def placement_limits(config: pytest.Config) -> tuple[int | None, int | None]:

@@ -69,6 +69,8 @@ class Progress:
         through = whole if labels.get("stage") == "decision" else [window] if window else []
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         if (line := self._estimate.done(*through)) and reporter and reporter.verbosity >= 0:
+            if reporter._tw.width_of_current_line:  # noqa: SLF001 - xdist's letters, of which pytest keeps no count
+                reporter.line("")
             reporter.write_line(f"model gate: {line}")
 
 
