@@ -26,9 +26,9 @@ def next_step(run: GateRun, here: Path, now: datetime) -> list[str]:
         return ["The verdict is not complete: nothing here may trade, neither money nor on paper."]
     labels = [judgement.label for judgement in run.judgements if judgement.plan.model.id in run.verdict.promotable]
     live, paper = labels.count("LIVE"), labels.count("PAPER")
-    lines = [f"{live} LIVE: it may trade money: {_command(run, here, now, 'live')}"] if live else []
+    lines = [f"{live} LIVE may trade money: {_command(run, here, now, 'live')}"] if live else []
     if paper:
-        sentence = f"{paper} may trade on paper: {_command(run, here, now, 'paper')}"
+        sentence = f"{paper}{' PAPER' if live else ''} may trade on paper: {_command(run, here, now, 'paper')}"
         lines.append(sentence if live else f"0 LIVE: nothing here may trade money. {sentence}")
     if lines:
         return lines
