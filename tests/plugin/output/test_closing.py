@@ -32,9 +32,7 @@ def test_the_table_comes_last_and_reasons_are_grouped(run_gate: RunGate, tmp_pat
     assert sum(line.startswith("SKIPPED") for line in lines) == 1
     assert any(line.startswith("SKIPPED [15] RNDUSD_1Hour: not evaluated") for line in lines)
     assert sum("short test summary info" in line for line in lines) == 1
-    dropped = (
-        "FAILED model_tests/test_decision.py::test_decision[RNDUSD_1Hour] - DROP (PAPER required): fitness_score is"
-    )
+    dropped = "FAILED model_tests/test_decision.py::test_decision[RNDUSD_1Hour] - DROP (PAPER required): profit_factor"
     assert any(line.startswith(dropped) and "REVIEW needs" in line for line in lines)
     assert max(len(line) for line in lines[stats:] if "modelgate promote" not in line) <= 200
 

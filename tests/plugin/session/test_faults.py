@@ -75,7 +75,7 @@ def test_an_interrupted_run_and_what_failed_in_it_are_finished_by_the_next(
 def test_an_interrupt_in_another_plugins_hook_is_one_where_warnings_are_errors(
     tmp_path: Path, cheap_archive: Path, option: str
 ) -> None:
-    (tmp_path / "conftest.py").write_text(
+    (tmp_path / "struck.py").write_text(
         "import os, signal, time, pytest\n"
         "@pytest.hookimpl(tryfirst=True)\n"
         "def pytest_runtest_makereport(item, call):\n"
@@ -84,7 +84,15 @@ def test_an_interrupt_in_another_plugins_hook_is_one_where_warnings_are_errors(
         "        time.sleep(5)\n"
     )
 
-    run = cheap_runs.run(tmp_path, cheap_archive, "-n0", *option.split(), plugins=("hypothesispytest",))
+    path = os.pathsep.join([str(tmp_path), str(Path(cheap_runs.__file__).parents[1])])
+
+    run = cheap_runs.run(
+        tmp_path,
+        cheap_archive,
+        *("-n0", "-p", "struck", *option.split()),
+        plugins=("hypothesispytest",),
+        environment={"PYTHONPATH": path},
+    )
 
     assert_told_in_order(run)
     assert run.ret == pytest.ExitCode.INTERRUPTED
