@@ -17,7 +17,8 @@ def test_fold(gate_fold_result: WindowEvidence) -> None:
 def test_spread(gate_decision: Judgement) -> None:
     """Folds that differ no more than chance explains pass; a wider spread is tolerated, the decision counts it."""
     if not gate_decision.folds or gate_decision.plan.dropped:
-        pytest.skip(f"not evaluated, gating dropped the model: {gate_decision.reasons[0]}")
+        gating = gate_decision.plan.gating
+        pytest.skip(f"not evaluated, gating dropped the model: {'; '.join(gating.findings) if gating else ''}")
     if gate_decision.decision is None:
         pytest.fail(f"INCOMPLETE: {gate_decision.incomplete}", pytrace=False)
     spread = gate_decision.decision.spread

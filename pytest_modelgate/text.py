@@ -1,6 +1,38 @@
-"""Text from archives, files and verdicts, made fit for messages, terminals and runners."""
+"""Text from archives, files and verdicts, made fit for messages, terminals, runners and shells."""
 
 from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Iterable
+
+_PLAIN_TO_CMD = re.compile(r"[\w.:=/\\-]+", re.ASCII)
+
+
+def shell_command(words: Iterable[str], platform: str = sys.platform) -> str:
+    """A command that works as pasted: into a POSIX shell, in ASCII, or, where ``platform`` is ``win32``, into cmd.exe.
+
+    Only bash, zsh and their like read what holds other letters; cmd.exe expands ``%NAME%`` even between quotes.
+    """
+    return " ".join(map(_cmd_word if platform == "win32" else _posix_word, words))
+
+
+def _posix_word(word: str) -> str:
+    if word.isascii() and word.isprintable() and inert(word) == word:
+        return shlex.quote(word)
+    harmless = {ord(letter) for letter in map(chr, range(32, 127)) if letter not in "\\'#:"}
+    return "$'" + "".join(chr(byte) if byte in harmless else f"\\{byte:03o}" for byte in os.fsencode(word)) + "'"
+
+
+def _cmd_word(word: str) -> str:
+    """In quotes, between which cmd.exe takes ``&``, ``|``, ``<``, ``>``, ``^`` and brackets as they are."""
+    if _PLAIN_TO_CMD.fullmatch(word):
+        return word
+    escaped = re.sub(r'(\\*)"', r'\1\1\\"', word)  # backslashes count where a quote follows, the closing one too
+    escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
+    return f'"{escaped}"'
 
 
 def plain(text: str, limit: int = 120) -> str:

@@ -1,8 +1,14 @@
-"""Four ways to show a stranger's text, each for a place of its own."""
+"""Ways to show a stranger's text, each for a place of its own, and commands for shells."""
+
+import re
+import subprocess
+import sys
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pytest_modelgate.text import inert, plain, shown, terminal_safe
+from pytest_modelgate.text import inert, plain, shell_command, shown, terminal_safe
 
 
 @pytest.mark.parametrize(
@@ -45,3 +51,53 @@ def test_text_for_a_terminal_keeps_paths_as_they_are_typed_and_shows_what_it_esc
     assert (
         terminal_safe("C:\\models \u00e9\x1b\n::error::##[x]") == "C:\\models \\xe9\\x1b\\x0a:\\x3aerror:\\x3a#\\x23[x]"
     )
+
+
+words = st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12), max_size=4)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="for a POSIX shell")
+@settings(max_examples=25, deadline=None)
+@given(words)
+def test_a_command_for_a_posix_shell_is_ascii_and_read_back_word_for_word(given_words: list[str]) -> None:
+    command = shell_command(["printf", "%s\\0", *given_words, "end"], "linux")
+
+    assert command.isascii()
+    assert command.isprintable()
+    read = subprocess.run(["bash", "-c", command], capture_output=True, check=True).stdout
+    assert read.decode().split("\0")[:-1] == [*given_words, "end"]
+
+
+def read_by_windows(command: str) -> list[str]:
+    """Words of a command line by the rules of Microsoft's C runtime."""
+    found: list[str] = []
+    word, inside, place = "", False, 0
+    begun = False
+    while place < len(command):
+        slashes, quote = re.match(r'(\\*)("?)', command[place:]).groups()  # type: ignore[union-attr]
+        place += len(slashes) + len(quote)
+        if quote:
+            word += "\\" * (len(slashes) // 2)
+            begun = True
+            if len(slashes) % 2:
+                word += '"'
+            else:
+                inside = not inside
+        elif slashes:
+            word, begun = word + slashes, True
+        elif command[place] == " " and not inside:
+            if begun:
+                found.append(word)
+            word, begun, place = "", False, place + 1
+        else:
+            word, begun, place = word + command[place], True, place + 1
+    return [*found, word] if begun else found
+
+
+@given(st.lists(st.text(st.sampled_from("ab \\&|<>^()%!;,=.-'"), max_size=8), min_size=1, max_size=4))
+def test_a_command_for_cmd_exe_is_read_back_word_for_word(given_words: list[str]) -> None:
+    command = shell_command(given_words, "win32")
+
+    assert read_by_windows(command) == given_words
+    outside = "".join(command.split('"')[::2])  # where cmd.exe would act on these
+    assert not set("&|<>^();,'!%") & set(outside)

@@ -33,9 +33,9 @@ def add_check(parser: argparse.ArgumentParser) -> None:
     add_options(parser, CHECKING)
     package = "package whose config classes a checkpoint may name (repeatable; default: alpaca_trading)"
     parser.add_argument("--trainer-package", action="append", metavar="NAME", help=package)
-    policy = "function of yours that takes a model's id and returns its network, or None: parity is tried against it"
+    policy = "function of yours from a model's id to its network, or None: parity is tried against it (default: none)"
     parser.add_argument("--policy", metavar="MODULE:FUNCTION", help=policy)
-    parser.add_argument("--json", action="store_true", help="write JSON, for other programs")
+    parser.add_argument("--json", action="store_true", help="write JSON, for other programs (default: text)")
     parser.set_defaults(run=_check)
 
 

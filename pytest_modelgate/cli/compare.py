@@ -22,7 +22,9 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("old", type=Path, metavar="old.json", help="the earlier verdict")
     parser.add_argument("new", type=Path, metavar="new.json", help="the later one")
-    parser.add_argument("--markdown", action="store_true", help="write Markdown, for a pull request or a step summary")
+    parser.add_argument(
+        "--markdown", action="store_true", help="write Markdown, for a pull request or a step summary (default: text)"
+    )
     parser.set_defaults(run=_compare)
 
 

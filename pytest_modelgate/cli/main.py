@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 
 from pytest_modelgate.cli.check import add_check
 from pytest_modelgate.cli.compare import add_compare
@@ -17,9 +18,24 @@ from pytest_modelgate.text import terminal_safe
 _NEEDS_ATTENTION, _INTERRUPTED = 1, 130
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run ``modelgate``; status 0 all is well, 1 something needs attention, 2 bad usage, 130 interrupted."""
-    parser = argparse.ArgumentParser(prog="modelgate", description="Companion of pytest --model-archive")
+_EXAMPLES = """examples:
+  modelgate check X.zip                 what would be judged, what refused, and the lines that mend it
+  modelgate record X.zip                the market data that the archive is judged on, once
+  modelgate promote gate-report/verdict.json --archive X.zip --to models/live
+
+modelgate COMMAND --help tells the options of a command."""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The whole command line, with the help of every command."""
+    parser = argparse.ArgumentParser(
+        prog="modelgate",
+        description="Companion of pytest --model-archive: before and after models are judged.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    number = f"modelgate {version('pytest-modelgate')}"
+    parser.add_argument("--version", action="version", version=number, help="show the version, and end")
     commands = parser.add_subparsers(required=True, metavar="command")
     check = "say what the gate would judge of an archive or a checkpoint, and what it would refuse"
     add_check(commands.add_parser("check", help=check))
@@ -30,7 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_compare(commands.add_parser("compare", help="show what changed from one verdict to another"))
     profiles = commands.add_parser("profiles", help="show the built-in threshold profiles")
     profiles.set_defaults(run=_profiles)
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``modelgate``; status 0 all is well, 1 something needs attention, 2 bad usage, 130 interrupted."""
+    options = make_parser().parse_args(arguments)
     try:
         status: int = options.run(options)
     except GateError as error:

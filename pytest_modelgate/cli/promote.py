@@ -22,15 +22,25 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 def add_promote(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("verdict", type=Path, help="verdict.json of a complete run")
-    parser.add_argument("--archive", type=Path, required=True, metavar="X.zip", help="the archive that was judged")
+    parser.add_argument(
+        "--archive", type=Path, required=True, metavar="X.zip", help="the archive that was judged (required)"
+    )
     parser.add_argument("--minimum", choices=("live", "paper"), default="live", help="least decision (default: live)")
-    parser.add_argument("--all-or-nothing", action="store_true", help="refuse unless every model reaches the minimum")
+    parser.add_argument(
+        "--all-or-nothing", action="store_true", help="refuse unless every model reaches the minimum (default: off)"
+    )
     others = "models in the folder that this verdict does not promote (default: refuse)"
     parser.add_argument("--others", choices=("refuse", "keep", "remove"), default="refuse", help=others)
     age = "refuse a verdict that was written, or whose market data ended, longer ago, such as 36h (default: 7d)"
     parser.add_argument("--max-age", type=_age, default="7d", metavar="AGE", help=age)
-    parser.add_argument("--digest", type=_digest, metavar="SHA256", help="refuse any other verdict than this one")
-    parser.add_argument("--profile", metavar="FILE.toml", help="the profile it was judged by, if not a built-in one")
+    parser.add_argument(
+        "--digest", type=_digest, metavar="SHA256", help="refuse any other verdict than this one (default: any)"
+    )
+    parser.add_argument(
+        "--profile",
+        metavar="FILE.toml",
+        help="the profile it was judged by (default: the built-in one that the verdict names)",
+    )
     _add_common(parser)
     parser.set_defaults(run=_promote)
 
@@ -42,9 +52,11 @@ def add_rollback(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="the folder the trader reads")
+    parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="the folder the trader reads (required)")
     parser.add_argument("--by", metavar="NAME", help="who does it (default: the CI's actor and run, or the user)")
-    parser.add_argument("--dry-run", action="store_true", help="verify and show what would be done, change nothing")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="verify and show what would be done, change nothing (default: off)"
+    )
 
 
 def _age(text: str) -> timedelta:

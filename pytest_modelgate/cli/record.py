@@ -45,7 +45,7 @@ def add_record(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--record-mode", default=RECORDING_MODE, choices=choices, help=modes)
     per_minute = REQUESTS_PER_MINUTE
     rate = f"of all processes that record into the folder (default: {per_minute:g}; Alpaca's free plan allows 200)"
-    own = "take bars of your own from a .csv or .parquet file instead of Alpaca's; judge on them with --gate-feed own"
+    own = "bars of your own, from a .csv or .parquet file; judge on them with --gate-feed own (default: Alpaca's)"
     parser.add_argument("--from", dest="own", type=Path, metavar="FILE", help=own)
     parser.add_argument("--requests-per-minute", type=_positive, default=per_minute, metavar="N", help=rate)
     parser.set_defaults(run=_record)

@@ -24,6 +24,7 @@ from _pytest.config import get_config
 from _pytest.config.findpaths import determine_setup
 
 from pytest_modelgate.errors import SettingsError
+from pytest_modelgate.plugin.options import groups
 from pytest_modelgate.plugin.suite import is_shipped
 
 _AT_ONCE = ("addopts", "minversion", "pythonpath", "required_plugins")  # keys that count before plugins are loaded
@@ -112,7 +113,7 @@ class CommandLine:
         """What pytest took for test paths as long as it knew no options but its own."""
         pristine: Any = get_config()
         left = list(self.named)
-        ours = {name for option in self.parser.getgroup("modelgate").options for name in option.names()}
+        ours = {name for group in groups(self.parser).values() for option in group.options for name in option.names()}
         for value in _parse(pristine._parser, self.words, pristine.option)[1]:  # noqa: SLF001 - there is no public way
             if value in left:
                 left.remove(value)

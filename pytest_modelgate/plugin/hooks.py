@@ -79,12 +79,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
         config.pluginmanager.register(InternalItems(), "modelgate-internal-items")
     if run.controller:
+        from pytest_modelgate.plugin.output.short_summary import ShortSummary, WithinSummary
+        from pytest_modelgate.plugin.output.summary_table import Closing
         from pytest_modelgate.plugin.session.exit_status import ExitStatus
         from pytest_modelgate.plugin.session.shutdown import Endings
 
         config.stash[COMPLETENESS] = Completeness(config, run)
         config.pluginmanager.register(config.stash[COMPLETENESS], "modelgate-completeness")
         config.pluginmanager.register(Endings(config, run), "modelgate-endings")
+        summary = ShortSummary(run)
+        config.pluginmanager.register(summary, "modelgate-short-summary")
+        config.pluginmanager.register(WithinSummary(summary), "modelgate-within-summary")
+        config.pluginmanager.register(Closing(run), "modelgate-closing")  # before the next: what comes later is outside
         config.pluginmanager.register(ExitStatus(run, by_verdict=exit_by_verdict(config, os.environ)), "modelgate-exit")
         config.pluginmanager.register(Progress(config, run), "modelgate-progress")
         add_report(config, run)
@@ -231,16 +237,6 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     write_summary(session.config, run, os.environ)
     if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and run.settings.shard and not run.work:
         session.exitstatus = pytest.ExitCode.OK  # more machines than windows: nothing is left for this one
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Close with one line per model."""
-    run = _reporting_run(config)
-    if run:
-        from pytest_modelgate.plugin.output.summary_table import write_closing
-
-        write_closing(terminalreporter, run)
 
 
 def _reporting_run(config: pytest.Config) -> GateRun | None:

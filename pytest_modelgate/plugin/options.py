@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
-from subprocess import list2cmdline
 from typing import Any, NoReturn
 
 import pytest
 
 from pytest_modelgate.adapters.gpu.nvidia_smi import DEFAULT_BUDGET
 from pytest_modelgate.core.config.decision_level import DecisionLevel
-from pytest_modelgate.core.config.options import OPTIONS, RECORDING, Option, Value, option_of
+from pytest_modelgate.core.config.options import OPTIONS, RECORDING, Group, Option, Value, option_of
 from pytest_modelgate.core.config.settings import Settings, parse_as_of, parse_shard
 from pytest_modelgate.errors import SettingsError
-from pytest_modelgate.text import plain
+from pytest_modelgate.text import plain, shell_command
 
 _UNSET: Any = None
 _INI_TYPES: Mapping[type, Any] = {str: "string", int: "int", float: "float"}
@@ -30,16 +27,38 @@ _SHOWING = (
     "show_fixtures_per_test",
     "cacheshow",
 )
-_WORKERS_PER_GPU = Option("workers_per_gpu", "most workers on one GPU (default: from free memory)", int, metavar="N")
-_GPU_MEMORY = Option("gpu_memory", f"GPU memory of one worker (default: {DEFAULT_BUDGET})", int, metavar="MB")
+_WORKERS_PER_GPU = Option(
+    "workers_per_gpu", "most workers on one GPU (default: from free memory)", int, metavar="N", group="workers"
+)
+_GPU_MEMORY = Option(
+    "gpu_memory", f"GPU memory of one worker (default: {DEFAULT_BUDGET})", int, metavar="MB", group="workers"
+)
+_TITLES: Mapping[Group, str] = {  # all that pytest's help shows of a group, and it ends each with a colon
+    "common": """model gate (active with --model-archive only), for example
+
+  pytest --model-archive=X.zip                    judge every model of a training run
+  pytest --model-archive=X.zip -n auto -k UNIUSD  one model, on all GPUs or cores
+  pytest --model-archive=X.zip --gate-require=live --junitxml=junit.xml
+
+model gate""",
+    "market data": "model gate, market data",
+    "workers": "model gate, workers and GPUs",
+    "CI": "model gate, CI and several machines",
+}
+
+
+def groups(parser: pytest.Parser) -> Mapping[Group, pytest.OptionGroup]:
+    """Parts of the help, in its order."""
+    return {name: parser.getgroup(f"modelgate {name}", title) for name, title in _TITLES.items()}
 
 
 def add_options(parser: pytest.Parser) -> None:
     """Register every option and ini key."""
-    group = parser.getgroup("modelgate", "model gate (active with --model-archive only)")
-    group.addoption("--model-archive", metavar="PATH", help="zip or folder of a training run: judge its models")
+    parts = groups(parser)
+    archive = "zip or folder of a training run: judge its models (default: none, and the plugin is inert)"
+    parts["common"].addoption("--model-archive", metavar="PATH", help=archive)
     for option in (*OPTIONS, _WORKERS_PER_GPU, _GPU_MEMORY):
-        group.addoption(
+        parts[option.group].addoption(
             option.name,
             type=option.kind,
             choices=option.choices,
@@ -50,16 +69,16 @@ def add_options(parser: pytest.Parser) -> None:
         parser.addini(option.key, option.about, type=_INI_TYPES[option.kind], default=_UNSET)
     known = list(Settings.trainer_packages)
     packages = f"package whose config classes a checkpoint may name (repeatable; default: {', '.join(known)})"
-    group.addoption("--gate-trainer-package", action="append", metavar="NAME", help=packages)
+    parts["common"].addoption("--gate-trainer-package", action="append", metavar="NAME", help=packages)
     parser.addini("gate_trainer_package", packages, type="args", default=known)
-    evidence = "folder with evidence of earlier or other runs, to use again (repeatable)"
-    group.addoption("--gate-evidence", action="append", metavar="DIR", help=evidence)
+    evidence = "folder with evidence of earlier or other runs, to use again (repeatable; default: none)"
+    parts["CI"].addoption("--gate-evidence", action="append", metavar="DIR", help=evidence)
     parser.addini("gate_evidence", evidence, type="paths", default=list(Settings.evidence))
-    merge = "decide from evidence alone, compute nothing"
-    group.addoption("--gate-merge", action="store_true", default=_UNSET, help=merge)
+    merge = "decide from evidence alone, compute nothing (default: off)"
+    parts["CI"].addoption("--gate-merge", action="store_true", default=_UNSET, help=merge)
     parser.addini("gate_merge", merge, type="bool", default=Settings.merge)
     verdict = "exit with 1 if a model below what is required had no decision test in the run (default: where CI is set)"
-    group.addoption("--gate-exit-by-verdict", action="store_true", default=_UNSET, help=verdict)
+    parts["CI"].addoption("--gate-exit-by-verdict", action="store_true", default=_UNSET, help=verdict)
     parser.addini("gate_exit_by_verdict", verdict, type="bool", default=_UNSET)
 
 
@@ -131,7 +150,7 @@ def _record_command(config: pytest.Config, asked: Mapping[str, Any]) -> str:
     for option in RECORDING:
         if asked[option.setting] != option.default:
             command += [option.short_name, str(asked[option.setting])]
-    return list2cmdline(command) if sys.platform == "win32" else shlex.join(command)
+    return shell_command(command)
 
 
 def placement_limits(config: pytest.Config) -> tuple[int | None, int | None]:

@@ -7,6 +7,7 @@ import struct
 import sys
 from datetime import UTC, datetime
 from email.message import Message
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from support.model_factory import WINDOW, checkpoint, follow
 
 from pytest_modelgate import ModelArtifact
 from pytest_modelgate.adapters.config_files.profiles import builtin_profiles
-from pytest_modelgate.cli.main import main
+from pytest_modelgate.cli.main import main, make_parser
 from pytest_modelgate.core.features.reference import REFERENCE
 from pytest_modelgate.core.market.bars import Bars
 from pytest_modelgate.core.market.requests import MarketRequest
@@ -273,3 +274,22 @@ def test_no_command_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> N
 
     assert caught.value.code == 2
     assert "command" in capsys.readouterr().err
+
+
+def test_the_help_has_examples_and_every_option_its_default(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = make_parser()
+    (commands,) = (action.choices for action in parser._actions if isinstance(action.choices, dict))
+
+    undefined = {
+        f"{name} {action.option_strings[0]}"
+        for name, command in commands.items()
+        for action in command._actions
+        if action.option_strings and action.dest != "help" and not re.search(r"default|required", action.help or "")
+    }
+    assert undefined == set()
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    assert capsys.readouterr().out.count("\n  modelgate ") == 3
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"modelgate {version('pytest-modelgate')}\n"

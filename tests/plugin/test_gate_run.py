@@ -112,7 +112,7 @@ def test_requiring_live_blocks_a_paper_model(run_gate: RunGate, tmp_path: Path) 
 
     assert result.run.ret == 1
     assert result.verdict["promotable"] == []
-    result.run.stdout.fnmatch_lines(["*PAPER, LIVE is required:*"])
+    result.run.stdout.fnmatch_lines(["*test_decision[[]WAVUSD_1Hour] - PAPER (LIVE required): *"])
 
 
 def test_a_review_model_that_never_trades_is_held_back_with_every_reason(run_gate: RunGate, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 from support.model_factory import APPROVED, WINDOW, constant_policy, follow
@@ -71,8 +72,27 @@ def test_an_odd_entry_leaves_its_own_model_incomplete(
     result = run_gate(archive)
 
     assert_incomplete(result, told)
-    about = [line for line in result.run.outlines if "[RNDUSD_1Hour" in line and line.startswith(("ERROR", "FAILED"))]
-    assert len(about) == result.text.count("\nERROR model_tests") + result.text.count("\nFAILED model_tests") == 21
+    assert sum(result.run.parseoutcomes().get(kind, 0) for kind in ("errors", "failed")) == 21
+
+
+def test_a_cause_that_keeps_a_model_from_being_judged_is_told_once(
+    run_gate: RunGate, tmp_path: Path, pytester: pytest.Pytester
+) -> None:
+    archive = pack(tmp_path, GOOD, model("RNDUSD", APPROVED, POLICY, model_version="9.9.9"))
+
+    result = run_gate(archive, "--junitxml=junit.xml", "-ra")
+
+    cause = result.of("RNDUSD_1Hour")["reasons"][0].removeprefix("INCOMPLETE: ")[:70]
+    sections, _, end = result.text.partition("short test summary info")
+    summary, _, closing = end.partition("model gate =")
+    about = [line for line in summary.splitlines() if "RNDUSD" in line and "[RNDUSD" in line]
+    assert (sections.count(cause), " ".join(summary.split()).count(cause)) == (1, 1)
+    assert " ".join(closing.split()).count(cause) == 1
+    assert about == []  # no line of a single test
+    assert result.run.parseoutcomes()["errors"] > 10
+    cases = list(ET.parse(pytester.path / "junit.xml").iter("testcase"))
+    assert len(cases) == 42
+    assert sum(case.find("error") is not None for case in cases) == result.run.parseoutcomes()["errors"]
 
 
 def test_an_odd_sibling_is_named_and_spoils_nobody(run_gate: RunGate, tmp_path: Path) -> None:

@@ -48,6 +48,26 @@ def test_an_option_fills_a_setting_and_tells_its_default(option: Option, registr
     assert option.choices is None or option.default in (None, *option.choices)
 
 
+def test_every_option_tells_its_default(registry: Registry) -> None:
+    assert [name for name, text in registry.helps.items() if "default: " not in text] == []
+
+
+def test_the_help_lists_options_by_group_with_examples(pytester: pytest.Pytester) -> None:
+    lines = pytester.runpytest_inprocess("--help").outlines
+
+    titles = ["model gate:", "model gate, market data:", "model gate, workers and GPUs:"]
+    titles.append("model gate, CI and several machines:")
+    places = [lines.index(title) for title in titles]
+    assert places == sorted(places)
+    groups = {
+        name: next(place for place, line in enumerate(lines) if line.startswith(f"  {name}"))
+        for name in ("--gate-require", "--gate-feed", "--gate-device", "--gate-shard")
+    }
+    assert all(title < option for title, option in zip(places, groups.values(), strict=True))
+    assert all(option < title for title, option in zip(places[1:], groups.values(), strict=False))
+    assert sum(line.startswith("  pytest --model-archive=X.zip") for line in lines) == 3
+
+
 def test_every_option_has_its_ini_key(registry: Registry) -> None:
     named = {name.removeprefix("--").replace("-", "_") for name in registry.helps if name != "--model-archive"}
     assert named == set(registry.keys)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.core.config.settings import (
@@ -19,6 +19,8 @@ from pytest_modelgate.core.config.settings import (
 )
 
 Value = str | int | float | None
+Group = Literal["common", "market data", "workers", "CI"]
+"""Where the help lists an option."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Option:
         kind: what its text is read as.
         choices: what it may be; None leaves that to whoever reads it.
         metavar: stands for its value in the help.
+        group: the part of the help that lists it.
     """
 
     setting: str
@@ -38,6 +41,7 @@ class Option:
     kind: type[str | int | float] = str
     choices: tuple[str, ...] | None = None
     metavar: str | None = None
+    group: Group = "common"
 
     @property
     def name(self) -> str:
@@ -66,7 +70,9 @@ class Option:
     def help(self) -> str:
         """What it means, and its default."""
         default = self.default
-        return self.about if default is None else f"{self.about} (default: {default})"
+        if default is None and "(default: " in self.about:
+            return self.about
+        return f"{self.about} (default: {'none' if default is None else default})"
 
 
 OPTIONS = (
@@ -81,8 +87,13 @@ OPTIONS = (
     Option("walk_forward_days", "length of the walk-forward", int, metavar="N"),
     Option("folds", "number of walk-forward folds", int, metavar="K"),
     Option("capital", "starting capital of every window", float, metavar="USD"),
-    Option("cassettes", "folder of recorded market data", metavar="DIR"),
-    Option("record_mode", "what to record first, in vcrpy's words; none replays only", choices=get_args(RecordMode)),
+    Option("cassettes", "folder of recorded market data", metavar="DIR", group="market data"),
+    Option(
+        "record_mode",
+        "what to record first, in vcrpy's words; none replays only",
+        choices=get_args(RecordMode),
+        group="market data",
+    ),
     Option("feature_set", "feature set (default: what the checkpoint declares)", metavar="NAME"),
     Option("activation", "activation (default: what the checkpoint declares)", metavar="NAME"),
     Option("model_version", "generation of checkpoints that bear none (default: told from the shape)", metavar="X.Y.Z"),
@@ -96,13 +107,19 @@ OPTIONS = (
         "how account features are fed (default: as the archive declares, else neutral)",
         choices=get_args(AccountMode),
     ),
-    Option("device", "where policies run; results are the same", choices=get_args(DeviceChoice)),
-    Option("sessions", "stock sessions", choices=get_args(Sessions)),
-    Option("feed", "Alpaca's stock feed, or own: bars recorded from a file of yours", choices=FEEDS, metavar="FEED"),
-    Option("adjustment", "price adjustment of stocks", choices=ADJUSTMENTS),
+    Option("device", "where policies run; results are the same", choices=get_args(DeviceChoice), group="workers"),
+    Option("sessions", "stock sessions", choices=get_args(Sessions), group="market data"),
+    Option(
+        "feed",
+        "Alpaca's stock feed, or own: bars recorded from a file of yours",
+        choices=FEEDS,
+        metavar="FEED",
+        group="market data",
+    ),
+    Option("adjustment", "price adjustment of stocks", choices=ADJUSTMENTS, group="market data"),
     Option("champion", "what is deployed: a promotion's folder or a verdict", metavar="DIR|JSON"),
     Option("waivers", "what is waived, for whom, by whom and until when", metavar="FILE.toml"),
-    Option("shard", "evaluate only this machine's share of the windows", metavar="i/n"),
+    Option("shard", "evaluate only this machine's share of the windows", metavar="i/n", group="CI"),
     Option("ledger", "file that counts the models ever tried on a market window", metavar="FILE"),
     Option("output", "folder of report.html, verdict.json and evidence", metavar="DIR"),
 )

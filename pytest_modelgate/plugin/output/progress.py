@@ -69,7 +69,15 @@ class Progress:
         through = whole if labels.get("stage") == "decision" else [window] if window else []
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         if (line := self._estimate.done(*through)) and reporter and reporter.verbosity >= 0:
-            reporter.write_line(f"model gate: {line}")
+            say(reporter, f"model gate: {line}")
+
+
+def say(reporter: pytest.TerminalReporter, line: str) -> None:
+    """Write a line that shares the screen's with nobody: pytest forgets that it wrote letters for xdist's workers."""
+    reporter.ensure_newline()
+    if reporter._tw.width_of_current_line:  # noqa: SLF001 - there is no public way to ask
+        reporter.line("")
+    reporter.line(line)
 
 
 def duration(seconds: float) -> str:

@@ -1,16 +1,19 @@
-"""Closing of the terminal: one line per model, then the places of report and verdict."""
+"""Closing of the terminal: the places of report and verdict, a row per model, and what may be done with them."""
 
 from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_modelgate.plugin.output.earlier_verdict import earlier_text
 from pytest_modelgate.plugin.output.markdown import annotate
+from pytest_modelgate.plugin.output.next_step import age_text, next_step
+from pytest_modelgate.plugin.output.short_summary import two_lines, widest
 from pytest_modelgate.plugin.output.text import (
     backtest_text,
     champion_text,
@@ -32,8 +35,8 @@ if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must n
     from pytest_modelgate.plugin.session.gate_run import GateRun
 
 _COLUMNS = ("model", "decision", "table", "training", "backtest", "folds", "spread", "capped by")
-_LEAST_WANTED = ("spread", "capped by", "backtest", "table", "training", "folds")  # on a narrow terminal
-_WIDTH, _NARROW, _ROOM = 100, 20, 16
+_FIRST_TO_GO = ("spread", "backtest", "folds", "table", "training")  # on a narrow terminal: figures, then words
+_ROOM, _INDENT = 16, "    "
 _MODEL, _DECISION = 0, 1
 _DETAILS = (champion_text, samples_text, proofs_text, checks_text, robustness_text, context_text)
 _MARKUP: dict[str, dict[str, bool]] = {
@@ -45,28 +48,45 @@ _MARKUP: dict[str, dict[str, bool]] = {
 }
 
 
+class Closing:
+    """Has the last word of a run, after pytest's own; only the exit status may be spoken of later."""
+
+    def __init__(self, run: GateRun) -> None:
+        self._run = run
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, object, object]:
+        """Close what pytest and its plugins say at the end, unless one of them broke."""
+        result = yield
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None and exitstatus != pytest.ExitCode.INTERNAL_ERROR:
+            write_closing(reporter, self._run)
+        return result
+
+
 def write_closing(reporter: pytest.TerminalReporter, run: GateRun) -> None:
-    """The table, with ``-v`` each model's reasons and figures; what is to be known; where everything is."""
-    width = max(_NARROW, min(_WIDTH, reporter._tw.fullwidth))  # noqa: SLF001 - pytest has no public way to ask
+    """What is to be known; where everything is; the table, with ``-v`` reasons and figures; what may be done now."""
+    width, now = widest(reporter), datetime.now(UTC)
+    for line in annotate(run, os.environ):
+        reporter.line(line)
     reporter.section("model gate")
-    title, *lines = lay_out([_cells(judgement) for judgement in run.judgements], width)
-    reporter.line(title.rstrip(), bold=True)
-    for line, judgement in zip(lines, run.judgements, strict=True):
-        before, label, after = line.partition(f"  {judgement.label}")
-        reporter.write(before)
-        reporter.write(label, **_MARKUP[judgement.label])
-        reporter.line(after.rstrip())
-        if reporter.verbosity > 0:
-            for text in (*judgement.reasons, *(detail(judgement) for detail in _DETAILS)):
-                _write(reporter, text, width, indent="    ")
     if reporter.verbosity >= 0:
-        for warning in _warnings(run):
-            _write(reporter, warning, width, yellow=True)
+        for warning in filter(None, (*_warnings(run), age_text(run, now))):
+            for line in two_lines(warning, width):
+                reporter.line(line, yellow=True)
     reporter.line(f"verdict: {terminal_safe(str(run.verdict_path))} ({_state(run)})")
     if run.report_path:
         reporter.line(f"report:  {terminal_safe(str(run.report_path))}")
-    for line in annotate(run, os.environ):
-        reporter.line(line)
+    title, *rows = lay_out([_cells(judgement) for judgement in run.judgements], width)
+    reporter.line(title[0], bold=True)
+    for (row, *reason), judgement in zip(rows, run.judgements, strict=True):
+        before, label, after = row.partition(f"  {judgement.label}")
+        reporter.write(before)
+        reporter.write(label, **_MARKUP[judgement.label])
+        for line in (after, *reason, *(_told(judgement, width) if reporter.verbosity > 0 else ())):
+            reporter.line(line)
+    for line in next_step(run, reporter.config.invocation_params.dir, now):
+        reporter.line(line, bold=True)
 
 
 def _state(run: GateRun) -> str:
@@ -81,28 +101,32 @@ def _state(run: GateRun) -> str:
     return state + ("; judged on own bars, not Alpaca's" if own_bars_text(run.verdict) else "")
 
 
-def lay_out(rows: Sequence[Sequence[str]], width: int) -> list[str]:
-    """Lines of a table, its title first, none longer than ``width``.
+def lay_out(rows: Sequence[Sequence[str]], width: int) -> list[list[str]]:
+    """Lines of each row of a table, those of its title first, none longer than ``width``.
 
-    The last column is cut to what room is left; where there is none, columns go, those first that are least wanted.
+    The last column says what holds a model back. Where there is no room for that, other columns go, figures first; what
+    still is too long stands below its row, indented, on at most two lines.
     """
-    texts = [[terminal_safe(cell) for cell in row] for row in rows]
-    kept = list(range(len(_COLUMNS)))
-    wanted = list(_LEAST_WANTED)
+    texts = [_COLUMNS, *([terminal_safe(cell) for cell in row] for row in rows)]
+    kept, wanted = list(range(len(_COLUMNS) - 1)), list(_FIRST_TO_GO)
+    needed = max(min(len(text[-1]), _ROOM) for text in texts)
     while True:
-        lines = [[_COLUMNS[column] for column in kept], *([row[column] for column in kept] for row in texts)]
-        widths = [max(len(line[place]) for line in lines) for place in range(len(kept))]
-        room = width - sum(widths[:-1]) - 2 * (len(kept) - 1)
-        cuttable = kept[-1] == len(_COLUMNS) - 1
-        if room >= (min(widths[-1], _ROOM) if cuttable else widths[-1]):
-            return [
-                "  ".join([*(cell.ljust(w) for cell, w in zip(line, widths[:-1], strict=False)), _cut(line[-1], room)])
-                for line in lines
-            ]
-        if not wanted:
-            room = max(4, width - 2 - widths[_DECISION])
-            return [f"{_cut(line[_MODEL], room).ljust(room)}  {line[_DECISION]}" for line in lines]
+        widths = [max(len(text[column]) for text in texts) for column in kept]
+        room = width - sum(widths) - 2 * len(kept)
+        if room >= needed or not wanted:
+            break
         kept.remove(_COLUMNS.index(wanted.pop(0)))
+    if room < needed:  # what is left is model and decision
+        widths[_MODEL], room = max(4, min(widths[_MODEL], width - 2 - widths[_DECISION])), 0
+    return [_row(text, kept, widths, room, width) for text in texts]
+
+
+def _row(text: Sequence[str], kept: Sequence[int], widths: Sequence[int], room: int, width: int) -> list[str]:
+    cells = [_cut(text[column], most).ljust(most) for column, most in zip(kept, widths, strict=True)]
+    if len(text[-1]) <= room:
+        return ["  ".join([*cells, text[-1]]).rstrip()]
+    below = two_lines(text[-1], width, first=_INDENT) if text is not _COLUMNS else []
+    return ["  ".join(cells).rstrip(), *below]
 
 
 def _cut(text: str, room: int) -> str:
@@ -125,11 +149,10 @@ def _warnings(run: GateRun) -> list[str]:
     return [*warnings, *(f"{waiver.check} of {waiver.model}: {waiver}" for waiver in run.settings.waivers)]
 
 
-def _write(reporter: pytest.TerminalReporter, text: str, width: int, indent: str = "", **markup: bool) -> None:
-    """Wrapped; a line that goes on is indented by four, so that no word of it begins a line of its own."""
-    further = indent or "    "
-    for line in textwrap.wrap(terminal_safe(text), width, initial_indent=indent, subsequent_indent=further):
-        reporter.line(line, **markup)
+def _told(judgement: Judgement, width: int) -> Iterator[str]:
+    """Reasons and figures of a model, wrapped."""
+    for text in (*judgement.reasons, *(detail(judgement) for detail in _DETAILS)):
+        yield from textwrap.wrap(terminal_safe(text), width, initial_indent=_INDENT, subsequent_indent=_INDENT)
 
 
 def _cells(judgement: Judgement) -> tuple[str, ...]:
@@ -142,5 +165,5 @@ def _cells(judgement: Judgement) -> tuple[str, ...]:
         backtest_text(judgement),
         folds_text(judgement),
         spread_text(judgement),
-        ", ".join(held_back_by(judgement)) or "-",
+        judgement.incomplete or ", ".join(held_back_by(judgement)) or "-",
     )

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 import os
-import shlex
-import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from subprocess import list2cmdline
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_modelgate.core.config.cap_kind import CapKind
 from pytest_modelgate.core.config.decision_level import DecisionLevel
+from pytest_modelgate.text import shell_command
 
 if TYPE_CHECKING:  # pulls in pandas, which a run without an archive must not pay for
     from pytest_modelgate.adapters.verdict.schema import Verdict
@@ -87,8 +85,7 @@ def own_bars_text(verdict: Verdict) -> str:
 
 def command_line(config: pytest.Config) -> str:
     """The command that this run was started with, as a shell takes it."""
-    words = ["pytest", *map(str, config.invocation_params.args)]
-    command = list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
+    command = shell_command(["pytest", *map(str, config.invocation_params.args)])
     added = os.environ.get("PYTEST_ADDOPTS")
     return command + (f"  (PYTEST_ADDOPTS: {added})" if added else "")
 

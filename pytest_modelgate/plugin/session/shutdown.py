@@ -26,6 +26,16 @@ class Endings:
             signal.signal(signal.SIGTERM, _stop)
             config.add_cleanup(lambda: _restore(signal.SIGTERM))
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection(self) -> Generator[None, object, object]:
+        """Let an interrupt be one, whatever hook it struck."""
+        return (yield from _interrupted())
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self) -> Generator[None, object, object]:
+        """Let an interrupt be one, whatever hook it struck."""
+        return (yield from _interrupted())
+
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
         """Keep a report that cannot be written from hiding all that is reported after it."""
@@ -44,6 +54,22 @@ class Endings:
         """Say what could not be written."""
         if self._run.unwritten:
             terminalreporter.line(f"error: {self._run.unwritten}", red=True)
+
+
+def _interrupted() -> Generator[None, object, object]:
+    """Raise the interrupt itself where warnings are errors.
+
+    One that strikes an old-style hookwrapper, of which hypothesis and pytest-html have some, becomes a warning.
+    """
+    try:
+        return (yield)
+    except Warning as warning:
+        struck: BaseException | None = warning
+        while struck is not None and not isinstance(struck, KeyboardInterrupt):
+            struck = struck.__context__
+        if struck is None:
+            raise
+        raise struck from None
 
 
 def _stop(number: int, _: FrameType | None) -> None:

@@ -1,6 +1,7 @@
 """What the run says at its end and on its way, without a run."""
 
 from dataclasses import replace
+from io import StringIO
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from pytest_modelgate.core.config.cap_kind import CapKind
 from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.core.decision.caps import Cap, CapSource
 from pytest_modelgate.core.planning.plan import WorkId
-from pytest_modelgate.plugin.output.progress import Estimate, duration
+from pytest_modelgate.plugin.output.progress import Estimate, duration, say
 from pytest_modelgate.plugin.output.summary_table import lay_out
 from pytest_modelgate.plugin.output.text import held_back_by, most_severe_first, tally
 from pytest_modelgate.text import terminal_safe
@@ -25,11 +26,27 @@ cells = st.tuples(
 @settings(max_examples=40)
 @given(st.lists(cells, max_size=4), st.integers(20, 100))
 def test_the_table_always_fits_and_always_names_the_decision(rows: list[tuple[str, ...]], width: int) -> None:
-    title, *lines = lay_out(rows, width)
+    title, *laid = lay_out(rows, width)
 
-    assert len(lines) == len(rows)
-    assert all(len(line) <= width and line.isascii() and line.isprintable() for line in (title, *lines))
-    assert all(row[1] in line for row, line in zip(rows, lines, strict=True))
+    assert len(laid) == len(rows)
+    assert all(
+        len(line) <= width and line.isascii() and line.isprintable() for lines in (title, *laid) for line in lines
+    )
+    assert all(row[1] in lines[0] for row, lines in zip(rows, laid, strict=True))
+    assert all(len(lines) <= 3 for lines in (title, *laid))
+
+
+def test_on_a_narrow_screen_figures_go_and_reasons_stay() -> None:
+    cause = "the checkpoint UNIUSD_1Hour.pt: is no checkpoint, expected a zip of torch.save."
+    figures = ("LIVE", "APPROVED", "+3.1% pass", "5/5", "0.91 low")
+    rows = [("AAPL_1Hour", "PAPER", *figures, "training, timing"), ("UNIUSD_1Hour", "PAPER", *figures, cause)]
+
+    title, short, long = lay_out(rows, 60)
+
+    assert title == ["model         decision  table  training  capped by"]
+    assert short == ["AAPL_1Hour    PAPER     LIVE   APPROVED  training, timing"]
+    assert long[0] == "UNIUSD_1Hour  PAPER     LIVE   APPROVED"
+    assert (" ".join(" ".join(long[1:]).split()), {line[:4] for line in long[1:]}) == (cause, {"    "})
 
 
 @pytest.mark.parametrize(
@@ -124,6 +141,17 @@ def test_the_estimate_follows_costs_not_counts() -> None:
     assert estimate.done(long) == "2 of 3 windows, about 10 s left"
     clock.now += 100.0
     assert estimate.done(last) == ""  # nothing is left
+
+
+def test_a_line_about_progress_shares_the_screens_with_nobody(pytester: pytest.Pytester) -> None:
+    file = StringIO()
+    reporter = pytest.TerminalReporter(pytester.parseconfig(), file)
+
+    reporter.write("..x")  # as pytest shows tests of workers
+    say(reporter, "1 of 3 windows")
+    say(reporter, "2 of 3 windows")
+
+    assert file.getvalue() == "..x\n1 of 3 windows\n2 of 3 windows\n"
 
 
 def test_nothing_to_do_needs_no_estimate() -> None:

@@ -212,17 +212,17 @@ def test_the_terminal_closes_with_a_table_of_at_most_100_columns(
         [
             "model gate: Alpaca_trading_trained_20241227_211819.zip, 2 models; profile 2.4.5, decision proven*",
             "model gate: as of 2024-12-27 21:18 UTC; backtest 30 days, 5 folds over 180 days; replaying *",
-            "model * decision  table  training  backtest * folds  spread    capped by",
-            "RNDUSD_1Hour  DROP      -      DROP * training",
-            "WAVUSD_1Hour  PAPER     LIVE   APPROVED * 5/5 * low * unseen data",
             "warning: folds that are not shown to be out-of-sample count in the decision on WAVUSD_1Hour",
             "verdict: *verdict.json (complete, promotable: WAVUSD_1Hour)",
             "report: *report.html",
+            "model * decision  table  training  backtest * folds  spread    capped by",
+            "RNDUSD_1Hour  DROP      -      DROP * training",
+            "WAVUSD_1Hour  PAPER     LIVE   APPROVED * 5/5 * low * unseen data",
         ]
     )
     lines = result.run.outlines
     first = next(number for number, line in enumerate(lines) if line.startswith("model  "))
-    last = next(number for number, line in enumerate(lines) if line.startswith("verdict: "))
+    last = next(number for number, line in enumerate(lines) if line.startswith("0 LIVE: "))
     assert max(map(len, lines[first:last])) <= 100
     assert sum(line.startswith("WAVUSD_1Hour") for line in lines[first:last]) == 1
     assert not any(line.startswith("    ") and "Not proven" in line for line in lines)
@@ -234,7 +234,7 @@ def test_quiet_and_verbose_runs_close_with_the_same_table(
 ) -> None:
     result = run_gate(pack(tmp_path, GOOD), option, "--no-header", "--color=no")
 
-    result.run.stdout.fnmatch_lines(["WAVUSD_1Hour  PAPER     LIVE   APPROVED*", "verdict: *", "report: *report.html"])
+    result.run.stdout.fnmatch_lines(["verdict: *", "report: *report.html", "WAVUSD_1Hour  PAPER     LIVE   APPROVED*"])
     assert ("    Not proven, " in result.text) is told
     assert ("warning: folds that are not shown" in result.text) is told
     assert "model gate: as of" not in result.text
@@ -249,7 +249,7 @@ def test_a_narrow_terminal_gets_a_table_that_fits(
 
     lines = result.run.outlines
     first = next(number for number, line in enumerate(lines) if line.startswith("model  "))
-    last = next(number for number, line in enumerate(lines) if line.startswith("verdict: "))
+    last = next(number for number, line in enumerate(lines) if line.startswith("0 LIVE: "))
     assert lines[first + 1].startswith("WAVUSD_1Hour  PAPER")
     assert max(map(len, lines[first:last])) <= 40
 

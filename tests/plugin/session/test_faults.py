@@ -71,6 +71,35 @@ def test_an_interrupted_run_and_what_failed_in_it_are_finished_by_the_next(
     assert not done & {*last_failed.evaluations, *again.evaluations}
 
 
+@pytest.mark.parametrize("option", ["-o filterwarnings=error", "-Werror"])
+def test_an_interrupt_in_another_plugins_hook_is_one_where_warnings_are_errors(
+    tmp_path: Path, cheap_archive: Path, option: str
+) -> None:
+    (tmp_path / "struck.py").write_text(
+        "import os, signal, time, pytest\n"
+        "@pytest.hookimpl(tryfirst=True)\n"
+        "def pytest_runtest_makereport(item, call):\n"
+        "    if 'test_sanity' in item.nodeid and call.when == 'call':\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "        time.sleep(5)\n"
+    )
+
+    path = os.pathsep.join([str(tmp_path), str(Path(cheap_runs.__file__).parents[1])])
+
+    run = cheap_runs.run(
+        tmp_path,
+        cheap_archive,
+        *("-n0", "-p", "struck", *option.split()),
+        plugins=("hypothesispytest",),
+        environment={"PYTHONPATH": path},
+    )
+
+    assert_told_in_order(run)
+    assert run.ret == pytest.ExitCode.INTERRUPTED
+    assert "! KeyboardInterrupt !" in run.text
+    assert run.verdict["promotable"] == []
+
+
 def test_a_run_that_is_asked_to_stop_ends_as_one_that_is_interrupted(tmp_path: Path, cheap_archive: Path) -> None:
     run = start_and_stop(tmp_path, cheap_archive, "-n2", signal.SIGTERM)
 
