@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO := examples/demo_archive.zip
+LEDGER := examples/demo_ledger.jsonl
 # Many tests wait for processes of their own, so one worker more than cores; what a module sets up is set up once.
 WORKERS ?= 3
 
@@ -16,7 +17,7 @@ $(STAMP): pyproject.toml constraints.txt requirements.lock
 	touch $(STAMP)
 
 gate: $(STAMP)
-	@$(BIN)/python -m pytest model_tests --model-archive=$(DEMO); status=$$?; \
+	@$(BIN)/python -m pytest model_tests --model-archive=$(DEMO) --gate-ledger=$(LEDGER); status=$$?; \
 	if [ $$status -eq 1 ]; then \
 		echo "Status 1 is expected here: the demo holds models that must be blocked. Open gate-report/report.html."; \
 	else \

@@ -22,8 +22,9 @@ def main() -> int:
     fallen = []
     for archive, promoted in sorted(models.items()):
         output = Path("regate") / Path(archive).stem
-        gate = [sys.executable, "-m", "pytest", f"--model-archive={archives / archive}", f"--gate-output={output}"]
-        status = subprocess.run([*gate, f"--gate-as-of={today}", "--gate-record-mode=new_episodes"], check=False)  # noqa: S603
+        options = [f"--model-archive={archives / archive}", f"--gate-output={output}", f"--gate-as-of={today}"]
+        gate = [sys.executable, "-m", "pytest", "model_tests", *options, "--gate-record-mode=new_episodes"]
+        status = subprocess.run(gate, check=False)  # noqa: S603
         if status.returncode not in (0, 1):
             return status.returncode
         judged = {model["id"]: model for model in json.loads((output / "verdict.json").read_text())["models"]}

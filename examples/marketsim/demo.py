@@ -54,13 +54,13 @@ DEMO: Mapping[SeriesKey, SeriesSpec] = {
         decimals=3,
         zero_volume=0.003,
     ),
-    # A pattern in the quotes, but in a quarter of all hours nobody traded at them.
+    # A pattern in the quotes, but in a fifth of all hours nobody traded at them.
     ("crypto", "SOL/USD", "1Hour"): _crypto(
         seed=211, price=150.0, volatility=0.5, edge=0.5, turnover=8e2, decimals=3, zero_volume=0.25
     ),
     # A plain pattern that comes often, lasts, and is not too good to be true.
     ("crypto", "UNI/USD", "1Hour"): _crypto(
-        seed=123, price=7.0, volatility=0.32, edge=0.56, spell=40.0, turnover=4e4, decimals=4, zero_volume=0.006
+        seed=123, price=7.0, volatility=0.355, edge=0.6, spell=40.0, turnover=4e4, decimals=4, zero_volume=0.006
     ),
     # A plain pattern in sessions, with overnight gaps.
     ("us_equity", "AAPL", "1Hour"): _stock(seed=103, price=188.0, volatility=0.25, edge=0.9, turnover=1.2e9),

@@ -1,6 +1,7 @@
 """What the repository ships as its demo is what its documentation says it is."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from pytest_modelgate.core.planning.plan import market_requests, when
 from pytest_modelgate.services.replaying import replay_bars
 
 ROOT = Path(__file__).parents[2]
+LEDGER = ROOT / "examples" / "demo_ledger.jsonl"
 ARCHIVE, CASSETTES = ROOT / "examples" / "demo_archive.zip", ROOT / "cassettes"
 DECISIONS = {
     "AAPL_1Hour": "PAPER",
@@ -22,8 +24,8 @@ DECISIONS = {
     "GOOGL_1Hour": "DROP",
     "LINKUSD_1Hour": "RETRAIN",
     "LTCUSD_1Hour": "DROP",
-    "SOLUSD_1Hour": "DROP",
-    "UNIUSD_1Hour": "PAPER",
+    "SOLUSD_1Hour": "INCOMPLETE",
+    "UNIUSD_1Hour": "LIVE",
 }
 
 
@@ -46,7 +48,9 @@ def test_the_cassettes_hold_generated_bars(key: tuple[str, str, str]) -> None:
 
 
 def test_the_demo_ends_in_the_decisions_its_documentation_names(pytester: pytest.Pytester) -> None:
-    run = pytester.runpytest_inprocess(f"--model-archive={ARCHIVE}", f"--gate-cassettes={CASSETTES}", "-q")
+    shutil.copy(LEDGER, pytester.path)
+    options = (f"--gate-cassettes={CASSETTES}", f"--gate-ledger={pytester.path / LEDGER.name}", "-q")
+    run = pytester.runpytest_inprocess(f"--model-archive={ARCHIVE}", *options)
 
     verdict = json.loads((pytester.path / "gate-report" / "verdict.json").read_text())
     assert run.ret == 1
@@ -55,6 +59,8 @@ def test_the_demo_ends_in_the_decisions_its_documentation_names(pytester: pytest
     assert verdict["promotable"] == ["AAPL_1Hour", "ETHUSD_1Hour", "UNIUSD_1Hour"]
     assert {model["checkpoint"]["parity"] for model in verdict["models"] if model["backtest"]} == {"proven"}
     assert {fold["sample"] for model in verdict["models"] for fold in model["folds"]} == {"out-of-sample"}
+    assert verdict["trials"] == len(DECISIONS)
+    assert (pytester.path / LEDGER.name).read_bytes() == LEDGER.read_bytes()
 
 
 def test_the_demo_stays_small() -> None:
