@@ -7,7 +7,7 @@ LEDGER := examples/demo_ledger.jsonl
 # Many tests wait for processes of their own, so one worker more than cores; what a module sets up is set up once.
 WORKERS ?= 3
 
-.PHONY: gate test check package newest lowest plugins coverage fuzz fuzz-kills fuzz-archives fuzz-functions fuzz-coverage determinism lock bench
+.PHONY: gate test test-long check package newest lowest plugins coverage fuzz fuzz-kills fuzz-archives fuzz-functions fuzz-coverage determinism lock bench
 
 $(STAMP): pyproject.toml constraints.txt requirements.lock
 	$(PYTHON) -m venv .venv
@@ -26,7 +26,10 @@ gate: $(STAMP)
 	fi
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m "not long"
+
+test-long: $(STAMP)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m long
 
 check: $(STAMP) package
 	$(BIN)/ruff check .

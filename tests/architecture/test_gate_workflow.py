@@ -21,10 +21,13 @@ WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/gate.yml").read_text(encodi
 INPUTS = {"shards": "2", "minimum": "paper", "max-age": "36500d", "others": "refuse", "all-or-nothing": False}
 PASSING = ["AAPL_1Hour", "ETHUSD_1Hour", "UNIUSD_1Hour"]
 
-pytestmark = pytest.mark.skipif(
-    sys.platform == "win32" or not all(map(shutil.which, ("bash", "jq", "openssl", "sha256sum"))),
-    reason="the workflow's scripts need what Ubuntu's runners have",
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        sys.platform == "win32" or not all(map(shutil.which, ("bash", "jq", "openssl", "sha256sum"))),
+        reason="the workflow's scripts need what Ubuntu's runners have",
+    ),
+]
 
 
 class Runner:

@@ -12,6 +12,8 @@ import pytest
 from support import cheap_runs
 from support.cheap_runs import RND, WAV, WINDOWS, CheapRun
 
+pytestmark = pytest.mark.long
+
 Cheap = Callable[..., CheapRun]
 ONCE = Counter(f"{model}.{window}" for model in (RND, WAV) for window in WINDOWS)
 # What a process can be put into while it lives; each run starts from what the one before it left.

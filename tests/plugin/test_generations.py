@@ -29,11 +29,11 @@ def test_every_generation_is_judged_as_what_it_is(pytester: pytest.Pytester, arc
         "ETHUSD": "2.4.0",
         "UNIUSD": "2.7.0",
         "LTCUSD": "4.2.0",
-        "SOLUSD": "5.5.1",
+        "GOOGL": "5.5.1",
         "LINKUSD": "5.6.0",
         "AAPL": "6.0.0",
     }
-    assert judged["SOLUSD"]["actions"][-1] == judged["LINKUSD"]["actions"][-1] == "CLOSE"
+    assert judged["GOOGL"]["actions"][-1] == judged["LINKUSD"]["actions"][-1] == "CLOSE"
     assert judged["AAPL"]["actions"] == ["HOLD", "TARGET_20", "CLOSE"]
     assert [item["place"] for item in judged["LTCUSD"]["account"]] == [0, 3, 6, 9, 12, 15]
     assert any("bears no model_version" in warning for warning in models["ETHUSD"]["warnings"])

@@ -270,25 +270,25 @@ def test_figures_stand_in_verdict_terminal_and_report(pytester: pytest.Pytester,
 
 
 def test_opens_that_nobody_paid_turn_no_decision(pytester: pytest.Pytester, archive: Path) -> None:
-    """Opens at not much more than half of the price, which the model buys at: PAPER where nobody looks at them."""
+    """Opens at not much more than half of the price, which the model buys at: the table takes them for skill."""
     opens = FRAME["open"].to_numpy().copy()
     opens[BOUGHT] *= 0.55
     recorded(pytester.path / "cassettes", FRAME.assign(open=opens, low=FRAME["low"].clip(upper=opens)))
     (pytester.path / "trusting.toml").write_text(TRUSTING)
 
-    trusting = run(pytester, archive, "--gate-profile=trusting.toml").verdict["models"][0]
-    result = run(pytester, archive)
+    trusting = run(pytester, archive, "--gate-profile=trusting.toml", "--gate-decision=table").verdict["models"][0]
+    result = run(pytester, archive, "--gate-decision=table")
 
     (told,), (model_told,) = result.verdict["market_data"], result.verdict["models"]
     moments = [FRAME.index[row].isoformat() for row in BOUGHT]
-    assert (trusting["decision"], trusting["table_decision"]) == ("PAPER", "LIVE")
+    assert (trusting["decision"], trusting["table_decision"]) == ("LIVE", "LIVE")
     assert (model_told["decision"], model_told["table_decision"]) == ("RETRAIN", "LIVE")
     assert told["quality"]["flagged"] == len(BOUGHT)
     assert told["quality"]["worst_spike_at"] in moments
     assert told["quality"]["failures"] == []
     assert model_told["reasons"][0].startswith(
         "It hangs on bars with doubtful prices, which allows RETRAIN at most: without them the decision would be "
-        "RETRAIN and not PAPER; "
+        "RETRAIN and not LIVE; "
     )
     assert f"{FRAME.index[BOUGHT[0]]:%Y-%m-%d %H:%M}" in model_told["reasons"][0]
     fold = model_told["folds"][0]

@@ -9,6 +9,8 @@ from importlib.util import find_spec
 import pytest
 from support.cheap_runs import CheapRun
 
+pytestmark = pytest.mark.long
+
 COVERED = "--cov=pytest_modelgate.core.backtest.metrics"
 OPTIONS = {  # by module; those that cheap runs leave out are named after the bar, as pytest calls them
     "xdist": "-n2 --dist=load",

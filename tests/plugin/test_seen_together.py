@@ -15,6 +15,8 @@ from support.plugin_helpers import HELD_OUT, pack
 from pytest_modelgate.core.features.reference import REFERENCE
 from pytest_modelgate.services.probes import make_probe
 
+pytestmark = pytest.mark.long
+
 FIRST, SECOND = "WAVAUSD_1Hour", "WAVBUSD_1Hour"
 # Limits at which one look at these models is enough for LIVE, and two are too many; nobody is that good.
 LIMITS = """name = "alike"

@@ -63,9 +63,10 @@ def waived(
 
 
 def test_a_waived_check_is_tolerated(waived: Waived) -> None:
-    line = f"XFAIL*test_backtest.py::test_sanity[[]{MODEL}-30d]*{waived.words}"
+    shown = " ".join(waived.result.text.split())
 
-    waived.result.run.stdout.fnmatch_lines([line])
+    assert f"XFAIL [1] {MODEL}: return +0.00%; it did not close a single trade; waived" in shown
+    assert waived.words in shown
 
 
 def test_the_verdict_lists_the_waiver(waived: Waived) -> None:

@@ -78,7 +78,7 @@ EVERY = (
         8,
         {"account": ACCOUNT},
     ),
-    Written("SOLUSD", "5.5.1", 51, 51, 8),
+    Written("GOOGL", "5.5.1", 51, 51, 8),
     Written("LINKUSD", "5.6.0", 58, 58, 8),
     Written("AAPL", "6.0.0", 53, 53, 3, {"actions": ["HOLD", {"target": 0.2}, {"target": 0}], "account": []}),
 )

@@ -14,7 +14,10 @@ from support.promotion_factory import digests_of
 TESTS = Path(__file__).parents[2]
 OLD, NEW = digests_of(promotion_kills.OLD), digests_of(promotion_kills.NEW)
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the steps are counted in forked processes")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="the steps are counted in forked processes"),
+]
 
 
 def _states(tmp_path: Path, layout: str, scenario: str) -> list[dict[str, Any]]:

@@ -13,6 +13,8 @@ from support import engine_digest
 from pytest_modelgate.core.backtest import evaluation
 from pytest_modelgate.core.policy import inference
 
+pytestmark = pytest.mark.long
+
 TESTS = Path(__file__).parents[2]
 KERNELS = {"Haswell": "FMA3", "Prescott": "SSE3", "SkylakeX": "AVX512_SKX"}  # with what a CPU must have
 

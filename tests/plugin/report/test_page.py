@@ -60,6 +60,7 @@ def run_of(judgements: Sequence[Judgement], name: str = "a.zip", **settings: Any
         work=plan.work,
         selected=frozenset(),
         reusable=frozenset(),
+        earlier=None,
     )
 
 
@@ -197,11 +198,15 @@ def test_a_reason_cannot_command_a_runner() -> None:
 
 class Terminal:
     verbosity = 0
+    _tw = SimpleNamespace(width_of_current_line=0)
 
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def write_line(self, line: str) -> None:
+    def ensure_newline(self) -> None:
+        """Lines are whole here."""
+
+    def line(self, line: str) -> None:
         self.lines.append(line)
 
 

@@ -97,7 +97,7 @@ def whole_but_for_the_page(run_gate: RunGate, archive: Path, whole: GateResult) 
     assert (result.run.ret, result.verdict["digest"]) == (whole.run.ret, whole.verdict["digest"])
     assert "Traceback" not in result.text
     assert "INTERNALERROR" not in result.text
-    result.run.stdout.fnmatch_lines(["*WAVUSD_1Hour*PAPER*", "verdict: *"])
+    result.run.stdout.fnmatch_lines(["verdict: *", "WAVUSD_1Hour*PAPER*"])
     assert "WAVUSD_1Hour" in (result.output / "summary.md").read_text(encoding="utf-8")
     return result
 
