@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from pytest_modelgate.text import plain, shell_command
 
 _UNSET: Any = None
 _INI_TYPES: Mapping[type, Any] = {str: "string", int: "int", float: "float"}
+_WRITTEN = re.compile(r"(?:: |value )('.*'|\".*\"|\S+)$")  # the value, at the end of whatever pytest says of it
 _CORRECT = "Correct it in the configuration file"
 _SHOWING = (
     "collectonly",
@@ -197,8 +199,9 @@ def _ini(config: pytest.Config, key: str, expected: str) -> Any:  # noqa: ANN401
     try:
         return config.getini(key)
     except (TypeError, ValueError, pytest.UsageError) as error:  # differs with pytest's versions
-        problem = f"cannot be read ({plain(str(error), 120)}), expected {expected}"
-        raise SettingsError(f"ini key {key}", problem, _CORRECT) from None
+        written = _WRITTEN.search(str(error))
+        found = f"is {plain(written[1], 120)}" if written else f"cannot be read ({plain(str(error), 120)})"
+        raise SettingsError(f"ini key {key}", f"{found}, expected {expected}", _CORRECT) from None
 
 
 def _refuse_empty(option: str) -> NoReturn:

@@ -108,7 +108,7 @@ def test_a_file_that_nests_too_deep(run_gate: RunGate, tmp_path: Path, option: s
 def test_an_ini_key_that_cannot_be_read(run_gate: RunGate, tmp_path: Path, pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\ngate_folds = many\n")
 
-    assert_refused(run_gate(pack(tmp_path, GOOD)), "'many'), expected a whole number. Correct it")
+    assert_refused(run_gate(pack(tmp_path, GOOD)), "ini key gate_folds: is 'many', expected a whole number")
 
 
 def test_an_archive_without_any_date_asks_for_one(run_gate: RunGate, tmp_path: Path) -> None:
