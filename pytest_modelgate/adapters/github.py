@@ -1,11 +1,16 @@
-"""Markdown and workflow commands for GitHub, in which a stranger's text stays text."""
+"""Markdown, workflow commands and outputs of steps for GitHub, in which a stranger's text stays text."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+import secrets
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
+
+from pytest_modelgate.errors import SettingsError
 
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>#|~&@$!]|(?<=\w):(?=//)|(?<=\bwww)\.")
 _START = re.compile(r"^[-+=](?=\s|$)|(?<=^\d)[.)]")  # would begin a list, or underline a title
@@ -45,6 +50,47 @@ def append_step_summary(environment: Mapping[str, str], text: str) -> None:
             file.write(cut + ("" if cut == text else "\n\n(cut: summary.md has it all)") + "\n")
     except OSError:
         return  # a summary is a courtesy: the verdict stands in its file
+
+
+def set_outputs(environment: Mapping[str, str], outputs: Mapping[str, str]) -> None:
+    """Hand outputs of a step on to the steps and jobs after it; elsewhere they are printed.
+
+    Raises:
+        SettingsError: the file cannot be written, or a text would be read as more than one output.
+    """
+    lines = [f"{name}={value}" for name, value in outputs.items()]
+    for name, line in zip(outputs, lines, strict=True):
+        if len(line.splitlines()) > 1:
+            raise SettingsError(f"output {name}", "has more than one line", "Report this, with the command")
+    path = environment.get("GITHUB_OUTPUT")
+    if not path:
+        print(*lines, sep="\n")  # noqa: T201 - whoever plays a workflow's step by hand reads it
+        return
+    try:
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write("".join(f"{line}\n" for line in lines))
+    except OSError as error:
+        raise SettingsError("GITHUB_OUTPUT", f"cannot be written: {error.strerror}", "Check the runner") from None
+
+
+@contextmanager
+def commands_stopped(environment: Mapping[str, str]) -> Iterator[None]:
+    """Let nothing that is printed within the block be a command to GitHub's runner, as a stranger's text might be."""
+    if environment.get("GITHUB_ACTIONS") != "true":
+        yield
+        return
+    word = secrets.token_hex(16)
+    _say(f"::stop-commands::{word}")
+    try:
+        yield
+    finally:
+        _say(f"::{word}::")
+
+
+def _say(line: str) -> None:
+    """Print a line before whatever other processes print after it."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _behind_backslash(match: re.Match[str]) -> str:

@@ -20,8 +20,8 @@ _WORDS = {True: "better", False: "worse", None: ""}
 
 def add_compare(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("old", type=Path, metavar="old.json", help="the earlier verdict")
-    parser.add_argument("new", type=Path, metavar="new.json", help="the later one")
+    parser.add_argument("old", type=Path, metavar="old.json", help="the earlier verdict, or the folder it lies in")
+    parser.add_argument("new", type=Path, metavar="new.json", help="the later one, likewise")
     parser.add_argument(
         "--markdown", action="store_true", help="write Markdown, for a pull request or a step summary (default: text)"
     )
@@ -33,7 +33,8 @@ def _compare(options: argparse.Namespace) -> int:
     from pytest_modelgate.adapters.verdict.reader import read_verdict
     from pytest_modelgate.services.comparison import compare_verdicts
 
-    comparison = compare_verdicts(read_verdict(options.old), read_verdict(options.new))
+    old, new = (path / "verdict.json" if path.is_dir() else path for path in (options.old, options.new))
+    comparison = compare_verdicts(read_verdict(old), read_verdict(new))
     lines = as_markdown(comparison) if options.markdown else as_text(comparison)
     print("\n".join(map(terminal_safe, lines)))
     return 0

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from pytest_modelgate.cli.check import add_check
+from pytest_modelgate.cli.ci import add_ci
 from pytest_modelgate.cli.compare import add_compare
 from pytest_modelgate.cli.promote import add_promote, add_rollback
 from pytest_modelgate.cli.record import add_record
@@ -44,6 +45,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_promote(commands.add_parser("promote", help="put the models that a verdict releases where a trader reads them"))
     add_rollback(commands.add_parser("rollback", help="put the set that was promoted before back in force"))
     add_compare(commands.add_parser("compare", help="show what changed from one verdict to another"))
+    add_ci(commands.add_parser("ci", help="steps of the workflows that gate.yml and its companions are made of"))
     profiles = commands.add_parser("profiles", help="show the built-in threshold profiles")
     profiles.set_defaults(run=_profiles)
     return parser

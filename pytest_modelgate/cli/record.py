@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
+from pytest_modelgate.cli.progress import Progress
 from pytest_modelgate.cli.wording import add_options, called_as_here
 from pytest_modelgate.core.config.options import RECORDING
 from pytest_modelgate.core.config.settings import (
@@ -31,9 +31,7 @@ if TYPE_CHECKING:  # these pull in pandas, which --help must not pay for
     from pytest_modelgate.core.market.quality import Quality
     from pytest_modelgate.core.market.requests import MarketRequest
 
-_DAY = timedelta(days=1)
 _HALF = "30Min"
-_BAR = "{percentage:3.0f}% |{bar}| {n:.0f} of {total:.0f} days of market, {elapsed} elapsed, {remaining} left"
 
 
 def add_record(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +45,8 @@ def add_record(parser: argparse.ArgumentParser) -> None:
     rate = f"of all processes that record into the folder (default: {per_minute:g}; Alpaca's free plan allows 200)"
     own = "bars of your own, from a .csv or .parquet file; judge on them with --gate-feed own (default: Alpaca's)"
     parser.add_argument("--from", dest="own", type=Path, metavar="FILE", help=own)
+    model = "only what this model is judged on, such as UNIUSD_1Hour (repeatable; default: what all of them are)"
+    parser.add_argument("--model", dest="models", action="append", metavar="ID", help=model)
     parser.add_argument("--requests-per-minute", type=_positive, default=per_minute, metavar="N", help=rate)
     parser.set_defaults(run=_record)
 
@@ -60,15 +60,28 @@ def _positive(text: str) -> float:
 
 def _record(options: argparse.Namespace) -> int:
     """Record what is missing; 0 when every series is there and fit for a verdict, else 1."""
+    counts = record_series(options)
+    return 1 if counts["failed"] or counts["unfit"] else 0
+
+
+def record_series(options: argparse.Namespace) -> Counter[str]:
+    """Record what is missing, and say what became of each series.
+
+    Returns:
+        How many series were recorded, extended and kept, and how many failed or are unfit for a verdict.
+
+    Raises:
+        GateError: what is wrong for one series is wrong for all, such as the keys.
+    """
     from pytest_modelgate.adapters.config_files.profiles import load_profile
     from pytest_modelgate.services.recording import Recorder, estimate, record_each
 
     with called_as_here():
         settings = _settings(options)
         profile = load_profile(settings.profile)
-        settings, needed = _needed(settings, profile)
+        settings, needed = _needed(settings, profile, options.models)
         own = _own(options, needed)
-    requests, counts, progress = list(needed), Counter[str](), _Progress()
+    requests, counts, progress = list(needed), Counter[str](), Progress()
     halves: dict[MarketRequest, Bars] = {}
     failed: list[str] = []
     recorder = Recorder(
@@ -107,7 +120,7 @@ def _record(options: argparse.Namespace) -> int:
         print(f"modelgate: failed: {line}", file=sys.stderr)
     counts["failed"] = len(failed)
     print(f"{settings.cassettes}: {', '.join(f'{count} {what}' for what, count in sorted(counts.items()) if count)}")
-    return 1 if counts["failed"] or counts["unfit"] else 0
+    return counts
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -125,10 +138,18 @@ def _settings(options: argparse.Namespace) -> Settings:
     return Settings(archive=options.archive, **{**asked, **parsed})
 
 
-def _needed(settings: Settings, profile: Profile) -> tuple[Settings, dict[MarketRequest, dict[Timeframe, int]]]:
+def _needed(
+    settings: Settings, profile: Profile, models: Sequence[str] | None
+) -> tuple[Settings, dict[MarketRequest, dict[Timeframe, int]]]:
     """The settings with the moment they are judged as of, and each series to record.
 
     Of a series, by the timeframes made of it: how many bars its models need before a window.
+
+    Args:
+        models: ids of those that count; None for all.
+
+    Raises:
+        SettingsError: one of them is not in the archive.
     """
     from pytest_modelgate.adapters.archive import open_archive
     from pytest_modelgate.core.planning.plan import requests_of, when
@@ -138,8 +159,11 @@ def _needed(settings: Settings, profile: Profile) -> tuple[Settings, dict[Market
     with open_archive(settings.archive) as archive:
         run = archive.run
         as_of, history = when(run, settings), history_needed(archive, settings, profile)
+    if unknown := sorted({*(models or ())} - {model.id for model in run.models}):
+        problem = f"{unknown[0]!r} is not in {run.name}"
+        raise SettingsError("--model", problem, "Name one as modelgate check lists them")
     for model in run.models:
-        if model.name:  # it tells no timeframe, and is judged on nothing
+        if model.name or (models and model.id not in models):  # the first tells no timeframe, and is judged on nothing
             continue
         *opens, request = requests_of(model, settings, as_of)
         for halves in opens:
@@ -194,44 +218,3 @@ def _judged(
         ).quality
     except MarketDataError as error:
         return error
-
-
-class _Progress:
-    """Progress bar over the days of market data still to come, if standard error is a terminal; lines go above it."""
-
-    def __init__(self) -> None:
-        self._bar: Any = None
-
-    @contextmanager
-    def over(self, missing: Sequence[MarketRequest]) -> Iterator[None]:
-        """Show the bar while a block runs."""
-        from tqdm import tqdm
-
-        days = sum((request.last - request.first).total_seconds() for request in missing) / _DAY.total_seconds()
-        with tqdm(total=round(days), bar_format=_BAR, disable=None, leave=False, dynamic_ncols=True) as self._bar:
-            yield
-
-    def page(self, first_bar: str, last_bar: str) -> None:
-        """Move on by the days that a page holds."""
-        try:
-            span = datetime.fromisoformat(last_bar) - datetime.fromisoformat(first_bar)
-        except ValueError:
-            return  # whoever reads the bars will say what is wrong with them
-        self._bar.update(span / _DAY)
-
-    def print(self, line: str) -> None:
-        """Print a line of the result."""
-        self._bar.write(line, file=sys.stdout)
-
-    def tell(self, line: str) -> None:
-        """Tell of something that happened on the way, on standard error."""
-        self._bar.write(f"modelgate: {line}", file=sys.stderr)
-
-    def tell_judgement(self, series: str, judged: Quality | MarketDataError) -> None:
-        """Tell what keeps a series from a verdict, or else what a reader should know."""
-        if isinstance(judged, MarketDataError):
-            remedy = judged.remedy.replace("--gate-", "--")
-            self.tell(f"unfit: {series}: {judged.problem}. {remedy}.")
-            return
-        for finding in judged.warnings:
-            self.tell(f"warning: {series}: {finding}")

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_modelgate.plugin import collection, hookspecs, suite
-from pytest_modelgate.plugin.options import add_options, archive_path, exit_by_verdict, only_shows, read_settings
+from pytest_modelgate.plugin.options import (
+    add_options,
+    archive_path,
+    exit_by_verdict,
+    only_shows,
+    plan_path,
+    read_settings,
+    recording_options,
+)
 from pytest_modelgate.plugin.output.progress import Progress
 from pytest_modelgate.plugin.session.completeness import Completeness
 from pytest_modelgate.plugin.session.window_tests import WindowTests
@@ -61,6 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     try:
         suite.use_suite(config)
+        config.option.collectonly = config.option.collectonly or plan_path(config) is not None
         check_distribution(config)
         if not hasattr(config, "workerinput"):
             check_device(config)
@@ -204,6 +213,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if run.settings.shard:
         collection.keep_share(config, items, frozenset(run.work))
     collection.label_and_sort(items)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Write the plan where it is asked for; what could not be collected has failed the run already."""
+    run = session.config.stash.get(RUN, None)
+    if run is None or not run.controller or (path := plan_path(session.config)) is None:
+        return
+    from pytest_modelgate.plugin.output.plan_file import write_plan
+
+    write_plan(run, recording_options(session.config), path)
 
 
 @pytest.hookimpl(tryfirst=True)

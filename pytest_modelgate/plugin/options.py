@@ -79,6 +79,9 @@ def add_options(parser: pytest.Parser) -> None:
     merge = "decide from evidence alone, compute nothing (default: off)"
     parts["CI"].addoption("--gate-merge", action="store_true", default=_UNSET, help=merge)
     parser.addini("gate_merge", merge, type="bool", default=Settings.merge)
+    plan = "write to a file what would have to be shown and what is not recorded, and run nothing (default: off)"
+    parts["CI"].addoption("--gate-plan", metavar="FILE", default=_UNSET, help=plan)
+    parser.addini("gate_plan", plan, type="string", default=_UNSET)
     verdict = "exit with 1 if a model below what is required had no decision test in the run (default: where CI is set)"
     parts["CI"].addoption("--gate-exit-by-verdict", action="store_true", default=_UNSET, help=verdict)
     parser.addini("gate_exit_by_verdict", verdict, type="bool", default=_UNSET)
@@ -87,6 +90,11 @@ def add_options(parser: pytest.Parser) -> None:
 def only_shows(config: pytest.Config) -> bool:
     """Whether pytest shows tests or fixtures and runs no test: nothing of the gate is written then."""
     return any(getattr(config.option, name, None) for name in _SHOWING)
+
+
+def plan_path(config: pytest.Config) -> Path | None:
+    """Where the plan is written, see ``_file``; None where the run is to be run."""
+    return _file(config, "gate_plan")
 
 
 def exit_by_verdict(config: pytest.Config, environment: Mapping[str, str]) -> bool:
@@ -118,7 +126,9 @@ def read_settings(config: pytest.Config, archive: Path) -> Settings:
     folders = config.getoption("gate_evidence") or _ini(config, "gate_evidence", "a list of folders")
     merge = config.getoption("gate_merge")
     parsed = {
-        "record_command": _record_command(config, asked),
+        "record_command": shell_command(
+            ["modelgate", "record", str(config.getoption("model_archive")), *recording_options(config)]
+        ),
         "output": _folder(config, "output", config.invocation_params.dir),
         "cassettes": _folder(config, "cassettes", _project(config)),
         "profile": _profile(config, asked["profile"]),
@@ -146,13 +156,12 @@ def _waivers(config: pytest.Config, file: str | None) -> dict[str, Any]:
     return {"waivers": waivers, "waivers_sha256": digest, "judged_on": today}
 
 
-def _record_command(config: pytest.Config, asked: Mapping[str, Any]) -> str:
-    """The command that records what this run replays, in the words in which it was asked for."""
-    command = ["modelgate", "record", str(config.getoption("model_archive"))]
-    for option in RECORDING:
-        if asked[option.setting] != option.default:
-            command += [option.short_name, str(asked[option.setting])]
-    return shell_command(command)
+def recording_options(config: pytest.Config) -> tuple[str, ...]:
+    """Options of ``modelgate record`` that make it record what this run replays, as they were asked for."""
+    asked = {option: _value(config, option) for option in RECORDING}
+    return tuple(
+        word for option, value in asked.items() if value != option.default for word in (option.short_name, str(value))
+    )
 
 
 def placement_limits(config: pytest.Config) -> tuple[int | None, int | None]:

@@ -166,7 +166,7 @@ class Recorder:
             raise SettingsError(alpaca.KEYS_FILE, problem, "Name a file with your keys; crypto needs none")
         secrets = (credentials.key, credentials.secret) if credentials else ()
         with cassettes.record(where, secrets) as recording:
-            url = self.environ.get(alpaca.DATA_URL)
+            url = self.environ.get(alpaca.DATA_URL) or None  # a workflow sets what it does not know to nothing
             bars = alpaca.fetch_bars(
                 request, credentials=credentials, data_url=url, request_policy=self._request_policy()
             )
