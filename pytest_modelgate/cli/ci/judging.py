@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # pulls in pydantic, which --help must not pay for
 _SUITE = "model_tests"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _MOST_SHARDS = 99
+_KEYS = ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY", "ALPACA_KEYS_FILE", "GH_TOKEN")
 _BLOCKED = 1  # pytest's status when a test failed: which models that blocks, the verdict says
 
 
@@ -30,6 +31,7 @@ def add_judging(commands: Any) -> None:  # noqa: ANN401 - argparse has no public
     plan = commands.add_parser("plan", help="find the archive, and say what there is to do")
     plan.add_argument("folder", type=Path, help="holds the archive, and nothing else")
     plan.add_argument("--shards", type=int, required=True, metavar="N", help="machines at most")
+    plan.add_argument("--as-of", default="", metavar="DATE", help="day to judge as of (default: as the gate does)")
     plan.add_argument("--plan", type=Path, required=True, metavar="FILE", help="where the plan is written")
     _add_terms(plan)
     plan.set_defaults(run=_plan)
@@ -68,7 +70,8 @@ def _plan(options: argparse.Namespace) -> int:
             "--shards", f"is {options.shards}, expected 1 to {_MOST_SHARDS}", "Correct the input shards"
         )
     cassettes = tree_sha256(options.cassettes)
-    status = gate(archive, options, f"--gate-plan={options.plan}", "--quiet")
+    as_of = [f"--gate-as-of={options.as_of}"] if options.as_of else []
+    status = gate(archive, options, *as_of, f"--gate-plan={options.plan}", "--quiet")
     if status:
         return status
     plan = read_plan(options.plan)
@@ -165,9 +168,10 @@ def gate(archive: Path, options: argparse.Namespace, *further: str) -> int:
 
 
 def run_pytest(words: Sequence[str]) -> int:
-    """Run the gate's suite; pytest's status."""
+    """Run the gate's suite, which replays, without the keys that a step may have been given; pytest's status."""
     command = [sys.executable, "-m", "pytest", _SUITE, *words]
-    return subprocess.run(command, check=False).returncode  # noqa: S603 - options of ours
+    environment = {name: value for name, value in os.environ.items() if name not in _KEYS}
+    return subprocess.run(command, check=False, env=environment).returncode  # noqa: S603 - options of ours
 
 
 def the_archive(folder: Path) -> Path:
