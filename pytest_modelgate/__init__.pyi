@@ -36,6 +36,7 @@ from .core.policy.actions import CLOSE, HOLD, Order, Target
 from .core.policy.generations import GENERATIONS, Generation, generation_of
 from .core.statistics.fold_spread import Spread
 from .core.statistics.paired_comparison import Comparison
+from .core.statistics.validation_metrics import validation_metrics
 from .core.training.gating import Classification, Flag, Gating
 from .core.training.run import CheckpointRef, Declared, DeclaredFeature, ParityProbe, TrainedModel
 from .errors import (
@@ -117,6 +118,7 @@ __all__ = [
     "pack_checkpoint",
     "recorded_bars",
     "rules_for",
+    "validation_metrics",
     "walk_forward_windows",
     "write_archive",
 ]

@@ -1,4 +1,4 @@
-"""The command line: check, record, register, promote and roll back, compare verdicts, show the built-in profiles."""
+"""The command line: begin, check, record, register, promote and roll back, compare verdicts and draw them again."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from importlib.metadata import version
 from pytest_modelgate.cli.check import add_check
 from pytest_modelgate.cli.ci import add_ci
 from pytest_modelgate.cli.compare import add_compare
+from pytest_modelgate.cli.demo import add_demo
+from pytest_modelgate.cli.init import add_init
 from pytest_modelgate.cli.promote import add_promote, add_rollback
 from pytest_modelgate.cli.record import add_record
 from pytest_modelgate.cli.register import add_register
+from pytest_modelgate.cli.report import add_report
 from pytest_modelgate.errors import GateError
 from pytest_modelgate.text import terminal_safe
 
@@ -20,6 +23,8 @@ _NEEDS_ATTENTION, _INTERRUPTED = 1, 130
 
 
 _EXAMPLES = """examples:
+  modelgate demo                        what a verdict looks like, in half a minute, without keys
+  modelgate init                        a repository of your own, in an empty folder
   modelgate check X.zip                 what would be judged, what refused, and the lines that mend it
   modelgate record X.zip                the market data that the archive is judged on, once
   modelgate promote gate-report/verdict.json --archive X.zip --to models/live
@@ -38,6 +43,8 @@ def make_parser() -> argparse.ArgumentParser:
     number = f"modelgate {version('pytest-modelgate')}"
     parser.add_argument("--version", action="version", version=number, help="show the version, and end")
     commands = parser.add_subparsers(required=True, metavar="command")
+    add_demo(commands.add_parser("demo", help="judge the demo, on generated bars, in a folder of its own"))
+    add_init(commands.add_parser("init", help="write a repository that trains, judges and promotes; overwrite nothing"))
     check = "say what the gate would judge of an archive or a checkpoint, and what it would refuse"
     add_check(commands.add_parser("check", help=check))
     add_record(commands.add_parser("record", help="record the market data an archive is judged on"))
@@ -45,6 +52,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_promote(commands.add_parser("promote", help="put the models that a verdict releases where a trader reads them"))
     add_rollback(commands.add_parser("rollback", help="put the set that was promoted before back in force"))
     add_compare(commands.add_parser("compare", help="show what changed from one verdict to another"))
+    add_report(commands.add_parser("report", help="write the report again, from a verdict and the evidence beside it"))
     add_ci(commands.add_parser("ci", help="steps of the workflows that gate.yml and its companions are made of"))
     profiles = commands.add_parser("profiles", help="show the built-in threshold profiles")
     profiles.set_defaults(run=_profiles)
@@ -77,3 +85,7 @@ def _profiles(_: argparse.Namespace) -> int:
             bounds = [f"{sign} {figure:g}" for sign, figure in zip((">=", ">=", ">=", "<="), figures, strict=True)]
             print(row.format(name, f"{profile.reward_scale:g}", band, *bounds))
     return 0
+
+
+if __name__ == "__main__":  # where no script is installed
+    sys.exit(main())

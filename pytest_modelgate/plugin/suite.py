@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_modelgate.adapters.files.shipped import shipped
 from pytest_modelgate.plugin.collection import SUITE
 from pytest_modelgate.plugin.state import FOREIGN, NAMED
 
@@ -16,15 +17,13 @@ if TYPE_CHECKING:  # the plan pulls in pandas, which a run without an archive mu
     from pytest_modelgate.core.config.settings import Settings
     from pytest_modelgate.core.planning.plan import Plan
 
-_PACKAGE = Path(__file__).resolve().parents[1]
 _CHAMPION = "test_champion.py"
 _SELECTING = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf", "stepwise")  # pytest's own options
 
 
 def shipped_folder() -> Path:
     """The suite that comes with the package."""
-    installed = _PACKAGE / SUITE
-    return installed if installed.is_dir() else _PACKAGE.parent / SUITE
+    return shipped(SUITE)
 
 
 def suite_folder(config: pytest.Config) -> Path:

@@ -29,12 +29,14 @@ from support.workflow_actions import Service
 from support.workflow_runner import Run, Runner
 
 from pytest_modelgate import ModelArtifact
+from pytest_modelgate.cli.main import main
 
 ROOT = Path(__file__).parents[2]
 HOSTED, GPU, TRADER = ("ubuntu-24.04",), ("self-hosted", "gpu"), ("self-hosted", "trader")
 KEYS = {"APCA_API_KEY_ID": "PKTESTKEY", "APCA_API_SECRET_KEY": "s3cr3t-s3cr3t"}
 AS_OF = "2024-12-27T21:18:19Z"
 LONG_AGO = {"max-age": "36500d"}
+SYMBOLS = "UNIUSD BTCUSD"  # the first has a pattern that lasts, the second none
 DROPPED = {"fitness_score": [0.1], "profit_factor": [0.9], "consistency": [0.2], "max_drawdown": [0.6]}
 
 pytestmark = [
@@ -55,9 +57,7 @@ def _git(folder: Path, *words: str) -> str:
 def _repository(folder: Path) -> Path:
     """What modelgate init writes, committed, with a remote to push to."""
     repository = folder / "repository"
-    shutil.copytree(ROOT / "examples/consumer", repository, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / ".github/workflows/gate.yml", repository / ".github/workflows")
-    shutil.copy(ROOT / ".github/requirements/runtime.txt", repository / ".github/modelgate.txt")
+    assert main(["init", str(repository)]) == 0
     _git(folder, "init", "--quiet", "--bare", "remote.git")
     _git(repository, "init", "--quiet", "--initial-branch=main")
     _git(repository, "add", "--all")
@@ -97,7 +97,8 @@ def _api(service: Service) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def market() -> Iterator[MarketServer]:
-    with serve(demo_series(), keys=(KEYS["APCA_API_KEY_ID"], KEYS["APCA_API_SECRET_KEY"])) as server:
+    keys = KEYS["APCA_API_KEY_ID"], KEYS["APCA_API_SECRET_KEY"]
+    with serve(demo_series(), keys=keys, crypto_page_size=10_000) as server:
         yield server
 
 
@@ -119,7 +120,7 @@ def runner(site: Path, wheel: Path, market: MarketServer, tmp_path_factory: pyte
 @pytest.fixture(scope="module")
 def first(runner: Runner) -> Run:
     """Trained, judged, promoted, deployed; nothing was recorded before."""
-    return runner.start("models.yml", {"as-of": AS_OF, **LONG_AGO})
+    return runner.start("models.yml", {"as-of": AS_OF, "symbols": SYMBOLS, **LONG_AGO})
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_modelgate.services.scaffolding import repository
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -29,6 +31,43 @@ def test_the_wheel_carries_what_the_gate_reads(wheel: Path) -> None:
         "pytest_modelgate/model_tests/test_decision.py",
     } <= names
     assert not any(name.startswith(("tests/", "examples/", "cassettes/")) for name in names)
+
+
+def test_the_wheel_carries_what_init_and_demo_write(wheel: Path) -> None:
+    archive = zipfile.ZipFile(wheel)
+    names = {name.partition("/")[2] for name in archive.namelist()}
+
+    for name, path in repository().items():
+        assert archive.read(f"pytest_modelgate/consumer/{name}") == path.read_bytes(), name
+    shipped = {name.removeprefix("consumer/") for name in names if name.startswith("consumer/")}
+    assert shipped == repository().keys()
+    for name in ("demo_archive.zip", "demo_ledger.jsonl", "record_demo_cassettes.py", "marketsim/generator.py"):
+        assert archive.read(f"pytest_modelgate/demo/{name}") == (ROOT / "examples" / name).read_bytes(), name
+
+
+def test_the_wheel_is_no_burden(wheel: Path) -> None:
+    assert wheel.stat().st_size < 1_000_000
+
+
+@pytest.mark.long
+def test_the_installed_demo_ends_as_documented_and_its_page_can_be_had_again(site: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+
+    def modelgate(*words: str) -> str:
+        command = [sys.executable, "-m", "pytest_modelgate.cli.main", *words]
+        run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stdout + run.stderr
+        return run.stdout
+
+    assert "1 LIVE may trade money" in modelgate("demo")
+    for made in (tmp_path / "modelgate-demo/cassettes").rglob("*.gz"):
+        assert made.read_bytes() == (ROOT / made.relative_to(tmp_path / "modelgate-demo")).read_bytes(), made.name
+    results = tmp_path / "modelgate-demo/gate-report"
+    page = (results / "report.html").read_bytes()
+    (results / "report.html").unlink()
+    ledger = ["--ledger", "modelgate-demo/demo_ledger.jsonl", "--cassettes", "modelgate-demo/cassettes"]
+    modelgate("report", "modelgate-demo/gate-report/verdict.json", *ledger)
+    assert len((results / "report.html").read_bytes()) == pytest.approx(len(page), rel=0.01)
 
 
 def test_the_installed_wheel_judges_the_demo_in_an_empty_folder(site: Path, tmp_path: Path) -> None:

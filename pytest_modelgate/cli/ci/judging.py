@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +18,13 @@ from pytest_modelgate.text import terminal_safe
 
 if TYPE_CHECKING:  # pulls in pydantic, which --help must not pay for
     from pytest_modelgate.adapters.plan_file import PlanFile
+    from pytest_modelgate.adapters.verdict.schema import Verdict
 
 _SUITE = "model_tests"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _MOST_SHARDS = 99
 _KEYS = ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY", "ALPACA_KEYS_FILE", "GH_TOKEN")
+_MOST_MARKS = 10  # of a kind, in one step; GitHub drops the rest
 _BLOCKED = 1  # pytest's status when a test failed: which models that blocks, the verdict says
 
 
@@ -138,6 +140,8 @@ def _merge(options: argparse.Namespace) -> int:
     status = gate(options.archive, options, "--gate-merge", f"--gate-evidence={options.evidence}")
     path = options.output / "verdict.json"
     verdict = read_verdict(path)
+    for line in _marks(verdict):
+        print(line)
     _hand_on(
         {
             "complete": json.dumps(verdict.complete is True),
@@ -147,6 +151,18 @@ def _merge(options: argparse.Namespace) -> int:
         }
     )
     return _unless_broken(status)
+
+
+def _marks(verdict: Verdict) -> Iterator[str]:
+    """Marks on the run's page: one per model that is blocked, which commands being stopped had kept away."""
+    from pytest_modelgate.adapters.github import annotation
+
+    blocked = [model for model in verdict.models if model.id not in verdict.promotable]
+    if verdict.complete is not True:
+        yield annotation("error", "Model gate", terminal_safe(f"The verdict is not complete: {verdict.complete}"))
+    for model in blocked[: _MOST_MARKS - 1]:
+        title = terminal_safe(f"Model gate: {model.id} {model.decision}")
+        yield annotation("error", title, terminal_safe(" ".join(model.reasons[:1])))
 
 
 def gate(archive: Path, options: argparse.Namespace, *further: str) -> int:

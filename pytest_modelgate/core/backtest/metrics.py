@@ -98,7 +98,7 @@ def measure(trajectory: Trajectory, bars_per_year: float) -> Metrics:
         max_drawdown=float(np.max((peak - equity) / peak)),
         sharpe=sharpe,
         sharpe_annualised=sharpe * math.sqrt(bars_per_year),
-        profit_factor=_profit_factor(profits),
+        profit_factor=profit_factor(profits),
         win_rate=sum(pnl > 0.0 for pnl in profits) / len(profits) if profits else math.nan,
         closed_trades=len(profits),
         exposure=float(np.mean(np.abs(trajectory.position_value) / equity[1:])) if solvent else math.nan,
@@ -125,7 +125,9 @@ def compounded(returns: Iterable[float]) -> Fraction:
     return math.prod((max(Fraction(0), 1 + Fraction(value)) for value in returns), start=Fraction(1)) - 1
 
 
-def _profit_factor(profits: list[float]) -> float:
+def profit_factor(profits: Iterable[float]) -> float:
+    """Gross profit over gross loss of closed trades; inf without losses, NaN where nothing was won or lost."""
+    profits = list(profits)
     gain = math.fsum(pnl for pnl in profits if pnl > 0.0)
     loss = -math.fsum(pnl for pnl in profits if pnl < 0.0)
     if loss > 0.0:
