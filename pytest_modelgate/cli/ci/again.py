@@ -19,7 +19,6 @@ from pytest_modelgate.text import terminal_safe
 if TYPE_CHECKING:  # pulls in pydantic, which --help must not pay for
     from pytest_modelgate.adapters.promotion import Promoted
 
-_PLAN = "again.json"
 _ANY = (0, 1)  # pytest's statuses of a run that came to its end
 
 
@@ -35,7 +34,8 @@ def add_again(commands: Any) -> None:  # noqa: ANN401 - argparse has no public n
     deployed.add_argument("--as-of", default="", metavar="DATE", help="day to judge as of (default: today, UTC)")
     deployed.set_defaults(run=_deployed)
     for name, about, run in (
-        ("record-again", "record what is missing up to a day", _record_again),
+        ("plan-again", "say what is missing up to a day", _plan_again),
+        ("record-again", "record that", _record_again),
         ("judge-again", "judge up to a day what is in force; 1 if a model has fallen", _judge_again),
     ):
         again = commands.add_parser(name, help=about)
@@ -76,16 +76,21 @@ def _deployed(options: argparse.Namespace) -> int:
     return 0
 
 
+def _plan_again(options: argparse.Namespace) -> int:
+    """A plan for each archive; apart from recording, since it runs code of the project, and that needs keys."""
+    for archive in _archives(options.folder, options.folder / ARCHIVES):
+        status = run_pytest([*_words(archive, options), f"--gate-plan={_plan_of(archive, options)}", "--quiet"])
+        if status:
+            return status
+    return 0
+
+
 def _record_again(options: argparse.Namespace) -> int:
     """Record; what cannot be leaves its models INCOMPLETE, which the judgement tells."""
     from pytest_modelgate.adapters.plan_file import read_plan
 
     for archive, models in _archives(options.folder, options.folder / ARCHIVES).items():
-        path = options.output / _PLAN
-        status = run_pytest([*_words(archive, options), f"--gate-plan={path}", "--quiet"])
-        if status:
-            return status
-        plan = read_plan(path)
+        plan = read_plan(_plan_of(archive, options))
         if plan.missing:
             record_planned(plan, archive, options.cassettes, [model.id for model in models])
     return 0
@@ -143,6 +148,10 @@ def _archives(folder: Path, archives: Path) -> Mapping[Path, Sequence[Promoted]]
             if archive.sha256() != models[0].source.archive_sha256:
                 raise PromotionError(f"archive {path}", "is not the one that was judged", "Put the judged one there")
     return found
+
+
+def _plan_of(archive: Path, options: argparse.Namespace) -> Path:
+    return Path(options.output, f"{archive.parent.name}.json")
 
 
 def _words(archive: Path, options: argparse.Namespace) -> list[str]:
