@@ -14,7 +14,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -30,6 +29,9 @@ from support.workflow_runner import Run, Runner
 
 from pytest_modelgate import ModelArtifact
 from pytest_modelgate.cli.main import main
+from pytest_modelgate.core.evidence.records import WindowEvidence
+from pytest_modelgate.plugin.session.start import deployed
+from pytest_modelgate.services.champions import read_champions
 
 ROOT = Path(__file__).parents[2]
 HOSTED, GPU, TRADER = ("ubuntu-24.04",), ("self-hosted", "gpu"), ("self-hosted", "trader")
@@ -174,6 +176,10 @@ def test_the_summary_is_told_once_and_what_is_uploaded_is_the_whole_verdict(runn
     assert list(told) == ["gate / verdict"]
     assert told["gate / verdict"].count("# Model gate:") == 1
     assert {path.name for path in artifact.iterdir()} == {"evidence", "report.html", "summary.md", "verdict.json"}
+    (evidence,) = (champion.evidence for champion in read_champions(deployed(artifact)).by_model.values())
+    assert evidence
+    assert isinstance(evidence.read("UNIUSD_1Hour", "fold1of5"), WindowEvidence)
+    assert main(["compare", str(artifact), str(artifact)]) == 0
 
 
 def test_the_machines_that_evaluate_share_the_windows_of_what_is_not_dropped(runner: Runner, first: Run) -> None:
@@ -198,7 +204,9 @@ def test_a_machine_that_breaks_leaves_a_report_and_an_incomplete_verdict(
     runner: Runner, first: Run, recorded: Run
 ) -> None:
     assert recorded
-    runner.sabotage = partial(_broken, 2)
+    runner.sabotage = _Sabotage(
+        _evaluated(runner, first), {("Gate, shard 2", "Evaluate this shard's windows"): "kill -9 $$"}
+    )
     run = runner.start("models.yml", {"run-id": first.id, **LONG_AGO})
     runner.sabotage = lambda *_: None
 
@@ -212,11 +220,6 @@ def test_a_machine_that_breaks_leaves_a_report_and_an_incomplete_verdict(
     artifact = runner.service.artifact(run.id, "verdict")
     assert "INCOMPLETE" in (artifact / "summary.md").read_text()
     assert "report.html" in {path.name for path in artifact.iterdir()}
-
-
-def _broken(shard: int, job: str, matrix: dict[str, Any], step: str) -> str | None:
-    here = job.startswith("Gate, shard") and matrix["shard"] == shard and step.startswith("Evaluate")
-    return "kill -9 $$" if here else None
 
 
 @pytest.mark.parametrize("event", ["pull_request", "pull_request_target", "workflow_run"])
@@ -261,7 +264,11 @@ def test_an_archive_from_a_run_of_a_fork_is_not_taken(runner: Runner, first: Run
 
 def test_evidence_altered_on_its_way_promotes_nothing(runner: Runner, first: Run, recorded: Run) -> None:
     assert recorded
-    runner.sabotage = _altered
+    (script,) = (step["run"] for step in _steps("verdict") if step.get("name") == "Decide from the evidence alone")
+    alter = "find modelgate-ci/evidence -name '*.integrity.json' -exec sed -i 's/pass/fail/' {} +"
+    runner.sabotage = _Sabotage(
+        _evaluated(runner, first), {("Verdict", "Decide from the evidence alone"): f"{alter}\n{script}"}
+    )
     run = runner.start("models.yml", {"run-id": first.id, **LONG_AGO})
     runner.sabotage = lambda *_: None
 
@@ -270,26 +277,52 @@ def test_evidence_altered_on_its_way_promotes_nothing(runner: Runner, first: Run
     assert run.results["gate / judged"] == "failure"
 
 
-def _altered(job: str, _: dict[str, Any], step: str) -> str | None:
-    """Alter the records of the integrity checks before the verdict is made."""
-    if (job, step) != ("Verdict", "Decide from the evidence alone"):
-        return None
-    jobs = yaml.safe_load((ROOT / ".github/workflows/gate.yml").read_text(encoding="utf-8"))["jobs"]
-    (script,) = (one["run"] for one in jobs["verdict"]["steps"] if one.get("name") == step)
-    return f"find evidence -name '*.integrity.json' -exec sed -i 's/pass/fail/' {{}} +\n{script}"
+def _steps(job: str) -> list[dict[str, Any]]:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/gate.yml").read_text(encoding="utf-8"))
+    steps: list[dict[str, Any]] = workflow["jobs"][job]["steps"]
+    return steps
 
 
-@pytest.mark.parametrize("deployed", [True, False], ids=["trader", "newest-promotion"])
-def test_a_week_later_what_is_deployed_is_judged_without_a_reviewer(
-    runner: Runner, recorded: Run, monkeypatch: pytest.MonkeyPatch, *, deployed: bool
-) -> None:
+def _evaluated(runner: Runner, first: Run) -> dict[tuple[str, str], str]:
+    """Machines that leave the evidence they left in the first run, on the same archive and recordings."""
+    scripts = {}
+    for shard in (1, 2):
+        left = runner.service.artifact(first.id, f"evidence-{shard}")
+        script = f"mkdir modelgate-ci/shard && cp -r {left} modelgate-ci/shard/evidence"
+        scripts[f"Gate, shard {shard}", "Evaluate this shard's windows"] = script
+    return scripts
+
+
+class _Sabotage:
+    """Scripts in place of those of the workflow, by job and step."""
+
+    def __init__(self, *scripts: dict[tuple[str, str], str]) -> None:
+        self._scripts = {key: script for given in scripts for key, script in given.items()}
+
+    def __call__(self, job: str, matrix: dict[str, Any], step: str) -> str | None:
+        return self._scripts.get((job.replace("${{ matrix.shard }}", str(matrix.get("shard"))), step))
+
+
+def test_a_week_later_what_is_deployed_is_judged_without_a_reviewer(runner: Runner, recorded: Run) -> None:
     assert recorded
-    if not deployed:
-        monkeypatch.delitem(runner.variables, "MODELGATE_DEPLOY_TO")
-
-    run = runner.start("regate.yml", {"as-of": "2024-12-28"}, event="schedule" if deployed else "workflow_dispatch")
+    run = runner.start("regate.yml", {"as-of": "2024-12-28"}, event="schedule")
 
     assert run.results.items() >= {"look": "success", "record": "success"}.items(), run.told
-    assert run.of("look").runner == (TRADER if deployed else HOSTED)
+    assert run.of("look").runner == TRADER
     assert {played.environment for played in run.played} == {"", "alpaca-schedule"}
-    assert "as of 2024-12-28" in run.of("judge").text
+    assert "UNIUSD_1Hour: promoted as PAPER on 20" in run.of("judge").text, run.told
+    assert "as of 2024-12-28" in run.of("judge").summary
+
+
+def test_without_a_trader_it_is_the_newest_promotion_that_is_judged_again(
+    runner: Runner, first: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(runner.variables, "MODELGATE_DEPLOY_TO")
+    runner.sabotage = _Sabotage({("Record market data since then", "See what is missing"): "exit 1"})
+    run = runner.start("regate.yml")
+    runner.sabotage = lambda *_: None
+
+    assert (run.results["look"], run.of("look").runner) == ("success", HOSTED), run.told
+    promoted, in_force = (runner.service.artifact(*one) for one in ((first.id, "promoted"), (run.id, "in-force")))
+    assert (in_force / "promotion.json").read_bytes() == (promoted / "promotion.json").read_bytes()
+    assert run.results["judge"] == "skipped"

@@ -46,7 +46,7 @@ def start_run(config: pytest.Config, settings: Settings) -> GateRun:
         run_id = shared["run_id"] if shared else secrets.token_hex(8)
         scratch = Path(shared["scratch"] if shared else tempfile.mkdtemp(prefix="modelgate-"))
         store = EvidenceStore(settings.output / EVIDENCE, run_id, settings.evidence)
-        champions = read_champions(_deployed(settings.champion)) if settings.champion else None
+        champions = read_champions(deployed(settings.champion)) if settings.champion else None
         plan = make_plan(archive.run, settings, profile, champions.digests if champions else {})
         check_models(settings.waivers, {item.model.id for item in plan.models}, "--gate-waivers")
         loader, evaluator = build_evaluator(
@@ -65,7 +65,7 @@ def start_run(config: pytest.Config, settings: Settings) -> GateRun:
     return run
 
 
-def _deployed(path: Path) -> Path:
+def deployed(path: Path) -> Path:
     """What is deployed; of a folder that a run left, or a workflow's artifact of one, the verdict in it."""
     verdict = path / "verdict.json"
     return verdict if verdict.is_file() and not (path / "promotion.json").exists() else path
