@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from pytest_modelgate import GENERATIONS, Order
 from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.cli.main import main
 
@@ -52,6 +53,32 @@ def test_the_threat_model_names_a_test_for_every_requirement() -> None:
 
     assert len(rows) >= 11
     assert all(_FILE.search(row) for row in rows)
+
+
+def test_sizes_of_orders_are_those_of_the_default_profile() -> None:
+    text = (ROOT / "docs/archive.md").read_text(encoding="utf-8")
+    trading = load_profile("2.4.5").trading
+    _, buy, _ = GENERATIONS[0].actions
+    assert isinstance(buy, Order)
+    step = 100 * buy.size * trading.position_size * (1 - trading.cash_buffer)
+    cap = 100 * trading.max_position
+
+    assert f"buys for {step:g} % of equity" in text
+    assert f"Six in a row hold {6 * step:g} %; the seventh would pass the cap of {cap:g} %" in text
+    assert 6 * step <= cap < 7 * step
+
+
+def test_the_example_of_validation_metrics_works() -> None:
+    text = (ROOT / "docs/archive.md").read_text(encoding="utf-8")
+    (example,) = (
+        block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "validation_metrics" in block
+    )
+    names: dict[str, Any] = {}
+
+    exec(example, names)
+
+    assert names["history"]["consistency"] == [1.0]
+    assert names["history"]["profit_factor"] == [10.0]
 
 
 def test_what_the_page_for_other_trainers_shows_would_be_judged(
