@@ -72,7 +72,8 @@ def glue(folder: Path) -> int:
     packing = next(node for node in trainer.body if isinstance(node, ast.FunctionDef) and node.name == "pack")
     (writing,) = (node for node in ast.walk(trainer) if isinstance(node, ast.Call) and _name(node) == "write_archive")
     whole = ast.parse((folder / "conftest.py").read_text(encoding="utf-8"))
-    return sum(map(_lines, (*whole.body[1:], packing, writing))) + 1  # and the FeatureSet itself
+    nodes: list[ast.stmt | ast.expr] = [*whole.body[1:], packing, writing]
+    return sum(_lines(node) for node in nodes) + 1  # and the FeatureSet itself
 
 
 def _name(call: ast.Call) -> str:
