@@ -56,7 +56,6 @@ def pytest_configure(config: pytest.Config) -> None:
     if archive is None:
         return
     from pytest_modelgate.errors import GateError
-    from pytest_modelgate.plugin.report.html import add_report
     from pytest_modelgate.plugin.session.start import start_run
 
     try:
@@ -81,6 +80,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if run.controller:
         from pytest_modelgate.plugin.output.short_summary import ShortSummary, WithinSummary
         from pytest_modelgate.plugin.output.summary_table import Closing
+        from pytest_modelgate.plugin.report.html import add_report
         from pytest_modelgate.plugin.session.exit_status import ExitStatus
         from pytest_modelgate.plugin.session.shutdown import Endings
 
