@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_modelgate.plugin import collection, hookspecs, suite
+from pytest_modelgate.plugin import aliases, collection, fixtures, hookspecs, suite
 from pytest_modelgate.plugin.options import add_options, archive_path, exit_by_verdict, only_shows, read_settings
 from pytest_modelgate.plugin.output.progress import Progress
 from pytest_modelgate.plugin.session.completeness import Completeness
@@ -28,8 +28,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Let a project register feature sets."""
+    """Let a project register feature sets, and its tests ask for our fixtures."""
     pluginmanager.add_hookspecs(hookspecs)
+    pluginmanager.register(aliases, "modelgate-aliases")
+    pluginmanager.register(fixtures, "modelgate-fixtures")
 
 
 @pytest.hookimpl(tryfirst=True)
