@@ -59,7 +59,8 @@ package: $(STAMP)
 	$(BIN)/check-wheel-contents build/package/*.whl
 
 # The newest and the lowest versions that pyproject.toml allows, each in an environment of its own; by default without
-# torch, whose tests are skipped then. WITH="test torch" brings it along.
+# torch, whose tests are skipped then. WITH="test torch" brings it along, TESTS="tests/plugin -m 'not long'" runs a part.
+# The demo's verdict has to have one digest there and on the versions that are pinned.
 WITH ?= test
 RESOLUTION_newest := highest
 RESOLUTION_lowest := lowest-direct
@@ -69,7 +70,11 @@ newest lowest:
 	.venvs/uv/bin/uv venv --quiet --clear --python $(PYTHON) .venvs/$@
 	.venvs/uv/bin/uv pip install --quiet --python .venvs/$@ --torch-backend cpu --resolution $(RESOLUTION_$@) \
 		--editable . $(addprefix --group ,$(WITH))
-	.venvs/$@/bin/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
+	.venvs/uv/bin/uv venv --quiet --clear --python $(PYTHON) .venvs/pinned
+	.venvs/uv/bin/uv pip install --quiet --python .venvs/pinned --require-hashes -r .github/requirements/runtime.txt
+	.venvs/uv/bin/uv pip install --quiet --python .venvs/pinned --no-deps --editable .
+	.venvs/$@/bin/python tests/fuzz/demo_matrix.py --python .venvs/pinned/bin/python --python .venvs/$@/bin/python
+	.venvs/$@/bin/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(TESTS)
 
 # Twice as slow as `make test`. Processes that tests start count, too.
 coverage: $(STAMP)

@@ -107,3 +107,6 @@ def decision(gate_decision: Judgement) -> Judgement:
 def bars(gate_bars: Bars) -> Bars:
     """The bars the model is judged on."""
     return gate_bars
+
+
+ALIASES = frozenset(name for name, value in tuple(globals().items()) if isinstance(value, type(bars)))  # all above

@@ -10,30 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from pytest_modelgate.plugin.aliases import ALIASES
+
 if TYPE_CHECKING:  # the plan pulls in pandas, which a run without an archive must not pay for
     from pytest_modelgate.core.planning.plan import ModelPlan, Plan, WorkId
 
 SUITE = "model_tests"
 CASE = "gate_case"
 _PARITY = f"{SUITE}/test_integrity.py::test_parity["
-ALIASES = frozenset(
-    {
-        "backtest",
-        "bars",
-        "champion",
-        "checkpoint",
-        "decision",
-        "evidence",
-        "fold_result",
-        "gating",
-        "integrity",
-        "metric",
-        "model_plan",
-        "sanity",
-        "trained_model",
-        "waivers",
-    }
-)
 PREFIX = "gate_"
 _UNMISTAKABLE = {"fold_result", "model_plan", "trained_model"}  # no project has anything else of these names
 STAGES = ("gating", "backtest", "walk_forward", "integrity", "decision")

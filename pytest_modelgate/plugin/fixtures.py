@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from pytest_modelgate.plugin.collection import ALIASES, STAGES
+from pytest_modelgate.plugin.aliases import ALIASES
+from pytest_modelgate.plugin.collection import STAGES
 from pytest_modelgate.plugin.state import RUN
 
 if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must not pay for

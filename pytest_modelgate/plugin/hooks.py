@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_modelgate.plugin import collection, hookspecs, suite
+from pytest_modelgate.plugin import aliases, collection, fixtures, hookspecs, suite
 from pytest_modelgate.plugin.options import (
     add_options,
     archive_path,
@@ -36,8 +36,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Let a project register feature sets."""
+    """Let a project register feature sets, and its tests ask for our fixtures."""
     pluginmanager.add_hookspecs(hookspecs)
+    pluginmanager.register(aliases, "modelgate-aliases")
+    pluginmanager.register(fixtures, "modelgate-fixtures")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -64,7 +66,6 @@ def pytest_configure(config: pytest.Config) -> None:
     if archive is None:
         return
     from pytest_modelgate.errors import GateError
-    from pytest_modelgate.plugin.report.html import add_report
     from pytest_modelgate.plugin.session.start import start_run
 
     try:
@@ -90,6 +91,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if run.controller:
         from pytest_modelgate.plugin.output.short_summary import ShortSummary, WithinSummary
         from pytest_modelgate.plugin.output.summary_table import Closing
+        from pytest_modelgate.plugin.report.html import add_report
         from pytest_modelgate.plugin.session.exit_status import ExitStatus
         from pytest_modelgate.plugin.session.shutdown import Endings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, assert_never
+from typing import TYPE_CHECKING, Protocol, assert_never
 
 from pytest_modelgate.adapters.archive import Archive
 from pytest_modelgate.core.backtest.attribution import BarAttribution
@@ -29,8 +29,10 @@ from pytest_modelgate.core.market.windows import Window, sample_of
 from pytest_modelgate.core.planning.plan import ModelPlan, Work, WorkKind
 from pytest_modelgate.core.policy.actions import NO_ACTION
 from pytest_modelgate.core.statistics.paired_comparison import compare
-from pytest_modelgate.services.champions import Champion, Champions
 from pytest_modelgate.services.model_loader import ModelLoader
+
+if TYPE_CHECKING:  # pulls in verdicts and promotions, which a run that compares with nothing must not pay for
+    from pytest_modelgate.services.champions import Champion, Champions
 
 
 class Evaluator(Protocol):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 from pytest_modelgate.adapters.archive import Archive
 from pytest_modelgate.adapters.evidence.store import EvidenceStore
@@ -26,10 +27,12 @@ from pytest_modelgate.core.evidence.records import Evidence, WindowEvidence
 from pytest_modelgate.core.market.bars import Bars
 from pytest_modelgate.core.market.windows import sample_of
 from pytest_modelgate.core.planning.plan import ModelPlan, Plan, WorkId
-from pytest_modelgate.services.champions import Champions
 from pytest_modelgate.services.evaluator import Evaluator
 from pytest_modelgate.services.evidence_gainer import ContentKeys, EvidenceGainer
 from pytest_modelgate.services.model_loader import ModelLoader
+
+if TYPE_CHECKING:  # pulls in verdicts and promotions, which a run that compares with nothing must not pay for
+    from pytest_modelgate.services.champions import Champions
 
 Find = Callable[[str, str], Evidence | None]
 _Terms = tuple[float, tuple[str, ...]]  # trials, and digests of the records

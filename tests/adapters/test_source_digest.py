@@ -62,8 +62,9 @@ def imported(file: str) -> set[str]:
 
 @cache
 def needed() -> set[str]:
-    """Files that measuring imports, directly or not, and those of what it is handed: features and the GPU."""
-    todo, seen = ["services/evaluator.py", "core/features/reference.py", "adapters/gpu/torch_device.py"], set[str]()
+    """Files that measuring imports, directly or not, and those of what it is handed."""
+    handed = ["services/champions.py", "core/features/reference.py", "adapters/gpu/torch_device.py"]
+    todo, seen = ["services/evaluator.py", *handed], set[str]()
     while todo:
         file = todo.pop()
         if file not in seen and not any(is_under(file, place) for place in NEEDLESS):

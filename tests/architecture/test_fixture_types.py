@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest_modelgate
-from pytest_modelgate.plugin.collection import ALIASES
+from pytest_modelgate.plugin.aliases import ALIASES
 
 ALIASES_FILE = Path(pytest_modelgate.__file__).parent / "plugin" / "aliases.py"
 PAGE = Path(__file__).parents[2] / "docs" / "fixtures.md"

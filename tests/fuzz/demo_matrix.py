@@ -1,12 +1,15 @@
 """Judge the demo in every surrounding that must not matter, for real, and compare the digests of the verdicts.
 
     python tests/fuzz/demo_matrix.py
+    python tests/fuzz/demo_matrix.py --python .venvs/pinned/bin/python --python .venvs/newest/bin/python
 
+The second judges it once in each of these environments.
 The tests do the same with folds that cost nothing; this takes minutes.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -32,6 +35,7 @@ class Run:
     options: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     umask: int = -1
+    python: str = sys.executable
     interrupt_at: int = 0  # records of evidence
 
 
@@ -53,9 +57,9 @@ MATRIX: dict[str, tuple[Run, ...]] = {
 }
 
 
-def digests() -> Iterator[tuple[str, str]]:
+def digests(matrix: Mapping[str, tuple[Run, ...]]) -> Iterator[tuple[str, str]]:
     """Digest of the verdict that each surrounding ends in."""
-    for name, runs in MATRIX.items():
+    for name, runs in matrix.items():
         with tempfile.TemporaryDirectory(prefix="modelgate-matrix-") as folder:
             for run in runs:
                 _play(run, Path(folder))
@@ -66,7 +70,7 @@ def digests() -> Iterator[tuple[str, str]]:
 def _play(run: Run, folder: Path) -> None:
     arguments = [f"--model-archive={DEMO}", f"--gate-cassettes={ROOT / 'cassettes'}", "-q", *run.options]
     process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", *([] if "randomly" in run.options else ["-p", "no:randomly"]), *arguments],
+        [run.python, "-m", "pytest", *([] if "randomly" in run.options else ["-p", "no:randomly"]), *arguments],
         cwd=folder,
         env={**os.environ, **run.environment},
         umask=run.umask,
@@ -84,10 +88,15 @@ def _play(run: Run, folder: Path) -> None:
 
 def main() -> int:
     """Print a line per surrounding; the exit status tells whether all agree."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--python", action="append", default=[], help="an environment's interpreter; may be repeated")
+    given = parser.parse_args().python
+    # Not resolved: the interpreter of an environment is a link to one that knows nothing of it.
+    matrix = {python: (Run(("-n0",), python=os.path.abspath(python)),) for python in given} or MATRIX  # noqa: PTH100
     # A job in the background ignores Ctrl-C, and so would the run that is interrupted.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     seen = set()
-    for name, digest in digests():
+    for name, digest in digests(matrix):
         print(f"{name:36} {digest[:80]}", flush=True)
         seen.add(digest)
     return 0 if len(seen) == 1 else 1

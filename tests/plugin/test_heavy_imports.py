@@ -15,21 +15,34 @@ from support.model_factory import APPROVED
 
 from pytest_modelgate import ModelArtifact
 
-HEAVY = ("alpaca", "exchange_calendars", "requests", "scipy", "torch", "vcr")
+HEAVY = ("alpaca", "exchange_calendars", "requests", "scipy", "torch", "unittest.mock", "vcr")
+OF_THE_CONTROLLER = tuple(
+    f"pytest_modelgate.{name}"
+    for name in (
+        "adapters.promotion",
+        "adapters.verdict.schema",
+        "plugin.report",
+        "services.champions",
+        "services.recording",
+    )
+)
 PROBE = f"""
 import json, os, sys
 import pytest
 
-def note(what):
+def note(what, names={HEAVY!r}):
     with open("imported", "a") as file:
-        file.write(json.dumps([what, sorted(set({HEAVY!r}) & set(sys.modules))]) + "\\n")
+        file.write(json.dumps([what, sorted(set(names) & set(sys.modules))]) + "\\n")
 
 def pytest_collection_finish(session):
     note("collected" if len(session.items) > 4 else "lost some")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session):  # before the report is drawn
-    note("worker" if hasattr(session.config, "workerinput") else "controller")
+    if hasattr(session.config, "workerinput"):
+        note("worker", {HEAVY + OF_THE_CONTROLLER!r})
+    else:
+        note("controller")
 """
 
 

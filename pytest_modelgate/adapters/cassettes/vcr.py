@@ -13,7 +13,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
-from unittest.mock import patch
 
 from pytest_modelgate.adapters.cassettes.scrubbing import scrub_request, scrub_response, spell_address, spellings_of
 from pytest_modelgate.digest import canonical_json
@@ -208,6 +207,7 @@ def _same_question(asked: Any, recorded: Any) -> bool:  # noqa: ANN401 - vcrpy p
 @contextmanager
 def _no_network(where: str) -> Iterator[None]:
     """Refuse network connections and look-ups, so that a fault in matching cannot reach the service unnoticed."""
+    from unittest.mock import patch
 
     def refusal(address: object) -> MarketDataError:
         problem = f"a connection to {address} was attempted during replay"

@@ -10,14 +10,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from filelock import BaseFileLock
 
 from pytest_modelgate.adapters.evidence.folders import open_folder
-from pytest_modelgate.adapters.verdict.reader import read_verdict
-from pytest_modelgate.adapters.verdict.schema import Verdict
-from pytest_modelgate.adapters.verdict.writer import make_verdict, write_verdict
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.decision.judgement import Judgement
 from pytest_modelgate.core.evidence.records import Evidence
@@ -25,10 +23,12 @@ from pytest_modelgate.core.planning.plan import ModelPlan, WorkId
 from pytest_modelgate.core.planning.schedule import Unit
 from pytest_modelgate.errors import PromotionError, SettingsError
 from pytest_modelgate.plugin.collection import decided_model, selected_work
-from pytest_modelgate.plugin.session.record_first import record_first
 from pytest_modelgate.plugin.xdist.units import Layout, lay_out, make_units
 from pytest_modelgate.services.gate import Gate
 from pytest_modelgate.text import terminal_safe
+
+if TYPE_CHECKING:  # verdicts and recordings are the controller's business: workers must not pay for them
+    from pytest_modelgate.adapters.verdict.schema import Verdict
 
 WORKER_KEY = "modelgate"
 EVIDENCE = "evidence"
@@ -143,6 +143,8 @@ class GateRun:
                 options.
             MarketDataError: the manifest of the cassettes is unusable.
         """
+        from pytest_modelgate.plugin.session.record_first import record_first
+
         self._in_use = open_folder(self.settings.output / EVIDENCE, self.run_id)
         earlier = None if self.settings.shard else _complete(self.verdict_path)
         self.earlier, self._replaced = (None, earlier) if whole else (earlier, None)
@@ -166,7 +168,7 @@ class GateRun:
                 self.earlier = None
                 self._write()
             elif not whole and self._replaced:
-                write_verdict(self.verdict_path, self._replaced)
+                self._write(self._replaced)
                 self.earlier, self._replaced = self._replaced, None
         except SettingsError as error:
             raise pytest.UsageError(str(error)) from None
@@ -244,6 +246,8 @@ class GateRun:
         return self.gate.evidence(model, name) if planned else self._known(model, name)
 
     def _draft(self, unfinished: str, judgements: Iterable[Judgement]) -> None:
+        from pytest_modelgate.adapters.verdict.writer import make_verdict
+
         gate = self.gate
         self.judgements = tuple(judgements)
         self._verdict = make_verdict(
@@ -258,8 +262,11 @@ class GateRun:
             run=self._facts(),
         )
 
-    def _write(self) -> None:
-        write_verdict(self.verdict_path, self.verdict)
+    def _write(self, other: Verdict | None = None) -> None:
+        """Put this run's verdict in place, or another one."""
+        from pytest_modelgate.adapters.verdict.writer import write_verdict
+
+        write_verdict(self.verdict_path, other or self.verdict)
 
     def _facts(self) -> dict[str, str]:
         return {
@@ -274,6 +281,8 @@ class GateRun:
 
 def _complete(path: Path) -> Verdict | None:
     """The verdict in a file, where that is complete and whole."""
+    from pytest_modelgate.adapters.verdict.reader import read_verdict
+
     try:
         verdict = read_verdict(path)
     except PromotionError:

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -25,11 +26,13 @@ from pytest_modelgate.core.planning.plan import Plan, make_plan
 from pytest_modelgate.errors import SettingsError
 from pytest_modelgate.plugin.options import only_shows
 from pytest_modelgate.plugin.session.gate_run import EVIDENCE, WORKER_KEY, GateRun
-from pytest_modelgate.services.champions import read_champions
 from pytest_modelgate.services.evaluator import build_evaluator
 from pytest_modelgate.services.gate import Gate
 from pytest_modelgate.services.model_loader import ModelLoader
 from pytest_modelgate.services.trials import enter_trials
+
+if TYPE_CHECKING:
+    from pytest_modelgate.services.champions import Champions
 
 
 def start_run(config: pytest.Config, settings: Settings) -> GateRun:
@@ -46,7 +49,7 @@ def start_run(config: pytest.Config, settings: Settings) -> GateRun:
         run_id = shared["run_id"] if shared else secrets.token_hex(8)
         scratch = Path(shared["scratch"] if shared else tempfile.mkdtemp(prefix="modelgate-"))
         store = EvidenceStore(settings.output / EVIDENCE, run_id, settings.evidence)
-        champions = read_champions(deployed(settings.champion)) if settings.champion else None
+        champions = _champions(settings)
         plan = make_plan(archive.run, settings, profile, champions.digests if champions else {})
         check_models(settings.waivers, {item.model.id for item in plan.models}, "--gate-waivers")
         loader, evaluator = build_evaluator(
@@ -69,6 +72,15 @@ def deployed(path: Path) -> Path:
     """What is deployed; of a folder that a run left, or a workflow's artifact of one, the verdict in it."""
     verdict = path / "verdict.json"
     return verdict if verdict.is_file() and not (path / "promotion.json").exists() else path
+
+
+def _champions(settings: Settings) -> Champions | None:
+    """What is deployed, where it is to be compared with."""
+    if settings.champion is None:
+        return None
+    from pytest_modelgate.services.champions import read_champions
+
+    return read_champions(deployed(settings.champion))
 
 
 def _refusal(gate: Gate, shared: Mapping[str, str]) -> str:
