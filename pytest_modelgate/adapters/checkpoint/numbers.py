@@ -20,13 +20,17 @@ _MOST_LISTED = 1 << 20
 _DENSE = "Save it as a dense tensor of floating-point numbers"
 
 
-def read_tensor(tensor: object, location: str, container: Container) -> NDArray[Any]:
+def read_tensor(tensor: object, location: str, container: Container | None) -> NDArray[Any]:
     """A tensor's numbers, mapped from the file; copied where they do not lie row by row, or are narrower than float32.
+
+    An array of numpy comes back as it is.
 
     Raises:
         CheckpointError: it is no dense tensor of floating-point numbers, or holds one that is not finite.
     """
-    if not isinstance(tensor, StoredTensor) or not tensor.plain:
+    if isinstance(tensor, np.ndarray):
+        return _finite(tensor, location)
+    if not isinstance(tensor, StoredTensor) or not tensor.plain or container is None:
         raise CheckpointError(location, "is not a dense tensor", _DENSE)
     storage, count = tensor.storage, math.prod(tensor.shape)
     if storage.kind not in _FLOATS:
@@ -42,6 +46,12 @@ def read_tensor(tensor: object, location: str, container: Container) -> NDArray[
         stored = (stored.astype("<u4") << 16).view("<f4")
     elif storage.kind == "float16":
         stored = stored.astype("<f4")
+    return _finite(stored, location)
+
+
+def _finite(stored: NDArray[Any], location: str) -> NDArray[Any]:
+    if stored.dtype not in (np.float32, np.float64):
+        raise CheckpointError(location, f"holds {stored.dtype}, expected floating-point numbers", _DENSE)
     if not math.isfinite(stored.min()) or not math.isfinite(stored.max()):
         raise CheckpointError(location, "holds a number that is not finite: training diverged", "Train the model again")
     return stored

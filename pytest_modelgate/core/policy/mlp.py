@@ -14,6 +14,7 @@ from pytest_modelgate.core.policy.account_features import AccountFeature, market
 from pytest_modelgate.core.policy.actions import Action
 from pytest_modelgate.core.policy.activations import activate
 from pytest_modelgate.core.policy.layer_norm import LayerNorm
+from pytest_modelgate.core.policy.layout import Layout
 from pytest_modelgate.core.policy.normaliser import Normaliser
 from pytest_modelgate.core.typing import Actions, Floats, Weights
 from pytest_modelgate.errors import CheckpointError
@@ -75,6 +76,8 @@ class MlpPolicy:
         norms: behind each hidden layer, before or after its activation; empty without any.
         normaliser: of the features before the first layer sees them; what is said of observations elsewhere is said of
             those that it has normalised.
+        layout: how its trainer flattens observations; None where that is the gate's form. ``weights`` are for the
+            gate's form either way.
     """
 
     weights: Sequence[Weights]
@@ -86,6 +89,7 @@ class MlpPolicy:
     actions: tuple[Action, ...]
     norms: Sequence[LayerNorm | None] = ()
     normaliser: Normaliser | None = None
+    layout: Layout | None = None
 
     @property
     def n_account(self) -> int:
