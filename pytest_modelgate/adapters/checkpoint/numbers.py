@@ -70,8 +70,8 @@ def read_numbers(value: object, location: str, container: Container) -> Floats |
         if value.storage.kind not in _FLOATS or not 0 < math.prod(value.shape) <= _MOST_LISTED:
             return None
         return read_tensor(value, location, container).astype(np.float64).ravel()
-    array = _listed(value) if isinstance(value, list | tuple) else _array(value)
-    return array.ravel() if array is not None and np.isfinite(array).all() else None
+    array = read_array(value)
+    return None if array is None else array.ravel()
 
 
 def length_of(value: object) -> int | None:
@@ -118,6 +118,12 @@ def _array_shape(value: object) -> tuple[int, ...] | None:
     if not isinstance(shape, tuple) or len(shape) > 8 or not all(type(size) is int and size >= 0 for size in shape):
         return None
     return shape
+
+
+def read_array(value: object) -> Floats | None:
+    """Finite numbers of a numpy array, or a list, in its shape; None where it is none of these, or of no numbers."""
+    array = _listed(value) if isinstance(value, list | tuple) else _array(value)
+    return array if array is not None and np.isfinite(array).all() else None
 
 
 def _array(value: object) -> Floats | None:

@@ -13,6 +13,7 @@ from pytest_modelgate.adapters.checkpoint.numbers import read_numbers
 from pytest_modelgate.adapters.checkpoint.rebuilt import StoredTensor
 from pytest_modelgate.adapters.checkpoint.statistics import Row, read_statistics, split_statistics
 from pytest_modelgate.adapters.formats.foreign import loaded_layers, read_meaning
+from pytest_modelgate.adapters.formats.vec_normalize import declared_normaliser, refuse_two
 from pytest_modelgate.adapters.policy_format import LoadedPolicy, PolicyFile
 from pytest_modelgate.core.policy.account_features import market_places
 from pytest_modelgate.core.policy.generations import generation_of
@@ -47,8 +48,11 @@ def read_named_layers(file: PolicyFile, state: Mapping[str, object], container: 
     if statistics is not None and meaning.layout is not None:
         problem = f"holds observation statistics `{statistics[0]}` beside a declared order of the observation"
         raise CheckpointError(location, problem, _PACK)
+    declared = declared_normaliser(file, meaning, {})
+    if declared and statistics:
+        refuse_two(file, statistics[0], declared[0])
     layers = recover_layers(parameters, inputs, outputs, container, location)
-    return loaded_layers(file, layers, None, meaning, normaliser=statistics, notes=notes)
+    return loaded_layers(file, layers, None, meaning, normaliser=statistics or declared, notes=notes)
 
 
 def _declared_outputs(file: PolicyFile) -> int:

@@ -69,7 +69,12 @@ def check_parity(policy: Policy, probe: ParityProbe | None, feature_set: Feature
 
 
 def normalised(logits: Floats) -> Floats:
-    """Logits (n, actions) as log probabilities: two rows are the same distribution exactly where these are alike."""
+    """Logits (n, actions) as log probabilities: two rows are the same distribution exactly where these are alike.
+
+    One continuous action (n, 1) stays as it is.
+    """
+    if logits.shape[1] == 1:
+        return logits
     shifted = logits - logits.max(axis=1, keepdims=True)  # so that no exponential overflows
     result: Floats = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return result
@@ -81,9 +86,10 @@ def _check_logits(computed: Floats, expected: Floats, location: str) -> float:
     shift = np.maximum(np.abs(computed).max(axis=1), np.abs(expected).max(axis=1))
     scales = _LOGIT_TOLERANCE * np.abs(theirs).max(axis=1), _SHIFT_TOLERANCE * shift
     tolerances = np.maximum(np.maximum(*scales), _LEAST_TOLERANCE)
+    what = "logits differ" if ours.shape[1] > 1 else "its action differs"
     for number, (worst, tolerance) in enumerate(zip(np.abs(ours - theirs).max(axis=1), tolerances, strict=True), 1):
         if not worst <= tolerance:
-            problem = f"logits differ from the trainer's by {worst:.3g}, tolerated are {tolerance:.3g}"
+            problem = f"{what} from the trainer's by {worst:.3g}, tolerated are {tolerance:.3g}"
             raise CheckpointError(f"{location}, parity probe {number}", problem, _REMEDY)
     return float(tolerances.max())
 

@@ -12,13 +12,14 @@ from pytest_modelgate.errors import CheckpointError
 
 def trained_shape(policy: Policy) -> tuple[int, int]:
     """Length of an observation as the trainer flattens it, and number of outputs."""
-    if isinstance(policy, MlpPolicy) and policy.layout is not None:
-        return policy.layout.size, policy.n_actions
-    return policy.lookback * (policy.n_market + len(policy.account)), len(policy.actions)
+    size, outputs = policy.lookback * (policy.n_market + len(policy.account)), len(policy.actions)
+    if not isinstance(policy, MlpPolicy):
+        return size, outputs
+    return policy.layout.size if policy.layout else size, 1 if policy.ladder else outputs
 
 
 def trained_outputs(policy: Policy, observations: Floats) -> Floats:
-    """Outputs (n, actions) for observations (n, length) as the trainer flattens them.
+    """Outputs (n, outputs) for observations (n, length) as the trainer flattens them; of one continuous action that.
 
     A policy of a project's own is asked for its ``logits_of`` where it has such a method, else for the logits of each
     window by itself.
@@ -28,7 +29,8 @@ def trained_outputs(policy: Policy, observations: Floats) -> Floats:
             cannot be asked about.
     """
     if isinstance(policy, MlpPolicy):
-        return policy.logits_of(observations if policy.layout is None else policy.layout.to_rows(observations))
+        logits = policy.logits_of(observations if policy.layout is None else policy.layout.to_rows(observations))
+        return logits if policy.ladder is None else policy.ladder.actions_of(logits)
     ask = getattr(policy, "logits_of", None)
     if ask is not None:
         return np.asarray(ask(observations), dtype=np.float64)

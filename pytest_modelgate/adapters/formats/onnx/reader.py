@@ -24,6 +24,7 @@ from pytest_modelgate.adapters.formats.onnx.runtime import (
     open_session,
 )
 from pytest_modelgate.adapters.formats.onnx.tensor import DOUBLE, FLOAT, ModelError, type_name
+from pytest_modelgate.adapters.formats.vec_normalize import declared_normaliser, refuse_two
 from pytest_modelgate.adapters.policy_format import LoadedPolicy, PolicyFile
 from pytest_modelgate.core.policy.normaliser import Normaliser
 from pytest_modelgate.core.typing import Floats
@@ -65,8 +66,10 @@ def _read(file: PolicyFile, content: memoryview) -> LoadedPolicy:
     meaning = read_meaning(file, inputs, len(layers.weights[-1]))
     _check_shape(source, inputs, meaning)
     notes = [f"Its graph ends in {network.ends_in}; what is judged are the logits before."] if network.ends_in else []
-    normaliser = _normaliser(network.statistics, inputs, meaning)
-    return loaded_layers(file, layers, network.activation, meaning, normaliser=normaliser, notes=notes)
+    own, declared = _normaliser(network.statistics, inputs, meaning), declared_normaliser(file, meaning, {})
+    if own and declared:
+        refuse_two(file, "its graph", declared[0])
+    return loaded_layers(file, layers, network.activation, meaning, normaliser=own or declared, notes=notes)
 
 
 def _observation(model: Model) -> ValueInfo:
@@ -188,8 +191,8 @@ def _run(file: PolicyFile, model: Model, content: memoryview, why: str) -> Loade
         )
     check_operators(model)
     last = next((node.op for node in model.nodes if output.name in node.outputs), "")
-    if last == "ArgMax" or meaning.layout is not None:
-        held = "gives actions alone" if last == "ArgMax" else "has an observation of a declared order"
+    if last == "ArgMax" or meaning.layout is not None or declared_normaliser(file, meaning, {}):
+        held = "gives actions alone" if last == "ArgMax" else "has a declared normaliser, or order of the observation"
         raise ModelError(f"is no network of layers that the gate reads ({why}), and {held}", _EXPORT)
     try:
         session = open_session(bytes(content))
