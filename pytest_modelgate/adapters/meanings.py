@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, NoReturn, Self
+from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
@@ -17,6 +17,7 @@ from pytest_modelgate.text import shown
 
 OWN_ERROR = "modelgate"  # the type of errors that bring their own problem and remedy along
 _MOST = 1_000
+_FILE = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,119}$"  # a name, and no path
 _ACTIONS = '"HOLD", "CLOSE", {"order": 0.5} for half of a full order, or {"target": 1.0} for all of the equity'
 
 
@@ -78,6 +79,17 @@ class Meanings(BaseModel):
     lookback: Annotated[int, Field(ge=1, le=100_000, description="bars of an observation")] | None = None
     actions: Annotated[list[ActionItem], Field(min_length=1, max_length=_MOST)] | None = None
     account: Annotated[list[AccountItem], Field(max_length=_MOST)] | None = None
+    format: Annotated[str, Field(pattern=r"^[ -~]{1,80}$", description="of the model's file, such as sb3")] | None = (
+        None
+    )
+    normaliser: Annotated[str, Field(pattern=_FILE, description="file beside it, as of VecNormalize")] | None = None
+    observation: (
+        Annotated[
+            list[Literal["market"] | Measure],
+            Field(min_length=1, max_length=_MOST, description="parts of a flat observation, in their order"),
+        ]
+        | None
+    ) = None
 
     @model_validator(mode="after")
     def _placed(self) -> Self:
@@ -88,7 +100,19 @@ class Meanings(BaseModel):
         if len({item.place is None for item in items}) > 1:
             problem = "has account features with and without a place, expected one for all, or for none"
             refuse(problem, "Without places they stand at the end of a row, in their order")
+        if self.observation is not None:
+            _check_observation(self.observation, items)
         return self
+
+
+def _check_observation(parts: Sequence[str], account: Sequence[AccountItem]) -> None:
+    """Refuse an order of parts that is none of the market and of each account feature, which then have no places."""
+    expected = ["market", *(item.name for item in account)]
+    if sorted(parts) != sorted(expected):
+        problem = f"is {', '.join(parts)}, expected market and each account feature once: {', '.join(expected)}"
+        refuse(problem, "Name all parts, in the order in which the observation is flattened")
+    if any(item.place is not None for item in account):
+        refuse("stands beside account features with a place in a row", "Declare either of the two")
 
 
 def declared_meanings(part: Meanings) -> dict[str, Any]:
@@ -98,6 +122,9 @@ def declared_meanings(part: Meanings) -> dict[str, Any]:
         "lookback": part.lookback,
         "actions": None if part.actions is None else tuple(part.actions),
         "account": None if part.account is None else _features(part.account),
+        "format": part.format,
+        "normaliser": part.normaliser,
+        "observation": None if part.observation is None else tuple(part.observation),
     }
 
 

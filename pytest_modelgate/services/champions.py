@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from pytest_modelgate.adapters.checkpoint import load_checkpoint
 from pytest_modelgate.adapters.evidence.store import EvidenceStore
 from pytest_modelgate.adapters.meanings import Meanings, declared_meanings
+from pytest_modelgate.adapters.policy_format import PolicyFile, PolicyFormat, read_policy
 from pytest_modelgate.adapters.promotion import Promoted, Target
 from pytest_modelgate.adapters.verdict.reader import read_verdict
 from pytest_modelgate.core.backtest.attribution import BarAttribution
@@ -35,6 +35,8 @@ class Champion:
         feature_set, activation: as it was judged.
         declared: what its numbers mean, and how account features were fed, as it was judged.
         bar_origin: as of ``MarketEvidence``, of the bars it was judged on; unknown where the file is not known.
+        normaliser: file with the statistics of its observations, and its sha256; None where it has none, or the file is
+            not known.
         evidence: of the run that judged it; None where the file is known.
         verdict: digest of that run's verdict, which names its capital and account mode; None where the file is known.
     """
@@ -48,11 +50,13 @@ class Champion:
     verdict: str | None = None
     declared: Declared = field(default_factory=Declared)
     bar_origin: str = ""
+    normaliser: tuple[Path, str] | None = None
 
     @property
     def digest(self) -> str:
         """Digest of all that a comparison with it depends on."""
         said = [*self.declared.meanings, self.declared.account_mode, *([self.bar_origin] if self.bar_origin else [])]
+        said += [self.normaliser[1]] if self.normaliser else []
         return json_sha256([self.sha256, self.feature_set, self.activation, self.verdict, said])
 
     def check_bars(self, bar_origin: str) -> None:
@@ -70,22 +74,29 @@ class Champion:
             remedy = "Compare models of one origin of bars, or judge without --gate-champion"
             raise CheckpointError(f"{_OPTION}, model {self.model}", problem, remedy)
 
-    def load(self, settings: Settings) -> tuple[Policy, str]:
+    def load(self, settings: Settings, formats: Sequence[PolicyFormat]) -> tuple[Policy, str]:
         """Its policy and the name of its feature set.
+
+        Args:
+            formats: of model files.
 
         Raises:
             CheckpointError: the checkpoint cannot be used.
         """
         assert self.file
-        loaded = load_checkpoint(
+        file = PolicyFile(
             self.file,
-            location=f"deployed checkpoint {self.file.name}",
-            activation=self.activation,
-            feature_set=self.feature_set,
-            declared=self.declared,
+            self.file.name,
+            f"deployed checkpoint {self.file.name}",
+            self.declared,
+            {self.normaliser[0].name: self.normaliser[0]} if self.normaliser else {},
+            (),
+            self.activation,
+            self.feature_set,
             trainer_packages=settings.trainer_packages,
         )
-        return loaded.policy, loaded.facts.feature_set
+        loaded = read_policy(formats, file)
+        return loaded.policy, loaded.feature_set
 
     def attributions(self, folds: Sequence[Window], bars_sha256: str) -> list[BarAttribution]:
         """Its attribution in each fold, as its own run measured it.
@@ -159,10 +170,17 @@ def _of_folder(path: Path) -> Champions:
             model.activation,
             declared=_declared(model),
             bar_origin=model.bar_origin or "",
+            normaliser=_normaliser(target, model),
         )
         for model in (whole.models if whole else ())
     }
     return Champions(by_model, record.digest)
+
+
+def _normaliser(target: Target, model: Promoted) -> tuple[Path, str] | None:
+    if model.normaliser is None or model.normaliser_sha256 is None:
+        return None
+    return target.path_of(model).with_name(model.normaliser), model.normaliser_sha256
 
 
 def _declared(model: Promoted) -> Declared:

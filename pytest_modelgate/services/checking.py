@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,7 +10,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pytest_modelgate.adapters.archive import Archive, beside, declared_together, written_declaration
-from pytest_modelgate.adapters.checkpoint import CheckpointFacts, LoadedCheckpoint, load_checkpoint
+from pytest_modelgate.adapters.formats import builtin_formats
+from pytest_modelgate.adapters.policy_format import LoadedPolicy, PolicyFile, read_policy
 from pytest_modelgate.core.backtest.candidate import check_width
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.config.settings import Settings
@@ -17,6 +19,7 @@ from pytest_modelgate.core.features.feature_set import FeatureSet
 from pytest_modelgate.core.features.reference import REFERENCE
 from pytest_modelgate.core.integrity.parity import Parity, check_parity
 from pytest_modelgate.core.policy.actions import action_name
+from pytest_modelgate.core.policy.observations import trained_shape
 from pytest_modelgate.core.training.gating import Classification, check_reward_scale, judge_training
 from pytest_modelgate.core.training.run import TrainedModel
 from pytest_modelgate.errors import CheckpointError, GateError
@@ -89,15 +92,24 @@ def check_checkpoint(
     report = ModelReport(path.name)
     location = f"checkpoint {path.name}"
     try:
-        loaded = load_checkpoint(
+        declared = written_declaration(declared_together({}, beside(path), location), location)[1]
+        normaliser = path.with_name(declared.normaliser) if declared.normaliser else None
+        if normaliser and not normaliser.is_file():
+            problem = f"is {normaliser.name}, which does not lie beside it"
+            raise CheckpointError(f"{location}, normaliser", problem, "Copy it there, or correct the declaration")
+        file = PolicyFile(
             path,
-            location=location,
-            activation=settings.activation,
-            model_version=settings.model_version,
-            feature_set=settings.feature_set,
-            declared=written_declaration(declared_together({}, beside(path), location), location)[1],
-            trainer_packages=settings.trainer_packages,
+            path.name,
+            location,
+            declared,
+            {normaliser.name: normaliser} if normaliser else {},
+            tuple(sorted(other.name for other in path.parent.glob(f"{glob.escape(path.stem)}.*") if other != path)),
+            settings.activation,
+            settings.feature_set,
+            settings.model_version,
+            settings.trainer_packages,
         )
+        loaded = read_policy(builtin_formats(), file)
     except GateError as error:
         return _refused(report, error)
     note = "a checkpoint alone is judged nowhere: write_archive packs it with training metrics and a parity probe"
@@ -161,7 +173,7 @@ def _check_training(model: TrainedModel, profile: Profile) -> tuple[ModelReport,
 
 def _check_policy(
     report: ModelReport,
-    loaded: LoadedCheckpoint,
+    loaded: LoadedPolicy,
     model: TrainedModel | None,
     feature_sets: Mapping[str, FeatureSet],
     location: str,
@@ -171,12 +183,12 @@ def _check_policy(
     Args:
         model: what the archive says of it; None where it lies in none.
     """
-    known = feature_sets.get(loaded.facts.feature_set)
-    notes = (*report.notes, *loaded.facts.shape.warnings)
-    report = replace(report, judged_as={**_described(loaded.facts), **report.judged_as}, notes=notes)
+    known = feature_sets.get(loaded.feature_set)
+    notes = (*report.notes, *loaded.notes)
+    report = replace(report, judged_as={**_described(loaded), **report.judged_as}, notes=notes)
     if known is None:
         hook = "register it in conftest.py with the hook pytest_modelgate_feature_sets, where the gate finds it"
-        note = f"feature set {loaded.facts.feature_set!r} is not known here; {hook}"
+        note = f"feature set {loaded.feature_set!r} is not known here; {hook}"
         report = replace(report, notes=(*report.notes, note))
     else:
         try:
@@ -193,11 +205,11 @@ def _check_policy(
     return _with_parity(report, parity)
 
 
-def _with_own(report: ModelReport, loaded: LoadedCheckpoint, own: Callable[..., Any], location: str) -> ModelReport:
+def _with_own(report: ModelReport, loaded: LoadedPolicy, own: Callable[..., Any], location: str) -> ModelReport:
     """The report, with the trainer's own network held against what the gate computes."""
     policy = loaded.policy
     try:
-        parity = check_parity(policy, make_probe(own, policy.obs_dim, policy.n_actions, location), None, location)
+        parity = check_parity(policy, make_probe(own, *trained_shape(policy), location), None, location)
     except CheckpointError as error:
         return _refused(replace(report, judged_as={**report.judged_as, "your network": "differs"}), error)
     return replace(report, judged_as={**report.judged_as, "your network": f"{parity.status}: {parity.detail}"})
@@ -211,17 +223,18 @@ def _with_parity(report: ModelReport, parity: Parity) -> ModelReport:
     return replace(report, judged_as=said, notes=(*report.notes, note), lines=(*report.lines, _PROBE))
 
 
-def _described(facts: CheckpointFacts) -> dict[str, str]:
-    shape = facts.shape
+def _described(loaded: LoadedPolicy) -> dict[str, str]:
+    policy = loaded.policy
+    n_features = policy.n_market + len(policy.account)
     return {
-        "generation": shape.model_version or "none of the trainer's",
-        "observation": f"{shape.window} bar{'s' if shape.window > 1 else ''} of {shape.n_features} features",
-        "account features": ", ".join(feature.name for feature in shape.account) or "none",
-        "actions": ", ".join(map(action_name, shape.actions)),
-        "layers": " > ".join(facts.layers),
-        "hidden": ", ".join(map(str, facts.hidden)) or "none",
-        "activation": facts.activation,
-        "feature set": facts.feature_set,
+        "generation": loaded.model_version or "none of the trainer's",
+        "observation": f"{policy.lookback} bar{'s' if policy.lookback > 1 else ''} of {n_features} features",
+        "account features": ", ".join(feature.name for feature in policy.account) or "none",
+        "actions": ", ".join(map(action_name, policy.actions)),
+        "layers": " > ".join(loaded.layers) or "not known",
+        "hidden": ", ".join(map(str, loaded.hidden)) or "none",
+        "activation": loaded.activation or "not known",
+        "feature set": loaded.feature_set,
     }
 
 
@@ -258,6 +271,6 @@ def history_needed(archive: Archive, settings: Settings, profile: Profile) -> Ma
                 loaded, _ = ModelLoader(settings, archive, profile, dict, Path(scratch)).load(model)
             except GateError:
                 continue
-        warmup = REFERENCE.warmup if loaded.facts.feature_set == REFERENCE.name else 0
+        warmup = REFERENCE.warmup if loaded.feature_set == REFERENCE.name else 0
         needed[model.id] = warmup + loaded.policy.lookback - 1
     return needed

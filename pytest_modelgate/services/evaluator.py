@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, assert_never
 
 from pytest_modelgate.adapters.archive import Archive
+from pytest_modelgate.adapters.policy_format import PolicyFormat
 from pytest_modelgate.core.backtest.attribution import BarAttribution
 from pytest_modelgate.core.backtest.candidate import Candidate
 from pytest_modelgate.core.backtest.evaluation import attribute_window, evaluate, evaluate_all, replay, waited_orders
@@ -116,7 +117,7 @@ class ModelEvaluator:
             theirs = champion.attributions(plan.folds, own.series.bars.sha256)
         else:
             champion.check_bars(prepared.market.bar_origin)
-            policy, name = champion.load(self.settings)
+            policy, name = champion.load(self.settings, self.loader.formats)
             series = self.loader.series(plan, self.loader.feature_set(name, f"deployed {champion.file.name}"))
             mode = self.settings.account or champion.declared.account_mode or plan.account
             theirs_as = replace(plan, account=mode)
@@ -140,12 +141,14 @@ def build_evaluator(
     scratch: Path,
     *,
     champions: Champions | None,
+    formats: Sequence[PolicyFormat] | None = None,
 ) -> tuple[ModelLoader, Evaluator]:
     """The loader and the evaluator of one archive.
 
     Args:
         feature_sets, scratch: as of ``ModelLoader``.
         champions: the models now deployed; None where nothing is compared with them.
+        formats: of model files; None for the built-in ones.
     """
-    loader = ModelLoader(settings, archive, profile, feature_sets, scratch)
+    loader = ModelLoader(settings, archive, profile, feature_sets, scratch, formats=formats)
     return loader, ModelEvaluator(loader, settings, profile, champions.by_model if champions else {})

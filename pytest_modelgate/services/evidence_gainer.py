@@ -72,6 +72,7 @@ class ContentKeys:
                 bars=self._loader.bars(plan),
                 actions=self._loader.actions(plan),
                 code=evidence_version(),
+                read_as=self._loader.format_of(plan.model),
             )
         return self._models[name]
 

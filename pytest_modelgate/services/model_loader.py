@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 from pytest_modelgate.adapters.archive import Archive
-from pytest_modelgate.adapters.checkpoint import CheckpointFacts, LoadedCheckpoint, load_checkpoint
+from pytest_modelgate.adapters.formats import builtin_formats
+from pytest_modelgate.adapters.policy_format import LoadedPolicy, PolicyFile, PolicyFormat, choose_format, read_policy
 from pytest_modelgate.core.backtest.candidate import Candidate
-from pytest_modelgate.core.backtest.rules import rules_for
+from pytest_modelgate.core.backtest.rules import TradingRules, rules_for
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.evidence.records import CheckpointEvidence, MarketEvidence
@@ -23,12 +24,13 @@ from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.planning.plan import ModelPlan, bar_origin, market_request, when
 from pytest_modelgate.core.policy.actions import action_name
-from pytest_modelgate.core.policy.mlp import MlpPolicy
+from pytest_modelgate.core.policy.mlp import MlpPolicy, Policy
 from pytest_modelgate.core.training.run import CheckpointRef, TrainedModel
 from pytest_modelgate.errors import CheckpointError
 from pytest_modelgate.services.accelerator import Accelerator
 from pytest_modelgate.services.market_data import MarketSeries, load_series
 
+TRAINERS = "trainer"  # the format that goes without saying
 _SERIES_IN_MEMORY = 2  # features of a year of hours are 4 MB: a model's, and those of the one it is compared with
 _MARKETS_IN_MEMORY = 64  # half a MB each: content keys take them before models are evaluated
 
@@ -48,7 +50,8 @@ class ModelLoader:
     Args:
         feature_sets: gives them by name; asked when the first model is loaded, since a suite may register its own.
         scratch: private folder for copies of checkpoints, named by digest.
-        read_checkpoint, read_market: as ``load_checkpoint`` and ``load_series``.
+        formats: of model files; the built-in ones come first.
+        read_market: as ``load_series``.
     """
 
     def __init__(
@@ -59,12 +62,13 @@ class ModelLoader:
         feature_sets: Callable[[], Mapping[str, FeatureSet]],
         scratch: Path,
         *,
-        read_checkpoint: Callable[..., LoadedCheckpoint] = load_checkpoint,
+        formats: Sequence[PolicyFormat] | None = None,
         read_market: Callable[..., MarketSeries] = load_series,
     ) -> None:
         self.feature_sets = feature_sets
         self._settings, self._archive, self._profile, self._scratch = settings, archive, profile, scratch
-        self._read_checkpoint, self._read_market = read_checkpoint, read_market
+        self.formats: Sequence[PolicyFormat] = builtin_formats() if formats is None else formats
+        self._read_market = read_market
         self._as_of = when(archive.run, settings)
         self._accelerator = Accelerator(settings.device)
         self._prepared: dict[str, PreparedModel] = {}
@@ -105,7 +109,19 @@ class ModelLoader:
         """
         return self.load(model)[1]
 
-    def load(self, model: TrainedModel) -> tuple[LoadedCheckpoint, str]:
+    def format_of(self, model: TrainedModel) -> tuple[str, ...]:
+        """Name and version of a model's format, and the digest of its normaliser where it has one.
+
+        Raises:
+            ArchiveError, CheckpointError: its file is missing or cannot be read, or no format is its own.
+        """
+        checkpoint = self._checkpoint(model)
+        name = checkpoint.member.rpartition("/")[2]
+        chosen = choose_format(self.formats, name, model.declared, f"checkpoint {checkpoint.member}")
+        normaliser = self._archive.normaliser_sha256(checkpoint)
+        return (chosen.name, chosen.version, *([normaliser] if normaliser else []))
+
+    def load(self, model: TrainedModel) -> tuple[LoadedPolicy, str]:
         """A checkpoint, read from a private copy, and the digest of its bytes.
 
         Raises:
@@ -113,16 +129,22 @@ class ModelLoader:
         """
         reference, settings = self._checkpoint(model), self._settings
         path, sha256 = self._archive.checkpoint_file(reference, self._scratch)
+        normaliser = self._archive.normaliser_file(reference, self._scratch)
         try:
-            loaded = self._read_checkpoint(
+            file = PolicyFile(
                 path,
-                location=f"checkpoint {reference.member}",
-                activation=settings.activation,
-                model_version=settings.model_version,
-                feature_set=settings.feature_set,
-                declared=model.declared,
-                trainer_packages=settings.trainer_packages,
+                reference.member.rpartition("/")[2],
+                f"checkpoint {reference.member}",
+                model.declared,
+                {model.declared.normaliser: normaliser} if normaliser and model.declared.normaliser else {},
+                reference.beside,
+                settings.activation,
+                settings.feature_set,
+                settings.model_version,
+                settings.trainer_packages,
             )
+            loaded = read_policy(self.formats, file)
+            _check_confidence(loaded, rules_for(self._profile, model.instrument.asset_class), file.location)
         except CheckpointError as error:
             self._archive.refuse(reference, self._scratch, error)
             raise
@@ -183,20 +205,22 @@ class ModelLoader:
         loaded, sha256 = self.load(model)
         member = self._checkpoint(model).member
         where = f"checkpoint {member}"
-        feature_set = self.feature_set(loaded.facts.feature_set, where)
+        feature_set = self.feature_set(loaded.feature_set, where)
         parity = check_parity(loaded.policy, model.declared.parity_probe, feature_set, where)
         market = self._market(plan)
         untold = _check_grid(model, market.bars, where)
         candidate = self._candidate(plan, loaded.policy, self.series(plan, feature_set))
         checkpoint = replace(
-            _checkpoint_evidence(member, sha256, loaded.facts, parity, untold), feature_source=feature_set.source
+            _checkpoint_evidence(model, sha256, loaded, parity, read_as=self.format_of(model), untold=untold),
+            feature_source=feature_set.source,
         )
         return PreparedModel(candidate, checkpoint, _market_evidence(plan, self.request(model), market))
 
-    def _candidate(self, plan: ModelPlan, policy: MlpPolicy, series: FeatureSeries) -> Candidate:
+    def _candidate(self, plan: ModelPlan, policy: Policy, series: FeatureSeries) -> Candidate:
         rules = rules_for(self._profile, plan.model.instrument.asset_class)
         fold_bars = (plan.folds[-1].end - plan.folds[0].start) / plan.model.timeframe.delta
-        device = self._accelerator.device_for(policy, len(self._archive.run.models) * fold_bars)
+        bars = len(self._archive.run.models) * fold_bars
+        device = self._accelerator.device_for(policy, bars) if isinstance(policy, MlpPolicy) else None
         tracked = plan.windows if plan.account == "tracked" else ()
         return Candidate(policy, series, rules, plan.windows, device, tracked)
 
@@ -237,25 +261,45 @@ def _check_grid(model: TrainedModel, bars: Bars, where: str) -> str:
 
 
 def _checkpoint_evidence(
-    member: str, sha256: str, facts: CheckpointFacts, parity: Parity, untold: str
+    model: TrainedModel, sha256: str, loaded: LoadedPolicy, parity: Parity, *, read_as: tuple[str, ...], untold: str
 ) -> CheckpointEvidence:
+    assert model.checkpoint
+    policy, declared = loaded.policy, model.declared
+    name, _, *normaliser = read_as
     return CheckpointEvidence(
-        member=member,
+        member=model.checkpoint.member,
         sha256=sha256,
-        model_version=facts.shape.model_version,
-        min_trader_version=facts.min_trader_version,
-        feature_set=facts.feature_set,
-        activation=facts.activation,
-        hidden=facts.hidden,
-        layers=facts.layers,
-        window=facts.shape.window,
-        n_features=facts.shape.n_features,
-        actions=tuple(map(action_name, facts.shape.actions)),
-        account=facts.shape.account,
+        model_version=loaded.model_version,
+        min_trader_version=loaded.min_trader_version,
+        feature_set=loaded.feature_set,
+        activation=loaded.activation,
+        hidden=loaded.hidden,
+        layers=loaded.layers,
+        window=policy.lookback,
+        n_features=policy.n_market + len(policy.account),
+        actions=tuple(map(action_name, policy.actions)),
+        account=policy.account,
         parity=parity.status,
         parity_detail=parity.detail,
-        warnings=(*facts.shape.warnings, *([untold] if untold else [])),
+        warnings=(*loaded.notes, *([untold] if untold else [])),
+        format=None if name == TRAINERS else name,
+        normaliser=model.checkpoint.normaliser,
+        normaliser_sha256=next(iter(normaliser), None),
+        observation=declared.observation,
+        uncertified=not (loaded.certified and isinstance(policy, MlpPolicy)),
     )
+
+
+def _check_confidence(loaded: LoadedPolicy, rules: TradingRules, location: str) -> None:
+    """Refuse to ask for confidence where a policy's outputs say none.
+
+    Raises:
+        CheckpointError: the profile does.
+    """
+    if rules.min_confidence > 0.0 and not loaded.probabilities:
+        problem = f"the profile asks for a confidence of {rules.min_confidence}, and its outputs are no probabilities"
+        remedy = "Judge it by a profile without min_confidence, as it was trained"
+        raise CheckpointError(f"{location}, confidence", problem, remedy)
 
 
 def _market_evidence(plan: ModelPlan, request: MarketRequest, market: MarketSeries) -> MarketEvidence:

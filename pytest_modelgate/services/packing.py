@@ -16,15 +16,18 @@ from pytest_modelgate.adapters.archive import (
     declared_together,
     written_declaration,
 )
-from pytest_modelgate.adapters.checkpoint import LoadedCheckpoint, load_checkpoint
 from pytest_modelgate.adapters.checkpoint_writer import save_checkpoint
 from pytest_modelgate.adapters.files.atomic import write_atomically
+from pytest_modelgate.adapters.formats import builtin_formats
+from pytest_modelgate.adapters.formats.trainer import TrainerFormat
+from pytest_modelgate.adapters.policy_format import LoadedPolicy, PolicyFile, PolicyFormat, read_policy, suffixes_of
 from pytest_modelgate.core.backtest.candidate import check_width
 from pytest_modelgate.core.features.feature_set import FeatureSet
 from pytest_modelgate.core.features.reference import REFERENCE
 from pytest_modelgate.core.integrity.parity import check_parity
 from pytest_modelgate.core.market.windows import TrainingWindow
-from pytest_modelgate.core.training.run import Declared, ParityProbe
+from pytest_modelgate.core.policy.observations import trained_shape
+from pytest_modelgate.core.training.run import ParityProbe
 from pytest_modelgate.services.probes import make_probe
 from pytest_modelgate.text import plain
 
@@ -46,6 +49,8 @@ def write_archive(
     selection_window: TrainingWindow | None = None,
     bar_origin: datetime | None = None,
     trainer_packages: Sequence[str] = TRAINER_PACKAGES,
+    format: str | None = None,  # noqa: A002 - as SYMBOL_TIMEFRAME.json calls it
+    formats: Sequence[PolicyFormat] = (),
 ) -> Path:
     """Write an archive, whole or not at all; the same content gives the same bytes.
 
@@ -68,6 +73,8 @@ def write_archive(
         selection_window: first and last moment of the data by which checkpoints were chosen (UTC), as validations are.
         bar_origin: a moment at which a bar began (with a zone), where bars were put together from shorter ones.
         trainer_packages: whose config classes a checkpoint may name, as ``--gate-trainer-package`` will tell the gate.
+        format: of the models' files, for example ``sb3``; by default each file's ending tells it.
+        formats: further ones that the project registers with the hook ``pytest_modelgate_policies``.
 
     Returns:
         The zip's path.
@@ -87,19 +94,26 @@ def write_archive(
         "training_window": training_window,
         "selection_window": selection_window,
         "bar_origin": bar_origin,
+        "format": format,
     }
-    location = f"archive {path}"
-    read = [_read(model, location) for model in models]
+    location, known = f"archive {path}", (*builtin_formats(), *formats)
+    read = [_read(model, location, format, known) for model in models]
     unprobed = [model if model.policy is None else replace(model, parity_probe=None) for model in read]
     assembled = assemble(unprobed, location, trained_at, facts)
     probed = []
     with TemporaryDirectory(prefix="modelgate-") as scratch:
         for model in read:
-            member = assembled.member(model)
-            copy = Path(scratch) / "model.pt"  # one after the other: they are large
+            member, name = model.member, model.member.rpartition("/")[2]
+            copy = Path(scratch) / "model"  # one after the other: they are large
             copy.write_bytes(assembled.checkpoints[member])
-            loaded = _open(copy, assembled.declared[member], f"checkpoint {member}", trainer_packages)
-            probed.append(replace(model, parity_probe=_probe(model, loaded, f"checkpoint {member}")))
+            siblings = {}
+            if model.normaliser is not None:
+                siblings[model.normaliser_member.rpartition("/")[2]] = beside_it = Path(scratch) / "normaliser"
+                beside_it.write_bytes(assembled.checkpoints[model.normaliser_member])
+            said, where = assembled.declared[f"{model.symbol}_{model.timeframe}"], f"checkpoint {member}"
+            file = PolicyFile(copy, name, where, said, siblings, trainer_packages=tuple(trainer_packages))
+            loaded = read_policy(known, file)
+            probed.append(replace(model, parity_probe=_probe(model, loaded, where)))
             del loaded  # which is mapped from the copy
             copy.unlink()
     return assemble(probed, location, trained_at, facts).write(path)
@@ -167,7 +181,7 @@ def pack_checkpoint(
 
     def check(written: Path) -> None:
         """Read what was written as the gate will."""
-        _known(_open(written, said, location, ()))
+        _known(TrainerFormat().read(PolicyFile(written, path.name, location, said)))
 
     save_checkpoint(policy, contents, path, location, check)
     if declared:
@@ -175,13 +189,33 @@ def pack_checkpoint(
     return path
 
 
-def _read(model: ModelArtifact, location: str) -> ModelArtifact:
-    """The model with its checkpoint's bytes, read once, and with what is declared beside it."""
-    said = None
-    if isinstance(model.checkpoint, Path):
-        said, location = beside(model.checkpoint), f"{location}, {plain(model.checkpoint.stem)}.json"
-        model = replace(model, checkpoint=model.checkpoint.read_bytes())
-    return replace(model, declared=declared_together(model.declared, said, location))
+def _read(model: ModelArtifact, location: str, usual: str | None, formats: Sequence[PolicyFormat]) -> ModelArtifact:
+    """The model with its files' bytes, read once, with what is declared beside it, and the ending of its format.
+
+    Args:
+        usual: format of models that declare none.
+    """
+    said, path = None, model.checkpoint if isinstance(model.checkpoint, Path) else None
+    if path is not None:
+        said, location = beside(path), f"{location}, {plain(path.stem)}.json"
+    declared = declared_together(model.declared, said, location)
+    normaliser = model.normaliser
+    if path is not None and normaliser is None and "normaliser" in declared:
+        normaliser = path.parent / Path(str(declared["normaliser"])).name
+    name = declared.get("format", usual)
+    suffixes = next((item.suffixes for item in formats if item.name == name), suffixes_of(formats))
+    own = path.suffix if path is not None and path.suffix in suffixes else suffixes[0]
+    return replace(
+        model,
+        checkpoint=_bytes(model.checkpoint),
+        normaliser=None if normaliser is None else _bytes(normaliser),
+        declared={key: value for key, value in declared.items() if key != "normaliser"},
+        suffix=model.suffix or own,
+    )
+
+
+def _bytes(given: bytes | Path) -> bytes:
+    return given.read_bytes() if isinstance(given, Path) else given
 
 
 def _plain_statistics(statistics: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,31 +223,20 @@ def _plain_statistics(statistics: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value.tolist() if hasattr(value, "tolist") else value for name, value in statistics.items()}
 
 
-def _probe(model: ModelArtifact, loaded: LoadedCheckpoint, location: str) -> ParityProbe | None:
+def _probe(model: ModelArtifact, loaded: LoadedPolicy, location: str) -> ParityProbe | None:
     """The model's probe, given or made; refused where the gate would compute something else."""
     known = _known(loaded)
     probe = model.parity_probe
     if model.policy is not None and (probe is None or not probe.observations):
-        made = make_probe(model.policy, loaded.policy.obs_dim, loaded.policy.n_actions, location)
+        made = make_probe(model.policy, *trained_shape(loaded.policy), location)
         probe = made if probe is None else replace(made, bars=probe.bars, features=probe.features)
     check_parity(loaded.policy, probe, known, location)
     return probe
 
 
-def _known(loaded: LoadedCheckpoint) -> FeatureSet | None:
+def _known(loaded: LoadedPolicy) -> FeatureSet | None:
     """The feature set if it is the gate's own, whose width the policy must have; None where a project registers it."""
-    if loaded.facts.feature_set != REFERENCE.name:
+    if loaded.feature_set != REFERENCE.name:
         return None
     check_width(loaded.policy, len(REFERENCE.columns))
     return REFERENCE
-
-
-def _open(path: Path, declared: Declared, location: str, packages: Sequence[str]) -> LoadedCheckpoint:
-    return load_checkpoint(
-        path,
-        location=location,
-        activation=None,
-        feature_set=None,
-        declared=declared,
-        trainer_packages=tuple(packages),
-    )

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal, get_args
 
-from pytest_modelgate.adapters.archive import Archive, open_archive
+from pytest_modelgate.adapters.archive import SUFFIXES, Archive, open_archive
 from pytest_modelgate.adapters.config_files.profiles import builtin_profiles, load_profile
 from pytest_modelgate.adapters.promotion import Promoted, Record, Source, Target
 from pytest_modelgate.adapters.verdict.reader import read_verdict
@@ -91,21 +91,28 @@ def promote(
     chosen = _released(verdict, location, terms)
     _check_waivers(verdict, {model.id for model in chosen}, location, at)
     held_back = {model.id: model.decision for model in verdict.models if model not in chosen}
-    with open_archive(archive_path) as archive, tempfile.TemporaryDirectory(prefix="modelgate-") as scratch:
+    suffixes = tuple(dict.fromkeys((*SUFFIXES, *map(_ending, chosen))))
+    with (
+        open_archive(archive_path, suffixes=suffixes) as archive,
+        tempfile.TemporaryDirectory(prefix="modelgate-") as scratch,
+    ):
         if archive.sha256() != verdict.archive.sha256:
             problem = (
                 f"has sha256 {archive.sha256()[:12]}..., but the verdict is about {verdict.archive.sha256[:12]}..."
             )
             raise PromotionError(f"archive {archive_path.name}", problem, "Promote the archive that was judged")
-        sources = {model.id: _judged_bytes(archive, model, Path(scratch)) for model in chosen}
+        judged = {model.id: _judged_bytes(archive, model, Path(scratch)) for model in chosen}
         fresh = {model.id: _promoted(verdict, model, at, by) for model in chosen}
+        sources = {
+            name: path for model in fresh.values() for name, path in zip(model.files, judged[model.id], strict=True)
+        }
         if dry_run:
             return _plan(target, verdict, fresh, held_back, terms)
         with target.changing():
             change = _plan(target, verdict, fresh, held_back, terms)
             current = target.record()
             for model in change.models.values():
-                sources.setdefault(model.id, target.path_of(model))
+                sources = target.paths_of(model) | sources
             record = target.install(
                 list(change.models.values()), sources, at=_iso(at), by=by, previous=current.set if current else None
             )
@@ -122,7 +129,7 @@ def roll_back(target: Target, *, at: datetime, by: str, dry_run: bool) -> Change
         return _plan_rollback(target)[0]
     with target.changing():
         change, current, previous = _plan_rollback(target)
-        sources = {model.id: target.path_of(model) for model in previous.models}
+        sources = {name: path for model in previous.models for name, path in target.paths_of(model).items()}
         record = target.install(
             previous.models, sources, at=_iso(at), by=by, previous=previous.previous, rolled_back=current.set
         )
@@ -140,7 +147,7 @@ def _plan_rollback(target: Target) -> tuple[Change, Record, Record]:
         problem = f"no earlier promotion is kept there{kept}"
         raise PromotionError(location, problem, "Promote an earlier archive with its verdict")
     models = {model.id: model for model in previous.models}
-    removed = tuple(name for name in current.names if name not in previous.names)
+    removed = tuple(name for name in current.files if name not in previous.files)
     return Change(models, tuple(models), removed, {}, None), current, previous
 
 
@@ -224,21 +231,34 @@ def _reaches(model: ModelPart, level: DecisionLevel) -> bool:
     return model.decision != "INCOMPLETE" and DecisionLevel[model.decision] >= level
 
 
-def _judged_bytes(archive: Archive, model: ModelPart, scratch: Path) -> Path:
-    """A private copy of the checkpoint that was judged."""
+def _ending(model: ModelPart) -> str:
+    """Ending of a model's file in its archive."""
+    base = model.checkpoint.member.rpartition("/")[2] if model.checkpoint else ""
+    return base.removeprefix(model.id) if base.startswith(f"{model.id}.") else base[base.rfind(".") :]
+
+
+def _judged_bytes(archive: Archive, model: ModelPart, scratch: Path) -> list[Path]:
+    """Private copies of the files that were judged: the checkpoint, and the normaliser if it has one."""
     location = f"archive {archive.run.name}, model {model.id}"
     reference = next((item.checkpoint for item in archive.run.models if item.id == model.id), None)
     judged = model.checkpoint
     if reference is None or judged is None or judged.sha256 is None or reference.member != judged.member:
         raise PromotionError(location, "holds no checkpoint that the verdict judged", _RERUN)
+    if reference.normaliser != judged.normaliser:
+        raise PromotionError(location, "holds no normaliser that the verdict judged, or another", _RERUN)
     try:
         path, sha256 = archive.checkpoint_file(reference, scratch)
+        normaliser, other = archive.normaliser_file(reference, scratch), archive.normaliser_sha256(reference)
     except ArchiveError as error:
         raise PromotionError(error.where, error.problem, error.remedy) from None
-    if sha256 != judged.sha256:
-        problem = f"its checkpoint has sha256 {sha256[:12]}..., but {judged.sha256[:12]}... was judged"
-        raise PromotionError(location, problem, _RERUN)
-    return path
+    for what, found, expected in (
+        ("checkpoint", sha256, judged.sha256),
+        ("normaliser", other, judged.normaliser_sha256),
+    ):
+        if found != expected:
+            problem = f"its {what} has sha256 {str(found)[:12]}..., but {str(expected)[:12]}... was judged"
+            raise PromotionError(location, problem, _RERUN)
+    return [path, normaliser] if normaliser else [path]
 
 
 def _promoted(verdict: Verdict, model: ModelPart, at: datetime, by: str) -> Promoted:
@@ -259,11 +279,30 @@ def _promoted(verdict: Verdict, model: ModelPart, at: datetime, by: str) -> Prom
     facts = {"id": model.id, "decision": model.decision, "account_mode": model.account_mode, "at": _iso(at), "by": by}
     meanings = model.checkpoint.model_dump(include={"model_version", "actions", "account"})
     meanings["lookback"] = model.checkpoint.window
+    beside = _normaliser(model)
+    further = {
+        "format": model.checkpoint.format,
+        "normaliser": beside.get("normaliser"),
+        "observation": model.checkpoint.observation,
+    }
+    meanings |= {name: value for name, value in further.items() if value is not None}
     if "actions" in meanings:
         meanings.setdefault("account", [])  # which a verdict leaves out where there are none
     waivers = [waiver.model_dump(exclude={"model"}) for waiver in verdict.waivers if waiver.model == model.id]
     terms = {"rule": verdict.settings["decision"], "waivers": waivers, "bar_origin": origin}
-    return Promoted.model_validate({**judged, **facts, **terms, "meanings": meanings, "file": "", "source": source})
+    return Promoted.model_validate(
+        {**judged, **facts, **terms, **beside, "meanings": meanings, "file": "", "source": source}
+    )
+
+
+def _normaliser(model: ModelPart) -> dict[str, str | None]:
+    """Name and digest of the file with the statistics of observations, as it is promoted: each model has its own."""
+    checkpoint = model.checkpoint
+    if checkpoint is None or checkpoint.normaliser is None:
+        return {}
+    base = checkpoint.normaliser.rpartition("/")[2]
+    name = base if base.startswith(f"{model.id}.") else f"{model.id}.{base}"
+    return {"normaliser": name, "normaliser_sha256": checkpoint.normaliser_sha256}
 
 
 def _plan(
@@ -276,8 +315,9 @@ def _plan(
     """
     record, location = target.record(), str(target.folder)
     others = {model.id: model for model in (record.models if record else ()) if model.id not in fresh}
-    unjudged = [name for name in target.unjudged(record) if name.removesuffix(".pt") not in fresh]
-    leaving = sorted({*(f"{model_id}.pt" for model_id in others), *unjudged})
+    names = {name for model in fresh.values() for name in model.files}
+    unjudged = [name for name in target.unjudged(record) if name not in names]
+    leaving = sorted({*(name for model in others.values() for name in model.files), *unjudged})
     if terms.others == "refuse" and leaving:
         problem = f"{_listed(leaving)} would leave it: this verdict does not promote {_them(leaving)}"
         remedy = "Say with --others keep that what was promoted earlier stays, or with --others remove that it goes"
@@ -292,6 +332,8 @@ def _plan(
                 problem = f"{model.id} cannot stay: this verdict judged its very bytes, {held_back[model.id]}"
                 raise PromotionError(location, problem, "Say --others remove")
         leaving = []
+    replaced = {name for model in (record.models if record else ()) if model.id in fresh for name in model.files}
+    leaving += sorted(replaced - names - {*leaving})  # of formats that these models had before
     models = {**(others if terms.others == "keep" else {}), **fresh}
     return Change(dict(sorted(models.items())), tuple(sorted(fresh)), tuple(leaving), held_back, None)
 

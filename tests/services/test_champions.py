@@ -8,6 +8,7 @@ import pytest
 from support import report_factory as factory
 from support.checkpoints import contents, saved
 
+from pytest_modelgate.adapters.formats import builtin_formats
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.evidence.records import Evidence, WindowEvidence, WindowFailure
 from pytest_modelgate.core.policy.actions import CLOSE, HOLD, Target
@@ -98,6 +99,8 @@ def test_it_is_loaded_as_what_it_was_judged_as(tmp_path: Path) -> None:
     path = saved(tmp_path, contents(model_version="9.9.9", action_meanings=None))
     declared = Declared(actions=(HOLD, CLOSE, Target(0.1)), account=())
 
-    policy, name = replace(DEPLOYED, file=path, declared=declared).load(Settings(archive=Path("a.zip")))
+    policy, name = replace(DEPLOYED, file=path, declared=declared).load(
+        Settings(archive=Path("a.zip")), builtin_formats()
+    )
 
     assert (policy.actions, policy.account, name) == (declared.actions, (), "reference-v1")

@@ -11,11 +11,12 @@ from typing import Any
 import pandas as pd
 import pytest
 from support import cheap_gate, model_factory
+from support.cheap_gate import CheapFormat
 from support.plugin_helpers import AS_OF, pack
 
 from pytest_modelgate.adapters.archive import Archive, open_archive
-from pytest_modelgate.adapters.checkpoint import LoadedCheckpoint
 from pytest_modelgate.adapters.config_files.profiles import load_profile
+from pytest_modelgate.adapters.policy_format import LoadedPolicy, PolicyFile
 from pytest_modelgate.core.backtest.candidate import Candidate
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.features.reference import REFERENCE
@@ -38,9 +39,9 @@ class Counting:
 
     reads: Counter[str] = field(default_factory=Counter)
 
-    def checkpoint(self, path: Path, **details: Any) -> LoadedCheckpoint:
-        self.reads[details["location"].rpartition("/")[2]] += 1
-        return cheap_gate.load(path)
+    def checkpoint(self, file: PolicyFile) -> LoadedPolicy:
+        self.reads[file.name] += 1
+        return cheap_gate.load(file)
 
     def market(self, request: Any, *details: Any) -> MarketSeries:
         self.reads[request.instrument.symbol] += 1
@@ -61,7 +62,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def loader_of(archive: Archive, settings: Settings, reads: Counting) -> ModelLoader:
-    readers: Any = {"read_checkpoint": reads.checkpoint, "read_market": reads.market}
+    readers: Any = {"formats": (CheapFormat(reads.checkpoint),), "read_market": reads.market}
     return ModelLoader(settings, archive, PROFILE, lambda: {REFERENCE.name: REFERENCE}, settings.output, **readers)
 
 
@@ -119,10 +120,10 @@ def test_a_closed_loader_keeps_nothing_mapped(archive: Archive, settings: Settin
 def test_a_checkpoint_that_is_refused_takes_no_room_and_is_refused_alike_again(
     archive: Archive, settings: Settings
 ) -> None:
-    def refuse(_: Path, **details: Any) -> LoadedCheckpoint:
-        raise CheckpointError(details["location"], "is empty", "Train again")
+    def refuse(file: PolicyFile) -> LoadedPolicy:
+        raise CheckpointError(file.location, "is empty", "Train again")
 
-    readers: Any = {"read_checkpoint": refuse, "read_market": cheap_gate.read_market}
+    readers: Any = {"formats": (CheapFormat(refuse),), "read_market": cheap_gate.read_market}
     scratch = settings.output / "scratch"
     loader = ModelLoader(settings, archive, PROFILE, lambda: {REFERENCE.name: REFERENCE}, scratch, **readers)
     told = []
@@ -140,11 +141,11 @@ def test_a_copy_that_another_process_refuses_meanwhile_is_refused_alike(archive:
     reference = plan.model.checkpoint
     assert reference
 
-    def refused_elsewhere(path: Path, **_: Any) -> LoadedCheckpoint:
+    def refused_elsewhere(file: PolicyFile) -> LoadedPolicy:
         archive.refuse(reference, scratch, CheckpointError("checkpoint X", "is empty", "Train again"))
-        return cheap_gate.load(path)
+        return cheap_gate.load(file)
 
-    readers: Any = {"read_checkpoint": refused_elsewhere, "read_market": cheap_gate.read_market}
+    readers: Any = {"formats": (CheapFormat(refused_elsewhere),), "read_market": cheap_gate.read_market}
     loader = ModelLoader(settings, archive, PROFILE, lambda: {REFERENCE.name: REFERENCE}, scratch, **readers)
 
     with pytest.raises(CheckpointError, match=r"checkpoint X: is empty\."):
@@ -155,11 +156,11 @@ def test_what_the_user_says_of_the_version_reaches_the_reader(archive: Archive, 
     said = replace(settings, model_version="2.3.0")
     reads: list[object] = []
 
-    def read(path: Path, **details: Any) -> LoadedCheckpoint:
-        reads.append(details["model_version"])
-        return cheap_gate.load(path)
+    def read(file: PolicyFile) -> LoadedPolicy:
+        reads.append(file.model_version)
+        return cheap_gate.load(file)
 
-    ModelLoader(said, archive, PROFILE, dict, said.output, read_checkpoint=read).load(archive.run.models[0])
+    ModelLoader(said, archive, PROFILE, dict, said.output, formats=(CheapFormat(read),)).load(archive.run.models[0])
 
     assert reads == ["2.3.0"]
 

@@ -404,7 +404,7 @@ def test_bytes_that_change_while_they_are_copied_are_refused(case: Case, tmp_pat
 
     with pytest.raises(PromotionError, match=r"AAPL_1Hour\.pt: holds bytes with sha256"), case.target.changing():
         case.target.install(
-            record.models, {"AAPL_1Hour": tmp_path / "other.pt"}, at=NOW.isoformat(), by="", previous=record.set
+            record.models, {"AAPL_1Hour.pt": tmp_path / "other.pt"}, at=NOW.isoformat(), by="", previous=record.set
         )
 
     assert case.target.record() == record

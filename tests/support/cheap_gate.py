@@ -34,8 +34,7 @@ from support.policies import mlp
 
 from pytest_modelgate import ModelArtifact
 from pytest_modelgate.adapters.archive import Archive
-from pytest_modelgate.adapters.checkpoint import CheckpointFacts, LoadedCheckpoint
-from pytest_modelgate.adapters.checkpoint.shape import Shape
+from pytest_modelgate.adapters.policy_format import LoadedPolicy, PolicyFile
 from pytest_modelgate.core.config.profiles import MarketDataLimits, Profile
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.evidence.records import Evidence, IntegrityEvidence
@@ -68,15 +67,26 @@ def _instructions() -> dict[str, Any]:
     return found
 
 
-def load(path: Path, **_: object) -> LoadedCheckpoint:
+@dataclass(frozen=True)
+class CheapFormat:
+    """Reads the name of the feature that a model follows."""
+
+    ask: Callable[[PolicyFile], LoadedPolicy]
+    name: str = "trainer"
+    version: str = "cheap"
+    suffixes: tuple[str, ...] = (".pt",)
+
+    def read(self, file: PolicyFile) -> LoadedPolicy:
+        return self.ask(file)
+
+
+def load(file: PolicyFile) -> LoadedPolicy:
     first = np.zeros((1, _FEATURES))
-    first[0, REFERENCE.columns.index(path.read_text())] = 50.0
+    first[0, REFERENCE.columns.index(file.path.read_text())] = 50.0
     weights = (first, np.array([[0.0], [1.0], [-1.0]]))
     biases = (np.zeros(1), np.array([0.5, 0.0, 0.0]))
     policy = mlp(weights, biases, "tanh", _FEATURES, 0, 1)
-    shape = Shape("2.3.0", _FEATURES, 1, policy.actions, (), ())
-    facts = CheckpointFacts(shape, None, ("trunk", "head"), (1,), "tanh", REFERENCE.name)
-    return LoadedCheckpoint(policy, facts)
+    return LoadedPolicy(policy, REFERENCE.name, "tanh", "2.3.0", layers=("trunk", "head"), hidden=(1,))
 
 
 @lru_cache(maxsize=64)  # as many as the real loader keeps, so that memory is as in a real run
@@ -163,7 +173,7 @@ def _build_evaluator(
     scratch: Path,
     **_: object,
 ) -> tuple[ModelLoader, Evaluator]:
-    readers: Any = {"read_checkpoint": load, "read_market": read_market}
+    readers: Any = {"formats": (CheapFormat(load),), "read_market": read_market}
     loader = ModelLoader(settings, archive, profile, feature_sets, scratch, **readers)
     return loader, CheapEvaluator(ModelEvaluator(loader, settings, profile, {}), scratch.name)
 

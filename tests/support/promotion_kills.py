@@ -101,7 +101,7 @@ def _state(place: Path, layout: type[Links | Copies]) -> dict[str, Any]:
     record: Record | None = Target(place, layout).record()
     recorded = {path.name: path for path in (place / model.file for model in (record.models if record else ()))}
     whole = all(path.is_file() for path in recorded.values())
-    promised = {name: model.sha256 for name, model in record.names.items()} if record else None
+    promised = record.files if record else None
     return {"names": shown(place), "record": promised, "whole": whole}
 
 

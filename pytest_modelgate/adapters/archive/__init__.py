@@ -13,11 +13,13 @@ from pytest_modelgate.adapters.archive.declaration import (
     written_declaration,
 )
 from pytest_modelgate.adapters.archive.limits import Limits
+from pytest_modelgate.adapters.archive.names import SUFFIXES
 from pytest_modelgate.adapters.archive.reader import Archive, open_archive
 from pytest_modelgate.adapters.archive.summary import summary_json_schema
 from pytest_modelgate.adapters.archive.writer import Assembled, ModelArtifact, assemble
 
 __all__ = [
+    "SUFFIXES",
     "Archive",
     "Assembled",
     "Limits",

@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_modelgate.adapters.archive.entries import utc, validated
 from pytest_modelgate.adapters.archive.limits import DEFAULT_LIMITS, Limits
-from pytest_modelgate.adapters.archive.schema import POLICY_SCHEMA, PolicyFile
+from pytest_modelgate.adapters.archive.schema import POLICY_SCHEMA, PolicyDeclaration
 from pytest_modelgate.adapters.archive.strict_json import read_json, read_object
 from pytest_modelgate.adapters.meanings import declared_meanings, plain_fact
 from pytest_modelgate.core.training.run import Declared, Fault, TrainedModel
@@ -20,7 +20,7 @@ from pytest_modelgate.errors import ArchiveError
 def policy_json_schema() -> str:
     """The published JSON Schema of such a file, as text."""
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Policy"}
-    return json.dumps(head | PolicyFile.model_json_schema(), indent=2) + "\n"
+    return json.dumps(head | PolicyDeclaration.model_json_schema(), indent=2) + "\n"
 
 
 def written_declaration(facts: Mapping[str, Any], location: str) -> tuple[bytes, Declared]:
@@ -56,7 +56,7 @@ def declared_together(facts: Mapping[str, Any], raw: bytes | None, location: str
     said = {name: value for name, value in facts.items() if (name, value) != ("schema", POLICY_SCHEMA)}
     if raw is None or POLICY_SCHEMA.partition("/")[0].encode() not in raw:
         return said
-    shared = {name: value for name, value in said.items() if name in PolicyFile.model_fields}
+    shared = {name: value for name, value in said.items() if name in PolicyDeclaration.model_fields}
     declared_beside(raw, written_declaration(shared, location)[1], location, DEFAULT_LIMITS)
     theirs = read_object(raw, location, DEFAULT_LIMITS)
     return {name: value for name, value in theirs.items() if name != "schema" and value is not None} | said
@@ -89,7 +89,7 @@ def declared_beside(raw: bytes, declared: Declared, location: str, limits: Limit
     Raises:
         ArchiveError: the file is none that the schema describes, or says something else than the summary.
     """
-    part = validated(PolicyFile, read_object(raw, location, limits), location)
+    part = validated(PolicyDeclaration, read_object(raw, location, limits), location)
     said: dict[str, Any] = declared_meanings(part)
     said |= {name: getattr(part, name) for name in ("feature_set", "account_mode", "activation")}
     said["bar_origin"] = None if part.bar_origin is None else utc(part.bar_origin)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import islice, takewhile
 
 from pytest_modelgate.adapters.archive.entries import Entry, unread_entry
 from pytest_modelgate.adapters.archive.names import listed
@@ -13,6 +16,7 @@ from pytest_modelgate.core.market.bars import Instrument, Timeframe
 from pytest_modelgate.core.training.run import CheckpointRef, Declared, Fault, TrainedModel
 from pytest_modelgate.text import plain, shown
 
+_MOST_BESIDE = 16
 _Key = tuple[Instrument, Timeframe]
 _RENAME = "Call the checkpoint and its entry SYMBOL_TIMEFRAME, such as UNIUSD_1Hour"
 
@@ -63,14 +67,15 @@ class Matching:
             else:
                 self._members[entry.instrument, entry.timeframe] = member
         if odd:
-            self.strays.append(f"{listed(odd)} not judged: no model's name, expected SYMBOL_TIMEFRAME.pt")
+            endings = ", ".join(sorted({name[name.rfind(".") :] for name in odd}))
+            self.strays.append(f"{listed(odd)} not judged: no model's name, expected SYMBOL_TIMEFRAME{plain(endings)}")
 
     def _resolved(self, file: str) -> str:
         """The member that a file means: relative to what names it, or to the folder that the trainer ran in."""
         member = f"{self.roles.folder}{file}"
         if member in self.sizes:
             return member
-        usual = self.roles.checkpoints.get(file.rpartition("/")[2].removesuffix(".pt"), member)
+        usual = self.roles.checkpoints.get(self.roles.stem(file), member)
         return usual if f"/{file}".endswith(f"/{usual[usual.rfind('models/') :]}") else member
 
     def _with_file(self, entry: Entry, files: Mapping[str, int]) -> Entry:
@@ -79,19 +84,19 @@ class Matching:
             return entry
         file = entry.file
         member = self._resolved(file)
-        stem = unread_entry(member.rpartition("/")[2].removesuffix(".pt"), entry.location)
+        stem = unread_entry(self.roles.stem(member), entry.location)
         if stem and not entry.timeframe and stem.instrument == entry.instrument:
             entry = replace(entry, timeframe=stem.timeframe)
         other = stem and (stem.instrument != entry.instrument or stem.timeframe not in (None, entry.timeframe))
         if member not in self.sizes:
             problem = "which the archive does not hold under a name that is read"
-        elif not member.endswith(".pt") or "/checkpoints/" in f"/{file.lower()}":
+        elif not member.endswith(self.roles.suffixes) or "/checkpoints/" in f"/{file.lower()}":
             problem = "which is no model, but what training passed through or kept beside"
         elif other or files[member] > 1:
             problem = "which is another model's"
         else:
             return entry
-        where, remedy = f"{entry.location}, file", "Name the model's own .pt, relative to what describes the run"
+        where, remedy = f"{entry.location}, file", "Name the model's own file, relative to what describes the run"
         return replace(entry, fault=Fault(where, f"is {shown(file)}, {problem}", remedy))
 
     def _by_model(self, entries: list[Entry]) -> dict[_Key, Entry]:
@@ -116,10 +121,11 @@ class Matching:
         if len(choices) == 1:
             return choices
         symbol = entry.instrument.symbol
-        names = [f"{symbol}_{timeframe}.pt" for _, timeframe in choices]
-        names += [f"{symbol}.pt"] if entry.instrument in self._bare else []
-        held = ", ".join(names) or "no checkpoint"
-        fault = Fault(entry.location, f"names no timeframe, and the archive holds {held} of that symbol", _RENAME)
+        held = [self._members[key] for key in choices]
+        held += [self._bare[entry.instrument]] if entry.instrument in self._bare else []
+        names = [plain(member.rpartition("/")[2]) for member in held]
+        told = ", ".join(names) or "no checkpoint"
+        fault = Fault(entry.location, f"names no timeframe, and the archive holds {told} of that symbol", _RENAME)
         open_ones = [key for key in choices if key not in own]
         self._faults |= dict.fromkeys(open_ones, fault)
         if not open_ones:
@@ -159,10 +165,28 @@ class Matching:
         member = self._members.get(key)
         if entry and entry.file and not fault:
             member = self._resolved(entry.file)
+        fault = fault or (self._rivals(member) if member and not (entry and entry.file) else None)
         reference = self._reference(member, entry.sha256 if entry else None) if member else None
         history = entry.history if entry and not fault else None
         return TrainedModel(*key, history, reference, entry.declared if entry else Declared(), fault)
 
     def _reference(self, member: str, sha256: str | None) -> CheckpointRef:
-        beside = f"{member.removesuffix('.pt')}.json"
-        return CheckpointRef(member, self.sizes[member], sha256, beside if beside in self.sizes else None)
+        stem = self.roles.stem(member)
+        start = f"{member[: member.rfind('/') + 1]}{stem}."
+        first = bisect_left(self._sorted, start)
+        near = takewhile(lambda name: name.startswith(start), islice(self._sorted, first, first + _MOST_BESIDE))
+        beside = tuple(name[name.rfind("/") + 1 :] for name in near if name not in (member, f"{start}json"))
+        declaration = f"{start}json" if f"{start}json" in self.sizes else None
+        return CheckpointRef(member, self.sizes[member], sha256, declaration, stem, beside)
+
+    @cached_property
+    def _sorted(self) -> list[str]:
+        return sorted(self.sizes)
+
+    def _rivals(self, member: str) -> Fault | None:
+        """Why a member cannot be taken for its model's: others of its name could be as well."""
+        rivals = self.roles.rivals.get(self.roles.stem(member))
+        if rivals is None:
+            return None
+        where, problem = f"{self.location}, member {plain(member)}", f"{listed(rivals)} are all of that name"
+        return Fault(where, f"{problem}, and nothing tells which is the model", "Keep one of them")

@@ -15,6 +15,7 @@ from pytest_modelgate.errors import ArchiveError
 from pytest_modelgate.text import plain, shown
 
 MODELS_FOLDER = "models/rl_symbols"
+SUFFIXES = (".pt", ".zip", ".onnx", ".safetensors", ".pth")  # of model files: those of the built-in formats, see a test
 _MAX_NAME, _MAX_PARTS = 1024, 32
 _RESERVED = re.compile(r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(COM|LPT)[0-9\u00b9\u00b2\u00b3]) *(\..*)?", re.IGNORECASE)
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -23,7 +24,10 @@ _ENDING = re.compile(r"\.(zip|tar|tar\.gz|tgz)$", re.IGNORECASE)
 _ARCHIVE = re.compile(rf"(?:.*_)?{STAMP}", re.DOTALL)
 _WITHIN = re.compile(rf"(?<![0-9]){STAMP}(?![0-9])")
 # Of folded names: what a model or a summary lies under, and what else describes a run.
-_PART = re.compile(r"(.*/)?(training_summary[^/]*\.json|models(/rl_symbols)?|models/(rl_symbols/)?[^/]+\.(pt|json))")
+_PART = re.compile(
+    r"(.*/)?(training_summary[^/]*\.json|models(/rl_symbols)?"
+    r"|models/(rl_symbols/)?[^/]+\.(pt|pth|zip|onnx|safetensors|pkl|json))"
+)
 _DOCUMENT = re.compile(r"(.*/)?(manifest|index|summary|model_assessments)\.json")
 _PACK_AGAIN = "Pack the training run again with an ordinary tool, or use pytest_modelgate.write_archive"
 
@@ -171,6 +175,11 @@ def listed(names: Iterable[str], most: int = 3) -> str:
     every = list(names)
     more = f" and {len(every) - most} more" if len(every) > most else ""
     return ", ".join(shown(name, 90) for name in every[:most]) + more
+
+
+def without_suffix(name: str, suffixes: Iterable[str]) -> str:
+    """A model's file name without its ending."""
+    return next((name.removesuffix(suffix) for suffix in suffixes if name.endswith(suffix)), name)
 
 
 def parse_key(key: str, location: str) -> tuple[Instrument, Timeframe | None]:

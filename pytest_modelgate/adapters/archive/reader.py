@@ -8,6 +8,7 @@ import os
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -22,18 +23,19 @@ from pytest_modelgate.adapters.archive.folder_source import FolderSource
 from pytest_modelgate.adapters.archive.limits import DEFAULT_LIMITS, Limits
 from pytest_modelgate.adapters.archive.manifest import parse_assessments, parse_index, parse_manifest
 from pytest_modelgate.adapters.archive.matching import Matching
-from pytest_modelgate.adapters.archive.names import archive_stamp, listed, parse_stamp, stamp_within
+from pytest_modelgate.adapters.archive.names import SUFFIXES, archive_stamp, listed, parse_stamp, stamp_within
 from pytest_modelgate.adapters.archive.roles import Kind, Roles, find_roles
 from pytest_modelgate.adapters.archive.summary import parse_summary
 from pytest_modelgate.adapters.archive.tar_source import TarSource, is_tar
 from pytest_modelgate.adapters.archive.zip_source import ZipSource
 from pytest_modelgate.adapters.files.atomic import write_atomically
 from pytest_modelgate.adapters.files.file_kinds import why_no_zip
-from pytest_modelgate.core.training.run import CheckpointRef, TrainedModel, TrainingRun
+from pytest_modelgate.core.training.run import CheckpointRef, Fault, TrainedModel, TrainingRun
 from pytest_modelgate.errors import ArchiveError, CheckpointError
 from pytest_modelgate.text import plain
 
 Source = ZipSource | FolderSource | TarSource
+_ZIPS = (".pt", ".zip")
 _BINARY: int = getattr(os, "O_BINARY", 0)
 
 
@@ -81,6 +83,20 @@ class Archive:
         self._check_digest(checkpoint, sha256)
         return sha256
 
+    def normaliser_sha256(self, checkpoint: CheckpointRef) -> str | None:
+        """Digest of the bytes of a model's normaliser; None where it has none.
+
+        Raises:
+            ArchiveError: the content is damaged, or larger than allowed.
+        """
+        return self._member_digest(checkpoint.normaliser) if checkpoint.normaliser else None
+
+    def normaliser_file(self, checkpoint: CheckpointRef, folder: Path) -> Path | None:
+        """A copy of a model's normaliser; see ``checkpoint_file``."""
+        if checkpoint.normaliser is None:
+            return None
+        return self.checkpoint_file(CheckpointRef(checkpoint.normaliser, 0), folder)[0]
+
     def checkpoint_file(self, checkpoint: CheckpointRef, folder: Path) -> tuple[Path, str]:
         """A copy of a checkpoint in a private folder, named by its sha256; read from the archive only once.
 
@@ -126,7 +142,7 @@ class Archive:
         try:
             with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600), "wb") as file:
                 for piece in _capped(self._source, member, self._limits.model_bytes, self._location):
-                    part = not file.tell() and len(piece) != self._source.sizes[member]
+                    part = member.endswith(_ZIPS) and not file.tell() and len(piece) != self._source.sizes[member]
                     if part and (why := why_no_zip(piece)) is not None:  # and the rest is never unpacked
                         raise ArchiveError(f"{self._location}, member {plain(member)}", *why)
                     digest.update(piece)
@@ -163,8 +179,11 @@ def _name_of(checkpoint: CheckpointRef) -> str:
     return hashlib.sha256(checkpoint.member.encode()).hexdigest()[:32]
 
 
-def open_archive(path: Path, limits: Limits = DEFAULT_LIMITS) -> Archive:
+def open_archive(path: Path, limits: Limits = DEFAULT_LIMITS, suffixes: tuple[str, ...] = SUFFIXES) -> Archive:
     """Open a zip, a tar or an extracted folder and read what it says of its training run.
+
+    Args:
+        suffixes: endings of model files.
 
     Raises:
         ArchiveError: it cannot be used as a whole; nothing in it is judged.
@@ -174,7 +193,7 @@ def open_archive(path: Path, limits: Limits = DEFAULT_LIMITS) -> Archive:
         raise ArchiveError(f"archive {path}", "does not exist, expected a zip, a tar or a folder", "Check the path")
     source = _source(path, location, limits)
     try:
-        roles = find_roles(source.sizes, path.name, location)
+        roles = find_roles(source.sizes, path.name, location, suffixes)
         reading = _read(source, roles, location, limits)
         matching = Matching(roles, source.sizes, location)
         models = matching.models(reading.entries)
@@ -185,7 +204,7 @@ def open_archive(path: Path, limits: Limits = DEFAULT_LIMITS) -> Archive:
             problem = f"holds no model{''.join(f'; {stray}' for stray in strays[:2])}"
             raise ArchiveError(location, problem, "Pack the training run again")
         models = _declared(models, source, location, limits, strays)
-        members = {model.checkpoint.member for model in models if model.checkpoint}
+        members = {name for model in models if model.checkpoint for name in model.checkpoint.members}
         limits.check_total(sum(source.sizes[name] for name in members), source.packed, location)
         warnings = tuple(f"{location}: {stray}." for stray in strays)
         return Archive(source, TrainingRun(path.name, _ended(path, roles, reading), models, warnings), location, limits)
@@ -202,16 +221,29 @@ def _declared(
     def declared(model: TrainedModel) -> TrainedModel:
         name = model.checkpoint.declaration if model.checkpoint else None
         if name is None:
-            return model
+            return _with_normaliser(model, source, location)
         small = source.sizes[name] <= limits.declaration_bytes
         told = declare(
             model, b"".join(source.chunks(name)) if small else b"{}", f"{location}, member {plain(name)}", limits
         )
         if told is None:
             strays.append(f"{listed([name])} passed over: it names no schema modelgate.policy/1")
-        return told or model
+        return _with_normaliser(told or model, source, location)
 
     return tuple(map(declared, models))
+
+
+def _with_normaliser(model: TrainedModel, source: Source, location: str) -> TrainedModel:
+    """A model with the member that is declared as its normaliser; with a fault where there is no such."""
+    checkpoint, name = model.checkpoint, model.declared.normaliser
+    if checkpoint is None or name is None:
+        return model
+    member = f"{checkpoint.member[: checkpoint.member.rfind('/') + 1]}{name}"
+    if member in source.sizes and member != checkpoint.member:
+        return replace(model, checkpoint=replace(checkpoint, normaliser=member))
+    where, problem = f"{location}, model {model.id}, normaliser", f"is {plain(name)}, which does not lie beside it"
+    fault = Fault(where, problem, f"Pack it as {plain(member)}, or correct the declaration")
+    return replace(model, fault=model.fault or fault)
 
 
 def _source(path: Path, location: str, limits: Limits) -> Source:

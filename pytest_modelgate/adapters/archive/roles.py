@@ -13,18 +13,20 @@ from enum import StrEnum
 from pytest_modelgate.adapters.archive.names import (
     MODELS_FOLDER,
     STAMP,
+    SUFFIXES,
     archive_stamp,
     bare_name,
     listed,
     stamp_within,
+    without_suffix,
 )
 from pytest_modelgate.adapters.files.file_kinds import why_no_checkpoint
 from pytest_modelgate.errors import ArchiveError
 from pytest_modelgate.text import plain, shown
 
 _FOLDER = r"(?P<folder>(?:[^/]+/)*)"
-_MODEL = re.compile(_FOLDER + r"models/(?:rl_symbols/)?[^/]+\.pt")
-_LIKE_MODEL = re.compile(_MODEL.pattern, re.IGNORECASE)
+_MODEL = re.compile(_FOLDER + r"models/(?:rl_symbols/)?[^/]+", re.IGNORECASE)
+_FOLDERS = re.compile(r"(^|/)models/")
 _ONE_RUN = "Put one training run into one archive"
 
 
@@ -56,8 +58,10 @@ class Roles:
             None when there is none.
         folder: that ``main`` lies in, with a slash at its end; empty for the archive's root.
         stamp: a time stamp ``YYYYMMDD_HHMMSS`` in the name of ``main`` or of its folder; None when there is none.
-        checkpoints: members by their file names without ``.pt``, as far as these could be models'.
+        checkpoints: members by their file names without their ending, as far as these could be models'.
+        rivals: of names that several files bear, and no ``.pt``: all of them.
         strays: sentences about checkpoints and descriptions that are passed over.
+        suffixes: endings of model files.
     """
 
     kind: Kind
@@ -66,16 +70,23 @@ class Roles:
     folder: str
     stamp: str | None
     checkpoints: Mapping[str, str]
+    rivals: Mapping[str, tuple[str, ...]]
     strays: tuple[str, ...]
+    suffixes: tuple[str, ...]
+
+    def stem(self, name: str) -> str:
+        """A member's file name without the ending of a model file."""
+        return without_suffix(name.rpartition("/")[2], self.suffixes)
 
 
-def find_roles(names: Iterable[str], archive: str, location: str) -> Roles:
+def find_roles(names: Iterable[str], archive: str, location: str, suffixes: tuple[str, ...] = SUFFIXES) -> Roles:
     """Find what describes the run, and the checkpoints that lie where it says they do.
 
     Args:
         names: of all files that can be read.
         archive: file or folder name of the archive: its time stamp or run id tells the right one of several runs.
         location: the archive, for messages.
+        suffixes: endings of model files; of several files of one name the ``.pt`` is the model.
 
     Raises:
         ArchiveError: nothing describes a run, several do and nothing tells which is meant, or the checkpoints lie in
@@ -94,12 +105,14 @@ def find_roles(names: Iterable[str], archive: str, location: str) -> Roles:
     folder, main = chosen["folder"], chosen.string
     companion = {Kind.SUMMARY: "manifest.json", Kind.ASSESSMENTS: "summary.json"}.get(kind)
     beside = f"{folder}{companion}" if companion and f"{folder}{companion}" in set(files) else None
-    checkpoints, strays = _checkpoints(files, folder, kind, location)
+    inside, strays = _checkpoints(files, folder, kind, location, suffixes)
+    checkpoints, rivals, passed = _by_name(inside, suffixes)
+    strays += passed
     others = [match.string for match in found if match is not chosen]
     if others:
         strays = (f"{listed(others)} is about another run, and is not read" if len(others) == 1 else
                   f"{listed(others)} are about other runs, and are not read", *strays)  # fmt: skip
-    return Roles(kind, main, beside, folder, _stamp_of(chosen), checkpoints, strays)
+    return Roles(kind, main, beside, folder, _stamp_of(chosen), checkpoints, rivals, strays, suffixes)
 
 
 _EXPECTED = f"one {Kind.SUMMARY}, {Kind.MANIFEST}, {Kind.ASSESSMENTS} or {Kind.INDEX}"
@@ -132,29 +145,53 @@ def _choose(found: list[re.Match[str]], archive: str, location: str) -> re.Match
     raise ArchiveError(location, problem, "Keep one, or end the archive's name in its YYYYMMDD_HHMMSS or run id")
 
 
-def _checkpoints(files: list[str], folder: str, kind: Kind, location: str) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Checkpoints by name, and sentences about those that are none of this run."""
-    roots = {match["folder"] for name in files if (match := _MODEL.fullmatch(name))}
+def _checkpoints(
+    files: list[str], folder: str, kind: Kind, location: str, suffixes: tuple[str, ...]
+) -> tuple[list[str], tuple[str, ...]]:
+    """Checkpoints of this run, sorted, and sentences about those that are none of it."""
+    alike = [name for name in files if name.lower().endswith(suffixes) and _MODEL.fullmatch(name)]
+    known = [name for name in alike if name.endswith(suffixes)]
+    roots = {match["folder"] for name in known if (match := _MODEL.fullmatch(name)) and _FOLDERS.search(name)}
     root = _root(roots, folder, kind, location)
     if root is None:
-        elsewhere = [name for name in files if _LIKE_MODEL.fullmatch(name)]
-        return {}, (f"{listed(elsewhere)} not judged: expected in {MODELS_FOLDER}/",) if elsewhere else ()
+        return [], (f"{listed(alike)} not judged: expected in {MODELS_FOLDER}/",) if alike else ()
     place = f"{root}{MODELS_FOLDER}/"
-    if not any(_lies_in(name, place) for name in files):
+    if not any(_lies_in(name, place) for name in known):
         place = f"{root}models/"
-    inside = {name for name in files if _lies_in(name, place, any_case=True)}
-    odd = sorted(name for name in inside if not name.endswith(".pt"))
-    elsewhere = [name for name in files if _LIKE_MODEL.fullmatch(name) and name not in inside]
-    strays = [f"{listed(odd)} not judged: expected the ending .pt"] if odd else []
+    inside = [name for name in alike if _lies_in(name, place)]
+    odd = [name for name in inside if not name.endswith(suffixes)]
+    elsewhere = [name for name in alike if name not in inside]
+    endings = {name.lower()[name.rfind(".") :] for name in odd}
+    strays = [f"{listed(odd)} not judged: expected the ending {' or '.join(sorted(endings))}"] if odd else []
     strays += [f"{listed(elsewhere)} not judged: not in {plain(place)}"] if elsewhere else []
-    sound = sorted(name for name in inside if name.endswith(".pt"))
-    return {name.removeprefix(place).removesuffix(".pt"): name for name in sound}, tuple(strays)
+    return [name for name in inside if name.endswith(suffixes)], tuple(strays)
 
 
-def _lies_in(name: str, place: str, *, any_case: bool = False) -> bool:
+def _lies_in(name: str, place: str) -> bool:
     rest = name.removeprefix(place)
-    ends = rest.lower().endswith(".pt") if any_case else rest.endswith(".pt")
-    return rest != name and "/" not in rest and ends
+    return rest != name and "/" not in rest
+
+
+def _by_name(
+    inside: Iterable[str], suffixes: tuple[str, ...]
+) -> tuple[dict[str, str], dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """Checkpoints by their names without ending, names that several bear, and sentences about what gives way to a .pt.
+
+    Trainers export their checkpoints to other formats, and lay these beside; what is promoted is what was judged.
+    """
+    named: dict[str, list[str]] = {}
+    for name in inside:
+        named.setdefault(without_suffix(name.rpartition("/")[2], suffixes), []).append(name)
+    found, rivals, exported = {}, {}, []
+    for stem, members in named.items():
+        own = next((name for name in members if name.endswith(".pt")), None)
+        found[stem] = own or members[0]
+        if own:
+            exported += [name for name in members if name != own]
+        elif len(members) > 1:
+            rivals[stem] = tuple(members)
+    strays = (f"{listed(exported)} not judged: the .pt of that name beside it is the model",) if exported else ()
+    return found, rivals, strays
 
 
 def _root(roots: set[str], folder: str, kind: Kind, location: str) -> str | None:

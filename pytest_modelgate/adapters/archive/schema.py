@@ -160,7 +160,7 @@ class Facts(Meanings):
     )
 
 
-class PolicyFile(Meanings):
+class PolicyDeclaration(Meanings):
     """What ``SYMBOL_TIMEFRAME.json`` beside a checkpoint declares of it."""
 
     schema_: Literal["modelgate.policy/1"] = Field(alias="schema")

@@ -25,6 +25,8 @@ from pytest_modelgate.core.training.run import Declared, ParityProbe
 from pytest_modelgate.errors import ArchiveError
 from pytest_modelgate.text import plain
 
+NORMALISER = ".vecnormalize.pkl"
+
 
 @dataclass(frozen=True)
 class ModelArtifact:
@@ -33,8 +35,8 @@ class ModelArtifact:
     Attributes:
         symbol: without a slash, ``UNIUSD``.
         timeframe: ``1Min``, ``5Min``, ``15Min``, ``30Min``, ``1Hour``, ``2Hour``, ``4Hour`` or ``1Day``.
-        checkpoint: the .pt file, or its bytes. What ``pack_checkpoint`` declared in a .json file of the same name
-            beside it is taken along.
+        checkpoint: the model's file, or its bytes. What a .json file of the same name beside it declares, as
+            ``pack_checkpoint`` does, is taken along, and the normaliser that it names.
         history: validation history of fitness_score, profit_factor, consistency and max_drawdown, oldest first; the
             latter two as fractions.
         training_window: first and last moment of its training data, where it differs from the run's.
@@ -45,6 +47,10 @@ class ModelArtifact:
         declared: what differs from the run's, or what its checkpoint does not say, by the names of a summary's fields:
             ``activation``, ``feature_set``, ``model_version``, ``lookback``, ``actions``, ``account`` and others, see
             docs/checkpoints.md. Actions may be ``Order`` and ``Target``, windows ``TrainingWindow``.
+        normaliser: a file with statistics of observations that belongs to the model, such as the pickle that
+            ``VecNormalize.save`` writes, or its bytes.
+        suffix: ending of the model's file in the archive; by default that of ``checkpoint``, of bytes that of the
+            format.
     """
 
     symbol: str
@@ -55,6 +61,19 @@ class ModelArtifact:
     parity_probe: ParityProbe | None = None
     policy: Callable[..., Any] | None = None
     declared: Mapping[str, Any] = field(default_factory=dict)
+    normaliser: bytes | Path | None = None
+    suffix: str | None = None
+
+    @property
+    def member(self) -> str:
+        """Name of its file in the archive."""
+        suffix = self.checkpoint.suffix if self.suffix is None and isinstance(self.checkpoint, Path) else self.suffix
+        return f"{MODELS_FOLDER}/{self.symbol}_{self.timeframe}{suffix or '.pt'}"
+
+    @property
+    def normaliser_member(self) -> str:
+        """Name of its normaliser in the archive, if it has one."""
+        return f"{MODELS_FOLDER}/{self.symbol}_{self.timeframe}{NORMALISER}"
 
 
 @dataclass(frozen=True)
@@ -62,19 +81,14 @@ class Assembled:
     """An archive's members, before anything is written.
 
     Attributes:
-        checkpoints: bytes by member.
-        declared: what the reader will find declared of a model, by its checkpoint's member.
+        checkpoints: bytes by member, normalisers included.
+        declared: what the reader will find declared of a model, by ``SYMBOL_TIMEFRAME``.
     """
 
     stamp: datetime
     summary: bytes
     checkpoints: Mapping[str, bytes]
     declared: Mapping[str, Declared]
-
-    @staticmethod
-    def member(model: ModelArtifact) -> str:
-        """Name of a model's checkpoint in the archive."""
-        return _member(f"{model.symbol}_{model.timeframe}")
 
     def write(self, path: Path) -> Path:
         """Write the zip, whole or not at all; in a folder it is named by its stamp."""
@@ -106,16 +120,12 @@ def assemble(
     for entry in parse_summary(text.encode(), f"{location}, member {_summary_name(stamp)}", DEFAULT_LIMITS).entries:
         if entry.fault:
             raise ArchiveError(entry.fault.where, entry.fault.problem, entry.fault.remedy)
-        declared[_member(entry.key)] = entry.declared
+        declared[entry.key] = entry.declared
     return Assembled(stamp, text.encode(), checkpoints, declared)
 
 
 def _summary_name(stamp: datetime) -> str:
     return f"training_summary_{stamp:%Y%m%d_%H%M%S}.json"
-
-
-def _member(key: str) -> str:
-    return f"{MODELS_FOLDER}/{key}.pt"
 
 
 def _collect(models: Iterable[ModelArtifact], location: str) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -127,20 +137,29 @@ def _collect(models: Iterable[ModelArtifact], location: str) -> tuple[dict[str, 
         parse_key(key, location)
         if key in entries:
             raise ArchiveError(f"{location}, {plain(key)}", "is given twice", "Pass each symbol and timeframe once")
-        content = model.checkpoint.read_bytes() if isinstance(model.checkpoint, Path) else model.checkpoint
-        if len(content) > DEFAULT_LIMITS.model_bytes:
-            problem = f"its checkpoint holds {len(content)} bytes, expected at most {DEFAULT_LIMITS.model_bytes}"
-            raise ArchiveError(f"{location}, {plain(key)}", problem, "Leave out the optimizer's state")
+        contents = {model.member: _content(model.checkpoint)}
+        if model.normaliser is not None:
+            contents[model.normaliser_member] = _content(model.normaliser)
+        for content in contents.values():
+            if len(content) > DEFAULT_LIMITS.model_bytes:
+                problem = f"its checkpoint holds {len(content)} bytes, expected at most {DEFAULT_LIMITS.model_bytes}"
+                raise ArchiveError(f"{location}, {plain(key)}", problem, "Leave out the optimizer's state")
         entries[key] = {metric: [float(value) for value in values] for metric, values in model.history.items()}
         entries[key] |= {name: plain_fact(value) for name, value in model.declared.items()}
         if model.training_window:
             entries[key]["training_window"] = plain_fact(model.training_window)
         if model.parity_probe:
             entries[key]["parity_probe"] = asdict(model.parity_probe)
-        checkpoints[_member(key)] = content
+        if model.normaliser is not None:
+            entries[key]["normaliser"] = model.normaliser_member.rpartition("/")[2]
+        checkpoints |= contents
     if not entries:
         raise ArchiveError(location, "would hold no model", "Pass at least one ModelArtifact")
     return entries, checkpoints
+
+
+def _content(given: bytes | Path) -> bytes:
+    return given.read_bytes() if isinstance(given, Path) else given
 
 
 def _zip(members: Mapping[str, bytes], moment: datetime) -> bytes:
@@ -151,6 +170,6 @@ def _zip(members: Mapping[str, bytes], moment: datetime) -> bytes:
             info = zipfile.ZipInfo(name, moment.timetuple()[:6])
             info.create_system, info.external_attr = 3, 0o644 << 16
             # Floats hardly shrink, and whoever reads would unpack them for longer than it takes to judge the model.
-            info.compress_type = zipfile.ZIP_STORED if name.endswith(".pt") else zipfile.ZIP_DEFLATED
+            info.compress_type = zipfile.ZIP_STORED if name.startswith(MODELS_FOLDER) else zipfile.ZIP_DEFLATED
             archive.writestr(info, content)
     return buffer.getvalue()

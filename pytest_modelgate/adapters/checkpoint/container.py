@@ -6,12 +6,14 @@ the last, and finds the directory where the end record says, where Python looks 
 
 from __future__ import annotations
 
+import io
 import mmap
 import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from pytest_modelgate.adapters.files.file_kinds import why_no_checkpoint, why_no_zip
 from pytest_modelgate.adapters.files.zip_layout import LayoutError, Span, read_layout
@@ -38,7 +40,7 @@ class Container:
 
     location: str
     records: Mapping[str, Span]
-    _mapped: mmap.mmap
+    _mapped: bytes | mmap.mmap
 
     def map_record(self, name: str) -> memoryview:
         """The bytes of one record, mapped from the file and not copied.
@@ -64,15 +66,27 @@ def read_container(path: Path, location: str) -> tuple[Container, bytes]:
         CheckpointError: not a zip as torch.save writes it, a damaged record, or a pickle that is too large.
     """
     with path.open("rb") as file:
-        if (why := why_no_zip(file.read(512))) is not None:
-            raise CheckpointError(location, *why)
-        try:
-            members = read_layout(file, _MAX_RECORDS, _MAX_DIRECTORY)
-        except LayoutError as error:
-            problem = f"is a damaged zip: {f'record {error.member[:60]!a} ' if error.member else ''}{error.problem}"
-            raise CheckpointError(location, problem, REMEDY) from None
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        container = Container(location, _checked(members, location), mapped)
+        members = _members(file, location)
+        return _read(members, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), location)
+
+
+def read_container_of(content: bytes, location: str) -> tuple[Container, bytes]:
+    """``read_container`` of a checkpoint in memory."""
+    return _read(_members(io.BytesIO(content), location), content, location)
+
+
+def _members(file: BinaryIO, location: str) -> list[tuple[str, Span]]:
+    if (why := why_no_zip(file.read(512))) is not None:
+        raise CheckpointError(location, *why)
+    try:
+        return read_layout(file, _MAX_RECORDS, _MAX_DIRECTORY)
+    except LayoutError as error:
+        problem = f"is a damaged zip: {f'record {error.member[:60]!a} ' if error.member else ''}{error.problem}"
+        raise CheckpointError(location, problem, REMEDY) from None
+
+
+def _read(members: list[tuple[str, Span]], content: bytes | mmap.mmap, location: str) -> tuple[Container, bytes]:
+    container = Container(location, _checked(members, location), content)
     if "byteorder" in container.records and bytes(container.map_record("byteorder")) != b"little":
         raise CheckpointError(location, "its numbers are not little-endian", "Save it on an ordinary machine")
     for name, known in _NOTES.items():

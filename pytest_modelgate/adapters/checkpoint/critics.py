@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+import numpy as np
+
 from pytest_modelgate.adapters.checkpoint.rebuilt import StoredTensor
 
 _SHORT = re.compile(r"(v|vf|q|qf|baseline)[0-9]*")
@@ -50,4 +52,4 @@ def _short_name(name: str) -> str | None:
 
 
 def _shape(value: object) -> tuple[int, ...]:
-    return value.shape if isinstance(value, StoredTensor) else ()
+    return value.shape if isinstance(value, StoredTensor | np.ndarray) else ()

@@ -76,7 +76,7 @@ def load_checkpoint(
         CheckpointError: anything about it that could make the gate judge another function than was trained.
     """
     container, pickled = read_container(path, location)
-    contents = _contents(pickled, container, trainer_packages)
+    contents = read_contents(pickled, container, trainer_packages)
     _refuse_other_forms(contents, location)
     shape = read_shape(contents, declared, location, model_version)
     activation, feature_set = read_function(
@@ -113,7 +113,12 @@ def load_checkpoint(
     return LoadedCheckpoint(policy, facts)
 
 
-def _contents(pickled: bytes, container: Container, trainer_packages: tuple[str, ...]) -> Mapping[str, object]:
+def read_contents(pickled: bytes, container: Container, trainer_packages: tuple[str, ...]) -> Mapping[str, object]:
+    """Entries of a checkpoint's dict, as what its pickle describes, every tensor's storage checked.
+
+    Raises:
+        CheckpointError: it is no dict, or says what no checkpoint needs.
+    """
     location = container.location
     try:
         read = read_values(pickled, trainer_packages)

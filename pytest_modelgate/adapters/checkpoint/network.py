@@ -66,7 +66,7 @@ def actor_parameters(state: object, outputs: int, location: str) -> dict[str, ob
 
 
 def recover_layers(
-    actor: Mapping[str, object], inputs: int, outputs: int, container: Container, location: str
+    actor: Mapping[str, object], inputs: int, outputs: int, container: Container | None, location: str
 ) -> Layers:
     """Layers of the actor, see ``order_layers`` on their order.
 
@@ -77,7 +77,7 @@ def recover_layers(
         actor: see ``actor_parameters``.
         inputs: length of an observation.
         outputs: number of actions.
-        container: holds the tensors' numbers; only those of the actor are read.
+        container: holds the tensors' numbers; only those of the actor are read. None where all are arrays.
 
     Raises:
         CheckpointError: a parameter is missing, left over, of another shape, or not finite, or the order is open.
@@ -105,7 +105,9 @@ def recover_layers(
     return Layers(flat, weights, biases, tuple(normed) if places else ())
 
 
-def _norm(actor: Mapping[str, object], name: str, place: Place, container: Container, location: str) -> LayerNorm:
+def _norm(
+    actor: Mapping[str, object], name: str, place: Place, container: Container | None, location: str
+) -> LayerNorm:
     weight, bias = (
         read_tensor(actor[f"{name}.{part}"], f"{location}, {plain(name, 80)}.{part}", container).astype(np.float64)
         for part in ("weight", "bias")
@@ -148,7 +150,7 @@ def _refuse_odd(name: str, location: str) -> NoReturn:
 
 
 def _shape_of(tensor: object, location: str) -> tuple[int, ...]:
-    if not isinstance(tensor, StoredTensor):
+    if not isinstance(tensor, StoredTensor | np.ndarray):
         raise CheckpointError(location, "is not a dense tensor", _TRAIN)
     if 0 in tensor.shape:
         raise CheckpointError(location, f"has shape {list(tensor.shape)}, which holds no number", _TRAIN)

@@ -20,13 +20,17 @@ _MOST_LISTED = 1 << 20
 _DENSE = "Save it as a dense tensor of floating-point numbers"
 
 
-def read_tensor(tensor: object, location: str, container: Container) -> NDArray[Any]:
+def read_tensor(tensor: object, location: str, container: Container | None) -> NDArray[Any]:
     """A tensor's numbers, mapped from the file; copied where they do not lie row by row, or are narrower than float32.
+
+    An array of numpy comes back as it is.
 
     Raises:
         CheckpointError: it is no dense tensor of floating-point numbers, or holds one that is not finite.
     """
-    if not isinstance(tensor, StoredTensor) or not tensor.plain:
+    if isinstance(tensor, np.ndarray):
+        return _finite(tensor, location)
+    if not isinstance(tensor, StoredTensor) or not tensor.plain or container is None:
         raise CheckpointError(location, "is not a dense tensor", _DENSE)
     storage, count = tensor.storage, math.prod(tensor.shape)
     if storage.kind not in _FLOATS:
@@ -42,6 +46,12 @@ def read_tensor(tensor: object, location: str, container: Container) -> NDArray[
         stored = (stored.astype("<u4") << 16).view("<f4")
     elif storage.kind == "float16":
         stored = stored.astype("<f4")
+    return _finite(stored, location)
+
+
+def _finite(stored: NDArray[Any], location: str) -> NDArray[Any]:
+    if stored.dtype not in (np.float32, np.float64):
+        raise CheckpointError(location, f"holds {stored.dtype}, expected floating-point numbers", _DENSE)
     if not math.isfinite(stored.min()) or not math.isfinite(stored.max()):
         raise CheckpointError(location, "holds a number that is not finite: training diverged", "Train the model again")
     return stored
@@ -53,17 +63,20 @@ def read_numbers(value: object, location: str, container: Container) -> Floats |
     Raises:
         CheckpointError: as ``read_tensor``.
     """
+    if isinstance(value, np.ndarray):
+        floats = value.dtype.kind == "f" and 0 < value.size <= _MOST_LISTED
+        return read_tensor(value, location, container).astype(np.float64).ravel() if floats else None
     if isinstance(value, StoredTensor):
         if value.storage.kind not in _FLOATS or not 0 < math.prod(value.shape) <= _MOST_LISTED:
             return None
         return read_tensor(value, location, container).astype(np.float64).ravel()
-    array = _listed(value) if isinstance(value, list | tuple) else _array(value)
-    return array.ravel() if array is not None and np.isfinite(array).all() else None
+    array = read_array(value)
+    return None if array is None else array.ravel()
 
 
 def length_of(value: object) -> int | None:
     """How many numbers a tensor, a numpy array or a list holds; None where it is none of these."""
-    if isinstance(value, StoredTensor):
+    if isinstance(value, StoredTensor | np.ndarray):
         return math.prod(value.shape)
     if isinstance(value, list | tuple):
         if len(value) == 1 and isinstance(value[0], list | tuple):
@@ -105,6 +118,12 @@ def _array_shape(value: object) -> tuple[int, ...] | None:
     if not isinstance(shape, tuple) or len(shape) > 8 or not all(type(size) is int and size >= 0 for size in shape):
         return None
     return shape
+
+
+def read_array(value: object) -> Floats | None:
+    """Finite numbers of a numpy array, or a list, in its shape; None where it is none of these, or of no numbers."""
+    array = _listed(value) if isinstance(value, list | tuple) else _array(value)
+    return array if array is not None and np.isfinite(array).all() else None
 
 
 def _array(value: object) -> Floats | None:

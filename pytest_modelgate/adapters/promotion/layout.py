@@ -24,6 +24,9 @@ from pytest_modelgate.errors import PromotionError
 
 HOME, SETS, FOUND = ".modelgate", "sets", "found-"
 _CURRENT, _JOURNAL = "current", "journal.json"
+_CHECKPOINT = re.compile(r"[^.].*\.pt", re.IGNORECASE | re.DOTALL)
+# What belongs to a model of another format; other files of such endings lie beside models without being any.
+_MODEL = re.compile(r"[A-Z0-9.]{1,20}_[0-9A-Za-z]{1,10}\.(.*\.)?(zip|onnx|safetensors|pkl)", re.IGNORECASE | re.DOTALL)
 _TEMPORARY = re.compile(r"\.modelgate-[0-9a-f]{16}")
 
 
@@ -42,10 +45,18 @@ def choose_layout(folder: Path) -> Links | Copies:
     return Links(folder)
 
 
-def checkpoints_in(folder: Path) -> tuple[Path, ...]:
-    """Paths that a trader could take for checkpoints, sorted."""
+def checkpoints_in(folder: Path, known: Collection[str] = ()) -> tuple[Path, ...]:
+    """Paths that a trader could take for models, sorted.
+
+    Args:
+        known: names that are a model's in any case.
+    """
     entries = folder.iterdir() if folder.is_dir() else ()
-    return tuple(sorted(path for path in entries if path.suffix.casefold() == ".pt" and not path.name.startswith(".")))
+    return tuple(sorted(path for path in entries if path.name in known or _is_alike(path.name)))
+
+
+def _is_alike(name: str) -> bool:
+    return _CHECKPOINT.fullmatch(name) is not None or _MODEL.fullmatch(name) is not None
 
 
 def temporary_in(folder: Path) -> Path:
@@ -90,14 +101,14 @@ class Links:
         for name in sorted(present):
             if not os.path.lexists(self._folder / name):
                 self._link(name)
-        for path in (*checkpoints_in(self._folder), self._folder / NAME):
+        for path in sorted(self._folder.iterdir()):
             if self._is_ours(path) and path.name not in present:
                 path.unlink()
         remove_temporaries(self._folder, self._folder / HOME)
 
     def switch(self, to: str, names: Collection[str]) -> None:
         """Put a set in force. The old one is until the one step in the middle, whatever else happens."""
-        if foreign := [path for path in checkpoints_in(self._folder) if not self._is_ours(path)]:
+        if foreign := [path for path in checkpoints_in(self._folder, names) if not self._is_ours(path)]:
             self._adopt(foreign)
         for name in (*sorted(names), NAME):  # a new name leads nowhere until the set it belongs to is in force
             if not self._is_ours(self._folder / name):
@@ -111,7 +122,7 @@ class Links:
         set_name = f"{FOUND}{secrets.token_hex(8)}"
         target = self._folder / HOME / SETS / set_name
         target.mkdir()
-        for path in (*checkpoints_in(self._folder), self._folder / NAME):
+        for path in sorted({*foreign, *filter(self._is_ours, self._folder.iterdir()), self._folder / NAME}):
             if path.exists():
                 shutil.copyfile(path, target / path.name)
         sync_folder(target)
@@ -120,7 +131,8 @@ class Links:
             self._link(path.name)
 
     def _in_force(self) -> tuple[str, ...]:
-        return (*(path.name for path in checkpoints_in(self._current)), NAME)
+        held = self._current.iterdir() if self._current.is_dir() else ()
+        return (*sorted(path.name for path in held if not path.name.startswith(".") and path.name != NAME), NAME)
 
     def _is_ours(self, path: Path) -> bool:
         return path.is_symlink() and path.readlink() == self._destination(path.name)
@@ -157,7 +169,7 @@ class Copies:
         if pending and (record is None or record.set != pending["to"]):
             wanted: Mapping[str, str] = pending["from"]
         else:
-            wanted = dict.fromkeys(record.names, record.set) if record else {}
+            wanted = dict.fromkeys(record.files, record.set) if record else {}
         for name, set_name in sorted(wanted.items()):
             if not (self._folder / name).exists():
                 self._place(name, self._sets / set_name / name)
@@ -170,10 +182,10 @@ class Copies:
             PromotionError: another program holds a file open; the old set is in force and whole.
         """
         record = read_record(self._folder / NAME)
-        present = checkpoints_in(self._folder)
-        known = record.names if record else {}
+        known = record.files if record else {}
+        present = checkpoints_in(self._folder, {*known, *names})
         sha256 = {path.name: sha256_of(path) for path in present}
-        origin = {name: record.set for name, model in known.items() if record and sha256.get(name) == model.sha256}
+        origin = {name: record.set for name, own in known.items() if record and sha256.get(name) == own}
         if foreign := [path for path in present if path.name not in origin]:
             origin |= dict.fromkeys((path.name for path in foreign), self._keep_aside(foreign))
         write_atomically(self._journal, json.dumps({"to": to, "from": origin}).encode())

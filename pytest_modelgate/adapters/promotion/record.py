@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -14,7 +15,8 @@ from pytest_modelgate.errors import PromotionError
 
 SCHEMA = "modelgate.promotion/1"
 NAME = "promotion.json"
-_LATER = ("rule", "waivers", "meanings", "account_mode", "bar_origin")
+_LATER = ("rule", "waivers", "meanings", "account_mode", "bar_origin", "normaliser", "normaliser_sha256")
+_ENDING = re.compile(r"(\.[A-Za-z0-9]{1,16}){1,3}")
 _Sha256 = Field(pattern="^[0-9a-f]{64}$")
 _SetName = Field(pattern="^[0-9A-Za-z-]{1,64}$")
 
@@ -72,6 +74,8 @@ class Promoted(_Part):
         account_mode: how account features were fed when it was judged; None in a record older than this field.
         bar_origin: when the first of its bars of a day begins (``03:00 UTC``), where that is not when Alpaca's do; else
             None.
+        normaliser: name of the file beside it with the statistics of its observations; None where it has none.
+        normaliser_sha256: of that file.
     """
 
     id: str = Field(pattern=r"^[A-Z0-9.]{1,20}_[0-9A-Za-z]{1,10}$")
@@ -88,6 +92,23 @@ class Promoted(_Part):
     meanings: dict[str, Any] | None = None
     account_mode: Literal["neutral", "tracked"] | None = None
     bar_origin: str | None = None
+    normaliser: str | None = Field(pattern=r"^[A-Z0-9.]{1,20}_[0-9A-Za-z]{1,10}\.[A-Za-z0-9._-]{1,120}$", default=None)
+    normaliser_sha256: str | None = Field(pattern="^[0-9a-f]{64}$", default=None)
+
+    @property
+    def name(self) -> str:
+        """Name of its file: its id, and the ending that it has in its archive."""
+        base = self.source.member.rpartition("/")[2]
+        ending = base.removeprefix(self.id) if base.startswith(self.id) else base[base.rfind(".") :]
+        return f"{self.id}{ending if _ENDING.fullmatch(ending) else '.pt'}"
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Digests of all files that it is made of, by name."""
+        files = {self.name: self.sha256}
+        if self.normaliser and self.normaliser_sha256:
+            files[self.normaliser] = self.normaliser_sha256
+        return files
 
 
 class Record(_Part):
@@ -132,9 +153,9 @@ class Record(_Part):
         return document
 
     @property
-    def names(self) -> dict[str, Promoted]:
-        """The models by the name of their file."""
-        return {f"{model.id}.pt": model for model in self.models}
+    def files(self) -> dict[str, str]:
+        """Digests of all files, by name."""
+        return {name: sha256 for model in self.models for name, sha256 in model.files.items()}
 
 
 def read_record(path: Path) -> Record | None:

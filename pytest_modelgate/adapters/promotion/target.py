@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
@@ -33,7 +33,7 @@ _SET = re.compile(r"[0-9]{14}-[0-9a-f]{8}")
 
 
 class Target:
-    """A folder of ``SYMBOL_TIMEFRAME.pt`` files, of which one set is in force.
+    """A folder of ``SYMBOL_TIMEFRAME.pt`` files, and such of other formats, of which one set is in force.
 
     Args:
         folder: made when a set is installed.
@@ -84,18 +84,18 @@ class Target:
         """
         record = read_record(self.folder / NAME)
         for model in record.models if record else ():
-            if record and model.file != self._file(record.set, model.id):
+            if record and model.file != self._file(record.set, model.name):
                 problem = f"{model.id} lies in {model.file!r}, expected a file of set {record.set}"
                 raise PromotionError(str(self.folder / NAME), problem, "Start over in an empty folder")
         return record
 
     def unjudged(self, record: Record | None) -> tuple[str, ...]:
         """Checkpoints in the folder that are not, byte for byte, what was promoted there."""
-        known = record.names if record else {}
+        known = record.files if record else {}
         return tuple(
             path.name
-            for path in checkpoints_in(self.folder)
-            if not (path.is_file() and path.name in known and sha256_of(path) == known[path.name].sha256)
+            for path in checkpoints_in(self.folder, known)
+            if not (path.is_file() and path.name in known and sha256_of(path) == known[path.name])
         )
 
     def of_set(self, name: str) -> Record | None:
@@ -107,9 +107,9 @@ class Target:
         record = read_record(self._sets / name / NAME)
         if record is None:
             return None
-        for model in record.models:
-            path = self.folder / self._file(name, model.id)
-            if record.set != name or not path.is_file() or sha256_of(path) != model.sha256:
+        for file, expected in record.files.items():
+            path = self.folder / self._file(name, file)
+            if record.set != name or not path.is_file() or sha256_of(path) != expected:
                 problem = "was altered since it was promoted"
                 raise PromotionError(str(path), problem, "Promote it anew from its archive and verdict")
         return record
@@ -117,6 +117,10 @@ class Target:
     def path_of(self, model: Promoted) -> Path:
         """The file of a model in force."""
         return self.folder / model.file
+
+    def paths_of(self, model: Promoted) -> dict[str, Path]:
+        """All files of a model in force, by name."""
+        return {name: self.path_of(model).with_name(name) for name in model.files}
 
     def install(
         self,
@@ -132,7 +136,7 @@ class Target:
 
         Args:
             models: the whole set; where their files lie is not looked at.
-            sources: the file to copy for each model, by id; its bytes are held against the model's sha256.
+            sources: the file to copy for each of the models' files, by name; its bytes are held against their sha256.
 
         Returns:
             What is in force now.
@@ -142,7 +146,7 @@ class Target:
             OSError: the folder cannot be written; likewise.
         """
         set_name = f"{''.join(letter for letter in at[:19] if letter.isdigit())}-{secrets.token_hex(4)}"
-        placed = tuple(model.model_copy(update={"file": self._file(set_name, model.id)}) for model in models)
+        placed = tuple(model.model_copy(update={"file": self._file(set_name, model.name)}) for model in models)
         kept = previous if previous and (self._sets / previous).is_dir() else None
         record = Record(set=set_name, previous=kept, rolled_back=rolled_back, at=at, by=by, models=placed).sealed()
         self._put_in_force(record, sources)
@@ -155,12 +159,12 @@ class Target:
         folder.mkdir()
         try:
             _write(folder / NAME, record.to_bytes(), temporary_in(self.folder / HOME))
-            for model in record.models:
-                _copy(sources[model.id], self.folder / model.file, model.sha256)
+            for name, expected in record.files.items():
+                _copy(sources[name], folder / name, expected)
             sync_folder(folder)
             sync_folder(self._sets)
-            self._check_names()
-            self._layout.switch(record.set, record.names)
+            self._check_names(record.files)
+            self._layout.switch(record.set, record.files)
         except BaseException:
             if self.record() != record:
                 with suppress(OSError):
@@ -171,9 +175,9 @@ class Target:
         """Folders with what lay in the folder without having been promoted."""
         return tuple(kept_aside(self.folder))
 
-    def _check_names(self) -> None:
+    def _check_names(self, names: Collection[str]) -> None:
         """Refuse a folder or device that bears a checkpoint's name: it cannot be replaced."""
-        for path in checkpoints_in(self.folder):
+        for path in checkpoints_in(self.folder, names):
             if not path.is_file():
                 problem = "is not a file, but bears the name of a checkpoint"
                 raise PromotionError(str(path), problem, "Move it out of the folder")
@@ -187,8 +191,8 @@ class Target:
                     _remove_set(folder)
 
     @staticmethod
-    def _file(set_name: str, model_id: str) -> str:
-        return f"{HOME}/{SETS}/{set_name}/{model_id}.pt"
+    def _file(set_name: str, name: str) -> str:
+        return f"{HOME}/{SETS}/{set_name}/{name}"
 
 
 def _copy(source: Path, target: Path, expected: str) -> None:
@@ -224,7 +228,7 @@ def _remove_set(folder: Path) -> None:
         return
     record = read_record(folder / NAME)
     if record is not None and record.set == folder.name:
-        for name in (*record.names, NAME):
+        for name in (*record.files, NAME):
             (folder / name).unlink(missing_ok=True)
     folder.rmdir()
 

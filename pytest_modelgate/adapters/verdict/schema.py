@@ -161,9 +161,15 @@ class CheckpointPart(_SparePart):
 
     ``layers`` names the policy's layers in the order in which they were judged to apply; ``actions`` are the meanings
     of its outputs, ``account`` its account features, ``feature_source`` the project's code of its market features.
+    ``format`` is that of its file where that is not the trainer's, ``normaliser`` the archive's name for the statistics
+    of its observations, ``observation`` the order in which its trainer flattens them. Where ``uncertified`` is true,
+    its actions may be others on another machine.
     """
 
-    spare: ClassVar[tuple[str, ...]] = ("actions", "account", "feature_source")
+    spare: ClassVar[tuple[str, ...]] = (
+        "actions", "account", "feature_source", "format", "normaliser", "normaliser_sha256", "observation",
+        "uncertified",
+    )  # fmt: skip
     member: str
     sha256: str | None
     model_version: str | None
@@ -180,6 +186,11 @@ class CheckpointPart(_SparePart):
     parity: Literal["proven", "unproven"] | None
     parity_detail: str | None
     feature_source: CodeSourcePart | None = None
+    format: str | None = None
+    normaliser: str | None = None
+    normaliser_sha256: str | None = None
+    observation: list[str] | None = None
+    uncertified: bool | None = None
 
 
 class RecommendedCheckpointPart(Part):

@@ -19,3 +19,4 @@ class CapKind(StrEnum):
     INTEGRITY = "integrity"
     PARITY = "parity"
     PROOF = "proof"
+    UNCERTIFIED = "uncertified"

@@ -140,6 +140,16 @@ def _cap_by_flagged_bars(case: ModelCase) -> Cap | None:
     return Cap(level, reason, CapSource(CapKind.FLAGGED_BARS), waivable=False)
 
 
+def _cap_by_uncertified(case: ModelCase) -> Cap | None:
+    if not case.uncertified:
+        return None
+    reason = (
+        "Not certified, PAPER at most: its layers are not known to the gate, so its weights could not be examined, and "
+        "another machine may act otherwise."
+    )
+    return Cap(DecisionLevel.PAPER, reason, CapSource(CapKind.UNCERTIFIED), waivable=False)
+
+
 def _caps_by_integrity(case: ModelCase) -> list[Cap]:
     caps = []
     for check in case.checks:
@@ -198,6 +208,7 @@ _SINGLE: tuple[Callable[[ModelCase], Cap | None], ...] = (
     _cap_by_champion,
     _cap_by_implausible,
     _cap_by_flagged_bars,
+    _cap_by_uncertified,
 )
 
 

@@ -224,6 +224,7 @@ def judge(
         proofs=prove_all(attributions) if folds else (),
         checks=judgement.checks,
         parity=_parity(judgement),
+        uncertified=any(evidence.checkpoint.uncertified for evidence in judgement.measured),
         comparison=_comparison(evidence.get(CHAMPION)),
         later=[results[place] for place in later],
         trades=TradeCount.over([fold.metrics for fold in folds]),

@@ -53,6 +53,7 @@ class ModelCase:
         proofs: what ``prove`` measured, in any order. One that is missing counts as not passed.
         checks: what the integrity checks found; one that failed caps under every rule.
         parity: with the trainer; unproven it caps under every rule but ``table``.
+        uncertified: its actions may be others on another machine, which caps under every rule.
         comparison: with the model now deployed; None where there is none.
         later: those of the folds that start at the archive's time stamp or after it.
         trades: over all folds.
@@ -73,6 +74,7 @@ class ModelCase:
     proofs: Sequence[Proof] = ()
     checks: Sequence[Check] = ()
     parity: Parity = NOT_COMPARED
+    uncertified: bool = False
     comparison: Comparison | None = None
     later: Sequence[FoldResult] = ()
     trades: TradeCount = NO_TRADES

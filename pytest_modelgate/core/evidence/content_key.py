@@ -24,6 +24,7 @@ def model_key(
     bars: Bars,
     actions: Sequence[str],
     code: str,
+    read_as: Sequence[str],
 ) -> str:
     """Sha256 over what all evidence of one model depends on.
 
@@ -36,6 +37,7 @@ def model_key(
         request: what was asked of the data provider, and ``bars``, what the recording holds of it.
         actions: what is known of the company's shares, and from where.
         code: version of the code that evaluates.
+        read_as: name and version of the format that reads the checkpoint, and the digest of its normaliser.
     """
     model, declared = plan.model, plan.model.declared
     training, selection = declared.training_window, declared.selection_window
@@ -45,6 +47,7 @@ def model_key(
             "model": model.id,
             "member": model.checkpoint.member if model.checkpoint else None,
             "checkpoint": checkpoint_sha256,
+            "format": list(read_as),
             "bars": [len(bars), bars.sha256, bars.traded_sha256, bars.source],
             "actions": list(actions),
             "request": str(request),

@@ -35,6 +35,11 @@ class CheckpointEvidence:
         actions: names of the policy's actions.
         warnings: sentences on what was inferred of it.
         feature_source: the project's code that computed its features; None where it is the gate's own.
+        activation: None where the layers are not known.
+        format: of its file; None for the trainer's own.
+        normaliser: the archive's name for the file with the statistics of observations, if there is one.
+        observation: order in which its trainer flattens the parts of an observation; None for the gate's own.
+        uncertified: its actions may be others on another machine.
     """
 
     member: str
@@ -42,7 +47,7 @@ class CheckpointEvidence:
     model_version: str | None
     min_trader_version: str | None
     feature_set: str
-    activation: str
+    activation: str | None
     hidden: tuple[int, ...]
     layers: tuple[str, ...]
     window: int
@@ -53,6 +58,11 @@ class CheckpointEvidence:
     parity_detail: str
     warnings: tuple[str, ...] = ()
     feature_source: CodeSource | None = None
+    format: str | None = None
+    normaliser: str | None = None
+    normaliser_sha256: str | None = None
+    observation: tuple[str, ...] | None = None
+    uncertified: bool = False
 
     @property
     def n_actions(self) -> int:

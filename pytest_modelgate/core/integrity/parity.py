@@ -15,7 +15,8 @@ import pandas as pd
 
 from pytest_modelgate.core.features.feature_set import FeatureSet
 from pytest_modelgate.core.market.bars import COLUMNS
-from pytest_modelgate.core.policy.mlp import MlpPolicy
+from pytest_modelgate.core.policy.mlp import Policy
+from pytest_modelgate.core.policy.observations import trained_outputs, trained_shape
 from pytest_modelgate.core.training.run import ParityProbe
 from pytest_modelgate.core.typing import Floats
 from pytest_modelgate.errors import CheckpointError
@@ -37,7 +38,7 @@ class Parity:
     detail: str
 
 
-def check_parity(policy: MlpPolicy, probe: ParityProbe | None, feature_set: FeatureSet | None, location: str) -> Parity:
+def check_parity(policy: Policy, probe: ParityProbe | None, feature_set: FeatureSet | None, location: str) -> Parity:
     """Compare the gate's outputs with what the trainer recorded.
 
     Args:
@@ -48,12 +49,13 @@ def check_parity(policy: MlpPolicy, probe: ParityProbe | None, feature_set: Feat
     """
     if probe is None or not probe.observations:
         return Parity("unproven", "the archive holds no parity probe")
-    observations = _table(probe.observations, policy.obs_dim, f"{location}, parity probe, observations")
-    expected = _table(probe.logits, policy.n_actions, f"{location}, parity probe, logits")
+    obs_dim, outputs = trained_shape(policy)
+    observations = _table(probe.observations, obs_dim, f"{location}, parity probe, observations")
+    expected = _table(probe.logits, outputs, f"{location}, parity probe, logits")
     if len(observations) != len(expected):
         problem = f"{len(observations)} observations, but {len(expected)} rows of logits"
         raise CheckpointError(f"{location}, parity probe", problem, _REMEDY)
-    worst = _check_logits(policy.logits_of(observations), expected, location)
+    worst = _check_logits(trained_outputs(policy, observations), expected, location)
     if probe.bars and probe.features and feature_set:
         _check_features(probe, feature_set, location)
     if lack := _lack(observations, normalised(expected), worst):
@@ -67,7 +69,12 @@ def check_parity(policy: MlpPolicy, probe: ParityProbe | None, feature_set: Feat
 
 
 def normalised(logits: Floats) -> Floats:
-    """Logits (n, actions) as log probabilities: two rows are the same distribution exactly where these are alike."""
+    """Logits (n, actions) as log probabilities: two rows are the same distribution exactly where these are alike.
+
+    One continuous action (n, 1) stays as it is.
+    """
+    if logits.shape[1] == 1:
+        return logits
     shifted = logits - logits.max(axis=1, keepdims=True)  # so that no exponential overflows
     result: Floats = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return result
@@ -79,9 +86,10 @@ def _check_logits(computed: Floats, expected: Floats, location: str) -> float:
     shift = np.maximum(np.abs(computed).max(axis=1), np.abs(expected).max(axis=1))
     scales = _LOGIT_TOLERANCE * np.abs(theirs).max(axis=1), _SHIFT_TOLERANCE * shift
     tolerances = np.maximum(np.maximum(*scales), _LEAST_TOLERANCE)
+    what = "logits differ" if ours.shape[1] > 1 else "its action differs"
     for number, (worst, tolerance) in enumerate(zip(np.abs(ours - theirs).max(axis=1), tolerances, strict=True), 1):
         if not worst <= tolerance:
-            problem = f"logits differ from the trainer's by {worst:.3g}, tolerated are {tolerance:.3g}"
+            problem = f"{what} from the trainer's by {worst:.3g}, tolerated are {tolerance:.3g}"
             raise CheckpointError(f"{location}, parity probe {number}", problem, _REMEDY)
     return float(tolerances.max())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -80,18 +80,19 @@ def seeded(*parts: str) -> np.random.Generator:
 
 def shuffled(policy: MlpPolicy, rng: np.random.Generator) -> MlpPolicy:
     """A policy with the same weights, permuted within each layer."""
-    return replace(policy, weights=[rng.permuted(weight.ravel()).reshape(weight.shape) for weight in policy.weights])
+    return policy.with_weights(lambda weight: rng.permuted(weight.ravel()).reshape(weight.shape))
 
 
 def noisy(policy: MlpPolicy, rng: np.random.Generator, size: float) -> MlpPolicy:
     """A policy with every weight changed by about a fraction of itself."""
-    changed: list[Weights] = []
-    for weight in policy.weights:
+
+    def changed(weight: Weights) -> Weights:
         factor = rng.standard_normal(weight.shape, dtype=np.float32)
         factor *= size
         factor += 1.0
-        changed.append(np.multiply(weight, factor, out=factor if weight.dtype == factor.dtype else None))
-    return replace(policy, weights=changed)
+        return np.multiply(weight, factor, out=factor if weight.dtype == factor.dtype else None)
+
+    return policy.with_weights(changed)
 
 
 def constant_policies(actions: Sequence[Action], *, sells: bool) -> Iterator[tuple[str, int]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol, TypeVar
 
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from pytest_modelgate.core.policy.account_features import AccountFeature, market_places
 from pytest_modelgate.core.policy.actions import Action
 from pytest_modelgate.core.policy.activations import activate
+from pytest_modelgate.core.policy.ladder import Ladder
 from pytest_modelgate.core.policy.layer_norm import LayerNorm
+from pytest_modelgate.core.policy.layout import Layout
 from pytest_modelgate.core.policy.normaliser import Normaliser
 from pytest_modelgate.core.typing import Actions, Floats, Weights
 from pytest_modelgate.errors import CheckpointError
@@ -75,6 +77,9 @@ class MlpPolicy:
         norms: behind each hidden layer, before or after its activation; empty without any.
         normaliser: of the features before the first layer sees them; what is said of observations elsewhere is said of
             those that it has normalised.
+        layout: how its trainer flattens observations; None where that is the gate's form. ``weights`` are for the
+            gate's form either way.
+        ladder: the one continuous action that its outputs are the rungs of; None where they are actions by themselves.
     """
 
     weights: Sequence[Weights]
@@ -86,6 +91,8 @@ class MlpPolicy:
     actions: tuple[Action, ...]
     norms: Sequence[LayerNorm | None] = ()
     normaliser: Normaliser | None = None
+    layout: Layout | None = None
+    ladder: Ladder | None = None
 
     @property
     def n_account(self) -> int:
@@ -172,6 +179,14 @@ class MlpPolicy:
     def normalised_account(self, account: Floats) -> Floats:
         """Account features (..., n_account) as the first layer sees them."""
         return account if self.normaliser is None else self.normaliser.apply(account, self.account_places)
+
+    def with_weights(self, change: Callable[[Weights], Weights]) -> MlpPolicy:
+        """The same with other weights in every layer; of a ladder's head those of its one output are changed."""
+        *hidden, last = self.weights
+        if self.ladder is None:
+            return replace(self, weights=[change(weight) for weight in self.weights])
+        changed = [change(weight) for weight in hidden]
+        return replace(self, weights=[*changed, self.ladder.weights_of(change(self.ladder.row(last)))])
 
     def norm_behind(self, layer: int) -> LayerNorm | None:
         """The normalisation behind a hidden layer, counted from 0."""

@@ -57,6 +57,9 @@ class Declared:
     Attributes:
         selection_window: data on which the trainer chose the checkpoint among those that training passed through.
         choice: which checkpoint was chosen, and why, in the trainer's words made fit for messages.
+        format: name of the format of the model's file.
+        normaliser: name of the file beside it with statistics of observations.
+        observation: parts of a flat observation in their order: ``market`` for all its rows, names of account features.
     """
 
     training_window: TrainingWindow | None = None
@@ -74,13 +77,17 @@ class Declared:
     bar_origin: pd.Timestamp | None = None
     selection_window: TrainingWindow | None = None
     choice: str | None = None
+    format: str | None = None
+    normaliser: str | None = None
+    observation: tuple[str, ...] | None = None
 
     @property
     def meanings(self) -> list[object]:
         """What is said of the meaning of a checkpoint's numbers, in plain values."""
         actions = None if self.actions is None else [asdict(action) for action in self.actions]
         account = None if self.account is None else [asdict(feature) for feature in self.account]
-        return [self.model_version, self.lookback, actions, account]
+        of_file = [self.format, self.normaliser, self.observation]
+        return [self.model_version, self.lookback, actions, account, *(of_file if any(of_file) else [])]
 
     @property
     def bar_starts(self) -> list[pd.Timestamp]:
@@ -107,12 +114,29 @@ class CheckpointRef:
         size: bytes.
         sha256: what the trainer says its digest is; None when it says nothing.
         declaration: member beside it of the same name that ends in ``.json``; None when there is none.
+        stem: its file name without the ending of its format, and so what the names of files that belong to it begin
+            with; empty where it has none.
+        beside: file names of what lies beside it, the declaration apart, that begin with that and a dot; a few.
+        normaliser: member with the statistics of observations that are declared; None when none are.
     """
 
     member: str
     size: int
     sha256: str | None = None
     declaration: str | None = None
+    stem: str = ""
+    beside: tuple[str, ...] = ()
+    normaliser: str | None = None
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """All that the model is made of."""
+        return (self.member, self.normaliser) if self.normaliser else (self.member,)
+
+    @property
+    def suffix(self) -> str:
+        """Ending of its file name."""
+        return self.member.rpartition("/")[2].removeprefix(self.stem)
 
 
 @dataclass(frozen=True)

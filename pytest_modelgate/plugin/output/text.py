@@ -50,6 +50,7 @@ _CAPS = {
     CapKind.IMPLAUSIBLE: "implausible",
     CapKind.FLAGGED_BARS: "doubtful prices",
     CapKind.PARITY: "parity",
+    CapKind.UNCERTIFIED: "not certified",
 }
 _MISSED = _SHORT | {
     "out_of_sample": "unseen data",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,9 @@ from pytest_modelgate.adapters.archive import open_archive
 from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.adapters.evidence.store import EvidenceStore
 from pytest_modelgate.adapters.feature_set_digest import code_source
+from pytest_modelgate.adapters.formats import builtin_formats
 from pytest_modelgate.adapters.ledger import LedgerState
+from pytest_modelgate.adapters.policy_format import PolicyFormat, suffixes_of
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.config.waivers import check_models
@@ -30,6 +33,11 @@ from pytest_modelgate.services.evaluator import build_evaluator
 from pytest_modelgate.services.gate import Gate
 from pytest_modelgate.services.model_loader import ModelLoader
 from pytest_modelgate.services.trials import enter_trials
+from pytest_modelgate.text import shown
+
+_FORMATS = "hook pytest_modelgate_policies"
+_TEXT = re.compile(r"[ -~]{1,80}")
+_SUFFIX = re.compile(r"(\.[a-z0-9]{1,16}){1,3}")
 
 if TYPE_CHECKING:
     from pytest_modelgate.services.champions import Champions
@@ -44,7 +52,8 @@ def start_run(config: pytest.Config, settings: Settings) -> GateRun:
     """
     shared: dict[str, str] | None = getattr(config, "workerinput", {}).get(WORKER_KEY)
     profile = load_profile(settings.profile)
-    archive = open_archive(settings.archive)
+    formats = policy_formats(config)
+    archive = open_archive(settings.archive, suffixes=suffixes_of(formats))
     try:
         run_id = shared["run_id"] if shared else secrets.token_hex(8)
         scratch = Path(shared["scratch"] if shared else tempfile.mkdtemp(prefix="modelgate-"))
@@ -53,7 +62,7 @@ def start_run(config: pytest.Config, settings: Settings) -> GateRun:
         plan = make_plan(archive.run, settings, profile, champions.digests if champions else {})
         check_models(settings.waivers, {item.model.id for item in plan.models}, "--gate-waivers")
         loader, evaluator = build_evaluator(
-            settings, archive, profile, lambda: feature_sets(config), scratch, champions=champions
+            settings, archive, profile, lambda: feature_sets(config), scratch, champions=champions, formats=formats
         )
         ledger = None if only_shows(config) else _ledger(settings, profile, plan, loader, shared)
         if ledger:
@@ -100,6 +109,41 @@ def _ledger(
         return enter_trials(settings.ledger, plan, settings, profile, loader) if settings.ledger else None
     head = shared.get("ledger")
     return LedgerState(int(shared["trials"]), head, json.loads(shared["registered"])) if head else None
+
+
+def policy_formats(config: pytest.Config) -> tuple[PolicyFormat, ...]:
+    """The built-in formats and those that the project registers.
+
+    Raises:
+        SettingsError: two have one name, or something else than formats is registered.
+    """
+    known = list(builtin_formats())
+    for registered in config.hook.pytest_modelgate_policies():
+        for item in registered if isinstance(registered, Iterable) else (registered,):
+            where = f"{_FORMATS}, {shown(getattr(item, 'name', item), 60)}"
+            if flaw := _flaw(item):
+                raise SettingsError(where, f"{flaw}", "Return objects with name, version, suffixes and read(file)")
+            if item.name in {other.name for other in known}:
+                raise SettingsError(where, "is the name of two formats", "Give each format one name of its own")
+            known.append(item)
+    return tuple(known)
+
+
+def _flaw(item: object) -> str:
+    """What keeps an object from being a format, half a sentence; empty when nothing does."""
+    if not isinstance(item, PolicyFormat):
+        return f"is a {type(item).__name__}, which is no format"
+    for said, value in (("name", item.name), ("version", item.version)):
+        if not isinstance(value, str) or not _TEXT.fullmatch(value):
+            return f"has the {said} {shown(value, 60)}, expected 1 to 80 printable ASCII characters"
+    suffixes: object = item.suffixes
+    if not isinstance(suffixes, tuple) or not suffixes or not all(map(_is_suffix, suffixes)):
+        return f"has the suffixes {shown(suffixes, 60)}, expected a tuple of endings such as '.keras', and not '.json'"
+    return ""
+
+
+def _is_suffix(value: object) -> bool:
+    return isinstance(value, str) and _SUFFIX.fullmatch(value) is not None and value != ".json"
 
 
 def feature_sets(config: pytest.Config) -> Mapping[str, FeatureSet]:

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 from support.checkpoints import contents, load, saved
 
-from pytest_modelgate.adapters.archive.schema import PolicyFile
+from pytest_modelgate.adapters.archive.schema import PolicyDeclaration
 from pytest_modelgate.adapters.checkpoint.shape import Shape, read_shape
 from pytest_modelgate.adapters.meanings import Meanings, declared_meanings, written_meanings
 from pytest_modelgate.core.policy.account_features import AccountFeature, Encoding
@@ -104,7 +104,7 @@ def test_an_unknown_version_is_refused_with_the_lines_to_write_and_these_mend_it
     assert "in X.json beside it" in error.remedy
     lines = _lines(error)
     with pytest.raises(ValidationError, match="OUTPUT_0"):  # nobody's outputs are guessed
-        PolicyFile.model_validate(lines)
+        PolicyDeclaration.model_validate(lines)
     filled = json.dumps(lines).replace("OUTPUT_0", "HOLD").replace("OUTPUT_1", "BUY_50").replace("OUTPUT_2", "SELL_50")
     read = shape(sized(40, 3, model_version="6.1.0"), _facts(filled))
     assert (read.actions, read.account) == (HALF_ORDERS, ())
@@ -121,7 +121,7 @@ def test_account_features_among_the_others_are_refused_with_the_lines_to_write_a
     assert "of generation 4.0-5.3 stand among the other features" in error.problem
     lines = _lines(error)
     with pytest.raises(ValidationError, match="place"):  # nobody's columns are guessed
-        PolicyFile.model_validate(lines)
+        PolicyDeclaration.model_validate(lines)
     for place, item in enumerate(lines["account"]):
         item["place"] = place
     read = shape(sized(65, 8, model_version="4.2.0"), _facts(json.dumps(lines)))
@@ -140,7 +140,7 @@ def _lines(error: CheckpointError) -> dict[str, Any]:
 def _facts(text: str) -> str:
     """What a file declares, without its schema."""
     facts: dict[str, object] = json.loads(text)
-    PolicyFile.model_validate(facts)
+    PolicyDeclaration.model_validate(facts)
     facts.pop("schema")
     return json.dumps(facts)
 

@@ -50,6 +50,7 @@ def key(
     actions: tuple[str, ...] = ("recorded",),
     request: MarketRequest | None = None,
     code: str = "1",
+    read_as: tuple[str, ...] = ("trainer", "1"),
     work: Work | None = None,
     feature_sets: Mapping[str, str] | None = None,
 ) -> str:
@@ -63,6 +64,7 @@ def key(
         bars=bars or hourly_bars("UNIUSD", FRAME),
         actions=actions,
         code=code,
+        read_as=read_as,
     )
     return content_key(whole, work or FOLD, feature_sets or {})
 
@@ -98,6 +100,8 @@ STRICTER = replace(PROFILE, walk_forward=replace(PROFILE.walk_forward, good_perc
         pytest.param({"bars": touched()}, id="one volume"),
         pytest.param({"actions": ("recorded", "4:1 split of 2024-06-10")}, id="a corporate action"),
         pytest.param({"code": "2"}, id="code"),
+        pytest.param({"read_as": ("trainer", "2")}, id="version of the format"),
+        pytest.param({"read_as": ("trainer", "1", "ab")}, id="normaliser"),
         pytest.param({"work": Work.trading(PLAN.folds[1])}, id="window"),
         pytest.param({"work": replace(FOLD, end=FOLD.end + pd.Timedelta(hours=1))}, id="one bar more"),
         pytest.param({"work": replace(FOLD, name="other")}, id="name of the window"),
