@@ -340,6 +340,13 @@ def test_before_the_first_promotion_there_is_nothing_to_judge_again(
     assert outputs() == {"run-id": "", "as-of": ""}
 
 
+def test_of_a_folder_that_nothing_was_promoted_into_nothing_is_judged_again(
+    tmp_path: Path, outputs: Callable[[], dict[str, str]]
+) -> None:
+    assert main(["ci", "deployed", str(tmp_path / "models"), "--to", str(tmp_path / "in-force")]) == 0
+    assert outputs() == {"run-id": "", "as-of": ""}
+
+
 def test_the_digest_of_a_folder_tells_names_and_contents_and_passes_over_what_is_hidden(tmp_path: Path) -> None:
     def digest(**files: str) -> str:
         folder = tmp_path / base64.b32encode(json.dumps(files).encode()).decode()[:60]
