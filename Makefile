@@ -7,7 +7,7 @@ LEDGER := examples/demo_ledger.jsonl
 # Many tests wait for processes of their own, so one worker more than cores; what a module sets up is set up once.
 WORKERS ?= 3
 
-.PHONY: gate test test-long check package newest lowest plugins coverage fuzz fuzz-kills fuzz-archives fuzz-functions fuzz-coverage determinism lock bench
+.PHONY: gate test test-long check docs pictures package newest lowest plugins coverage fuzz fuzz-kills fuzz-archives fuzz-functions fuzz-coverage determinism lock bench
 
 $(STAMP): pyproject.toml constraints.txt requirements.lock
 	$(PYTHON) -m venv .venv
@@ -40,6 +40,15 @@ check: $(STAMP) package
 	PATH="$(CURDIR)/.venv/bin:$$PATH" $(BIN)/basedpyright --verifytypes pytest_modelgate --ignoreexternal
 	$(BIN)/actionlint .github/workflows/*.yml examples/consumer/.github/workflows/*.yml
 	$(BIN)/zizmor --offline --quiet --persona auditor .github examples/consumer/.github
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# The documentation as a site, in build/site; a link or an anchor that leads nowhere is an error.
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# The pictures of README and documentation, from the demo and a real browser.
+pictures: $(STAMP)
+	$(BIN)/python benchmarks/pictures.py
 
 # What PyPI would get: metadata, page and files.
 package: $(STAMP)
@@ -90,7 +99,7 @@ lock: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .github/requirements/uv.txt
 	$(BIN)/uv pip compile pyproject.toml --group dev --constraint constraints.txt --output-file requirements.lock --quiet
 	$(BIN)/uv pip compile pyproject.toml --constraint constraints.txt --output-file .github/requirements/runtime.txt --quiet
-	for name in build cyclonedx pip pip-audit uv; do $(BIN)/uv pip compile .github/requirements/$$name.in --quiet \
+	for name in build cyclonedx docs pip pip-audit uv; do $(BIN)/uv pip compile .github/requirements/$$name.in --quiet \
 		--constraint constraints.txt --output-file .github/requirements/$$name.txt --python-version 3.11 || exit 1; done
 
 # BENCH="--only fold" measures a part of it; a row whose opponent cannot be installed says so.

@@ -3,7 +3,7 @@
     python train.py --archive-to archive/ [--symbols BTCUSD ETHUSD]
 
 `fit` is a toy that learns to follow trends, in numpy: put your own training there. The rest hands a network to the
-gate, whatever it was trained with. The last 180 days are held out, so that the gate judges on bars that no training saw.
+gate, whatever it was trained with. The last 180 days are held out: the gate judges on bars that no training saw.
 """
 
 import argparse

@@ -7,7 +7,7 @@ A model that gating dropped skips what it never reached; evidence that could not
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -133,6 +133,8 @@ def gate_sanity(gate_facade: Gate, gate_gating: Gating, gate_backtest: WindowEvi
 @pytest.fixture
 def gate_fold_result(gate_facade: Gate, gate_case: Case, gate_model_plan: ModelPlan) -> WindowEvidence:
     """Evidence of one walk-forward fold."""
+    if gate_model_plan.dropped and gate_facade.settings.evaluate_dropped:
+        _inform(gate_facade, gate_model_plan, gate_case.window)
     return _evidence(gate_facade, gate_model_plan, gate_case.window)
 
 
@@ -175,6 +177,15 @@ def _evidence(gate: Gate, plan: ModelPlan, window: str) -> WindowEvidence:
     gained = _gained(gate, plan, window)
     assert isinstance(gained, WindowEvidence)
     return gained
+
+
+def _inform(gate: Gate, plan: ModelPlan, window: str) -> NoReturn:
+    """Say how a model that gating dropped did in a fold, which nothing depends on."""
+    from pytest_modelgate.core.evidence.records import WindowEvidence
+
+    gained = gate.evidence(plan.model.id, window)
+    told = f"returns {gained.metrics.total_return:+.2%}" if isinstance(gained, WindowEvidence) else str(gained)
+    pytest.skip(f"gating dropped the model; for information, {window} {told}")
 
 
 def _gained(gate: Gate, plan: ModelPlan, window: str) -> WindowEvidence | IntegrityEvidence | ChampionEvidence:

@@ -76,6 +76,9 @@ def add_options(parser: pytest.Parser) -> None:
     evidence = "folder with evidence of earlier or other runs, to use again (repeatable; default: none)"
     parts["CI"].addoption("--gate-evidence", action="append", metavar="DIR", help=evidence)
     parser.addini("gate_evidence", evidence, type="paths", default=list(Settings.evidence))
+    dropped = "show the walk-forward of models that training metrics dropped, for information (default: off)"
+    parts["common"].addoption("--gate-evaluate-dropped", action="store_true", default=_UNSET, help=dropped)
+    parser.addini("gate_evaluate_dropped", dropped, type="bool", default=Settings.evaluate_dropped)
     merge = "decide from evidence alone, compute nothing (default: off)"
     parts["CI"].addoption("--gate-merge", action="store_true", default=_UNSET, help=merge)
     parser.addini("gate_merge", merge, type="bool", default=Settings.merge)
@@ -124,7 +127,6 @@ def read_settings(config: pytest.Config, archive: Path) -> Settings:
     waivers = _waivers(config, asked.pop("waivers"))
     packages = config.getoption("gate_trainer_package") or _ini(config, "gate_trainer_package", "a list of names")
     folders = config.getoption("gate_evidence") or _ini(config, "gate_evidence", "a list of folders")
-    merge = config.getoption("gate_merge")
     parsed = {
         "record_command": shell_command(
             ["modelgate", "record", str(config.getoption("model_archive")), *recording_options(config)]
@@ -137,7 +139,8 @@ def read_settings(config: pytest.Config, archive: Path) -> Settings:
         "ledger": _file(config, "gate_ledger"),
         "trainer_packages": tuple(packages),
         "evidence": tuple(config.invocation_params.dir / path for path in folders),
-        "merge": _ini(config, "gate_merge", "true or false") if merge is None else merge,
+        "merge": _switch(config, "gate_merge"),
+        "evaluate_dropped": _switch(config, "gate_evaluate_dropped"),
         "shard": parse_shard(asked["shard"]) if asked["shard"] else None,
         "champion": _project(config) / asked["champion"] if asked["champion"] else None,
     }
@@ -197,6 +200,11 @@ def _value(config: pytest.Config, option: Option) -> Value:
         problem = f"is {value!r}, expected one of {', '.join(option.choices)}"
         raise SettingsError(f"ini key {option.key}", problem, _CORRECT)
     return value
+
+
+def _switch(config: pytest.Config, key: str) -> bool:
+    given = config.getoption(key)
+    return bool(_ini(config, key, "true or false") if given is None else given)
 
 
 def _ini(config: pytest.Config, key: str, expected: str) -> Any:  # noqa: ANN401 - of whatever type the key has

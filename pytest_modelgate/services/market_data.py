@@ -60,7 +60,9 @@ def recorded_bars(
         as_of: aware; the last bar is the last one closed before it.
         cassettes: folder of recorded market data.
         days: calendar days that the longest check looks back.
-        sessions, feed, adjustment: which bars of stocks.
+        sessions: of stocks, ``regular`` or ``extended``.
+        feed: of stocks, such as ``sip``; ``own`` for bars of a file of yours.
+        adjustment: of stock prices, such as ``all``.
         bar_origin: aware; a moment at which a bar begins, as the archive will declare it, where two or four hours of
             crypto are to begin at other hours than Alpaca's.
 

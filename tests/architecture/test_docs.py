@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from pytest_modelgate import GENERATIONS, Order
 from pytest_modelgate.adapters.config_files.profiles import load_profile
-from pytest_modelgate.cli.main import main
+from pytest_modelgate.cli.main import main, make_parser
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -52,6 +53,58 @@ def test_the_threat_model_names_a_test_for_every_requirement() -> None:
 
     assert len(rows) >= 11
     assert all(_FILE.search(row) for row in rows)
+
+
+def test_the_page_of_profiles_is_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["profiles"]) == 0
+
+    block = re.findall(r"(?:^    .*\n)+", (ROOT / "docs/profiles.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert re.sub(r"^    ", "", block[0], flags=re.MULTILINE) == capsys.readouterr().out
+
+
+def test_the_page_of_commands_lists_every_command() -> None:
+    documented = set(re.findall(r"^\| `modelgate (\w+)", (ROOT / "docs/commands.md").read_text("utf-8"), re.MULTILINE))
+    (commands,) = (
+        action.choices for action in make_parser()._actions if action.dest == "==SUPPRESS==" or action.choices
+    )
+
+    assert documented == set(commands or ())
+
+
+def test_every_page_is_in_the_sites_navigation() -> None:
+    listed = set(re.findall(r"([\w-]+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE))
+
+    assert listed == {path.name for path in ROOT.glob("docs/*.md")}
+
+
+def test_the_readme_is_a_front_door_and_no_manual() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 110
+
+
+def test_sizes_of_orders_are_those_of_the_default_profile() -> None:
+    text = (ROOT / "docs/archive.md").read_text(encoding="utf-8")
+    trading = load_profile("2.4.5").trading
+    _, buy, _ = GENERATIONS[0].actions
+    assert isinstance(buy, Order)
+    step = 100 * buy.size * trading.position_size * (1 - trading.cash_buffer)
+    cap = 100 * trading.max_position
+
+    assert f"buys for {step:g} % of equity" in text
+    assert f"Six in a row hold {6 * step:g} %; the seventh would pass the cap of {cap:g} %" in text
+    assert 6 * step <= cap < 7 * step
+
+
+def test_the_example_of_validation_metrics_works() -> None:
+    text = (ROOT / "docs/archive.md").read_text(encoding="utf-8")
+    (example,) = (
+        block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "validation_metrics" in block
+    )
+    names: dict[str, Any] = {}
+
+    exec(example, names)
+
+    assert names["history"]["consistency"] == [1.0]
+    assert names["history"]["profit_factor"] == [10.0]
 
 
 def test_what_the_page_for_other_trainers_shows_would_be_judged(

@@ -8,7 +8,7 @@ import pytest_modelgate
 from pytest_modelgate.plugin.collection import ALIASES
 
 ALIASES_FILE = Path(pytest_modelgate.__file__).parent / "plugin" / "aliases.py"
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "fixtures.md"
 
 
 def returned() -> dict[str, str]:
@@ -25,9 +25,7 @@ def test_every_short_name_returns_what_users_can_import() -> None:
 
 
 def test_the_readme_tells_these_types() -> None:
-    rows = re.findall(
-        r"^\| ((?:`\w+`(?:, )?)+) \| ((?:`[\w\[\], ]+`(?:, )?)+):", README.read_text("utf-8"), re.MULTILINE
-    )
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| ((?:`[\w\[\], ]+`(?:, )?)+):", PAGE.read_text("utf-8"), re.MULTILINE)
     told = {
         name: kind
         for names, kinds in rows

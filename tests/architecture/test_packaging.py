@@ -65,6 +65,7 @@ def test_the_projects_address_is_the_same_wherever_it_is_written() -> None:
         "docs/*.md",
         "examples/**/*.md",
         "pyproject.toml",
+        "mkdocs.yml",
         ".github/**/*.yml",
         "examples/consumer/**/*.yml",
     ]

@@ -102,6 +102,11 @@ def test_the_page_on_pypi_links_to_files_of_this_version(wheel: Path) -> None:
     assert len(links) > 20
     pages = [link.partition("#")[0] for link in links]
     assert [page for page in pages if not (page.startswith(files) and (ROOT / page.removeprefix(files)).exists())] == []
+    raw = files.replace("https://github.com/", "https://raw.githubusercontent.com/").replace("/blob/", "/")
+    pictures = re.findall(r'(?:src|srcset)="([^"]+)"', text)
+    assert len(pictures) == 4
+    assert [picture for picture in pictures if not (ROOT / picture.removeprefix(raw)).is_file()] == []
+    assert all(picture.startswith(raw) for picture in pictures)
 
 
 @pytest.mark.parametrize(("name", "status"), [("write_archive", 0), ("write_archiv", 1)])

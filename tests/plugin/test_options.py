@@ -1,4 +1,4 @@
-"""Options: one table of defaults for settings, command lines, configuration and README."""
+"""Options: one table of defaults for settings, command lines, configuration and documentation."""
 
 import re
 from dataclasses import fields, replace
@@ -13,7 +13,7 @@ from pytest_modelgate.errors import SettingsError
 from pytest_modelgate.plugin.options import archive_path, exit_by_verdict, read_settings
 
 ARCHIVE = Path("X.zip")
-README = Path(__file__).parents[2] / "README.md"
+OPTIONS_PAGE = Path(__file__).parents[2] / "docs" / "options.md"
 UNDEFINED = {
     "told from the shape",
     "what the archive declares",
@@ -103,8 +103,8 @@ def test_the_command_that_records_names_whatever_decides_about_windows_and_bars(
 
 
 def documented() -> dict[str, str]:
-    """The default of each option in README's table, as text."""
-    rows = re.findall(r"^\| (`--gate-[^|]*) \| ([^|]*) \|", README.read_text(encoding="utf-8"), re.MULTILINE)
+    """The default of each option in the table of the documentation, as text."""
+    rows = re.findall(r"^\| (`--gate-[^|]*) \| ([^|]*) \|", OPTIONS_PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     table: dict[str, str] = {}
     for names, defaults in rows:
         options, values = re.findall(r"`(--gate-[a-z-]+)`", names), defaults.split(", ")
@@ -112,12 +112,12 @@ def documented() -> dict[str, str]:
     return table
 
 
-def test_the_readme_lists_every_option(registry: Registry) -> None:
+def test_the_documentation_lists_every_option(registry: Registry) -> None:
     assert set(documented()) == {name for name in registry.helps if name != "--model-archive"}
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.setting)
-def test_the_readme_gives_the_default_of_an_option(option: Option) -> None:
+def test_the_documentation_gives_the_default_of_an_option(option: Option) -> None:
     default = documented()[option.name]
 
     if option.default is None:

@@ -8,14 +8,19 @@ from pathlib import Path
 
 from support import cheap_gate
 
+from pytest_modelgate.services.scaffolding import repository
+
 ROOT = Path(__file__).parents[2]
 
 
 def install(folder: Path) -> Path:
-    """Put the package and its suite where a wheel puts them."""
+    """Put the package, its suite and what ``modelgate init`` writes where a wheel puts them."""
     target = folder / "pytest_modelgate"
     shutil.copytree(ROOT / "pytest_modelgate", target, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "model_tests", target / "model_tests", ignore=shutil.ignore_patterns("__pycache__"))
+    for name, path in repository().items():
+        (target / "consumer" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target / "consumer" / name)
     return folder
 
 

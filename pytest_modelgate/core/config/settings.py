@@ -72,6 +72,7 @@ class Settings:
         evidence: folders with evidence of earlier or other runs, to be used before anything is computed.
         merge: decide from evidence alone, compute nothing.
         shard: evaluate only this machine's share of the windows; None means all of them.
+        evaluate_dropped: show the walk-forward of models that gating dropped, too; no decision depends on it.
     """
 
     archive: Path
@@ -99,6 +100,7 @@ class Settings:
     evidence: tuple[Path, ...] = ()
     merge: bool = False
     shard: Shard | None = None
+    evaluate_dropped: bool = False
     ledger: Path | None = None
     champion: Path | None = None
     waivers: tuple[Waiver, ...] = ()

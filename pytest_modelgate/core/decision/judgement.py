@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from pytest_modelgate.core.backtest.metrics import FoldResult, Metrics
+from pytest_modelgate.core.backtest.metrics import FoldResult, Metrics, compounded
 from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.config.settings import DecisionRule
@@ -106,7 +106,9 @@ class Judgement:
 
     @property
     def folds_not_out_of_sample(self) -> tuple[WindowEvidence, ...]:
-        """Folds that the model may have been trained on, as far as anybody declared."""
+        """Folds that count and that the model may have been trained on, as far as anybody declared."""
+        if self.plan.dropped:
+            return ()
         return tuple(fold for fold in self.measured_folds if fold.sample != "out-of-sample")
 
     @property
@@ -131,6 +133,22 @@ class Judgement:
             labels = ", ".join(sorted({fold.sample for fold in seen}))
             warnings.append(f"{len(seen)} of {len(self.folds)} folds are not out-of-sample ({labels}).")
         return (*warnings, *self.notes)
+
+    def informed(self, folds: Sequence[Evidence | None]) -> Judgement:
+        """The same with the walk-forward of a model that gating dropped, to be shown: the decision is what it was.
+
+        Args:
+            folds: evidence per fold, oldest first, as far as there is any.
+        """
+        measured = [fold for fold in folds if isinstance(fold, WindowEvidence)]
+        won = sum(fold.metrics.total_return > 0 for fold in measured)
+        earned = float(compounded(fold.metrics.total_return for fold in measured))
+        said = (
+            f"{won} of {len(folds)} folds made money, {earned:+.2%} together" if measured else "no fold was evaluated"
+        )
+        failures = [str(fold) for fold in folds if isinstance(fold, WindowFailure)]
+        note = f"For information, decided without it: {'; '.join([said, *failures[:1]])}."
+        return replace(self, folds=tuple(folds), notes=(*self.notes, note))
 
     def without_bars(self) -> Judgement:
         """The same without what happened at every bar; see ``WindowEvidence.without_bars``."""

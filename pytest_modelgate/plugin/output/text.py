@@ -118,8 +118,11 @@ def backtest_text(judgement: Judgement) -> str:
 
 
 def folds_text(judgement: Judgement) -> str:
-    """Positive folds of all."""
+    """Positive folds of all; in brackets where they are shown for information."""
     decision = judgement.decision
+    if judgement.plan.dropped and judgement.measured_folds:
+        won = sum(fold.metrics.total_return > 0 for fold in judgement.measured_folds)
+        return f"({won}/{len(judgement.folds)})"
     return f"{decision.positive}/{decision.folds}" if decision and decision.folds else "-"
 
 

@@ -46,7 +46,8 @@ class GateRun:
         scheduled: whether this is a worker that gets its work from our schedule.
         refusal: why this worker cannot take part; empty when it can.
         report_path: where the HTML report is written, None when there is none.
-        judgements: of every model, as of the last verdict written, without what happened at every bar.
+        judgements: of every model, as of the last verdict written, without what happened at every bar; at the end, and
+            on request, with the walk-forward of models that gating dropped, which the verdict does not hold.
         reusable: evidence that earlier runs left.
         selected: evidence that has a test in this run; of it only what this run itself finds out counts.
         planned: ``selected``, and what else the selected decisions need.
@@ -205,6 +206,8 @@ class GateRun:
                 self._write()
         except SettingsError as error:
             self.unwritten = str(error)
+        if self.settings.evaluate_dropped:
+            self.judgements = tuple(map(self._informed, self.judgements))
 
     def in_full(self, judgement: Judgement) -> Judgement:
         """One of the judgements with what happened at every bar, read again: of many models that takes much memory.
@@ -221,6 +224,12 @@ class GateRun:
             self._in_use.release()
         if self.controller:
             shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def _informed(self, judgement: Judgement) -> Judgement:
+        plan = judgement.plan
+        if not plan.dropped:
+            return judgement
+        return judgement.informed([self._known(plan.model.id, fold.name) for fold in plan.folds]).without_bars()
 
     def _known(self, model: str, name: str) -> Evidence | None:
         return self.gate.known(model, name, self.selected)

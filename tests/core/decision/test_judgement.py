@@ -166,3 +166,19 @@ def test_an_edge_lost_on_the_folds_after_the_stamp_is_told(stamp: pd.Timestamp |
 
 def test_notes_are_told_among_the_warnings() -> None:
     assert judge(PLAN, PROFILE, "table", whole, 1, notes=("A note.",)).warnings[-1] == "A note."
+
+
+def test_folds_shown_for_information_change_nothing_but_what_is_told() -> None:
+    history = {**HISTORY, "fitness_score": (0.1,)}
+    model = TrainedModel(Instrument.parse("UNIUSD"), Timeframe.HOUR_1, history, None)
+    (plan,) = make_plan(replace(RUN, models=(model,)), SETTINGS, PROFILE).models
+    dropped = judge(plan, PROFILE, "table", whole, 1)
+    folds = [whole(fold.name) for fold in plan.folds]
+
+    shown = dropped.informed(folds)
+
+    assert dropped.measured_folds == ()
+    assert shown.measured_folds == tuple(folds)
+    assert (shown.decision, shown.label, shown.reasons) == (dropped.decision, "DROP", dropped.reasons)
+    assert shown.warnings[-1] == "For information, decided without it: 5 of 5 folds made money, +61.05% together."
+    assert shown.folds_not_out_of_sample == ()
