@@ -8,7 +8,7 @@ gate, whatever it was trained with. The last 180 days are held out: the gate jud
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -174,9 +174,12 @@ def main() -> None:
     )
     parser.add_argument("--archive-to", type=Path, default=Path("archive"), metavar="DIR")
     parser.add_argument("--symbols", nargs="+", default=["BTCUSD"])
-    parser.add_argument("--as-of", type=datetime.fromisoformat, help="train as if it were then, UTC (default: now)")
+    parser.add_argument(
+        "--as-of", type=datetime.fromisoformat, help="train as if it were then, UTC (default: just now)"
+    )
     options = parser.parse_args()
-    as_of = (options.as_of or datetime.now(UTC)).replace(microsecond=0)
+    settled = datetime.now(UTC) - timedelta(minutes=20)  # Alpaca's last bars are final by then
+    as_of = (options.as_of or settled).replace(microsecond=0)
     as_of = as_of if as_of.tzinfo else as_of.replace(tzinfo=UTC)
     models = [train(symbol, as_of) for symbol in options.symbols]
     options.archive_to.mkdir(parents=True, exist_ok=True)
