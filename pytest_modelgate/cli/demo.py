@@ -38,7 +38,7 @@ def _demo(options: argparse.Namespace) -> int:
     print(shell_command(["python", *gate]), flush=True)
     status = _run([sys.executable, *gate], folder)
     if status == _BLOCKED:
-        page = folder / "gate-report" / "report.html"
+        page = terminal_safe(str(folder / "gate-report" / "report.html"))
         print(f"\nStatus 1 is expected of pytest here: the demo holds models that must be blocked. Open {page}.")
         return 0
     return status

@@ -53,20 +53,20 @@ def _report(options: argparse.Namespace) -> int:
     with TemporaryDirectory(prefix="modelgate-report-") as folder:
         _merge(archive, words, evidence, folder, location := f"verdict {options.verdict}")
         check_same(location, verdict, read_verdict(Path(folder, "verdict.json")), own)
+        page = Path(folder, "report.html")
+        if not page.exists():
+            raise PromotionError(location, "no page was written", "Let pytest-html and pytest-metadata be in force")
         try:
-            write_atomically(target, Path(folder, "report.html").read_bytes())
+            write_atomically(target, page.read_bytes())
         except OSError as error:
-            raise PromotionError(
-                str(target), f"cannot be written: {error.strerror}", "Name a file with --out"
-            ) from None
+            problem = f"cannot be written: {error.strerror}"
+            raise PromotionError(str(target), problem, "Name a file with --out") from None
     print(f"report: {terminal_safe(str(target))}")
     return 0
 
 
 def _merge(archive: Path, words: Sequence[str], evidence: Path, output: str, location: str) -> None:
     """Decide from evidence, as the gate does, without the project's own tests and options for running them.
-
-    The page shows the arguments of pytest as the way to reproduce it; what belongs to this run alone is none of them.
 
     Raises:
         PromotionError: pytest came to no end; its words are on standard error.

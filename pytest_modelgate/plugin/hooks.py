@@ -211,7 +211,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if run is None:
         return
     if run.settings.shard:
-        collection.keep_share(config, items, frozenset(run.work))
+        collection.keep_share(config, items, frozenset(run.work) | run.informing)
     collection.label_and_sort(items)
 
 

@@ -51,3 +51,20 @@ def test_the_configuration_may_ask_for_it(archive: Path, tmp_path: Path) -> None
     (tmp_path / "pytest.ini").write_text("[pytest]\ngate_evaluate_dropped = true\n")
 
     assert of_dropped(cheap_runs.run(tmp_path, archive, "-k", BAD)) == FOLDS
+
+
+def test_shards_share_these_folds_and_a_merge_shows_them(archive: Path, plain: CheapRun, tmp_path: Path) -> None:
+    shown = "--gate-evaluate-dropped"
+    shards = [
+        cheap_runs.run(tmp_path, archive, f"--gate-shard={index}/2", shown, name=f"{index}", output=f"shard-{index}")
+        for index in (1, 2)
+    ]
+
+    evidence = [f"--gate-evidence={shard.output / 'evidence'}" for shard in shards]
+    merged = cheap_runs.run(tmp_path, archive, "--gate-merge", shown, *evidence, name="merged")
+
+    assert sorted(of_dropped(shards[0]) + of_dropped(shards[1])) == FOLDS
+    assert len(of_dropped(shards[0])) == 3
+    assert merged.evaluations == []
+    assert merged.digest == plain.digest
+    assert any(line.startswith(BAD) and "/5)" in line for line in merged.text.splitlines())

@@ -160,6 +160,11 @@ class Plan:
         """All evidence that any decision needs, in the order of the models."""
         return tuple(WorkId(plan.model.id, work.name) for plan in self.models for work in plan.work)
 
+    @property
+    def informative(self) -> tuple[WorkId, ...]:
+        """Folds of models that gating dropped: shown on request, and needed by no decision."""
+        return tuple(WorkId(plan.model.id, fold.name) for plan in self.models if plan.dropped for fold in plan.folds)
+
     def cost(self, work: WorkId) -> int:
         """Bars to be evaluated; none for a model that gating dropped."""
         plan = self.of(work.model)

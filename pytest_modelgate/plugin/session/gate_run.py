@@ -103,6 +103,14 @@ class GateRun:
         share = plan.share(shard) if shard else None
         return tuple(work for work in plan.work if share is None or work in share)
 
+    @property
+    def informing(self) -> frozenset[WorkId]:
+        """Folds of dropped models that this run shows: on request all, or what is dealt to a shard."""
+        shard, folds = self.settings.shard, self.gate.plan.informative
+        if not self.settings.evaluate_dropped:
+            return frozenset()
+        return frozenset(folds[shard.index - 1 :: shard.count] if shard else folds)
+
     def to_worker(self, *, scheduled: bool) -> dict[str, str | bool]:
         """Facts that an xdist worker needs to take part in this run."""
         ledger = self.gate.ledger
