@@ -92,7 +92,21 @@ def test_a_plan_deals_work_to_no_more_machines_than_there_is_work_for(
         "missing": "true",
         "cassettes": sha256().hexdigest(),
     }
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["archive", "outputs.txt", "plan.json"]
+    made = {path.name for path in tmp_path.iterdir()} - {".pytest_cache"}
+    assert made == {"archive", "outputs.txt", "plan.json"}  # no verdict, no evidence
+
+
+def test_folds_that_are_shown_of_what_is_dropped_are_work_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outputs: Callable[[], dict[str, str]]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "archive").mkdir()
+    pack(tmp_path / "archive", DROPPED)
+    (tmp_path / "pytest.ini").write_text("[pytest]\ngate_evaluate_dropped = true\n")
+
+    assert _plan(Path("archive"), "--shards=2") == 0
+
+    assert (outputs()["shards"], outputs()["missing"]) == ("[1,2]", "true")
 
 
 @pytest.mark.parametrize(
