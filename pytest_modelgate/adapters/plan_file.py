@@ -22,7 +22,8 @@ class PlannedModel(_Part):
 
     Attributes:
         classification: by its training metrics; None where nothing is known of them.
-        work: names of the evidence it has to show; empty for one that training metrics drop.
+        work: names of the evidence it has to show; empty for one that training metrics drop, unless its folds are to be
+            shown all the same.
     """
 
     id: str

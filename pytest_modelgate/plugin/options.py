@@ -21,14 +21,7 @@ _UNSET: Any = None
 _INI_TYPES: Mapping[type, Any] = {str: "string", int: "int", float: "float"}
 _WRITTEN = re.compile(r"(?:: |value )('.*'|\".*\"|\S+)$")  # the value, at the end of whatever pytest says of it
 _CORRECT = "Correct it in the configuration file"
-_SHOWING = (
-    "collectonly",
-    "setuponly",
-    "setupplan",
-    "showfixtures",
-    "show_fixtures_per_test",
-    "cacheshow",
-)
+_SHOWING = ("collectonly", "setuponly", "setupplan", "showfixtures", "show_fixtures_per_test", "cacheshow")
 _WORKERS_PER_GPU = Option(
     "workers_per_gpu", "most workers on one GPU (default: from free memory)", int, metavar="N", group="workers"
 )

@@ -92,7 +92,21 @@ def test_a_plan_deals_work_to_no_more_machines_than_there_is_work_for(
         "missing": "true",
         "cassettes": sha256().hexdigest(),
     }
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["archive", "outputs.txt", "plan.json"]
+    made = {path.name for path in tmp_path.iterdir()} - {".pytest_cache"}
+    assert made == {"archive", "outputs.txt", "plan.json"}  # no verdict, no evidence
+
+
+def test_folds_that_are_shown_of_what_is_dropped_are_work_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outputs: Callable[[], dict[str, str]]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "archive").mkdir()
+    pack(tmp_path / "archive", DROPPED)
+    (tmp_path / "pytest.ini").write_text("[pytest]\ngate_evaluate_dropped = true\n")
+
+    assert _plan(Path("archive"), "--shards=2") == 0
+
+    assert (outputs()["shards"], outputs()["missing"]) == ("[1,2]", "true")
 
 
 @pytest.mark.parametrize(
@@ -337,6 +351,13 @@ def test_before_the_first_promotion_there_is_nothing_to_judge_again(
         monkeypatch.setenv("DEFAULT_BRANCH", "main")
         assert main(["ci", "latest"]) == 0
 
+    assert outputs() == {"run-id": "", "as-of": ""}
+
+
+def test_of_a_folder_that_nothing_was_promoted_into_nothing_is_judged_again(
+    tmp_path: Path, outputs: Callable[[], dict[str, str]]
+) -> None:
+    assert main(["ci", "deployed", str(tmp_path / "models"), "--to", str(tmp_path / "in-force")]) == 0
     assert outputs() == {"run-id": "", "as-of": ""}
 
 

@@ -6,34 +6,33 @@ check what they are given (``workflow_tools``), since what is installed is the p
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
-from support import workflow_tools
 from support.expressions import as_text, condition, fill
-from support.workflow_actions import Service, StepError
+from support.workflow_actions import Service
+from support.workflow_machine import STATUS, Machine, Outcome, Sabotage
 
-_ALL = {"always": True, "cancelled": False}
 
-
-@dataclass
+@dataclass(frozen=True)
 class Played:
-    """One job that ran, or one part of its matrix; ``seconds`` of processor time, installing apart."""
+    """One job that ran, or one part of its matrix."""
 
     job: str
     runner: tuple[str, ...]
-    result: str
-    seconds: float
-    text: str
     environment: str
-    summary: str
-    workspace: Path
+    outcome: Outcome
+
+    @property
+    def result(self) -> str:
+        return self.outcome.result
+
+    @property
+    def text(self) -> str:
+        return self.outcome.text
 
 
 @dataclass
@@ -66,8 +65,7 @@ class Runner:
         site: the package as installed.
         variables: of the repository.
         secrets: by environment; the empty one is the repository itself.
-        sabotage: gives what replaces a step's script, from the job's name as written, matrix and the step's name;
-            None leaves it.
+        sabotage: as of ``Machine``.
     """
 
     service: Service
@@ -76,7 +74,7 @@ class Runner:
     variables: dict[str, str]
     secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     api: str = ""
-    sabotage: Callable[[str, Mapping[str, Any], str], str | None] = lambda *_: None
+    sabotage: Sabotage = lambda *_: None
 
     def start(self, workflow: str, inputs: Mapping[str, str] | None = None, event: str = "workflow_dispatch") -> Run:
         """Run a workflow of the repository to its end."""
@@ -119,7 +117,7 @@ class Runner:
             job = jobs.pop(name)
             contexts = {**base, "needs": {need: done[need] for need in _needs(job)}}
             before = [done[need]["result"] for need in _ancestors(document["jobs"], name)]
-            status = {**_ALL, "success": set(before) <= {"success"}, "failure": "failure" in before}
+            status = {**STATUS, "success": set(before) <= {"success"}, "failure": "failure" in before}
             if not condition(job.get("if"), contexts, status):
                 done[name] = {"result": "skipped", "outputs": {}}
             elif "uses" in job:
@@ -165,25 +163,16 @@ class Runner:
             environment = as_text(fill(job.get("environment", ""), contexts, status))
             secrets = {**self.secrets.get("", {}), **self.secrets.get(environment, {})} if inherit else {}
             within = {**contexts, "matrix": part, "secrets": secrets, "steps": {}}
-            played = self._play_job(run, name, job, within)
-            played.runner, played.environment = tuple([labels] if isinstance(labels, str) else labels), environment
-            run.played.append(played)
+            played = self._machine(run, name, part).play(job, within)
+            run.played.append(Played(name, tuple([labels] if isinstance(labels, str) else labels), environment, played))
             outcome["result"] = "failure" if played.result == "failure" else outcome["result"]
-        done = {**within, "steps": within["steps"]}
-        always = {**_ALL, "success": True, "failure": False}
-        outcome["outputs"] = {key: as_text(fill(text, done, always)) for key, text in job.get("outputs", {}).items()}
+        outputs: Mapping[str, str] = job.get("outputs", {})
+        outcome["outputs"] = {key: as_text(fill(text, within, STATUS)) for key, text in outputs.items()}
         return outcome
 
-    def _play_job(self, run: Run, name: str, job: Mapping[str, Any], contexts: dict[str, Any]) -> Played:
-        place = "-".join([run.id, *name.split(" / "), *map(str, contexts["matrix"].values())])
-        machine = _fresh(self.service.folder / "machines" / place)
-        workspace, temp = machine / "workspace", machine / "temp"
-        for folder in (workspace, temp):
-            folder.mkdir(parents=True)
-        tools = workflow_tools.install(machine / "tools", self.site, self.wheel)
-        contexts["runner"] = {"temp": str(temp)}
-        files = {key: machine / key for key in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
-        signer = "someone/models/.github/workflows/gate.yml"
+    def _machine(self, run: Run, job: str, part: Mapping[str, Any]) -> Machine:
+        """A machine that nobody used before."""
+        place = "-".join([run.id, *job.split(" / "), *map(str, part.values())])
         facts = {
             "GITHUB_ACTIONS": "true",
             "CI": "true",
@@ -193,70 +182,10 @@ class Runner:
             "GITHUB_REF_NAME": "main",
             "GITHUB_SHA": "5" * 40,
             "GITHUB_API_URL": self.api,
-            "RUNNER_TEMP": str(temp),
-            "SIGNER": signer,
-            "ATTESTED": str(self.service.attested),
-            "PATH": f"{tools}:{os.environ['PATH']}",
-            **{key: str(path) for key, path in files.items()},
+            "SIGNER": "someone/models/.github/workflows/gate.yml",
         }
-        for path in files.values():
-            path.touch()
-        result, texts, began = "success", [], _processor_time()
-        for step in job["steps"]:
-            status = {**_ALL, "success": result == "success", "failure": result == "failure"}
-            if not condition(step.get("if"), contexts, status):
-                continue
-            try:
-                texts.append(self._play_step(step, job, contexts, workspace, facts))
-            except StepError as error:
-                result, _ = "failure", texts.append(f"FAILED {step.get('name', step.get('uses'))}: {error}")
-            lines = [line.partition("=") for line in files["GITHUB_OUTPUT"].read_text().splitlines()]
-            if "id" in step:
-                contexts["steps"][step["id"]] = {"outputs": {key: value for key, _, value in lines}}
-            files["GITHUB_OUTPUT"].write_text("")
-        summary = files["GITHUB_STEP_SUMMARY"].read_text()
-        return Played(name, (), result, _processor_time() - began, "\n".join(texts), "", summary, workspace)
-
-    def _play_step(
-        self,
-        step: Mapping[str, Any],
-        job: Mapping[str, Any],
-        contexts: Mapping[str, Any],
-        workspace: Path,
-        facts: Mapping[str, str],
-    ) -> str:
-        status = {**_ALL, "success": True, "failure": False}
-
-        def texts(mapping: Mapping[str, Any]) -> dict[str, str]:
-            return {key: as_text(fill(str(value).lower() if isinstance(value, bool) else str(value), contexts, status))
-                    for key, value in mapping.items()}  # fmt: skip
-
-        if "uses" in step:
-            if "actions/attest" in step["uses"]:
-                assert job["permissions"] == {"id-token": "write", "attestations": "write"}
-            self.service.play(step["uses"], texts(step.get("with", {})), workspace, facts)
-            return ""
-        assert "${{" not in step["run"]
-        script = self.sabotage(job["name"], contexts["matrix"], step.get("name", "")) or step["run"]
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "APCA"))}
-        run = subprocess.run(
-            ["bash", "-e", "-c", script],
-            cwd=fill(step.get("working-directory", str(workspace)), contexts, status),
-            env={**environment, **facts, **texts(step.get("env", {}))},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        if run.returncode:
-            raise StepError(f"status {run.returncode}\n{run.stdout}")
-        return run.stdout
-
-
-def _processor_time() -> float:
-    """Seconds that processes which have ended took."""
-    times = os.times()
-    return times.children_user + times.children_system
+        folder = self.service.folder / "machines" / place
+        return Machine(folder, self.service, self.site, self.wheel, facts, self.sabotage)
 
 
 def _needs(job: Mapping[str, Any]) -> Sequence[str]:
@@ -268,8 +197,3 @@ def _ancestors(jobs: Mapping[str, Any], name: str) -> set[str]:
     """All that a job waits for: without a status function in its condition, each of them has to have succeeded."""
     found = set(_needs(jobs[name]))
     return found.union(*(_ancestors(jobs, need) for need in found))
-
-
-def _fresh(folder: Path) -> Path:
-    shutil.rmtree(folder, ignore_errors=True)
-    return folder

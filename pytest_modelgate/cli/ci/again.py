@@ -60,13 +60,13 @@ def _latest(options: argparse.Namespace) -> int:
         if ask_github(f"/actions/runs/{int(run['id'])}", os.environ).get("event") in TRUSTED_EVENTS:
             _hand_on({"run-id": str(int(run["id"])), "as-of": options.as_of or _today()})
             return 0
-    print("Nothing was promoted yet, or what was has expired: there is nothing to judge again.")
-    _hand_on({"run-id": "", "as-of": ""})
-    return 0
+    return _nothing("Nothing was promoted yet, or what was has expired")
 
 
 def _deployed(options: argparse.Namespace) -> int:
     """What is in force, from the machine where it is."""
+    if not (options.folder / "promotion.json").exists():
+        return _nothing(f"Nothing was promoted into {options.folder} yet")
     archives = Path(options.archives) if options.archives else options.folder.resolve().parent / ARCHIVES
     options.to.mkdir(parents=True)
     shutil.copyfile(options.folder / "promotion.json", options.to / "promotion.json")
@@ -82,6 +82,12 @@ def _plan_again(options: argparse.Namespace) -> int:
         status = run_pytest([*_words(archive, options), f"--gate-plan={_plan_of(archive, options)}", "--quiet"])
         if status:
             return status
+    return 0
+
+
+def _nothing(why: str) -> int:
+    print(terminal_safe(f"{why}: there is nothing to judge again."))
+    _hand_on({"run-id": "", "as-of": ""})
     return 0
 
 

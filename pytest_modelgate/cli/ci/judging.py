@@ -185,7 +185,7 @@ def gate(archive: Path, options: argparse.Namespace, *further: str) -> int:
 
 def run_pytest(words: Sequence[str]) -> int:
     """Run the gate's suite, which replays, without the keys that a step may have been given; pytest's status."""
-    command = [sys.executable, "-m", "pytest", _SUITE, *words]
+    command = [sys.executable, "-m", "pytest", _SUITE, "--gate-record-mode=none", *words]
     environment = {name: value for name, value in os.environ.items() if name not in _KEYS}
     return subprocess.run(command, check=False, env=environment).returncode  # noqa: S603 - options of ours
 

@@ -27,7 +27,10 @@ def write_plan(run: GateRun, recording: Sequence[str], path: Path) -> None:
         pytest.UsageError: the manifest of the cassettes is unusable, or the file cannot be written.
     """
     plan, settings = run.gate.plan, run.settings
-    judged = [model.model for model in plan.models if model.work]
+    names: dict[str, list[str]] = {item.model.id: [] for item in plan.models}
+    for work in (*plan.work, *sorted(run.informing)):
+        names[work.model].append(work.name)
+    judged = [item.model for item in plan.models if names[item.model.id]]
     requests = [request for model in judged for request in requests_of(model, settings, plan.as_of)]
     try:
         missing, _ = estimate(Recorder(settings.cassettes), list(dict.fromkeys(requests)))
@@ -39,7 +42,7 @@ def write_plan(run: GateRun, recording: Sequence[str], path: Path) -> None:
                 PlannedModel(
                     id=item.model.id,
                     classification=item.gating.classification.value if item.gating else None,
-                    work=tuple(work.name for work in item.work),
+                    work=tuple(names[item.model.id]),
                 )
                 for item in plan.models
             ),
