@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -20,11 +21,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from pytest_modelgate.core.config.options import OPTIONS
 from pytest_modelgate.errors import SettingsError
 from pytest_modelgate.plugin import pytest_privates
 from pytest_modelgate.plugin.options import groups
 from pytest_modelgate.plugin.suite import is_shipped
 
+_PREFIX = "gate_"
 _AT_ONCE = ("addopts", "minversion", "pythonpath", "required_plugins")  # keys that count before plugins are loaded
 _HARMLESS = ("filterwarnings",)  # read for warnings that plugins raise while they are imported, and read again later
 
@@ -43,7 +46,7 @@ class Setup(NamedTuple):
     @property
     def terms(self) -> dict[str, Any]:
         """What the file says about the gate."""
-        return {key: value for key, value in self.values.items() if key.startswith("gate_")}
+        return {key: value for key, value in self.values.items() if key.startswith(_PREFIX)}
 
 
 class Misread(NamedTuple):
@@ -141,6 +144,28 @@ def keep_configuration(config: pytest.Config, parser: pytest.Parser, args: list[
         # else what other plugins' options do to their run is between them and pytest
     known = config.known_args_namespace
     known.file_or_dir = [path for path in known.file_or_dir if not is_shipped(path)]  # no conftest.py above these
+
+
+def refuse_unknown_keys(config: pytest.Config) -> None:
+    """Let no misspelt key leave a threshold at its default: pytest warns of it, at the end, and goes on.
+
+    Raises:
+        SettingsError: a key begins as the gate's do, and no plugin knows it.
+    """
+    overridden = {override.partition("=")[0] for override in config.getoption("override_ini") or ()}
+    for key in sorted({*pytest_privates.values_of(config), *overridden}):
+        if key.replace("-", "_").startswith(_PREFIX) and not _is_known(config, key):
+            meant = get_close_matches(key.replace("-", "_"), [option.key for option in OPTIONS], 1, 0.8)
+            remedy = f"Write {meant[0]}" if meant else "Take it out: pytest --help lists all keys"
+            raise SettingsError(f"ini key {key}", "is unknown", remedy)
+
+
+def _is_known(config: pytest.Config, key: str) -> bool:
+    try:
+        config.getini(key)
+    except (TypeError, ValueError, pytest.UsageError) as error:  # also of a value that is none, which is told later
+        return "unknown configuration value" not in str(error)
+    return True
 
 
 def _refuse_what_cannot_be_mended(line: CommandLine, blamed: Sequence[Misread], wanted: Setup, actual: Setup) -> None:

@@ -58,9 +58,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if archive is None:
         return
     from pytest_modelgate.errors import GateError
+    from pytest_modelgate.plugin.configuration import refuse_unknown_keys
     from pytest_modelgate.plugin.session.start import start_run
 
     try:
+        refuse_unknown_keys(config)
         suite.use_suite(config)
         check_distribution(config)
         if not hasattr(config, "workerinput"):
