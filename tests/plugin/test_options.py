@@ -25,6 +25,7 @@ UNDEFINED = {
     "what the checkpoint declares",
     "the archive's time stamp",
 }
+NATIVE_TOML = pytest.mark.skipif(pytest.version_tuple < (9,), reason="pytest 8 reads no [tool.pytest]")
 
 
 @pytest.fixture
@@ -128,6 +129,7 @@ def test_the_readme_gives_the_default_of_an_option(option: Option) -> None:
         assert default.strip("`") == typed
 
 
+@NATIVE_TOML
 def test_numbers_and_switches_are_written_as_such_in_toml(pytester: pytest.Pytester) -> None:
     values = "gate_folds = 4\ngate_capital = 5000\ngate_merge = true\ngate_exit_by_verdict = true\n"
     pytester.makepyprojecttoml(f"[tool.pytest]\n{values}")
@@ -138,6 +140,7 @@ def test_numbers_and_switches_are_written_as_such_in_toml(pytester: pytest.Pytes
     assert (settings.folds, settings.capital, settings.merge, exit_by_verdict(config, {})) == (4, 5000.0, True, True)
 
 
+@NATIVE_TOML
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
