@@ -119,4 +119,5 @@ plugins: $(STAMP)
 		pathlib.Path(site.getsitepackages()[0], 'below.pth').write_text(f'import site; site.addsitedir({sys.argv[1]!r})\n')" \
 		"$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')"
 	.venv/plugins/bin/python -m pip install --quiet --disable-pip-version-check -r tests/plugin/neighbours.txt
-	.venv/plugins/bin/python -m pytest tests/plugin/test_neighbours.py -n 0 -ra -o filterwarnings= $(PLUGINS)
+	.venv/plugins/bin/python -m pytest tests/plugin/test_neighbours.py tests/examples/test_consumer.py -n 0 -ra \
+		-o filterwarnings= $(PLUGINS)

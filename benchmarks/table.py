@@ -56,6 +56,7 @@ PARTS = (
     Part("batches", "features to actions, against float32 batches", 300),
     Part("accounting", "accounting over a year of hours", 150),
     Part("prints", "the quality gate over a year of hours", 30),
+    Part("startup", "startup without an archive, and imports of a worker", 120),
     Part("collecting", "collection of 1,000 models", 90),
     Part("whole_gate", "the whole gate on four small models", 120),
     Part("linearity", "cost against work", 90),

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 from inspect import signature
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from pytest_modelgate.plugin import pytest_privates
 from pytest_modelgate.plugin.aliases import ALIASES
 
 if TYPE_CHECKING:  # the plan pulls in pandas, which a run without an archive must not pay for
@@ -64,9 +65,9 @@ def parametrize(metafunc: pytest.Metafunc, plan: Plan | None) -> None:
         metafunc.parametrize(CASE, [pytest.param(None, marks=skip, id="no-archive")], indirect=True)
 
 
-def reached(metafunc: Any) -> frozenset[str]:  # noqa: ANN401 - pytest tells in public all names that it ever saw, no more
+def reached(metafunc: pytest.Metafunc) -> frozenset[str]:
     """Fixtures that a test asks for, itself or through others; what it is given as a parameter asks for none."""
-    info, given = metafunc.definition._fixtureinfo, {name for call in metafunc._calls for name in call.params}  # noqa: SLF001
+    info, given = pytest_privates.fixtures_of(metafunc), pytest_privates.parameters_of(metafunc)
     names, todo = set[str](), [name for name in info.initialnames if name in metafunc.fixturenames]
     while todo:
         name = todo.pop()
@@ -90,12 +91,12 @@ def _is_long_name(name: str) -> bool:
     return name.startswith(PREFIX) and name.removeprefix(PREFIX) in {*ALIASES, "case", "settings"}
 
 
-def _check_names(metafunc: Any, asked: frozenset[str]) -> None:  # noqa: ANN401
+def _check_names(metafunc: pytest.Metafunc, asked: frozenset[str]) -> None:
     """Refuse what nobody can mean: the project's own fixture under a long name of ours, or in a test of the suite.
 
     A test of the suite means what it names itself; fixtures of the project may use each other.
     """
-    info = metafunc.definition._fixtureinfo  # noqa: SLF001
+    info = pytest_privates.fixtures_of(metafunc)
     meant = ALIASES & {*info.argnames} if metafunc.definition.nodeid.startswith(f"{SUITE}/") else frozenset[str]()
     for name in sorted(asked):
         definitions = info.name2fixturedefs.get(name) or ()

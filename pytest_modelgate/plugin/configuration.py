@@ -10,23 +10,24 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
-from inspect import signature
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from _pytest.config import get_config
-from _pytest.config.findpaths import determine_setup
 
+from pytest_modelgate.core.config.options import OPTIONS
 from pytest_modelgate.errors import SettingsError
+from pytest_modelgate.plugin import pytest_privates
 from pytest_modelgate.plugin.options import groups
 from pytest_modelgate.plugin.suite import is_shipped
 
+_PREFIX = "gate_"
 _AT_ONCE = ("addopts", "minversion", "pythonpath", "required_plugins")  # keys that count before plugins are loaded
 _HARMLESS = ("filterwarnings",)  # read for warnings that plugins raise while they are imported, and read again later
 
@@ -45,7 +46,7 @@ class Setup(NamedTuple):
     @property
     def terms(self) -> dict[str, Any]:
         """What the file says about the gate."""
-        return {key: value for key, value in self.values.items() if key.startswith("gate_")}
+        return {key: value for key, value in self.values.items() if key.startswith(_PREFIX)}
 
 
 class Misread(NamedTuple):
@@ -105,16 +106,14 @@ class CommandLine:
             "rootdir_cmd_arg": self.options.rootdir or None,
             "invocation_dir": self.config.invocation_params.dir,
         }
-        known = signature(determine_setup).parameters  # before pytest 9, overrides were applied elsewhere
-        root, file, values, *_ = determine_setup(**{name: value for name, value in arguments.items() if name in known})
-        return Setup(root, file, values)
+        return Setup(*pytest_privates.find_setup(arguments))
 
     def misread(self) -> Iterator[Misread]:
         """What pytest took for test paths as long as it knew no options but its own."""
-        pristine: Any = get_config()
+        parser, options = pytest_privates.pristine_parser()
         left = list(self.named)
         ours = {name for group in groups(self.parser).values() for option in group.options for name in option.names()}
-        for value in _parse(pristine._parser, self.words, pristine.option)[1]:  # noqa: SLF001 - there is no public way
+        for value in _parse(parser, self.words, options)[1]:
             if value in left:
                 left.remove(value)
                 continue
@@ -134,7 +133,7 @@ def keep_configuration(config: pytest.Config, parser: pytest.Parser, args: list[
         SettingsError: pytest has acted on another configuration already.
     """
     line = CommandLine(config, parser)
-    wanted, actual = line.setup(), Setup(config.rootpath, config.inipath, _values(config))
+    wanted, actual = line.setup(), Setup(config.rootpath, config.inipath, pytest_privates.values_of(config))
     if wanted[:2] != actual[:2]:
         misread = list(line.misread())
         blamed = [value for value in misread if line.setup(value.value)[:2] != wanted[:2]]
@@ -147,9 +146,31 @@ def keep_configuration(config: pytest.Config, parser: pytest.Parser, args: list[
     known.file_or_dir = [path for path in known.file_or_dir if not is_shipped(path)]  # no conftest.py above these
 
 
+def refuse_unknown_keys(config: pytest.Config) -> None:
+    """Let no misspelt key leave a threshold at its default: pytest warns of it, at the end, and goes on.
+
+    Raises:
+        SettingsError: a key begins as the gate's do, and no plugin knows it.
+    """
+    overridden = {override.partition("=")[0] for override in config.getoption("override_ini") or ()}
+    for key in sorted({*pytest_privates.values_of(config), *overridden}):
+        if key.replace("-", "_").startswith(_PREFIX) and not _is_known(config, key):
+            meant = get_close_matches(key.replace("-", "_"), [option.key for option in OPTIONS], 1, 0.8)
+            remedy = f"Write {meant[0]}" if meant else "Take it out: pytest --help lists all keys"
+            raise SettingsError(f"ini key {key}", "is unknown", remedy)
+
+
+def _is_known(config: pytest.Config, key: str) -> bool:
+    try:
+        config.getini(key)
+    except (TypeError, ValueError, pytest.UsageError) as error:  # also of a value that is none, which is told later
+        return "unknown configuration value" not in str(error)
+    return True
+
+
 def _refuse_what_cannot_be_mended(line: CommandLine, blamed: Sequence[Misread], wanted: Setup, actual: Setup) -> None:
     """Something was made of a configuration that is not the project's, or others have missed the project's."""
-    others = {*_read_before(line.config)} - {*_AT_ONCE, *_HARMLESS}
+    others = {*pytest_privates.asked_for(line.config)} - {*_AT_ONCE, *_HARMLESS}
     if (({*_AT_ONCE, *others} & {*actual.values}) | (others & {*wanted.values})) - line.overridden:
         raise _refusal(blamed, wanted, actual)
 
@@ -163,8 +184,7 @@ def _act_on(line: CommandLine, args: list[str], setup: Setup) -> None:
         config.known_args_namespace = line.parser.parse_known_args(args, namespace=copy(config.option))
         _put_in_force(config, setup, cut=config.known_args_namespace.confcutdir is None)
     sys.path[:0] = [path for path in map(str, config.getini("pythonpath")) if path not in sys.path]
-    config._checkversion()  # noqa: SLF001 - there is no public way
-    config._validate_plugins()  # noqa: SLF001
+    pytest_privates.check_requirements(config)
 
 
 def _parse(parser: Any, words: Sequence[str], option: Any) -> tuple[Any, list[str]]:  # noqa: ANN401 - pytest's privates
@@ -173,22 +193,9 @@ def _parse(parser: Any, words: Sequence[str], option: Any) -> tuple[Any, list[st
     return options, [*options.file_or_dir, *(argument for argument in unknown if not argument.startswith("-"))]
 
 
-def _values(config: Any) -> Any:  # noqa: ANN401 - a dict of pytest's own
-    return config._inicfg if hasattr(config, "_inicfg") else config.inicfg  # noqa: SLF001 - renamed by pytest 9
-
-
-def _read_before(config: Any) -> Iterable[str]:  # noqa: ANN401
-    """Keys that pytest and its plugins have asked for already."""
-    return config._inicache  # type: ignore[no-any-return]  # noqa: SLF001 - there is no public way
-
-
 def _put_in_force(config: Any, setup: Setup, *, cut: bool) -> None:  # noqa: ANN401
     """Replace what nothing was derived from yet."""
-    config._rootpath, config._inipath = setup.root, setup.file  # noqa: SLF001 - there is no public way
-    values = _values(config)
-    values.clear()
-    values.update(setup.values)
-    config._inicache.clear()  # noqa: SLF001
+    pytest_privates.put_in_force(config, *setup)
     if cut:
         config.known_args_namespace.confcutdir = str(setup.file.parent if setup.file else setup.root)
 

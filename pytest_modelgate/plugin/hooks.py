@@ -66,9 +66,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if archive is None:
         return
     from pytest_modelgate.errors import GateError
+    from pytest_modelgate.plugin.configuration import refuse_unknown_keys
     from pytest_modelgate.plugin.session.start import start_run
 
     try:
+        refuse_unknown_keys(config)
         suite.use_suite(config)
         config.option.collectonly = config.option.collectonly or plan_path(config) is not None
         check_distribution(config)

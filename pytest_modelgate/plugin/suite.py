@@ -41,13 +41,14 @@ def suite_folder(config: pytest.Config) -> Path:
 def use_suite(config: pytest.Config) -> None:
     """Add the suite to what the project collects; where tests are named, find it in ids of ours wherever it lies.
 
-    Alike in xdist's workers, which parse the same command line.
+    Where the project's folders cover it, they lead to it: of two paths of which one covers the other, pytest 8 collects
+    the inner one only. Alike in xdist's workers, which parse the same command line.
     """
     suite, here = suite_folder(config), config.invocation_params.dir
     config.stash[NAMED] = config.args_source is pytest.Config.ArgsSource.ARGS
     if config.stash[NAMED]:
         config.args[:] = [in_suite(argument, suite, here) for argument in config.args]
-    elif suite == shipped_folder() or not any(_lies_in(suite, here / argument) for argument in config.args):
+    elif not any(_lies_in(suite, here / argument) for argument in config.args):
         config.args.append(str(suite))
 
 
@@ -148,10 +149,7 @@ def make_folder(path: Path, parent: pytest.Collector) -> ShippedFolder | None:
 
 
 def leads_to_suite(path: Path, config: pytest.Config) -> bool:
-    """Whether a folder, which pytest may pass over, is on the way to the shipped suite: an environment in the project.
-
-    Pytest drops the path of the suite from its arguments where another of them covers it.
-    """
+    """Whether a folder, which pytest may pass over, leads to the shipped suite: an environment in the project."""
     suite = shipped_folder()
     return path in (suite, *suite.parents) and suite_folder(config) == suite and not config.stash[NAMED]
 

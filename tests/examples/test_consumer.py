@@ -1,16 +1,22 @@
 """The example of a project that uses the gate: its own tests run, without an archive and beside the suite."""
 
+import json
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import cheap_runs
-from support.cheap_runs import CheapRun
+from support.cheap_runs import TESTS_PER_MODEL, WAV, CheapRun
+from support.installed import install, using
 
 CONSUMER = Path(__file__).parents[2] / "examples" / "consumer"
+THEIRS = 23
 NAMED_ALIKE = '''
 import pytest
 
@@ -62,3 +68,41 @@ def test_with_an_archive_the_suite_runs_beside_them(cheap: Callable[..., CheapRu
     assert len(run.outcomes) == sum(theirs.values()) + 3 * cheap_runs.TESTS_PER_MODEL
     assert run.verdict["complete"] is True
     assert "model gate: feature set mine-v1 of " in run.text
+
+
+def test_vs_code_lists_all_tests_and_runs_what_is_clicked(
+    cheap: Callable[..., CheapRun], project: Path, tmp_path: Path
+) -> None:
+    """With the arguments of its scripts for discovery and for runs, and its plugin's way to name tests."""
+    site = install(tmp_path / "environment")
+    archive, environment = cheap_runs.cheap_archive(tmp_path), using(site, DRIVER_OUT=str(tmp_path / "driver.json"))
+    called = ("-p", "support.vscode_driver", f"--rootdir={project}")
+
+    def told() -> dict[str, Any]:
+        document: dict[str, Any] = json.loads((tmp_path / "driver.json").read_text())
+        return document
+
+    assert cheap(archive, *called, "--collect-only", environment=environment).ret == 0
+    listed, mine = told()["listed"], f"{project}/tests/"
+    assert len([test for test in listed if test.startswith(mine)]) == THEIRS
+    assert len(listed) == THEIRS + 3 * TESTS_PER_MODEL
+    suite = site / "pytest_modelgate" / "model_tests" / "test_gating.py"
+    clicked = [f"{suite}::test_classification[{WAV}]", f"{mine}test_gating.py::test_orders[buy]"]
+
+    run = cheap(archive, *called, *clicked, environment=environment)
+
+    assert set(clicked) < set(listed)
+    assert told()["outcomes"] == dict.fromkeys(clicked, "passed")
+    assert run.ret == 0
+
+
+@pytest.mark.skipif(find_spec("teamcity") is None, reason="teamcity-messages is not installed; make plugins does")
+def test_pycharm_hears_of_every_test_once(cheap: Callable[..., CheapRun], tmp_path: Path) -> None:
+    """PyCharm and TeamCity read these messages."""
+    run = cheap(cheap_runs.cheap_archive(tmp_path), "--teamcity", "-n0")
+
+    began = Counter(re.findall(r"##teamcity\[testStarted .*? name='((?:[^'|]|\|.)*)'", run.text))
+    ended = Counter(re.findall(r"##teamcity\[testFinished .*? name='((?:[^'|]|\|.)*)'", run.text))
+    assert began == ended
+    assert sum(began.values()) == len(began) == len(run.junit) == THEIRS + 3 * TESTS_PER_MODEL
+    assert run.verdict["complete"] is True

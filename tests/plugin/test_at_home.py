@@ -184,6 +184,24 @@ def test_ids_are_pasted_back_where_they_were_printed_or_elsewhere(installed: Che
     assert set(installed("-n0", f"{tmp_path}/{CLASSIFICATION}").outcomes) == {CLASSIFICATION}
 
 
+def test_ids_that_are_printed_in_a_subfolder_can_be_pasted_there(
+    site: Path, cheap_archive: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    write(tmp_path / "tests", test_mine="def test_mine(): pass\n")
+    blocked, here = (
+        f"../{GATING}::test_classification[{BAD}]",
+        partial(cheap_runs.run, tmp_path / "tests", cheap_archive),
+    )
+
+    run = here("-n0", "-m", "gating", environment=using(site))
+    again = here("-n0", blocked, environment=using(site))
+
+    assert (run.ret, again.ret) == (1, 1)
+    assert f"FAILED {blocked} - " in run.text
+    assert set(again.outcomes) == {blocked}
+
+
 def test_an_editor_lists_tests_by_their_paths_and_runs_them_by_these(
     cheap: Cheap, site: Path, cheap_archive: Path, tmp_path: Path
 ) -> None:

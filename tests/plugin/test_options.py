@@ -10,6 +10,7 @@ from support.option_registry import Registry, registered
 from pytest_modelgate.core.config.options import OPTIONS, RECORDING, Option
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.errors import SettingsError
+from pytest_modelgate.plugin.configuration import refuse_unknown_keys
 from pytest_modelgate.plugin.options import archive_path, exit_by_verdict, read_settings
 
 ARCHIVE = Path("X.zip")
@@ -24,6 +25,7 @@ UNDEFINED = {
     "what the checkpoint declares",
     "the archive's time stamp",
 }
+NATIVE_TOML = pytest.mark.skipif(pytest.version_tuple < (9,), reason="pytest 8 reads no [tool.pytest]")
 
 
 @pytest.fixture
@@ -127,6 +129,7 @@ def test_the_documentation_gives_the_default_of_an_option(option: Option) -> Non
         assert default.strip("`") == typed
 
 
+@NATIVE_TOML
 def test_numbers_and_switches_are_written_as_such_in_toml(pytester: pytest.Pytester) -> None:
     values = "gate_folds = 4\ngate_capital = 5000\ngate_merge = true\ngate_exit_by_verdict = true\n"
     pytester.makepyprojecttoml(f"[tool.pytest]\n{values}")
@@ -137,6 +140,7 @@ def test_numbers_and_switches_are_written_as_such_in_toml(pytester: pytest.Pytes
     assert (settings.folds, settings.capital, settings.merge, exit_by_verdict(config, {})) == (4, 5000.0, True, True)
 
 
+@NATIVE_TOML
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
@@ -156,6 +160,34 @@ def test_a_value_of_another_type_is_told_by_its_key(pytester: pytest.Pytester, l
     key, value = line.split(" = ")
     with pytest.raises(SettingsError, match=rf"^ini key {key}: is {value}, expected {expected}\."):
         _ = read_settings(config, ARCHIVE), exit_by_verdict(config, {})
+
+
+@pytest.mark.parametrize(
+    ("ini", "options", "told"),
+    [
+        ("gate_reqire = live", (), "ini key gate_reqire: is unknown. Write gate_require."),
+        ("gate-require = live", (), "ini key gate-require: is unknown. Write gate_require."),
+        ("", ("-o", "gate_foldz=9"), "ini key gate_foldz: is unknown. Write gate_folds."),
+        ("gate_keeper = me", (), "ini key gate_keeper: is unknown. Take it out: pytest --help lists all keys."),
+    ],
+)
+def test_a_misspelt_key_leaves_no_threshold_at_its_default(
+    pytester: pytest.Pytester, ini: str, options: tuple[str, ...], told: str
+) -> None:
+    pytester.makeini(f"[pytest]\n{ini}\n")
+
+    config = pytester.parseconfig(*options)
+
+    with pytest.raises(SettingsError) as refused:
+        refuse_unknown_keys(config)
+    assert str(refused.value) == told
+
+
+def test_keys_of_the_gate_and_of_other_plugins_are_known(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("def pytest_addoption(parser): parser.addini('gate_of_theirs', 'a key of another plugin')")
+    pytester.makeini("[pytest]\ngate_require = live\ngate_merge = perhaps\ngate_of_theirs = 1\n")
+
+    refuse_unknown_keys(pytester.parseconfig(pytester.path))
 
 
 @pytest.mark.parametrize(

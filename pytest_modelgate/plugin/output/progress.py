@@ -75,7 +75,7 @@ class Progress:
 def say(reporter: pytest.TerminalReporter, line: str) -> None:
     """Write a line that shares the screen's with nobody: pytest forgets that it wrote letters for xdist's workers."""
     reporter.ensure_newline()
-    if reporter._tw.width_of_current_line:  # noqa: SLF001 - there is no public way to ask
+    if reporter.config.get_terminal_writer().width_of_current_line:
         reporter.line("")
     reporter.line(line)
 

@@ -5,6 +5,7 @@ Other plugins, and whatever pytest counts, see every report: only pytest's own s
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,16 @@ _WIDTH, _MOST_LINES = 100, 2
 
 def widest(reporter: pytest.TerminalReporter) -> int:
     """Columns of a line of the closing part."""
-    return max(20, min(_WIDTH, reporter._tw.fullwidth))  # noqa: SLF001 - pytest has no public way to ask
+    return max(20, min(_WIDTH, reporter.config.get_terminal_writer().fullwidth))
+
+
+def from_here(config: pytest.Config, nodeid: str) -> str:
+    """The id of a test, as it can be pasted where pytest was called; pytest's own way is not public, and changes."""
+    here, (path, colons, names) = config.invocation_params.dir, nodeid.partition("::")
+    try:
+        return nodeid if here == config.rootpath else f"{os.path.relpath(config.rootpath / path, here)}{colons}{names}"
+    except ValueError:  # another drive
+        return nodeid
 
 
 def two_lines(text: str, width: int, first: str = "") -> tuple[str, ...]:
@@ -145,12 +155,12 @@ def _text(report: Any) -> str:  # noqa: ANN401
 
 def _of_test(kind: str, report: Any, reporter: pytest.TerminalReporter, width: int) -> tuple[str, ...]:  # noqa: ANN401
     """A test and its reason, which goes below it where the screen is narrow; on one line for whoever reads a file."""
-    test = f"{_WORDS[kind]} {reporter.config.cwd_relative_nodeid(report.nodeid)}"
+    test = f"{_WORDS[kind]} {from_here(reporter.config, report.nodeid)}"
     first, *_ = _text(report).splitlines() or [""]
     (reason, *_) = two_lines(first, _WIDTH * _MOST_LINES)
     if not reason:
         return (test,)
-    if not reporter.isatty or len(test) + len(reason) + 3 <= reporter._tw.fullwidth:  # noqa: SLF001 - as above
+    if not reporter.isatty or len(test) + len(reason) + 3 <= reporter.config.get_terminal_writer().fullwidth:
         return (f"{test} - {reason}",)
     return (test, *two_lines(first, width, first="    "))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_modelgate.plugin.pytest_privates import tear_down
 from pytest_modelgate.plugin.state import RUN
 from pytest_modelgate.plugin.xdist.units import lay_out
 
@@ -42,7 +43,7 @@ class Fence(InternalItem):
         # What pytest itself does at the end of a session, where an error could not be reported any more. Its hook for
         # teardown is for tests: other plugins would look for what they set up.
         call = pytest.CallInfo.from_call(
-            lambda: self.session._setupstate.teardown_exact(None),  # noqa: SLF001
+            lambda: tear_down(self.session),
             when="teardown",
             reraise=(KeyboardInterrupt, pytest.exit.Exception),
         )

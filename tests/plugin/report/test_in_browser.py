@@ -129,7 +129,7 @@ def test_workers_send_the_properties_of_their_tests(run: CheapRun) -> None:
 def test_a_card_leads_to_its_model(page: Watched) -> None:
     page.page.locator(".mg-card a").first.click()
 
-    page.page.wait_for_url(f"**#model-{RND}")
+    page.page.wait_for_url(re.compile(f"#model-{RND}$"))
     assert 0 <= page.page.locator(f"#model-{RND}").bounding_box()["y"] < 100  # type: ignore[index]
 
 
