@@ -19,19 +19,21 @@ import sys
 import time
 import traceback
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 _BATCH = 250
-_KINDS = ("zip", "summary", "layout", "tar", "checkpoint")
+_KINDS = ("zip", "summary", "layout", "tar", "checkpoint", "onnx", "safetensors", "state_dict")
 
 
 def _readings() -> dict[str, tuple[Any, Any]]:
     """Strategy and reader per kind of input."""
     from support import hostile_reading as reading
     from support.hostile_checkpoints import checkpoint_files
+    from support.hostile_formats import onnx_files, safetensors_files, state_dict_files
     from support.hostile_layouts import layouts, tars
     from support.hostile_summaries import summaries
     from support.hostile_zips import zips
@@ -43,6 +45,9 @@ def _readings() -> dict[str, tuple[Any, Any]]:
         "layout": (layouts(), reading.read_archive),
         "tar": (tars(), reading.read_archive),
         "checkpoint": (checkpoint_files(), reading.read_checkpoint),
+        "onnx": (onnx_files(), partial(reading.read_model_file, ".onnx")),
+        "safetensors": (safetensors_files(), partial(reading.read_model_file, ".safetensors")),
+        "state_dict": (state_dict_files(), partial(reading.read_model_file, ".pt")),
     }
 
 

@@ -15,7 +15,7 @@ from pytest_modelgate.errors import ArchiveError
 from pytest_modelgate.text import plain, shown
 
 MODELS_FOLDER = "models/rl_symbols"
-SUFFIXES = (".pt", ".zip", ".onnx", ".safetensors")  # of model files: those of the built-in formats, see a test
+SUFFIXES = (".pt", ".zip", ".onnx", ".safetensors", ".pth")  # of model files: those of the built-in formats, see a test
 _MAX_NAME, _MAX_PARTS = 1024, 32
 _RESERVED = re.compile(r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(COM|LPT)[0-9\u00b9\u00b2\u00b3]) *(\..*)?", re.IGNORECASE)
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -26,7 +26,7 @@ _WITHIN = re.compile(rf"(?<![0-9]){STAMP}(?![0-9])")
 # Of folded names: what a model or a summary lies under, and what else describes a run.
 _PART = re.compile(
     r"(.*/)?(training_summary[^/]*\.json|models(/rl_symbols)?"
-    r"|models/(rl_symbols/)?[^/]+\.(pt|zip|onnx|safetensors|pkl|json))"
+    r"|models/(rl_symbols/)?[^/]+\.(pt|pth|zip|onnx|safetensors|pkl|json))"
 )
 _DOCUMENT = re.compile(r"(.*/)?(manifest|index|summary|model_assessments)\.json")
 _PACK_AGAIN = "Pack the training run again with an ordinary tool, or use pytest_modelgate.write_archive"

@@ -63,6 +63,9 @@ def read_numbers(value: object, location: str, container: Container) -> Floats |
     Raises:
         CheckpointError: as ``read_tensor``.
     """
+    if isinstance(value, np.ndarray):
+        floats = value.dtype.kind == "f" and 0 < value.size <= _MOST_LISTED
+        return read_tensor(value, location, container).astype(np.float64).ravel() if floats else None
     if isinstance(value, StoredTensor):
         if value.storage.kind not in _FLOATS or not 0 < math.prod(value.shape) <= _MOST_LISTED:
             return None
@@ -73,7 +76,7 @@ def read_numbers(value: object, location: str, container: Container) -> Floats |
 
 def length_of(value: object) -> int | None:
     """How many numbers a tensor, a numpy array or a list holds; None where it is none of these."""
-    if isinstance(value, StoredTensor):
+    if isinstance(value, StoredTensor | np.ndarray):
         return math.prod(value.shape)
     if isinstance(value, list | tuple):
         if len(value) == 1 and isinstance(value[0], list | tuple):

@@ -23,12 +23,12 @@ _HEADS: tuple[tuple[re.Pattern[bytes], str, str], ...] = (
     (
         re.compile(rb".{8}\{[\s\"}]", re.DOTALL),
         "is a safetensors file",
-        f'state = safetensors.torch.load_file("model.safetensors"), then {PACK_STATE}',
+        f"End its name in .safetensors, and declare what it means, see docs/safetensors.md; or {PACK_STATE}",
     ),
     (
         re.compile(rb"\x08[\x01-\x0f](\x12|\x1a|\x22|\x3a|\x42)"),
         "is an ONNX model",
-        f"Write the module that it was exported from with {PACK}",
+        "End its name in .onnx, and declare what it means, see docs/onnx.md",
     ),
     (re.compile(rb"\s*<(!|html)", re.IGNORECASE), "is a web page, not the file itself", "Download the file again"),
     (re.compile(rb"\s*[\[{]"), "is a text of JSON, not a zip as torch.save writes it", _SAVE_AGAIN),
@@ -53,6 +53,21 @@ def why_no_zip(head: bytes) -> tuple[str, str] | None:
     if head[_TAR] == b"ustar":
         return "is a tar, as torch wrote before 0.1.10, or an archive of its own", _AGAIN
     return "is not a zip, as torch.save has written since torch 1.6", _SAVE_AGAIN
+
+
+def why_other(head: bytes, own: str) -> tuple[str, str] | None:
+    """What a file that should be of a format but begins so is, and what to do; None where it is nothing known.
+
+    Args:
+        head: as of ``why_no_zip``.
+        own: name of the format, in what the table says of it.
+    """
+    if head.startswith(b"PK"):
+        return f"is a zip, expected {own}", "End its name in .pt or .zip, whichever wrote it, or export it again"
+    why = why_no_zip(head)
+    if why is None or own in why[0] or why[1] == _SAVE_AGAIN:
+        return None
+    return why
 
 
 def why_no_checkpoint(members: Collection[str]) -> tuple[str, str] | None:

@@ -16,13 +16,12 @@ from pytest_modelgate.adapters.formats.foreign import Meaning, lines_for, loaded
 from pytest_modelgate.adapters.formats.sb3_network import FAMILIES, Family, actor_layers
 from pytest_modelgate.adapters.formats.sb3_spaces import Continuous, Space, read_spaces
 from pytest_modelgate.adapters.formats.sb3_zip import PACKAGES, class_name, read_entry, read_members
-from pytest_modelgate.adapters.formats.vec_normalize import read_normaliser
+from pytest_modelgate.adapters.formats.vec_normalize import declared_normaliser
 from pytest_modelgate.adapters.policy_format import LoadedPolicy, PolicyFile
 from pytest_modelgate.core.policy.actions import Target
 from pytest_modelgate.core.policy.ladder import STEPS, Ladder, rungs
 from pytest_modelgate.core.policy.layout import MARKET
 from pytest_modelgate.core.policy.mlp import MlpPolicy
-from pytest_modelgate.core.policy.normaliser import Normaliser
 from pytest_modelgate.errors import CheckpointError
 from pytest_modelgate.text import plain
 
@@ -68,7 +67,7 @@ class StableBaselinesFormat:
             if arguments.get("activation_fn") is None
             else activation_name(arguments["activation_fn"]),
             meaning,
-            normaliser=_normaliser(file, meaning, keys),
+            normaliser=declared_normaliser(file, meaning, keys),
             probabilities=family.probabilities and ladder is None,
         )
         return loaded if ladder is None else _on_ladder(loaded, ladder)
@@ -188,26 +187,3 @@ def _check_observation(file: PolicyFile, meaning: Meaning, observed: Space) -> M
         problem = f"is a dict ({listed}), declared are {', '.join(meaning.layout.parts)} with {sizes[:8]} numbers"
         raise CheckpointError(where, problem, "Declare the parts in the order of the dict")
     return observed.keys
-
-
-def _normaliser(file: PolicyFile, meaning: Meaning, keys: Mapping[str, int]) -> tuple[str, Normaliser] | None:
-    """What is done to observations, with the name of what says so.
-
-    Raises:
-        CheckpointError: it cannot be read; or a file beside the model may say it, and nobody declares whether it does.
-    """
-    name = file.declared.normaliser
-    if name is None:
-        if beside := [other for other in file.beside if other.endswith((".pkl", ".pickle"))]:
-            problem = (
-                f"{plain(beside[0], 90)} lies beside it, and nobody declares whether it normalises its observations"
-            )
-            lines = lines_for(file, normaliser=beside[0])
-            raise CheckpointError(f"{file.location}, normaliser", problem, f"Write {lines}, or take it away")
-        return None
-    if name not in file.siblings:
-        raise CheckpointError(
-            f"{file.location}, normaliser", f"is {plain(name, 90)}, which is not there", "Pack it, too"
-        )
-    found = read_normaliser(file.siblings[name], meaning, keys, f"{file.location}, normaliser {plain(name, 90)}")
-    return None if found is None else (f"normaliser {plain(name, 60)}", found)

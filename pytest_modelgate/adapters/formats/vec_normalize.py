@@ -17,8 +17,9 @@ from pytest_modelgate.adapters.checkpoint.machine import NameRefusedError
 from pytest_modelgate.adapters.checkpoint.numbers import read_array
 from pytest_modelgate.adapters.checkpoint.pickled import StandIn, described
 from pytest_modelgate.adapters.checkpoint.values import read_values
-from pytest_modelgate.adapters.formats.foreign import Meaning
+from pytest_modelgate.adapters.formats.foreign import Meaning, lines_for
 from pytest_modelgate.adapters.formats.sb3_zip import PACKAGES
+from pytest_modelgate.adapters.policy_format import PolicyFile
 from pytest_modelgate.core.policy.normaliser import Normaliser
 from pytest_modelgate.core.typing import Floats
 from pytest_modelgate.errors import CheckpointError
@@ -28,6 +29,39 @@ _MOST, _LARGEST = 16 << 20, 1e30
 _CLASS = "stable_baselines3.common.vec_env.vec_normalize.VecNormalize"
 _MEANS = "stable_baselines3.common.running_mean_std.RunningMeanStd"
 _SAVE = 'Save it again where it was trained, with env.save("SYMBOL_TIMEFRAME.vecnormalize.pkl")'
+
+
+def declared_normaliser(file: PolicyFile, meaning: Meaning, keys: Mapping[str, int]) -> tuple[str, Normaliser] | None:
+    """What is done to observations, with the name of what says so.
+
+    Raises:
+        CheckpointError: it cannot be read; or a file beside the model may say it, and nobody declares whether it does.
+    """
+    name = file.declared.normaliser
+    if name is None:
+        if beside := [other for other in file.beside if other.endswith((".pkl", ".pickle"))]:
+            problem = (
+                f"{plain(beside[0], 90)} lies beside it, and nobody declares whether it normalises its observations"
+            )
+            lines = lines_for(file, normaliser=beside[0])
+            raise CheckpointError(f"{file.location}, normaliser", problem, f"Write {lines}, or take it away")
+        return None
+    if name not in file.siblings:
+        raise CheckpointError(
+            f"{file.location}, normaliser", f"is {plain(name, 90)}, which is not there", "Pack it, too"
+        )
+    found = read_normaliser(file.siblings[name], meaning, keys, f"{file.location}, normaliser {plain(name, 90)}")
+    return None if found is None else (f"normaliser {plain(name, 60)}", found)
+
+
+def refuse_two(file: PolicyFile, first: str, second: str) -> NoReturn:
+    """Refuse observations that two would normalise.
+
+    Raises:
+        CheckpointError: naming both.
+    """
+    problem = f"observations are normalised by {first}, and by the declared {second}"
+    raise CheckpointError(file.location, problem, "Find out which one applies, and take the other one out")
 
 
 def read_normaliser(path: Path, meaning: Meaning, keys: Mapping[str, int], location: str) -> Normaliser | None:

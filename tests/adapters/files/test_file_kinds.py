@@ -66,7 +66,7 @@ def _arrays() -> bytes:
         (_legacy, r"a checkpoint of torch before 1\.6.*pack_checkpoint"),
         (lambda: b"\x80\x04}\x94.", "is a pickle, not a zip.*pack_checkpoint"),
         (lambda: b"\x89HDF\r\n\x1a\n" + bytes(600), "is an HDF5 file, as Keras writes it"),
-        (_safetensors, r"is a safetensors file.*load_file.*pack_checkpoint\(state"),
+        (_safetensors, r"is a safetensors file.*End its name in \.safetensors.*pack_checkpoint\(state"),
         (lambda: b"\x08\x08\x12\x07pytorch\x1a\x052.1.0", "is an ONNX model"),
         (_tar, "is a tar"),
         (lambda: b"<!DOCTYPE html><html>", "is a web page"),
