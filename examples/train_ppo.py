@@ -281,13 +281,17 @@ def _improve(
 
 
 def _validate(network: Network, market: Market) -> dict[str, float]:
-    """The four training metrics on the last part of the training window.
+    """The four training metrics on the last part of the training window."""
+    return training_metrics(*market.replay(network, market.border, market.last))
+
+
+def training_metrics(earned: NDArray[np.float64], held: NDArray[np.float64]) -> dict[str, float]:
+    """The four training metrics of what was earned and held at each bar, as fractions of equity.
 
     fitness_score is the share of validation blocks that earned money, scaled by how far their mean lies above zero in
     standard errors; profit_factor is gross gain over gross loss of round trips; consistency is the share of blocks that
     did not lose; max_drawdown is twice that of the account, a margin for what the validation has not seen.
     """
-    earned, held = market.replay(network, market.border, market.last)
     blocks = np.array([block.sum() for block in np.array_split(earned, VALIDATION_BLOCKS)])
     spread = blocks.std(ddof=1)
     strength = blocks.mean() / spread * np.sqrt(len(blocks)) if spread > 0 else 0.0

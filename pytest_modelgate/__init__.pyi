@@ -1,5 +1,6 @@
 from .adapters.archive import ModelArtifact
 from .adapters.config_files.profiles import load_profile
+from .adapters.policy_format import LoadedPolicy, PolicyFile, PolicyFormat
 from .core.backtest.metrics import FoldResult, Metrics
 from .core.backtest.rules import TradingRules, rules_for
 from .core.config.decision_level import DecisionLevel
@@ -34,6 +35,9 @@ from .core.planning.plan import ModelPlan
 from .core.policy.account_features import AccountFeature, Encoding
 from .core.policy.actions import CLOSE, HOLD, Order, Target
 from .core.policy.generations import GENERATIONS, Generation, generation_of
+from .core.policy.layer_norm import LayerNorm
+from .core.policy.mlp import MlpPolicy, Policy
+from .core.policy.normaliser import Normaliser
 from .core.statistics.fold_spread import Spread
 from .core.statistics.paired_comparison import Comparison
 from .core.statistics.validation_metrics import validation_metrics
@@ -84,14 +88,21 @@ __all__ = [
     "Instrument",
     "IntegrityEvidence",
     "Judgement",
+    "LayerNorm",
+    "LoadedPolicy",
     "MarketDataError",
     "MarketEvidence",
     "MarketRequest",
     "Metrics",
+    "MlpPolicy",
     "ModelArtifact",
     "ModelPlan",
+    "Normaliser",
     "Order",
     "ParityProbe",
+    "Policy",
+    "PolicyFile",
+    "PolicyFormat",
     "Profile",
     "PromotionError",
     "Proof",

@@ -110,6 +110,8 @@ def suffixes_of(formats: Sequence[PolicyFormat]) -> tuple[str, ...]:
 def choose_format(formats: Sequence[PolicyFormat], name: str, declared: Declared, location: str) -> PolicyFormat:
     """The format that reads a file: the declared one, else the first that has its ending.
 
+    Of an ending that none has it is the first of all, which says what the file is.
+
     Args:
         name: of the file.
         location: the file, for messages.
@@ -118,8 +120,8 @@ def choose_format(formats: Sequence[PolicyFormat], name: str, declared: Declared
         CheckpointError: the declared one is unknown, or reads no files of such names.
     """
     fitting = [item for item in formats if name.endswith(item.suffixes)]
-    if declared.format is None and fitting:
-        return fitting[0]
+    if declared.format is None:
+        return (*fitting, *formats)[0]
     where = f"{location}, format"
     known = ", ".join(f"{item.name} ({', '.join(item.suffixes)})" for item in formats)
     for item in formats:

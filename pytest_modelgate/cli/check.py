@@ -59,7 +59,7 @@ def _reports(options: argparse.Namespace) -> tuple[list[ModelReport], tuple[str,
     from pytest_modelgate.adapters.archive import open_archive
     from pytest_modelgate.adapters.config_files.profiles import load_profile
     from pytest_modelgate.core.features.reference import REFERENCE
-    from pytest_modelgate.services.checking import check_archive, check_checkpoint
+    from pytest_modelgate.services.checking import check_archive, check_checkpoint, is_model
 
     asked = {option.setting: getattr(options, option.setting) for option in CHECKING}
     if options.trainer_package:
@@ -68,7 +68,9 @@ def _reports(options: argparse.Namespace) -> tuple[list[ModelReport], tuple[str,
     profile, policies = load_profile(settings.profile), _own_policies(options.policy) if options.policy else None
     if not options.archive.exists():
         raise ArchiveError(f"archive {options.archive}", "does not exist, expected a zip or a folder", "Check the path")
-    if options.archive.is_file() and not options.archive.name.lower().endswith(_ARCHIVES):
+    if options.archive.is_file() and (
+        not options.archive.name.lower().endswith(_ARCHIVES) or is_model(options.archive)
+    ):
         return [check_checkpoint(options.archive, settings, known, policies)], ()
     with open_archive(options.archive) as archive:
         return list(check_archive(archive, settings, profile, known, policies)), archive.run.warnings

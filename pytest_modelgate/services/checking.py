@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import glob
+import struct
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -79,6 +81,15 @@ def check_archive(
             loader = ModelLoader(settings, archive, profile, lambda: feature_sets, Path(scratch))
             report = _check_model(model, loader, profile, feature_sets, policies)
         yield report
+
+
+def is_model(path: Path) -> bool:
+    """Whether a zip is a model by itself, as Stable-Baselines3 saves it, rather than the archive of a training run."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            return {"data", "policy.pth"} <= {*file.namelist()}
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error):
+        return False
 
 
 def check_checkpoint(

@@ -12,6 +12,7 @@ import torch
 from support import checkpoints, model_factory
 from support.archives import pack_unopened
 from support.checkpoints import GENERATIONS
+from support.sb3_cases import RECORDED
 
 from pytest_modelgate import ModelArtifact
 from pytest_modelgate.adapters.archive import open_archive
@@ -289,12 +290,12 @@ def test_a_zip_of_another_library_is_no_archive_without_a_summary(
 ) -> None:
     import zipfile
 
-    with zipfile.ZipFile(tmp_path / "ppo.zip", "w") as archive:
-        archive.writestr("data", "{}")
-        archive.writestr("policy.pth", b"x")
+    with zipfile.ZipFile(tmp_path / "keras.zip", "w") as archive:
+        archive.writestr("config.json", "{}")
+        archive.writestr("model.weights.h5", b"x")
 
-    assert main(["check", str(tmp_path / "ppo.zip")]) == 1
-    assert "is a zip of Stable-Baselines3, expected the archive" in capsys.readouterr().err
+    assert main(["check", str(tmp_path / "keras.zip")]) == 1
+    assert "is a Keras model, expected the archive" in capsys.readouterr().err
 
 
 def test_what_is_declared_beside_a_single_checkpoint_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -389,3 +390,26 @@ def test_a_function_of_networks_that_cannot_be_used_is_told(
     path = pack(tmp_path, good("UNIUSD"))
     assert main(["check", str(path), "--policy", text.format(own=own)]) != 0
     assert told in capsys.readouterr().err
+
+
+def test_a_zip_of_stable_baselines3_is_checked_by_itself_and_says_which_lines_mend_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, declared = tmp_path / "UNIUSD_1Hour.zip", file_of_facts(actions=["HOLD", {"target": 1.0}, {"target": 0.0}])
+    file.write_bytes((RECORDED / "ppo.zip").read_bytes())
+
+    status, reports = check(capsys, file)
+    assert status == 1
+    assert '[{"target": 0.0}, "HOLD", {"target": 1.0}] (sell, hold, buy)' in reports[file.name]["refusals"][0]
+
+    file.with_suffix(".json").write_text(json.dumps(declared))
+    status, reports = check(capsys, file)
+    assert (status, reports[file.name]["judged_as"]["actions"]) == (0, "HOLD, TARGET_100, CLOSE")
+
+    (tmp_path / "UNIUSD_1Hour.vecnormalize.pkl").write_bytes((RECORDED / "ppo.vecnormalize.pkl").read_bytes())
+    status, reports = check(capsys, file)
+    assert '"normaliser": "UNIUSD_1Hour.vecnormalize.pkl"' in reports[file.name]["refusals"][0]
+
+
+def file_of_facts(**facts: Any) -> dict[str, Any]:
+    return {"schema": "modelgate.policy/1", "feature_set": "mine", "lookback": 1, **facts}

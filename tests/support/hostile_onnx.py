@@ -139,6 +139,10 @@ UNREAD: dict[str, tuple[bytes, str]] = {
         of(node("Dropout", [OBSERVATION, "", "W"], ["x"]), node("Gemm", ["x", "W"], [LOGITS], transB=1)),
         "Dropout as in training",
     ),
+    "an output that is a constant": (
+        model([], [tensor(LOGITS, W.astype(np.float16))], [IN], [OUT]),
+        "numbers of the type float16",
+    ),
     "half precision": (of(weight=tensor("W", W.astype(np.float16))), "numbers of the type float16"),
     "quantised": (of(weight=tensor("W", W.astype(np.int8))), "numbers of the type int8"),
     "an outer product": (

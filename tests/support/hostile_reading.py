@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import io
 import os
@@ -10,18 +11,27 @@ import tarfile
 import tempfile
 import warnings
 import zipfile
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
+from numpy.typing import NDArray
 from support.hostile_checkpoints import HONEST
 from support.hostile_summaries import BARE
 from support.hostile_zips import DEFLATED, Member, Zip
+from support.policy_files import read_file
+from support.sb3_cases import BY_NAME, RECORDED
+from support.sb3_cases import read as read_sb3_case
 
 from pytest_modelgate.adapters.archive import open_archive
 from pytest_modelgate.adapters.checkpoint import load_checkpoint
+from pytest_modelgate.core.policy.mlp import MlpPolicy
+from pytest_modelgate.core.policy.observations import trained_outputs, trained_shape
 from pytest_modelgate.core.training.run import Declared
-from pytest_modelgate.errors import GateError
+from pytest_modelgate.core.typing import Floats
+from pytest_modelgate.errors import CheckpointError, GateError
 
 SUMMARY = b"training_summary_20241227_211819.json"
 MODEL = b"models/rl_symbols/UNIUSD_1Hour.pt"
@@ -87,6 +97,47 @@ def read_checkpoint(content: bytes) -> str:
         path = Path(place) / "model.pt"
         path.write_bytes(content)
         return _watched(lambda: _checkpoint(path), Path(place))
+
+
+def read_model_file(suffix: str, content: bytes) -> str:
+    """Read a model file of one of the formats that hold layers alone; what became of it."""
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / f"X{suffix}"
+        path.write_bytes(content)
+        runtime = _runtime() if suffix == ".onnx" else None
+        return _watched(lambda: _model_file(path, runtime), Path(place))
+
+
+def read_sb3(content: bytes) -> str:
+    """Read a zip of Stable-Baselines3, declared as each of the recorded ones is; what became of it the last time."""
+    outcomes = {_sb3(name, {f"{name}.zip": content}) for name in ("ppo", "ppo_dict", "dqn", "sac")}
+    return "read" if "read" in outcomes else min(outcomes)
+
+
+def read_normaliser(content: bytes) -> str:
+    """Read statistics beside recorded models, one flat and one a dict; what became of it."""
+    outcomes = {_sb3(name, {f"{name}.vecnormalize.pkl": content}) for name in ("ppo", "ppo_dict")}
+    return "read" if "read" in outcomes else min(outcomes)
+
+
+def _sb3(name: str, files: dict[str, bytes]) -> str:
+    case = BY_NAME[name]
+    beside = f"{name}.vecnormalize.pkl"
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        for file in (f"{name}.zip", *([beside] if case.normalised else [])):
+            (folder / file).write_bytes((RECORDED / file).read_bytes())
+        for file, content in files.items():
+            (folder / file).write_bytes(content)
+        said = {"normaliser": beside} if beside in files else {}
+
+        def reading() -> None:
+            loaded = read_sb3_case(case, folder, **said)
+            with np.errstate(all="ignore"):
+                shape = trained_shape(loaded.policy)
+                assert trained_outputs(loaded.policy, np.zeros((2, shape[0]))).shape == (2, shape[1])
+
+        return _watched(reading, folder)
 
 
 def limit_memory() -> None:
@@ -162,6 +213,65 @@ def _checkpoint(path: Path) -> None:
     with np.errstate(all="ignore"):
         assert loaded.policy.logits_of(np.zeros((2, width))).shape == (2, len(loaded.facts.shape.actions))
     assert "\n" not in str(loaded.facts)
+
+
+@lru_cache
+def _runtime() -> Any:
+    """ONNX Runtime, None where it is missing."""
+    try:
+        import onnxruntime
+    except ImportError:
+        return None
+    return onnxruntime
+
+
+def _model_file(path: Path, runtime: Any) -> None:
+    declared: dict[str, dict[str, Any]] = {
+        ".onnx": {"lookback": 2},
+        ".pt": {"format": "state_dict", "activation": "tanh"},
+        ".safetensors": {"activation": "tanh"},
+    }
+    with patch.dict(sys.modules, {"onnxruntime": None}):  # what there are no layers of is refused
+        loaded = read_file(path, **declared[path.suffix])
+    assert loaded.certified
+    assert isinstance(loaded.policy, MlpPolicy)
+    observations = np.random.default_rng(1).normal(size=(4, loaded.policy.obs_dim))
+    with np.errstate(all="ignore"), contextlib.suppress(CheckpointError):  # of logits that are not finite
+        logits = loaded.policy.logits_of(observations)
+        assert runtime is None or _acts_as_run(path, runtime, observations, logits), "ONNX Runtime acts otherwise"
+
+
+def _acts_as_run(path: Path, runtime: Any, observations: Floats, logits: Floats) -> bool:
+    """Whether one of a graph's outputs is these logits, their probabilities or actions, as ONNX Runtime has them.
+
+    What it does not load, or fails at, nobody can deploy.
+    """
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = runtime.InferenceSession(path.read_bytes(), options)
+        (source,) = session.get_inputs()
+        shape = [-1 if not isinstance(size, int) else size for size in source.shape[1:]]
+        step = source.shape[0] if isinstance(source.shape[0], int) else len(observations)
+        code = np.float64 if "double" in source.type else np.float32
+        given = session.run(None, {source.name: observations[:step].astype(code).reshape(step, *shape)})
+    except Exception:  # noqa: BLE001 - of the library's own
+        return True
+    return any(_are_alike(np.asarray(one), logits[:step]) for one in given)
+
+
+def _are_alike(given: NDArray[Any], logits: Floats) -> bool:
+    ranked = np.sort(logits, axis=1)
+    if given.size == len(logits) and given.dtype.kind == "i":
+        clear = ranked[:, -1] - ranked[:, -2 if logits.shape[1] > 1 else -1] > 1e-3 * np.abs(ranked).max(axis=1)
+        return np.array_equal(given.ravel()[clear], logits.argmax(axis=1)[clear])
+    if given.shape != logits.shape or given.dtype.kind != "f" or not np.isfinite(given).all():
+        return given.dtype.kind == "f" and not np.isfinite(given).all()
+    scale = 1e-3 * (1.0 + np.abs(logits).max())
+    shares = np.exp(logits - ranked[:, -1:])
+    shares /= shares.sum(axis=1, keepdims=True)
+    known = logits, np.log(shares), shares
+    return any(np.abs(given - one).max() < scale for one in known)
 
 
 assert read_checkpoint(HONEST) == "read"  # also imports all that torch puts off, which is none of a bad file's doing

@@ -28,9 +28,13 @@ def zipped(members: Mapping[str, bytes], compression: int = zipfile.ZIP_STORED) 
     return buffer.getvalue()
 
 
-def with_data(entries: Mapping[str, Any], name: str = "ppo") -> bytes:
-    """A recorded zip with other entries in its ``data``; bytes stand for what is pickled so, None takes one out."""
-    members = members_of(name)
+def with_data(entries: Mapping[str, Any], name: str = "ppo", members: Mapping[str, bytes] | None = None) -> bytes:
+    """A recorded zip with other entries in its ``data``; bytes stand for what is pickled so, None takes one out.
+
+    Args:
+        members: that take the place of recorded ones.
+    """
+    members = members_of(name) | dict(members or {})
     data = json.loads(members["data"])
     for key, value in entries.items():
         data[key] = (

@@ -11,7 +11,7 @@ from unittest.mock import patch
 import numpy as np
 
 
-def _class(module: str, name: str) -> tuple[type, dict[str, ModuleType]]:
+def class_of(module: str, name: str) -> tuple[type, dict[str, ModuleType]]:
     """An empty class of that name, and the modules in which pickle looks for it."""
     made = type(name, (), {"__module__": module})
     parts = module.split(".")
@@ -20,8 +20,8 @@ def _class(module: str, name: str) -> tuple[type, dict[str, ModuleType]]:
     return made, modules
 
 
-_NORMALIZE, _FIRST = _class("stable_baselines3.common.vec_env.vec_normalize", "VecNormalize")
-_MOMENTS, _SECOND = _class("stable_baselines3.common.running_mean_std", "RunningMeanStd")
+_NORMALIZE, _FIRST = class_of("stable_baselines3.common.vec_env.vec_normalize", "VecNormalize")
+_MOMENTS, _SECOND = class_of("stable_baselines3.common.running_mean_std", "RunningMeanStd")
 
 
 def moments(mean: Any, var: Any) -> Any:

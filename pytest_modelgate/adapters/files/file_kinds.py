@@ -78,7 +78,7 @@ def why_no_checkpoint(members: Collection[str]) -> tuple[str, str] | None:
     """
     bare = {name.rpartition("/")[2] for name in members}
     if "policy.pth" in bare and len(bare & _STABLE_BASELINES) > 1:
-        remedy = f'model = PPO.load("model.zip"), then {PACK.replace("module", "model.policy")}'
+        remedy = "Name it SYMBOL_TIMEFRAME.zip, and declare what its actions mean, see docs/your-policy.md"
         return "is a zip of Stable-Baselines3", remedy
     if "constants.pkl" in bare or any("/code/" in f"/{name}" for name in members):
         remedy = f'state = torch.jit.load("model.pt").state_dict(), then {PACK_STATE}'

@@ -65,7 +65,7 @@ class Ladder:
         if self.squashed:
             share = 0.5 * (np.tanh(output) + 1.0)
             return np.asarray(self.low + share * (self.high - self.low))[:, None]
-        return np.clip(output, self.low, self.high)[:, None]
+        return np.asarray(np.clip(output, self.low, self.high))[:, None]
 
 
 def _slopes() -> Floats:

@@ -74,7 +74,7 @@ def _arrays() -> bytes:
         (lambda: b"something else", "is not a zip, as torch.save"),
         (
             lambda: _zipped("data", "policy.pth", "pytorch_variables.pth", "_stable_baselines3_version"),
-            r"is a zip of Stable-Baselines3.*PPO\.load",
+            r"is a zip of Stable-Baselines3.*SYMBOL_TIMEFRAME\.zip",
         ),
         (_script, r"is TorchScript.*torch\.jit\.load"),
         (lambda: _zipped("metadata.json", "config.json", "model.weights.h5"), "is a Keras model"),

@@ -73,7 +73,14 @@ class _Translation:
             self._values[first] = self._translated(node)
             further = {"why": f"a further output of {plain(node.op, 40)}"}
             self._values.update({name: Flow(UNKNOWN, facts=further) for name in others})
-        return {output.name: self._value(output.name) for output in self._model.outputs}
+        return {output.name: self._told(output.name) for output in self._model.outputs}
+
+    def _told(self, name: str) -> Value:
+        """An output, which may be an initializer of any type."""
+        try:
+            return self._value(name)
+        except Unread as why:
+            return Flow(UNKNOWN, facts={"why": str(why)})
 
     def _value(self, name: str) -> Value:
         """A value, which may be an initializer: most are read once."""

@@ -58,9 +58,12 @@ def _read(file: PolicyFile, content: memoryview) -> LoadedPolicy:
     model = read_model(content)
     source = _observation(model)
     try:
-        network = _chosen(model, file, len(content))
+        return _layers(file, source, _chosen(model, file, len(content)))
     except NotLayersError as why:
         return _run(file, model, content, str(why))
+
+
+def _layers(file: PolicyFile, source: ValueInfo, network: Network) -> LoadedPolicy:
     layers = network.layers
     inputs = layers.weights[0].shape[1]
     meaning = read_meaning(file, inputs, len(layers.weights[-1]))
@@ -146,7 +149,7 @@ def _normaliser(statistics: Statistics | None, inputs: int, meaning: Meaning) ->
     """What a graph does to observations, with a name for it.
 
     Raises:
-        ModelError: it is not the same in all rows of an observation.
+        NotLayersError: it is not the same in all rows of an observation.
     """
     if statistics is None:
         return None
@@ -160,12 +163,11 @@ def _row(numbers: Floats, inputs: int, meaning: Meaning) -> Floats:
     if numbers.size == inputs and meaning.layout is not None:
         numbers = meaning.layout.to_rows(numbers[None])[0]
     elif numbers.size not in (1, meaning.n_features, inputs):
-        problem = f"normalises observations by {numbers.size} numbers"
-        raise ModelError(f"{problem}, expected one for each of {meaning.n_features} features, or of {inputs} numbers")
+        raise NotLayersError(f"it normalises {inputs} numbers of an observation by {numbers.size}")
     rows = np.broadcast_to(numbers, (meaning.n_features,)) if numbers.size == 1 else numbers
     rows = rows.reshape(-1, meaning.n_features)
     if (rows != rows[0]).any():
-        raise ModelError("normalises the rows of an observation by other numbers each", "Use the same for every bar")
+        raise NotLayersError("it normalises each bar of an observation by other numbers")
     row: Floats = rows[0]
     return row
 
@@ -177,7 +179,7 @@ def _run(file: PolicyFile, model: Model, content: memoryview, why: str) -> Loade
         CheckpointError: that is not installed, or fails.
         ModelError: the model is none that may be run.
     """
-    source, output = _observation(model), _output(model, len(file.declared.actions or ()))
+    source, output = _observation(model), _output(model, len(file.declared.actions or ()), why)
     _, *tail = source.shape or ()
     inputs = math.prod(size or 0 for size in tail)
     width = (output.shape or (None,))[-1]
@@ -218,7 +220,7 @@ def _run(file: PolicyFile, model: Model, content: memoryview, why: str) -> Loade
     return LoadedPolicy(policy, feature_set, None, meaning.model_version, notes=notes, certified=False)
 
 
-def _output(model: Model, actions: int) -> ValueInfo:
+def _output(model: Model, actions: int, why: str) -> ValueInfo:
     """The output that gives a number per action.
 
     Raises:
@@ -236,8 +238,9 @@ def _output(model: Model, actions: int) -> ValueInfo:
     ]
     if len(fitting) != 1:
         told = ", ".join(f"{plain(value.name, 40)} {_shown(value.shape)}" for value in model.outputs[:4])
-        expected = f"one of the shape [batch, {actions or 'actions'}]"
-        raise ModelError(f"has the outputs {told}, expected {expected} of float32", "Export its logits alone")
+        problem = f"is no network of layers that the gate reads ({why}), and has the outputs {told}"
+        expected = f"expected one of the shape [batch, {actions or 'actions'}] of float32"
+        raise ModelError(f"{problem}, {expected}", "Export its logits alone")
     return fitting[0]
 
 

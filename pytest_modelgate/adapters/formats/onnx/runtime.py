@@ -130,7 +130,8 @@ def check_operators(model: Model) -> None:
         if node.op not in _OPERATORS:
             problem = f"has the operator {plain(node.op, 60)}, and only such run that compute numbers from numbers, "
             raise ModelError(f"{problem}without loops, branches, chance or code of others", _LOGITS)
-        if (node.op == "Dropout" and len(node.inputs) > 2) or node.attributes.get("training_mode"):
+        training = node.attributes.get("training_mode", 0)
+        if (node.op == "Dropout" and len(node.inputs) > 2) or type(training) is not int or training:
             raise ModelError(f"has {node.op} as in training", "Call eval() on the module before it is exported")
 
 

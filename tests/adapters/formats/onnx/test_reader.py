@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
 from support.hostile_onnx import HOSTILE, UNREAD
+from support.hostile_reading import read_model_file
 from support.onnx_exports_read import BARS, EXPORTS, FEATURES, observations
 from support.onnx_files import LOGITS, OBSERVATION, model, network, node, tensor, value_info, weights_of
+from support.plausible_onnx import plausible_graphs
 from support.policy_files import read_bytes, read_file
 
 from pytest_modelgate.core.policy.actions import CLOSE, HOLD, Target
@@ -42,7 +45,7 @@ def test_what_is_no_network_needs_onnx_runtime(name: str, tmp_path: Path, monkey
     content, why = UNREAD[name]
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     error = refusal(tmp_path, content)
-    runs = name in ("half precision", "quantised", "an outer product")
+    runs = name in ("half precision", "quantised", "an outer product", "an output that is a constant")
     assert why in error.problem or not runs
     assert ("pytest-modelgate[onnx]" in error.remedy) == runs
 
@@ -201,3 +204,10 @@ def test_a_fixed_batch_of_several_is_not_run(tmp_path: Path) -> None:
 
 def test_padding_is_no_field(tmp_path: Path) -> None:
     assert "has a field of number 0" in refusal(tmp_path, network(WEIGHTS) + b"\0" * 64).problem
+
+
+@settings(max_examples=60)
+@given(plausible_graphs())
+def test_what_is_read_acts_as_onnx_runtime_runs_it(content: bytes) -> None:
+    pytest.importorskip("onnxruntime")
+    read_model_file(".onnx", content)
