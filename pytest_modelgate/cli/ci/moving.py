@@ -87,8 +87,9 @@ def _pack(options: argparse.Namespace) -> int:
     if record is None:
         raise PromotionError(str(options.promoted), "holds no promotion.json", "Promote into it first")
     options.to.mkdir()
-    for name, model in record.names.items():
-        shutil.copyfile(options.promoted / model.file, options.to / name)
+    for model in record.models:
+        for name in model.files:
+            shutil.copyfile((options.promoted / model.file).with_name(name), options.to / name)
     shutil.copyfile(options.promoted / "promotion.json", options.to / "promotion.json")
     keep(options.archive, options.to / ARCHIVES)
     files = sorted(path for path in options.to.rglob("*") if path.is_file())
