@@ -19,6 +19,7 @@ import sys
 import time
 import traceback
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 _BATCH = 250
-_KINDS = ("zip", "summary", "layout", "tar", "checkpoint", "onnx", "safetensors", "state_dict")
+_KINDS = ("zip", "summary", "layout", "tar", "checkpoint", "onnx", "safetensors", "state_dict", "sb3", "normaliser")
 
 
 def _readings() -> dict[str, tuple[Any, Any]]:
@@ -35,6 +36,7 @@ def _readings() -> dict[str, tuple[Any, Any]]:
     from support.hostile_checkpoints import checkpoint_files
     from support.hostile_formats import onnx_files, safetensors_files, state_dict_files
     from support.hostile_layouts import layouts, tars
+    from support.hostile_sb3 import normalisers, sb3_files
     from support.hostile_summaries import summaries
     from support.hostile_zips import zips
 
@@ -47,6 +49,8 @@ def _readings() -> dict[str, tuple[Any, Any]]:
         "checkpoint": (checkpoint_files(), reading.read_checkpoint),
         "onnx": (onnx_files(), partial(reading.read_model_file, ".onnx")),
         "safetensors": (safetensors_files(), partial(reading.read_model_file, ".safetensors")),
+        "sb3": (sb3_files(), reading.read_sb3),
+        "normaliser": (normalisers(), reading.read_normaliser),
         "state_dict": (state_dict_files(), partial(reading.read_model_file, ".pt")),
     }
 
@@ -87,7 +91,7 @@ def _batch(kind: str, seed: int, journal: Path, told: Any) -> None:
     told.send((dict(outcomes), fault, journal.read_bytes() if fault else b""))
 
 
-def _run(minutes: float, seed: int, keep: Path) -> int:
+def _run(minutes: float, seed: int, keep: Path, kinds: Sequence[str]) -> int:
     outcomes: dict[str, Counter[str]] = {kind: Counter() for kind in _KINDS}
     faults, number, end = 0, 0, time.monotonic() + 60 * minutes
     keep.mkdir(parents=True, exist_ok=True)
@@ -95,7 +99,7 @@ def _run(minutes: float, seed: int, keep: Path) -> int:
     _readings()  # imported once, inherited by every batch
     processes = multiprocessing.get_context("fork")
     while time.monotonic() < end:
-        kind = _KINDS[number % len(_KINDS)]
+        kind = kinds[number % len(kinds)]
         receiver, sender = processes.Pipe(duplex=False)
         child = processes.Process(
             target=_batch, args=(kind, random.Random(f"{seed}/{number}").getrandbits(64), journal, sender)
@@ -155,12 +159,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, default=Path("fuzz-faults"), help="folder for inputs at fault")
     parser.add_argument("--replay", type=Path, help="read this one file")
+    parser.add_argument("--only", nargs="+", choices=_KINDS, default=_KINDS, metavar="KIND", help=", ".join(_KINDS))
     parser.add_argument("--costs", action="store_true", help="measure the corpus instead")
     options = parser.parse_args()
     if options.costs:
         return _costs()
     if options.replay is None:
-        return _run(options.minutes, options.seed, options.keep)
+        return _run(options.minutes, options.seed, options.keep, options.only)
     kind = options.replay.name.partition("-")[0]
     print(_readings()[kind][1](options.replay.read_bytes()))
     return 0

@@ -22,10 +22,13 @@ from support.hostile_checkpoints import HONEST
 from support.hostile_summaries import BARE
 from support.hostile_zips import DEFLATED, Member, Zip
 from support.policy_files import read_file
+from support.sb3_cases import BY_NAME, RECORDED
+from support.sb3_cases import read as read_sb3_case
 
 from pytest_modelgate.adapters.archive import open_archive
 from pytest_modelgate.adapters.checkpoint import load_checkpoint
 from pytest_modelgate.core.policy.mlp import MlpPolicy
+from pytest_modelgate.core.policy.observations import trained_outputs, trained_shape
 from pytest_modelgate.core.training.run import Declared
 from pytest_modelgate.core.typing import Floats
 from pytest_modelgate.errors import CheckpointError, GateError
@@ -103,6 +106,38 @@ def read_model_file(suffix: str, content: bytes) -> str:
         path.write_bytes(content)
         runtime = _runtime() if suffix == ".onnx" else None
         return _watched(lambda: _model_file(path, runtime), Path(place))
+
+
+def read_sb3(content: bytes) -> str:
+    """Read a zip of Stable-Baselines3, declared as each of the recorded ones is; what became of it the last time."""
+    outcomes = {_sb3(name, {f"{name}.zip": content}) for name in ("ppo", "ppo_dict", "dqn", "sac")}
+    return "read" if "read" in outcomes else min(outcomes)
+
+
+def read_normaliser(content: bytes) -> str:
+    """Read statistics beside recorded models, one flat and one a dict; what became of it."""
+    outcomes = {_sb3(name, {f"{name}.vecnormalize.pkl": content}) for name in ("ppo", "ppo_dict")}
+    return "read" if "read" in outcomes else min(outcomes)
+
+
+def _sb3(name: str, files: dict[str, bytes]) -> str:
+    case = BY_NAME[name]
+    beside = f"{name}.vecnormalize.pkl"
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        for file in (f"{name}.zip", *([beside] if case.normalised else [])):
+            (folder / file).write_bytes((RECORDED / file).read_bytes())
+        for file, content in files.items():
+            (folder / file).write_bytes(content)
+        said = {"normaliser": beside} if beside in files else {}
+
+        def reading() -> None:
+            loaded = read_sb3_case(case, folder, **said)
+            with np.errstate(all="ignore"):
+                shape = trained_shape(loaded.policy)
+                assert trained_outputs(loaded.policy, np.zeros((2, shape[0]))).shape == (2, shape[1])
+
+        return _watched(reading, folder)
 
 
 def limit_memory() -> None:
