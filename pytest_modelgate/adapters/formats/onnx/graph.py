@@ -126,7 +126,7 @@ def _written_out(attributes: Mapping[str, Any]) -> Constant:
     """A constant as a node of its own."""
     for name, code in _LITERALS.items():
         value = attributes.get(name)
-        if isinstance(value, int | float | np.ndarray) and np.asarray(value).dtype.kind == code().dtype.kind:
+        if isinstance(value, int | float | np.ndarray) and np.asarray(value).dtype.kind == np.dtype(code).kind:
             return Constant("", np.asarray(value, dtype=code))
     value = attributes.get("value")
     if not isinstance(value, Tensor):
