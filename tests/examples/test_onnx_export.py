@@ -21,7 +21,7 @@ from pytest_modelgate.core.policy.mlp import MlpPolicy
 from pytest_modelgate.core.training.run import Declared
 
 ROOT = Path(__file__).parents[2]
-DEMO, CASSETTES, EXPORT = ROOT / "examples/demo_archive.zip", ROOT / "cassettes", ROOT / "examples/onnx"
+DEMO, CASSETTES, EXPORT = ROOT / "examples/demo_archive.zip", ROOT / "cassettes", ROOT / "examples/exported"
 MODEL = "UNIUSD_1Hour"
 
 
