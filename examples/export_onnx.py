@@ -1,6 +1,6 @@
 """Export the demo's UNIUSD policy as ONNX, and declare beside it what an ONNX file does not say.
 
-    python examples/export_onnx.py --out examples/onnx
+    python examples/export_onnx.py --out examples/exported
 
 The network is read from `demo_archive.zip`, built again in torch, and exported as whoever trained it would. Needs torch
 alone: `dynamo=False` is torch's older exporter, which no further package is needed for. The same torch gives the same
@@ -45,7 +45,7 @@ class Logits(torch.nn.Module):
 def main() -> None:
     """Write the model and its declaration."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=HERE / "onnx")
+    parser.add_argument("--out", type=Path, default=HERE / "exported")
     options = parser.parse_args()
     with zipfile.ZipFile(HERE / "demo_archive.zip") as archive:
         checkpoint = torch.load(io.BytesIO(archive.read(f"models/rl_symbols/{MODEL}.pt")), weights_only=True)

@@ -1,5 +1,6 @@
 """The documentation names files and tests that exist."""
 
+import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pytest_modelgate import GENERATIONS, Order
+from pytest_modelgate import CLOSE, GENERATIONS, HOLD, Declared, Order, PolicyFile
 from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.cli.main import main, make_parser
 
@@ -111,7 +112,7 @@ def test_what_the_page_for_other_trainers_shows_would_be_judged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = (ROOT / "docs/your-policy.md").read_text(encoding="utf-8")
-    conftest, packing, writing = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    conftest, packing, writing, registering = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     (tmp_path / "mine.toml").write_text(re.findall(r"```toml\n(.*?)```", text, re.DOTALL)[0], encoding="utf-8")
     monkeypatch.chdir(tmp_path)
 
@@ -129,3 +130,10 @@ def test_what_the_page_for_other_trainers_shows_would_be_judged(
     close = pd.Series(range(1, 50), pd.date_range(datetime(2024, 1, 1, tzinfo=UTC), periods=49, freq="h"), dtype=float)
     assert tuple(made.compute(pd.DataFrame({"close": close})).columns) == made.columns
     assert f"n_features={len(made.columns) + 1}" in packing
+    own: dict[str, Any] = {}
+    exec(registering, own)
+    (form,) = own["pytest_modelgate_policies"]()
+    layers = [{"weight": [[1.0, 0.0, 0.0, 0.0]], "bias": [0.0]}, {"weight": [[1.0], [-1.0]], "bias": [0.0, 0.0]}]
+    (tmp_path / "x.weights").write_text(json.dumps(layers), encoding="utf-8")
+    said = Declared(actions=(HOLD, CLOSE), feature_set="mine-v1")
+    assert form.read(PolicyFile(tmp_path / "x.weights", "x.weights", "x", said)).policy.n_market == len(made.columns)

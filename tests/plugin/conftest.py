@@ -7,13 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 from marketsim.server import serve
-from support import cheap_gate, cheap_runs, model_factory
+from support import cheap_gate, cheap_runs
 from support.cheap_runs import CheapRun
-from support.market_factory import random_walk, recorder, series_key
+from support.market_factory import random_walk, recorder, series_key, waves
 from support.plugin_helpers import AS_OF, GOOD, IDLE, GateResult, RunGate, pack
 
 from pytest_modelgate.core.market.bars import Instrument, Timeframe
@@ -21,21 +20,11 @@ from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.market.windows import market_window
 
 
-def _waves() -> pd.DataFrame:
-    """Trends up and down in turn, with a little noise: whoever follows them earns in every fold."""
-    frame = random_walk("2023-11-01", 24 * 430, seed=7)
-    rng = np.random.default_rng(7)
-    returns = model_factory.waves(len(frame)) + rng.normal(0.0, 0.009, len(frame))
-    close = np.round(100.0 * np.exp(np.cumsum(returns - returns.mean())), 4)
-    opened = np.concatenate([[100.0], close[:-1]])
-    return frame.assign(open=opened, high=np.maximum(opened, close), low=np.minimum(opened, close), close=close)
-
-
 @pytest.fixture(scope="session")
 def market_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Cassettes of WAVUSD, which has a pattern, and RNDUSD, which has none."""
     folder = tmp_path_factory.mktemp("market") / "cassettes"
-    series = {"WAVUSD": _waves(), "RNDUSD": random_walk("2023-11-01", 24 * 430, seed=3)}
+    series = {"WAVUSD": waves(), "RNDUSD": random_walk("2023-11-01", 24 * 430, seed=3)}
     with serve({series_key(symbol): frame for symbol, frame in series.items()}) as server:
         for symbol in series:
             instrument = Instrument.parse(symbol)

@@ -3,16 +3,26 @@
 import json
 import subprocess
 import sys
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
+from marketsim.server import serve
 from support import model_factory, sb3_made
+from support.market_factory import recorder, series_key, waves
+from support.onnx_files import network
 from support.plugin_helpers import ARCHIVE, AS_OF, GOOD, HELD_OUT, RunGate, pack
+from support.policy_files import safetensors_of, state_dict_of
 
 from pytest_modelgate import REFERENCE, ModelArtifact, write_archive
+from pytest_modelgate.adapters.formats import builtin_formats
 from pytest_modelgate.cli.main import main
+from pytest_modelgate.core.market.bars import Instrument, Timeframe
+from pytest_modelgate.core.market.requests import MarketRequest
+from pytest_modelgate.core.market.windows import market_window
 
 pytest.importorskip("torch")
 FOLLOW = model_factory.follow("momentum_24")
@@ -151,3 +161,56 @@ def test_what_is_no_format_is_refused_before_anything_is_judged(
 
     assert result.run.ret == pytest.ExitCode.USAGE_ERROR
     assert told in result.text
+
+
+SYMBOLS = ("WAVUSD", "WAWUSD", "WAXUSD", "WAYUSD", "WAZUSD")
+
+
+@pytest.fixture(scope="module")
+def alike(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Cassettes of five symbols with the same bars."""
+    folder = tmp_path_factory.mktemp("alike") / "cassettes"
+    with serve(dict.fromkeys(map(series_key, SYMBOLS), waves())) as server:
+        for symbol in SYMBOLS:
+            instrument = Instrument.parse(symbol)
+            first, last = market_window(pd.Timestamp(AS_OF), Timeframe.HOUR_1, instrument.asset_class, 180)
+            request = MarketRequest(instrument, Timeframe.HOUR_1, first, last, "sip", "all")
+            recorder(folder, server).record(request)
+    return folder
+
+
+@pytest.mark.long
+def test_a_folder_with_a_model_of_each_format_is_judged_in_one_run(
+    alike: Path, pytester: pytest.Pytester, tmp_path: Path
+) -> None:
+    """The same layers in every one, on the same bars: all earn the same, in one table that names them."""
+    declared = {**sb3_made.SAID, "activation": "tanh"}
+    linear = {name: value for name, value in FOLLOW.items() if not name.startswith("value_head")}
+    files = [
+        (model_factory.checkpoint(FOLLOW), ".pt", {}),
+        (sb3_made.saved(FOLLOW), ".zip", sb3_made.SAID),
+        (network(linear), ".onnx", sb3_made.SAID),
+        (safetensors_of(linear), ".safetensors", declared),
+        (state_dict_of(linear), ".pth", declared),
+    ]
+    probe = model_factory.probe(FOLLOW)
+    made = [
+        ModelArtifact(symbol, "1Hour", content, model_factory.APPROVED, HELD_OUT, probe, declared=said, suffix=suffix)
+        for symbol, (content, suffix, said) in zip(SYMBOLS, files, strict=True)
+    ]
+    facts = {"reward_scale": 0.001, "feature_set": "reference-v1", "activation": "tanh"}
+    archive = write_archive(tmp_path / ARCHIVE, made, trained_at=AS_OF, **facts)  # type: ignore[arg-type]
+    with zipfile.ZipFile(archive) as packed_run:
+        packed_run.extractall(folder := tmp_path / "Alpaca_trading_trained_20241227_211819")
+
+    run = pytester.runpytest_inprocess(f"--model-archive={folder}", f"--gate-cassettes={alike}", "-q")
+
+    verdict = json.loads((pytester.path / "gate-report" / "verdict.json").read_text())
+    models = verdict["models"]
+    assert {model["checkpoint"].get("format", "trainer") for model in models} == {
+        item.name for item in builtin_formats()
+    }
+    assert {model["decision"] for model in models} == {models[0]["decision"]}
+    assert {model["checkpoint"]["parity"] for model in models} == {"proven"}
+    assert len({json.dumps([fold["return"] for fold in model["folds"]]) for model in models}) == 1
+    assert all(f"{symbol}_1Hour" in run.stdout.str() for symbol in SYMBOLS)

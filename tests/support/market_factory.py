@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from support import model_factory
 
 from pytest_modelgate.adapters.alpaca.keys import KEY_ID, SECRET_KEY
 from pytest_modelgate.core.market.bars import COLUMNS, AssetClass, Bars, Instrument, Timeframe
@@ -27,6 +28,16 @@ def random_walk(first: str, hours: int, seed: int = 1) -> pd.DataFrame:
     values = [opened, np.maximum(opened, close) * spread, np.minimum(opened, close) / spread, close]
     frame = pd.DataFrame(np.round([*values, rng.integers(1, 900, hours)], 4).T, columns=list(COLUMNS))
     return frame.set_index(pd.date_range(first, periods=hours, freq="h", tz="UTC", unit="ns"))
+
+
+def waves() -> pd.DataFrame:
+    """Trends up and down in turn, with a little noise: whoever follows them earns in every fold."""
+    frame = random_walk("2023-11-01", 24 * 430, seed=7)
+    rng = np.random.default_rng(7)
+    returns = model_factory.waves(len(frame)) + rng.normal(0.0, 0.009, len(frame))
+    close = np.round(100.0 * np.exp(np.cumsum(returns - returns.mean())), 4)
+    opened = np.concatenate([[100.0], close[:-1]])
+    return frame.assign(open=opened, high=np.maximum(opened, close), low=np.minimum(opened, close), close=close)
 
 
 def halves_of(hours: pd.DataFrame) -> pd.DataFrame:

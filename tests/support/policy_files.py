@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import json
+import struct
+from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pytest_modelgate.adapters.formats import builtin_formats
 from pytest_modelgate.adapters.policy_format import LoadedPolicy, PolicyFile, read_policy
@@ -35,3 +43,23 @@ def read_bytes(folder: Path, name: str, content: bytes, **declared: Any) -> Load
     path = folder / "copy"  # whose name says nothing, as that of the gate's private copies
     path.write_bytes(content)
     return read_file(path, name, **declared)
+
+
+def safetensors_of(tensors: Mapping[str, NDArray[np.float32]]) -> bytes:
+    """A safetensors file of float32 arrays."""
+    header, numbers = {}, b""
+    for name, values in tensors.items():
+        place = [len(numbers), len(numbers) + values.nbytes]
+        header[name] = {"dtype": "F32", "shape": list(values.shape), "data_offsets": place}
+        numbers += values.tobytes()
+    raw = json.dumps(header).encode()
+    return struct.pack("<Q", len(raw)) + raw + numbers
+
+
+def state_dict_of(tensors: Mapping[str, NDArray[np.float32]]) -> bytes:
+    """What torch saves of a bare state dict."""
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save(OrderedDict((name, torch.from_numpy(values.copy())) for name, values in tensors.items()), buffer)
+    return buffer.getvalue()

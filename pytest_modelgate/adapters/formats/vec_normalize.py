@@ -116,6 +116,8 @@ def _of_keys(
         terms: epsilon and clip.
     """
     epsilon, clip = terms
+    if not keys:
+        _refuse(location, f"has statistics by key, and the policy's observations have {_listed(keys)}")
     chosen = list(held) if named is None else named
     if not isinstance(chosen, list) or not all(key in held for key in chosen if isinstance(key, str)):
         _refuse(location, "names observations to normalise of which it keeps no statistics")

@@ -78,6 +78,7 @@ REFUSED: dict[str, tuple[str, Callable[[], bytes], str]] = {
         "has statistics of its own for each of the 4 bars",
     ),
     "by key, of flat observations": ("ppo", lambda: vec_normalize(obs_rms=_by_key(a=8)), "observations have none"),
+    "by no key, of flat observations": ("ppo", lambda: vec_normalize(obs_rms={}), "observations have none"),
     "flat, of a dict": ("ppo_dict", vec_normalize, "has statistics of a flat observation"),
     "of a key that it keeps none of": (
         "ppo_dict",
