@@ -6,10 +6,13 @@ import json
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from support.onnx_files import LOGITS, OBSERVATION, model, node, tensor, value_info
 
 from pytest_modelgate.adapters.checkpoint import load_checkpoint
 from pytest_modelgate.adapters.formats import builtin_formats
@@ -22,28 +25,60 @@ DEMO, CASSETTES, EXPORT = ROOT / "examples/demo_archive.zip", ROOT / "cassettes"
 MODEL = "UNIUSD_1Hour"
 
 
-def alone(target: Path) -> Path:
-    """The demo archive with this one model, as ONNX."""
+def alone(target: Path, files: Mapping[str, bytes]) -> Path:
+    """The demo archive with this one model alone, in such files."""
     with zipfile.ZipFile(DEMO) as demo, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         name = next(member for member in demo.namelist() if member.endswith(".json"))
         summary = json.loads(demo.read(name))
         summary["models"] = {MODEL: summary["models"][MODEL]}
         archive.writestr(name, json.dumps(summary))
-        for file in sorted(EXPORT.iterdir()):
-            archive.write(file, f"models/rl_symbols/{file.name}")
+        for file, content in files.items():
+            archive.writestr(f"models/rl_symbols/{file}", content)
     return target
 
 
-def test_the_export_is_judged(pytester: pytest.Pytester) -> None:
-    archive = alone(pytester.path / "Alpaca_trading_trained_20241227_211819.zip")
-    pytester.runpytest_inprocess(f"--model-archive={archive}", f"--gate-cassettes={CASSETTES}", "-q")
-    verdict = json.loads((pytester.path / "gate-report/verdict.json").read_text(encoding="utf-8"))
-    (model,) = verdict["models"]
-    assert model["checkpoint"]["member"] == f"models/rl_symbols/{MODEL}.onnx"
-    assert model["checkpoint"]["parity"] == "proven"
-    assert model["checkpoint"]["layers"] == ["trunk.0", "policy_head"]
-    assert model["decision"] == "LIVE"
+def judged(folder: Path, files: Mapping[str, bytes], run: Callable[..., object]) -> dict[str, Any]:
+    """The model's part of the verdict, after it was all that was judged."""
+    archive = alone(folder / "Alpaca_trading_trained_20241227_211819.zip", files)
+    run(f"--model-archive={archive}", f"--gate-cassettes={CASSETTES}", "-q")
+    verdict = json.loads((folder / "gate-report/verdict.json").read_text(encoding="utf-8"))
     assert verdict["promotable"] == [MODEL]
+    (found,) = verdict["models"]
+    assert found["checkpoint"]["member"] == f"models/rl_symbols/{MODEL}.onnx"
+    assert found["checkpoint"]["parity"] == "proven"
+    return dict(found)
+
+
+def test_the_export_is_judged(pytester: pytest.Pytester) -> None:
+    files = {file.name: file.read_bytes() for file in sorted(EXPORT.iterdir())}
+    found = judged(pytester.path, files, pytester.runpytest_inprocess)
+    assert found["checkpoint"]["layers"] == ["trunk.0", "policy_head"]
+    assert found["decision"] == "LIVE"
+
+
+@pytest.mark.long
+def test_the_same_function_in_no_layers_is_run_and_capped_at_paper(pytester: pytest.Pytester) -> None:
+    pytest.importorskip("onnxruntime")
+    name = f"{MODEL}.onnx"
+    facts = Declared(lookback=4, model_version="2.7.0", feature_set="reference-v1", activation="tanh")
+    policy = read_policy(builtin_formats(), PolicyFile(EXPORT / name, name, "X", facts)).policy
+    assert isinstance(policy, MlpPolicy)
+    (first, last), (one, two) = policy.weights, policy.biases
+    nodes = [
+        node("Gemm", [OBSERVATION, "first", "one"], ["z"], transB=1),
+        node("Tanh", ["z"], ["h"]),
+        node("Mul", ["z", "nothing"], ["n"]),
+        node("Add", ["h", "n"], ["k"]),  # a residual, which adds nothing
+        node("Gemm", ["k", "last", "two"], [LOGITS], transB=1),
+    ]
+    held = {"first": first, "one": one, "last": last, "two": two, "nothing": np.float32(0.0)}
+    tensors = [tensor(name, values) for name, values in held.items()]
+    inputs, outputs = [value_info(OBSERVATION, ["b", first.shape[1]])], [value_info(LOGITS, ["b", len(last)])]
+    declared = (EXPORT / f"{MODEL}.json").read_bytes()
+    files = {name: model(nodes, tensors, inputs, outputs), f"{MODEL}.json": declared}
+    found = judged(pytester.path, files, pytester.runpytest_inprocess)
+    assert (found["decision"], found["checkpoint"]["hidden"]) == ("PAPER", [])
+    assert any("not certified" in warning for warning in found["warnings"])
 
 
 def test_the_export_is_the_checkpoints_function(tmp_path: Path) -> None:

@@ -139,6 +139,10 @@ UNREAD: dict[str, tuple[bytes, str]] = {
         of(node("Dropout", [OBSERVATION, "", "W"], ["x"]), node("Gemm", ["x", "W"], [LOGITS], transB=1)),
         "Dropout as in training",
     ),
+    "a constant of text": (
+        of(node("Constant", [], ["c"], value_ints=""), node("Add", [OBSERVATION, "c"], [LOGITS])),
+        "a constant that is no tensor of numbers",
+    ),
     "an output that is a constant": (
         model([], [tensor(LOGITS, W.astype(np.float16))], [IN], [OUT]),
         "numbers of the type float16",

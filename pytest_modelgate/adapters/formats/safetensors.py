@@ -107,7 +107,7 @@ def _array(raw: memoryview, kind: str, shape: tuple[int, ...]) -> NDArray[Any]:
     stored = np.frombuffer(raw, _CODES[kind]).reshape(shape)
     if kind == "BF16":  # the upper half of a float32
         return (stored.astype("<u4") << 16).view("<f4")
-    return stored.astype("<f4") if kind == "F16" else stored
+    return stored.astype("<f4") if kind == "F16" else np.require(stored, requirements=["A"])
 
 
 def _refuse(problem: str, location: str) -> NoReturn:

@@ -125,8 +125,9 @@ def _constant(tensor: Tensor) -> Constant:
 def _written_out(attributes: Mapping[str, Any]) -> Constant:
     """A constant as a node of its own."""
     for name, code in _LITERALS.items():
-        if attributes.get(name) is not None:
-            return Constant("", np.array(attributes[name], dtype=code))
+        value = attributes.get(name)
+        if isinstance(value, int | float | np.ndarray) and np.asarray(value).dtype.kind == np.dtype(code).kind:
+            return Constant("", np.asarray(value, dtype=code))
     value = attributes.get("value")
     if not isinstance(value, Tensor):
         raise Unread("a constant that is no tensor of numbers")

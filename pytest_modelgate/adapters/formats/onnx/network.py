@@ -184,6 +184,7 @@ def _layer_name(weight: Constant, bias: list[Value]) -> str:
 
 
 def _checked(linear: _Linear) -> _Linear:
+    """A layer of finite numbers, in memory of its own: those of the file begin at any byte, which kernels dislike."""
     for part, numbers in (("weight", linear.weight), ("bias", linear.bias)):
         if not math.isfinite(numbers.min(initial=0.0)) or not math.isfinite(numbers.max(initial=0.0)):
             raise ModelError(
@@ -191,4 +192,5 @@ def _checked(linear: _Linear) -> _Linear:
             )
         if not numbers.size:
             raise ModelError(f"has no number in the {part} of {linear.name}")
-    return linear
+    weight, bias = (np.require(part, requirements=["C", "A", "O"]) for part in (linear.weight, linear.bias))
+    return linear._replace(weight=weight, bias=bias)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from support.onnx_files import LOGITS, OBSERVATION, model, network, node, tensor, value_info, weights_of
+from support.onnx_files import LOGITS, OBSERVATION, field, model, network, node, tensor, value_info, weights_of
 
 from pytest_modelgate.adapters.formats.onnx.graph import outputs_of
 from pytest_modelgate.adapters.formats.onnx.model import read_model
@@ -343,6 +343,13 @@ def test_other_shapes_are_no_network(nodes: list[bytes], constants: dict[str, An
 def test_one_odd_output_spoils_no_other() -> None:
     nodes = [node("MatMul", [OBSERVATION, "W"], [LOGITS]), node("Odd", [OBSERVATION], ["value"], domain="mine")]
     assert read(graph(nodes, {"W": FIRST})).layers.names == ("W",)
+
+
+def test_numbers_are_aligned_wherever_the_file_has_them() -> None:
+    for shift in range(4):
+        found = read(field(6, "x" * shift) + network(weights_of([4, 8, 3])))
+        numbers = (*found.layers.weights, *found.layers.biases)
+        assert all(part.flags.aligned and part.flags.c_contiguous for part in numbers)
 
 
 def test_layers_are_named_by_their_modules() -> None:
