@@ -102,6 +102,40 @@ def test_a_new_set_takes_the_place_of_the_old_one_and_a_rollback_brings_it_back(
         roll_back(case.target, at=NOW, by="", dry_run=False)
 
 
+def in_force(folder: Path) -> dict[str, bytes]:
+    """Content of every file that a trader finds, but for promotion.json."""
+    found = (path for path in folder.iterdir() if path.is_file() and path.name != "promotion.json")
+    return {path.name: path.read_bytes() for path in found if not path.name.startswith(".")}
+
+
+def test_a_model_of_another_format_takes_the_old_ones_place_and_brings_its_normaliser(case: Case) -> None:
+    case.promote()
+    case.archive.unlink()
+    case.archive = archive_of(case.archive, {"AAPL": b"zipped"}, suffix=".zip", normaliser=b"statistics")
+    case.verdict = verdict_of(case.archive, {"AAPL": "LIVE"}, case.verdict)
+
+    change = case.promote()
+
+    assert in_force(case.folder) == {"AAPL_1Hour.zip": b"zipped", "AAPL_1Hour.vecnormalize.pkl": b"statistics"}
+    assert change.removed == ("AAPL_1Hour.pt",)
+    (model,) = json.loads((case.folder / "promotion.json").read_text())["models"]
+    assert (model["normaliser"], model["meanings"]["format"]) == ("AAPL_1Hour.vecnormalize.pkl", "sb3")
+    roll_back(case.target, at=NOW, by="", dry_run=False)
+    assert in_force(case.folder) == {"AAPL_1Hour.pt": b"apple"}
+
+
+def test_a_normaliser_altered_in_force_is_not_kept(case: Case) -> None:
+    case.archive.unlink()
+    models = {"AAPL": b"zipped", "BTCUSD": b"other"}
+    case.archive = archive_of(case.archive, models, suffix=".zip", normaliser=b"statistics")
+    case.verdict = verdict_of(case.archive, {"AAPL": "LIVE", "BTCUSD": "LIVE"}, case.verdict)
+    case.promote()
+    (case.folder / "AAPL_1Hour.vecnormalize.pkl").write_bytes(b"meddled")
+    case.retrain({"BTCUSD": b"new"}, {"BTCUSD": "LIVE"})
+
+    _refused(case, "nobody judged AAPL_1Hour.vecnormalize.pkl as it is", others="keep")
+
+
 def test_only_the_set_before_is_kept(case: Case) -> None:
     for content in (b"1", b"2", b"3"):
         case.retrain({"AAPL": content}, {"AAPL": "LIVE"})

@@ -23,9 +23,9 @@ HISTORY = {"fitness_score": [0.8], "profit_factor": [2.0], "consistency": [0.9],
 WORTHY = ("PAPER", "LIVE")
 
 
-def archive_of(folder: Path, models: Mapping[str, bytes]) -> Path:
-    """An archive of checkpoints by SYMBOL; their bytes need be no checkpoint's."""
-    artifacts = [ModelArtifact(symbol, "1Hour", content, HISTORY) for symbol, content in models.items()]
+def archive_of(folder: Path, models: Mapping[str, bytes], **facts: Any) -> Path:
+    """An archive of checkpoints by SYMBOL; their bytes need be no checkpoint's. ``facts`` as of ``ModelArtifact``."""
+    artifacts = [ModelArtifact(symbol, "1Hour", content, HISTORY, **facts) for symbol, content in models.items()]
     return pack_unopened(folder, artifacts, trained_at=TRAINED)
 
 
@@ -80,7 +80,15 @@ def digests_of(models: Mapping[str, bytes]) -> dict[str, str]:
 
 def _checkpoint(archive: Any, model: Any) -> dict[str, Any]:
     content = b"".join(archive._source.chunks(model.checkpoint.member))
-    return {"member": model.checkpoint.member, "sha256": sha256(content).hexdigest()}
+    known = {"member": model.checkpoint.member, "sha256": sha256(content).hexdigest()}
+    if model.checkpoint.normaliser:
+        normaliser = b"".join(archive._source.chunks(model.checkpoint.normaliser))
+        known |= {
+            "normaliser": model.checkpoint.normaliser,
+            "normaliser_sha256": sha256(normaliser).hexdigest(),
+            "format": "sb3",
+        }
+    return known
 
 
 def _model(symbol: str, decision: str, checkpoint: Mapping[str, str]) -> dict[str, Any]:

@@ -72,6 +72,7 @@ CASES: dict[CapKind, dict[str, Any]] = {
     CapKind.INTEGRITY: {"checks": [FAILED]},
     CapKind.PARITY: {"parity": NOT_COMPARED},
     CapKind.PROOF: {"proofs": _proofs("money")},
+    CapKind.UNCERTIFIED: {"uncertified": True},
 }
 
 
@@ -92,6 +93,11 @@ def test_what_nobody_earns_allows_paper_under_every_rule() -> None:
 
     assert [(decision.table, decision.level) for decision in rules] == [(LIVE, PAPER)] * 2
     assert rules[0].reasons[0].startswith("Too good to be true, which allows PAPER at most: an annualised Sharpe")
+
+
+@pytest.mark.parametrize("rule", ["proven", "pooled", "table"])
+def test_what_is_not_certified_gets_no_further_than_paper_under_any_rule(rule: Any) -> None:
+    assert _decide(**CASES[CapKind.UNCERTIFIED], rule=rule).level is PAPER
 
 
 def test_live_needs_proven_parity_unless_the_table_alone_decides() -> None:
@@ -153,7 +159,15 @@ def test_a_drop_stays_a_drop(folds: list[FoldResult]) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [CapKind.IMPLAUSIBLE, CapKind.FLAGGED_BARS, CapKind.INTEGRITY, CapKind.PARITY, CapKind.PROOF]
+    "kind",
+    [
+        CapKind.IMPLAUSIBLE,
+        CapKind.FLAGGED_BARS,
+        CapKind.INTEGRITY,
+        CapKind.PARITY,
+        CapKind.PROOF,
+        CapKind.UNCERTIFIED,
+    ],
 )
 def test_neither_integrity_nor_proof_nor_what_nobody_earns_can_be_waived(kind: CapKind) -> None:
     names = *CapKind, *PROOFS, "causality"

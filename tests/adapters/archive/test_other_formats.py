@@ -1,0 +1,71 @@
+"""Model files of other formats than the trainer's: which is the model, and what belongs to it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.archive_factory import BTC, FOLDER, METRICS, SUMMARY, UNI, run_of, states, tarred, zipped
+
+STEM = UNI.removesuffix(".pt")
+DECLARED = {"schema": "modelgate.policy/1", "normaliser": "UNIUSD_1Hour.vecnormalize.pkl"}
+
+
+def packed(folder: Path, *suffixes: str, **more: Any) -> Path:
+    files = {f"{STEM}{suffix}": b"u" for suffix in suffixes}
+    return zipped(folder, {SUMMARY: {"UNIUSD": METRICS}, **files, **more})
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".onnx", ".safetensors", ".pth"])
+@pytest.mark.parametrize("pack", [zipped, tarred])
+def test_a_file_of_any_format_is_its_symbols_model(tmp_path: Path, suffix: str, pack: Any) -> None:
+    members = {SUMMARY: {"UNIUSD": METRICS, "BTCUSD_4Hour": METRICS}, f"{STEM}{suffix}": b"u", BTC: b"b"}
+
+    run = run_of(pack(tmp_path, members))
+
+    assert states(run) == {"BTCUSD_4Hour": BTC, "UNIUSD_1Hour": f"{STEM}{suffix}"}
+    (checkpoint,) = (model.checkpoint for model in run.models if model.id == "UNIUSD_1Hour")
+    assert checkpoint
+    assert (checkpoint.stem, checkpoint.suffix) == ("UNIUSD_1Hour", suffix)
+
+
+def test_exports_beside_a_checkpoint_give_way_to_it(tmp_path: Path) -> None:
+    run = run_of(packed(tmp_path, ".onnx", ".pt", ".zip"))
+
+    assert states(run) == {"UNIUSD_1Hour": UNI}
+    (warning,) = run.warnings
+    assert f"'{STEM}.onnx', '{STEM}.zip' not judged: the .pt of that name beside it is the model" in warning
+
+
+def test_two_files_of_one_name_are_its_fault(tmp_path: Path) -> None:
+    (model,) = run_of(packed(tmp_path, ".onnx", ".zip")).models
+
+    assert model.fault
+    assert "are all of that name, and nothing tells which is the model" in str(model.fault)
+
+
+def test_a_declared_normaliser_belongs_to_its_model(tmp_path: Path) -> None:
+    beside = {f"{STEM}.json": DECLARED, f"{STEM}.vecnormalize.pkl": b"n", f"{STEM}.log": b"l"}
+
+    (model,) = run_of(packed(tmp_path, ".zip", **beside)).models
+
+    assert model.checkpoint
+    assert model.checkpoint.members == (f"{STEM}.zip", f"{STEM}.vecnormalize.pkl")
+    assert model.checkpoint.beside == ("UNIUSD_1Hour.log", "UNIUSD_1Hour.vecnormalize.pkl")
+
+
+@pytest.mark.parametrize("name", ["UNIUSD_1Hour.vecnormalize.pkl", "UNIUSD_1Hour.zip"])
+def test_a_normaliser_that_is_none_is_its_models_fault(tmp_path: Path, name: str) -> None:
+    beside = {f"{STEM}.json": DECLARED | {"normaliser": name}, f"{FOLDER}other.pkl": b"n"}
+
+    (model,) = run_of(packed(tmp_path, ".zip", **beside)).models
+
+    assert model.fault
+    assert f"is {name}, which does not lie beside it" in str(model.fault)
+
+
+@pytest.mark.parametrize("name", ["../UNIUSD_1Hour.pkl", "a/b.pkl", ".pkl", "C:x.pkl"])
+def test_a_normaliser_is_a_name_and_no_path(tmp_path: Path, name: str) -> None:
+    (model,) = run_of(packed(tmp_path, ".zip", **{f"{STEM}.json": DECLARED | {"normaliser": name}})).models
+
+    assert model.fault
+    assert "normaliser" in str(model.fault)
