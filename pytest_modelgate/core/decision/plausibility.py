@@ -76,8 +76,8 @@ def _least_implausible(result: FoldResult, limits: ImplausibleLimits) -> float:
 
 
 def _wins(trades: TradeCount, limits: ImplausibleLimits) -> Iterator[str]:
-    if trades.closed < limits.min_trades:
-        return
+    if trades.closed < limits.min_trades or trades.won <= limits.max_win_rate * trades.closed:
+        return  # not even more than the limit itself
     if _binomial_tail(trades.won, trades.closed, limits.max_win_rate) <= limits.max_p:
         share = f"{trades.won / trades.closed:.0%} of {trades.closed} trades made a profit"
         yield f"{share}, more than luck adds to a true share of {limits.max_win_rate:.0%}"
