@@ -1,4 +1,4 @@
-"""The wheel, built once."""
+"""The wheel, built once, and as releases are: from the source distribution."""
 
 import subprocess
 import sys
@@ -13,9 +13,9 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(target), str(ROOT)]
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(target), str(ROOT)]
     subprocess.run(command, check=True, capture_output=True)
-    (built,) = target.iterdir()
+    (built,) = target.glob("*.whl")
     return built
 
 
