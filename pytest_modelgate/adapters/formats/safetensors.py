@@ -41,7 +41,7 @@ class SafetensorsFormat:
 
     name = "safetensors"
     version = "1"
-    suffixes = (".safetensors",)
+    suffixes: tuple[str, ...] = (".safetensors",)
 
     def read(self, file: PolicyFile) -> LoadedPolicy:
         """See ``PolicyFormat.read``."""

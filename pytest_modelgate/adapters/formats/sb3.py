@@ -42,7 +42,7 @@ class StableBaselinesFormat:
 
     name = "sb3"
     version = "1"
-    suffixes = (".zip",)
+    suffixes: tuple[str, ...] = (".zip",)
 
     def read(self, file: PolicyFile) -> LoadedPolicy:
         """See ``PolicyFormat.read``."""

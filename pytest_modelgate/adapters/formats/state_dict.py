@@ -16,7 +16,7 @@ class StateDictFormat:
 
     name = "state_dict"
     version = "1"
-    suffixes = (".pt", ".pth")
+    suffixes: tuple[str, ...] = (".pt", ".pth")
 
     def read(self, file: PolicyFile) -> LoadedPolicy:
         """See ``PolicyFormat.read``."""

@@ -11,7 +11,7 @@ class TrainerFormat:
 
     name = "trainer"
     version = "1"
-    suffixes = (".pt",)
+    suffixes: tuple[str, ...] = (".pt",)
 
     def read(self, file: PolicyFile) -> LoadedPolicy:
         """See ``PolicyFormat.read``."""

@@ -40,7 +40,7 @@ class OnnxFormat:
 
     name = "onnx"
     version = "1"
-    suffixes = (".onnx",)
+    suffixes: tuple[str, ...] = (".onnx",)
 
     def read(self, file: PolicyFile) -> LoadedPolicy:
         """See ``PolicyFormat.read``."""
