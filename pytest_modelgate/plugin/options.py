@@ -130,6 +130,7 @@ def read_settings(config: pytest.Config, archive: Path) -> Settings:
         "merge": _ini(config, "gate_merge", "true or false") if merge is None else merge,
         "shard": parse_shard(asked["shard"]) if asked["shard"] else None,
         "champion": _project(config) / asked["champion"] if asked["champion"] else None,
+        "compare": _file(config, "gate_compare"),
     }
     return Settings(archive=archive, **{**asked, **parsed, **waivers})
 

@@ -16,6 +16,7 @@ from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.adapters.evidence.store import EvidenceStore
 from pytest_modelgate.adapters.feature_set_digest import code_source
 from pytest_modelgate.adapters.ledger import LedgerState
+from pytest_modelgate.adapters.verdict.reader import read_verdict
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.config.waivers import check_models
@@ -38,6 +39,7 @@ def start_run(config: pytest.Config, settings: Settings) -> GateRun:
     Raises:
         ArchiveError: the archive cannot be used.
         SettingsError: an option or the profile cannot be used.
+        PromotionError: the verdict to compare with cannot be read, or was altered.
     """
     shared: dict[str, str] | None = getattr(config, "workerinput", {}).get(WORKER_KEY)
     profile = load_profile(settings.profile)
@@ -47,6 +49,7 @@ def start_run(config: pytest.Config, settings: Settings) -> GateRun:
         scratch = Path(shared["scratch"] if shared else tempfile.mkdtemp(prefix="modelgate-"))
         store = EvidenceStore(settings.output / EVIDENCE, run_id, settings.evidence)
         champions = read_champions(settings.champion) if settings.champion else None
+        compared = read_verdict(settings.compare) if settings.compare and not shared else None
         plan = make_plan(archive.run, settings, profile, champions.digests if champions else {})
         check_models(settings.waivers, {item.model.id for item in plan.models}, "--gate-waivers")
         loader, evaluator = build_evaluator(
@@ -56,7 +59,7 @@ def start_run(config: pytest.Config, settings: Settings) -> GateRun:
         if ledger:
             plan = plan.with_trials(ledger.trials)
         gate = Gate(settings, archive, profile, plan, store, loader, evaluator, ledger, champions)
-        run = GateRun(gate, shared is None, run_id, scratch)
+        run = GateRun(gate, shared is None, run_id, scratch, compared=compared)
         if shared:
             run.scheduled, run.refusal = bool(shared["scheduled"]), _refusal(gate, shared)
     except BaseException:

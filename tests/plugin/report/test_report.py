@@ -32,9 +32,9 @@ def test_the_report_opens_with_every_model_and_its_reasons(run_gate: RunGate, tm
     result = run_gate(pack(tmp_path, UNPROBED, DROPPED), drawn=True)
 
     page = unescape((result.output / "report.html").read_text(encoding="utf-8"))
-    cards = re.findall(r'<article class="mg-card mg-(\w+)">\s*<h3><a href="#model-(\w+)">', page)
-    assert cards == [("DROP", "RNDUSD_1Hour"), ("PAPER", "WAVUSD_1Hour")]
-    assert "The walk-forward table alone says LIVE; capped by" in page
+    rows = re.findall(r'<tr role="row" data-decision="(\w+)" data-name="(\w+)">', page)
+    assert rows == [("PAPER", "wavusd_1hour"), ("DROP", "rndusd_1hour")]
+    assert "parity with the trainer unproven" in page
     assert "Parity with the trainer is unproven" in page
     assert result.verdict["archive"]["sha256"] in page
 
