@@ -133,7 +133,7 @@ def data_url(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def _cell(value: object) -> object:
     if isinstance(value, float):
-        return f"{value:.7g}" if math.isfinite(value) else ""
+        return f"{value:.6g}" if math.isfinite(value) else ""
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
         return f"'{value}"
     return value

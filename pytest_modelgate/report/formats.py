@@ -71,7 +71,9 @@ def money(value: float) -> str:
 
 def price(value: float) -> str:
     """A price, USD, in six digits."""
-    return NONE if not math.isfinite(value) else f"{value:,.6g}"
+    if not math.isfinite(value) or value <= 0.0:
+        return NONE
+    return f"{value:,.{max(0, 5 - math.floor(math.log10(value)))}f}"
 
 
 def interval(low: str, high: str) -> str:

@@ -108,8 +108,12 @@ GLOSSARY: dict[str, tuple[str, str]] = {
 }
 
 
-def term(name: str, text: str = "") -> Markup:
-    """A term that explains itself where a pointer rests on it, and leads to the glossary."""
+def term(name: str, text: str = "", explained: bool = True) -> Markup:  # noqa: FBT001, FBT002 - from a template
+    """A term that explains itself where a pointer rests on it, and leads to the glossary.
+
+    Args:
+        explained: whether the meaning stands in it; else the page's script puts it there from the glossary.
+    """
     title, meaning = GLOSSARY[name]
-    link = Markup('<a class="mg-term" href="#term-{}" title="{}">{}</a>')
-    return link.format(name, meaning, text or title)
+    said = Markup(' title="{}"').format(meaning) if explained else ""
+    return Markup('<a class="mg-term" href="#term-{}"{}>{}</a>').format(name, said, text or title)

@@ -32,8 +32,8 @@ from pytest_modelgate.report.tints import tinted
 from pytest_modelgate.report.wording import MEANINGS, METRIC_NAMES, shortfalls, single_sentence, training_figure
 
 _FEW, _OPEN = 20, 12  # models that the page shows in full, and unfolded
-_IN_FULL = Detail(line=240, points=900, trades=200, csv=2000, days=1, tables=True, prices=True)
-_IN_BRIEF = Detail(line=70, points=120, trades=10, csv=60, days=7, tables=False, prices=False)
+_IN_FULL = Detail(line=200, points=800, trades=120, csv=1000, days=1, tables=True, prices=True)
+_IN_BRIEF = Detail(line=60, points=120, trades=10, csv=60, days=7, tables=False, prices=False)
 _CHUNK = 1 << 20
 _INDENT = re.compile(r"\n\s+")
 
@@ -204,7 +204,7 @@ def _stopped(facts: PageFacts) -> list[dict[str, Any]]:
             for name in METRICS
         ]
         causes = [item.sentence for item in shortfalls(model, facts.profile)]
-        picture = training_picture(model.id, history, gating, facts.profile) if history and gating else None
+        picture = training_picture(model.id, history, gating, facts.profile, _IN_BRIEF) if history and gating else None
         found.append({"model": model, "figures": figures, "causes": causes, "picture": picture})
     return found
 

@@ -21,7 +21,7 @@ from pytest_modelgate.report.formats import day, moment, price, ratio, share, si
 from pytest_modelgate.report.measured import Measured
 from pytest_modelgate.report.wording import METRIC_NAMES, training_figure
 
-_ROWS = 40  # of a table beside a picture; the evidence has every bar
+_ROWS = 30  # of a table beside a picture; the evidence has every bar
 _PRICE_BARS = 720  # more, and no entry can be told from its exit
 _OTHER = ("unknown", "gap or ?: not shown to be unseen")
 _SHADES = {"out-of-sample": ("out", "out: after the training data"), "in-sample": ("in", "in: seen in training")}
@@ -124,7 +124,7 @@ def rolling_picture(model: str, measured: Measured, detail: Detail) -> Picture:
     )
     kept = sorted({*thin_rows(sharpe, detail.line // 2), *thin_rows(weight, detail.line // 2)})
     svg = drawn(lambda: charts.draw_rolling(measured.times[kept], sharpe[kept], weight[kept], alt))
-    even = thinned_rows(len(measured.times), detail.points)
+    even = thinned_rows(len(measured.times), detail.points // 2)  # it moves slowly
     series = (
         Series("Sharpe ratio", sharpe[even], "model", "ratio"),
         Series("position", weight[even], "equal", "percent", 1, filled=True),
@@ -193,7 +193,7 @@ def prices_picture(symbol: str, window: WindowEvidence) -> Picture:
 
 
 def training_picture(
-    model: str, history: Mapping[str, Sequence[float]], gating: GatingPart, profile: Profile
+    model: str, history: Mapping[str, Sequence[float]], gating: GatingPart, profile: Profile, detail: Detail
 ) -> Picture:
     """Validation history with its limits."""
     lines = {metric: history[metric] for metric in METRICS}
@@ -209,7 +209,9 @@ def training_picture(
     alt = f"Validations of {model}: {endings}. The fitness peaks at validation {peak}."
     if advice:
         alt += f" The checkpoint of validation {advice.validation} is recommended."
-    svg = drawn(lambda: charts.draw_training(lines, limits, advice.validation if advice else None, alt))
+    svg = drawn(
+        lambda: charts.draw_training(lines, limits, advice.validation if advice else None, alt, detail.line // 2)
+    )
     count = len(fitness)
     shown = sorted({peak - 1, *(round(step * (count - 1) / max(1, _ROWS - 1)) for step in range(_ROWS))})
     rows = [(str(row + 1), *(training_figure(name, values[row]) for name, values in lines.items())) for row in shown]

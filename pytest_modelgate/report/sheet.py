@@ -86,7 +86,7 @@ def _pictures(
         if measured.backtest and detail.prices:
             found.append(prices_picture(model.symbol, measured.backtest))
     if history and model.gating:
-        found.append(training_picture(model.id, history, model.gating, profile))
+        found.append(training_picture(model.id, history, model.gating, profile, detail))
     return [picture for picture in found if picture]
 
 

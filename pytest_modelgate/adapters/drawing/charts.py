@@ -20,7 +20,7 @@ OVERLAY, OVERLAY_HEIGHT = (Box(62, 8, 548, 236),), 258
 ROLLING, ROLLING_HEIGHT = (Box(62, 20, 548, 104), Box(62, 128, 548, 182)), 204
 PRICES, PRICES_HEIGHT = (Box(62, 8, 548, 202),), 224
 HISTOGRAM_HEIGHT = 204
-_MOST_POINTS = 240
+_MOST_POINTS = 120
 _DASHED, _SHORT, _DOTTED = "5.6 2.8", "3 2", "1 2"
 _UP, _DOWN, _CROSS = "m0 -3l3 6h-6z", "m0 3l3 -6h-6z", "m-2 -2l4 4m0 -4l-4 4"
 _TRAINING = [Box(left, top, left + 175, top + 83) for top in (23.5, 153.5) for left in (46.0, 280.5)]
@@ -148,6 +148,7 @@ def draw_training(
     limits: Mapping[str, tuple[float, float]],
     recommended: int | None,
     alt: str,
+    most: int = _MOST_POINTS,
 ) -> str:
     """Validation history, one panel per metric: its limits as lines, the peak of the first, the fitness, as a ring.
 
@@ -156,12 +157,13 @@ def draw_training(
         limits: per metric, what APPROVED and what REVIEW needs.
         recommended: validation, from 1, whose checkpoint should be taken instead of the last.
         alt: its text.
+        most: points of a line, about.
     """
     drawing = Drawing(_WIDTH, _HEIGHT)
     for number, (box, (metric, values)) in enumerate(zip(_TRAINING, history.items(), strict=False)):
         every = np.array(values, dtype=np.float64)
         finite = np.where(np.isfinite(every), every, np.nan)
-        kept = thin_rows(finite, _MOST_POINTS // 2)
+        kept = thin_rows(finite, most)
         up = fit(np.concatenate([finite[kept], np.array(limits[metric])]), 0.08)
         panel = Panel(drawing, box, Range(0.5, len(values) + 0.5), up)
         approved, review = limits[metric]
@@ -191,7 +193,7 @@ def draw_prices(prices: Prices, alt: str) -> str:
     drawing = Drawing(_WIDE, PRICES_HEIGHT)
     up = fit(np.concatenate([prices.close, [trip.entry for trip in trips]]), 0.1)
     panel = Panel(drawing, PRICES[0], Range(float(days[0]), float(days[-1])), up)
-    kept = thin_rows(prices.close, 2 * _MOST_POINTS)
+    kept = thin_rows(prices.close, 3 * _MOST_POINTS)
     panel.line(days[kept], prices.close[kept], "market", 1.1)
     for side, mark, colour in ((1, _UP, "good"), (-1, _DOWN, "bad")):
         ours = [trip for trip in trips if trip.side == side]

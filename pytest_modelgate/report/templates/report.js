@@ -227,6 +227,8 @@
         if (lines.some((line) => line.a)) [low, high] = [Math.min(0, low), Math.max(0, high)];
         const room = 0.06 * (high - low) || Math.abs(high) * 0.1 || 1e-6;
         [low, high] = [low - room, high + room];
+        const frame = { x: left, y: top, width: right - left, height: bottom - top };
+        const inner = make("svg", this.drawn, { ...frame, viewBox: `${left} ${top} ${frame.width} ${frame.height}` });
         const y = (value) => bottom - ((bottom - top) * (value - low)) / (high - low);
         this.data.spans.forEach(([start, end, sample], number) => {
           if (end <= first || start >= last) return;
@@ -244,15 +246,15 @@
           for (let row = a; row <= b; row += 1) {
             if (Number.isNaN(line.v[row])) down = false;
             else {
-              path += `${down ? "L" : "M"}${clip(this.x(this.t[row])).toFixed(1)} ${y(line.v[row]).toFixed(1)}`;
+              path += `${down ? "L" : "M"}${this.x(this.t[row]).toFixed(1)} ${y(line.v[row]).toFixed(1)}`;
               down = true;
             }
           }
           const style = line.a
             ? `fill:var(--mg-${line.c});fill-opacity:.45`
             : `stroke:var(--mg-${line.c});stroke-width:${line.c === "model" ? 2 : 1.3}`;
-          if (line.a) path += `L${clip(this.x(this.t[b])).toFixed(1)} ${y(0)}L${clip(this.x(this.t[a])).toFixed(1)} ${y(0)}z`;
-          make("path", this.drawn, { d: path, style });
+          if (line.a) path += `L${this.x(this.t[b]).toFixed(1)} ${y(0)}L${this.x(this.t[a]).toFixed(1)} ${y(0)}z`;
+          make("path", inner, { d: path, style });
         }
         make("path", this.drawn, { d: `M${left} ${top}V${bottom}H${right}`, style: "stroke:var(--mg-grid);stroke-width:.8" });
         for (const tick of steps(low, high, panel ? 2 : 4)) {
@@ -299,15 +301,12 @@
       chart(entry.target);
     }
   }, { rootMargin: "400px" });
-  for (const figure of all("figure[data-chart]")) {
-    if (figure.querySelector(':scope > script')) watch.observe(figure);
-  }
-  if (all("figure[data-chart] > script").length) {
-    const how = document.createElement("p");
-    how.className = "mg-how";
-    how.textContent = "Point at a curve to read its values, drag over it to look closer, double-click to see the whole again.";
-    document.querySelector("#mg-together figure")?.append(how);
-  }
+  const how = () => {
+    const line = document.createElement("p");
+    line.className = "mg-how";
+    line.textContent = "Point at a curve to read its values, drag over it to look closer, double-click to see the whole again.";
+    document.querySelector("#mg-together figure")?.append(line);
+  };
 
   /* Folds and trades. */
   const look = (within, from, to, marks) => {
@@ -319,28 +318,51 @@
     }
     sheet.querySelector('[data-chart="growth"]')?.scrollIntoView({ block: "center" });
   };
-  for (const button of all(".mg-zoom")) {
-    button.hidden = false;
-    button.addEventListener("click", () => look(button, Number(button.dataset.from), Number(button.dataset.to), []));
-  }
-  for (const row of all(".mg-trades tbody tr")) {
-    const [from, to] = [Number(row.dataset.from), Number(row.dataset.to)];
-    const room = Math.max(1440, 2 * (to - from));
-    row.tabIndex = 0;
-    row.title = "Show this trade in the curves";
-    const open = () => look(row, from - room, to + room, [from, to]);
-    row.addEventListener("click", open);
-    row.addEventListener("keydown", (event) => {
-      if (event.key === "Enter") open();
-    });
-  }
+  const prepare = (part) => {
+    for (const term of all(".mg-term:not([title])", part)) {
+      term.title = document.querySelector(`${term.getAttribute("href")} dd`)?.textContent ?? "";
+    }
+    for (const figure of all("figure[data-chart]", part)) {
+      if (figure.querySelector(":scope > script")) watch.observe(figure);
+    }
+    for (const button of all(".mg-zoom", part)) {
+      button.hidden = false;
+      button.addEventListener("click", () => look(button, Number(button.dataset.from), Number(button.dataset.to), []));
+    }
+    for (const row of all(".mg-trades tbody tr", part)) {
+      const [from, to] = [Number(row.dataset.from), Number(row.dataset.to)];
+      const room = Math.max(1440, 2 * (to - from));
+      row.tabIndex = 0;
+      row.title = "Show this trade in the curves";
+      const open = () => look(row, from - room, to + room, [from, to]);
+      row.addEventListener("click", open);
+      row.addEventListener("keydown", (event) => {
+        if (event.key === "Enter") open();
+      });
+    }
+  };
+  prepare(document);
+  how();
 
-  /* Sheets that are folded away open where a link leads to them. */
+  /* Of many models, sheets are text that only a page without scripts lays out, until somebody looks at one. */
+  const fill = (sheet) => {
+    const kept = sheet.querySelector(":scope > noscript");
+    if (!kept) return;
+    const holder = document.createElement("template");
+    holder.innerHTML = kept.textContent;
+    kept.replaceWith(holder.content);
+    prepare(sheet);
+  };
+  addEventListener("toggle", ({ target }) => {
+    if (target.open && target.matches(".mg-sheet")) fill(target);
+  }, true);
   const unfold = () => {
     const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
     const sheet = target?.closest(".mg-sheet");
-    if (sheet && !sheet.open) sheet.open = true;
-    if (target && sheet) sheet.scrollIntoView();
+    if (!sheet) return;
+    sheet.open = true;
+    fill(sheet);
+    sheet.scrollIntoView();
   };
   addEventListener("hashchange", unfold);
   unfold();

@@ -132,7 +132,7 @@ def test_a_row_leads_to_its_sheet(whole: Watched) -> None:
 
 
 def growth(page: Watched) -> Any:
-    plot = page.page.locator(f'.mg-sheet:has(#model-{WAV}) [data-chart="growth"] .mg-plot')
+    plot = page.page.locator(f'#model-{WAV} [data-chart="growth"] .mg-plot')
     plot.scroll_into_view_if_needed()
     expect(plot).to_have_class(re.compile("mg-live-plot"))  # set up when it comes near
     return plot
@@ -282,8 +282,14 @@ def test_sheets_of_many_models_unfold_where_a_row_leads(
 
     with browser.opened(chromium, file) as many:
         page = many.page
-        assert page.locator(".mg-sheet svg:visible").count() == 0
+        assert page.locator(".mg-sheet svg").count() == 0
         page.get_by_role("link", name="UNIUSD", exact=True).click()
         expect(page.locator("#model-UNIUSD_1Hour .mg-plot svg").first).to_be_visible()
-        assert page.locator("#model-ETHUSD_1Hour .mg-plot svg").first.is_visible() is False
+        assert page.locator("#model-ETHUSD_1Hour .mg-plot").count() == 0
+        page.locator("#model-UNIUSD_1Hour .mg-fold summary").first.click()
+        page.locator("#model-UNIUSD_1Hour .mg-zoom:visible").click()
+        expect(page.locator('#model-UNIUSD_1Hour [data-chart="growth"] .mg-zoomed')).to_be_visible()
         assert many.console == []
+    with browser.opened(chromium, file, scripts=False) as still:
+        still.page.locator("#model-ETHUSD_1Hour > summary").click()
+        assert still.page.locator("#model-ETHUSD_1Hour .mg-plot svg:visible").count() == 5

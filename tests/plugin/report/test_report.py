@@ -90,6 +90,28 @@ def test_a_run_keeps_no_more_than_figures_and_finds_the_rest_again(
     assert re.findall("kept: [0-9]+", result.text) == ["kept: 0", f"kept: {210 * 24 + 6}"]
 
 
+def test_a_run_is_compared_with_the_verdict_that_it_replaces_or_that_is_named(
+    run_gate: RunGate, tmp_path: Path
+) -> None:
+    archive = pack(tmp_path, DROPPED)
+
+    def since(result: GateResult) -> list[str]:
+        return re.findall(
+            r'class="mg-since mg-since-(\w+)"', (result.output / "report.html").read_text(encoding="utf-8")
+        )
+
+    first = run_gate(archive, drawn=True)
+    assert since(first) == []
+    kept = tmp_path / "kept.json"
+    kept.write_bytes((first.output / "verdict.json").read_bytes())
+    assert since(run_gate(archive, drawn=True)) == ["same"]
+    elsewhere = run_gate(archive, f"--gate-output={tmp_path / 'new'}", f"--gate-compare={kept}", drawn=True)
+    assert 'mg-since-same"' in (tmp_path / "new" / "report.html").read_text(encoding="utf-8")
+    assert elsewhere.run.ret == 1
+    refused = run_gate(archive, f"--gate-compare={tmp_path / 'none.json'}")
+    assert (refused.run.ret, "none.json: cannot be read" in refused.text) == (4, True)
+
+
 def whole_but_for_the_page(run_gate: RunGate, archive: Path, whole: GateResult) -> GateResult:
     """A run whose page is broken; all else is as it is with one."""
     result = run_gate(archive, drawn=True)
