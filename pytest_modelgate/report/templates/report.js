@@ -240,6 +240,7 @@
             text.textContent = to - from > 60 ? `fold ${number + 1}` : "";
           }
         });
+        this.drawn.append(inner); // above the shades
         for (const line of lines) {
           let path = "";
           let down = false;
