@@ -75,6 +75,7 @@ def opening(page: Path) -> float | None:
         times = []
         for _ in range(3):
             tab = browser.new_page()
+            tab.set_default_timeout(120_000)
             start = time.perf_counter()
             tab.goto(page.as_uri())
             tab.evaluate("document.documentElement.scrollHeight")

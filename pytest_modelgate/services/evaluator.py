@@ -99,6 +99,7 @@ class ModelEvaluator:
             exits=trajectory.exits,
             flagged=FlaggedBars.of(attribution, times, prepared.market.quality.flagged_at),
             waited=waited_orders(trajectory, inside),
+            trades=trajectory.trades,
         )
 
     def _examine(self, plan: ModelPlan, work: Work) -> IntegrityEvidence:

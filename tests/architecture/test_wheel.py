@@ -24,10 +24,11 @@ def test_the_wheel_carries_what_the_gate_reads(wheel: Path) -> None:
         "pytest_modelgate/schemas/verdict.schema.json",
         "pytest_modelgate/schemas/promotion.schema.json",
         "pytest_modelgate/schemas/training_summary.schema.json",
-        "pytest_modelgate/plugin/report/templates/report.css",
-        "pytest_modelgate/plugin/report/templates/report.html.j2",
-        "pytest_modelgate/plugin/report/templates/model.html.j2",
-        "pytest_modelgate/plugin/report/templates/market.html.j2",
+        "pytest_modelgate/report/templates/report.css",
+        "pytest_modelgate/report/templates/report.html.j2",
+        "pytest_modelgate/report/templates/sheet.html.j2",
+        "pytest_modelgate/report/templates/market.html.j2",
+        "pytest_modelgate/report/templates/report.js",
         "pytest_modelgate/model_tests/test_decision.py",
     } <= names
     assert not any(name.startswith(("tests/", "examples/", "cassettes/")) for name in names)

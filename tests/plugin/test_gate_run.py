@@ -57,7 +57,6 @@ def test_a_model_that_earns_in_every_fold_passes(run_gate: RunGate, tmp_path: Pa
 
     assert result.run.ret == 0
     found = outcomes(result)
-    assert found.pop("model_tests/test_integrity.py::test_feasible_at_alpaca[WAVUSD_1Hour]") == "XFAIL"
     assert set(found.values()) == {"PASSED"}
     assert result.decision("WAVUSD_1Hour") == "LIVE"
     assert result.verdict["complete"] is True

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Dialog, Page, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, ViewportSize, sync_playwright
 
 REQUIRED = "MODELGATE_BROWSER_REQUIRED"
 _NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
@@ -47,10 +47,16 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def opened(
-    browser: Browser, file: Path, *, scheme: Literal["light", "dark"] = "light", width: int = 1280
+    browser: Browser,
+    file: Path,
+    *,
+    scheme: Literal["light", "dark"] = "light",
+    width: int = 1280,
+    scripts: bool = True,
 ) -> Iterator[Watched]:
     """Open a file and watch what it does."""
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    size: ViewportSize = {"width": width, "height": 900}
+    context = browser.new_context(viewport=size, color_scheme=scheme, java_script_enabled=scripts)
     page = context.new_page()
     watched = Watched(page)
     page.on("console", lambda message: watched.console.append(f"{message.type}: {message.text}"))

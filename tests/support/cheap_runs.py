@@ -80,9 +80,10 @@ class CheapRun:
     @property
     def html(self) -> dict[str, str]:
         """Outcome per test, as the HTML report tells."""
-        blob = re.search(r'data-jsonblob="([^"]*)"', (self.output / "report.html").read_text(encoding="utf-8"))
+        page = (self.output / "report.html").read_text(encoding="utf-8")
+        blob = re.search(r"""data-jsonblob=(["'])(.*?)\1""", page, re.DOTALL)
         assert blob
-        tests = json.loads(unescape(blob[1]))["tests"]
+        tests = json.loads(unescape(blob[2]))["tests"]
         return {nodeid.partition("::")[2]: str(rows[-1]["result"]) for nodeid, rows in tests.items()}
 
     @property

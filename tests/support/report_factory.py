@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from pytest_modelgate.adapters.config_files.profiles import load_profile
+from pytest_modelgate.adapters.verdict.schema import Verdict
+from pytest_modelgate.adapters.verdict.writer import make_verdict
 from pytest_modelgate.core.backtest.attribution import BarAttribution
+from pytest_modelgate.core.backtest.fills import Trade
 from pytest_modelgate.core.backtest.metrics import FoldResult, Metrics
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.decision.judgement import Judgement, judge
@@ -27,8 +31,11 @@ from pytest_modelgate.core.integrity.check import CHECKS, Check, NoiseDraw
 from pytest_modelgate.core.market.bars import Instrument, Timeframe
 from pytest_modelgate.core.market.quality import Quality
 from pytest_modelgate.core.market.windows import Window
-from pytest_modelgate.core.planning.plan import INTEGRITY, ModelPlan, make_plan
-from pytest_modelgate.core.training.run import TrainedModel, TrainingRun
+from pytest_modelgate.core.planning.looks import TrialCount
+from pytest_modelgate.core.planning.plan import INTEGRITY, ModelPlan, Plan, make_plan
+from pytest_modelgate.core.training.run import CheckpointRef, TrainedModel, TrainingRun
+from pytest_modelgate.core.typing import Floats
+from pytest_modelgate.report.facts import PageFacts, Windows
 
 AS_OF = pd.Timestamp("2024-12-27T21:00Z")
 PROFILE = load_profile("2.4.5")
@@ -41,8 +48,10 @@ HISTORY = {
 }
 
 
-def plan_of(symbol: str, history: dict[str, tuple[float, ...]] | None = None) -> ModelPlan:
-    model = TrainedModel(Instrument.parse(symbol), Timeframe.HOUR_1, history or HISTORY, None)
+def plan_of(symbol: str, history: Mapping[str, tuple[float, ...]] | None = None) -> ModelPlan:
+    model = TrainedModel(
+        Instrument.parse(symbol), Timeframe.HOUR_1, history or HISTORY, CheckpointRef(f"models/{symbol}.pt", 9)
+    )
     run = TrainingRun("a.zip", AS_OF, (model,))
     (plan,) = make_plan(run, Settings(archive=Path("a.zip"), output=Path("o"), cassettes=Path("c")), PROFILE).models
     return plan
@@ -105,7 +114,22 @@ def window_evidence(
         refused={},
         times=tuple(range(start, start + 3600 * bars, 3600)),
         first_open=100.0,
+        trades=_trades(position, equity),
     )  # fmt: skip
+
+
+def _trades(position: Floats, equity: Floats) -> tuple[Trade, ...]:
+    """From flat to flat; what is left is sold at the end."""
+    signs = np.sign(np.concatenate([[0.0], position, [0.0]]))
+    last, found, entry = len(position) - 1, [], -1
+    for row in np.flatnonzero(np.diff(signs)).tolist():
+        if entry >= 0:
+            leaving = min(row, last)
+            pnl = float(equity[leaving + 1] - equity[entry])
+            side: Literal["long", "short"] = "long" if position[entry] > 0.0 else "short"
+            found.append(Trade(entry, leaving, side, 1.0, pnl, 10.0))
+        entry = row if row <= last and position[row] else -1
+    return tuple(found)
 
 
 def evidence_of(plan: ModelPlan, *, drift: float, sample: str = "out-of-sample") -> dict[str, Evidence]:
@@ -140,3 +164,38 @@ def incomplete(symbol: str) -> Judgement:
 def renamed(evidence: WindowEvidence, **facts: str) -> WindowEvidence:
     """With other texts in its checkpoint, as a stranger might choose them."""
     return replace(evidence, checkpoint=replace(evidence.checkpoint, **facts))  # type: ignore[arg-type]
+
+
+def verdict_of(judgements: Sequence[Judgement], name: str = "a.zip", **settings: Any) -> tuple[Plan, Settings, Verdict]:
+    """The verdict on some models, and what it was reached on."""
+    chosen = Settings(archive=Path(name), output=Path("o"), cassettes=Path("c"), **settings)
+    training = TrainingRun(name, AS_OF, tuple(item.plan.model for item in judgements))
+    plan = Plan(training, AS_OF, tuple(item.plan for item in judgements), TrialCount(1))
+    verdict = make_verdict(
+        archive_sha256="ab" * 32,
+        plan=plan,
+        settings=chosen,
+        profile=PROFILE,
+        judgements=judgements,
+        ledger=None,
+        champion=None,
+        unfinished="",
+        run={},
+    )
+    return plan, chosen, verdict
+
+
+def facts_of(judgements: Sequence[Judgement], name: str = "a.zip", **facts: Any) -> PageFacts:
+    """What a page about some models is made from."""
+    by_id = {item.plan.model.id: item for item in judgements}
+
+    def windows(model: str) -> Windows:
+        return {window.window: window for window in by_id[model].measured}
+
+    known: dict[str, Any] = {
+        "verdict": verdict_of(judgements, name)[2],
+        "profile": PROFILE,
+        "windows": windows,
+        "histories": {key: item.plan.model.history for key, item in by_id.items() if item.plan.model.history},
+    }
+    return PageFacts(**{**known, **facts})

@@ -88,15 +88,20 @@ class Panel:
         for place, label in zip(self.y(np.array([*places], dtype=np.float64)).tolist(), labels, strict=True):
             self.drawing.text(self.box.left - _PAD, place + MIDDLE, label, "end")
 
-    def label_numbers(self) -> None:
-        """Label the vertical axis with a few numbers."""
-        ticks = _ticks(self.up, 3)
+    def label_numbers(self, *, whole: bool = False) -> None:
+        """Label the vertical axis with a few numbers; on request with counts alone, of which 0 needs no telling."""
+        ticks = [tick for tick in _ticks(self.up, 3) if not whole or (tick and tick == round(tick))]
         self.label_beside(ticks, [f"{tick:g}" if abs(tick) < 1e5 else f"{tick:.0e}" for tick in ticks])
 
     def label_percent(self, count: int) -> None:
         """Label about ``count`` values, in percent, of the vertical axis."""
         ticks = _ticks(self.up, count)
-        self.label_beside(ticks, [f"{tick:+,g} %" if tick else "0 %" for tick in ticks])
+        self.label_beside(ticks, map(_percent, ticks))
+
+    def label_percent_below(self, count: int) -> None:
+        """Label about ``count`` values, in percent, of the horizontal axis."""
+        ticks = _ticks(self.across, count)
+        self.label_below(ticks, map(_percent, ticks))
 
     def label_dates(self, times: Seconds) -> None:
         """Label the axis of days with few dates: the first of months where there are several, else midnights (UTC)."""
@@ -116,7 +121,7 @@ class Panel:
         for number, span in enumerate(spans):
             left, right = self.x(np.array([span.start, span.end]) / DAY).tolist()
             area = rectangle(left, self.box.top, right, self.box.bottom)
-            self.drawing.fill(area, _SHADES.get(span.sample, "unknown"), 0.16)
+            self.drawing.fill(area, _SHADES.get(span.sample, "unknown"), 0.06 if number % 2 else 0.13)
             if number:
                 self.upright(span.start / DAY, "grid")
 
@@ -126,6 +131,10 @@ class Panel:
             label = f"{number} {_SAMPLES[span.sample]}" if len(spans) <= _MOST_LABELS else str(number)
             middle = float(self.x(np.array([(span.start + span.end) / 2 / DAY]))[0])
             self.drawing.text(middle, self.box.top - 3.0, label if len(spans) > 1 else span.sample, "middle")
+
+
+def _percent(tick: float) -> str:
+    return f"{tick:+,g} %".replace("-", "\u2212") if tick else "0 %"
 
 
 def fit(values: Floats, room: float) -> Range:

@@ -38,9 +38,13 @@ class Drawing:
         style = f"stroke:var(--mg-{colour});stroke-width:{width:g}" + (f";stroke-dasharray:{dash}" if dash else "")
         self._add(path, style)
 
-    def fill(self, path: str, colour: str, opacity: float = 1.0) -> None:
-        """Fill a path; an empty one leaves nothing."""
-        self._add(path, f"fill:var(--mg-{colour})" + (f";fill-opacity:{opacity:g}" if opacity < 1.0 else ""))
+    def fill(self, path: str, colour: str, opacity: float = 1.0, *, hint: str = "") -> None:
+        """Fill a path; an empty one leaves nothing.
+
+        Args:
+            hint: what is said where a pointer rests on it.
+        """
+        self._add(path, f"fill:var(--mg-{colour})" + (f";fill-opacity:{opacity:g}" if opacity < 1.0 else ""), hint)
 
     def text(self, x: float, y: float, text: str, anchor: Anchor = "start", *, upwards: bool = False) -> None:
         """Write text whose baseline starts, has its middle or ends at a point; ``upwards`` reads from below."""
@@ -55,14 +59,16 @@ class Drawing:
         Args:
             alt: what the picture shows, for who cannot see it.
         """
-        style = f"fill:none;stroke-linejoin:round;font-size:{FONT}px"
+        style = "fill:none;stroke-linejoin:round"
         view = f"0 0 {self._width} {self._height}"
         shapes = "".join(self._shapes)
-        return f'<svg viewBox="{view}" role="img" aria-label="{escape(alt)}" style="{style}">{shapes}</svg>'
+        label, size = escape(alt), f'font-size="{FONT}"'  # which a page may change, as it scales the whole
+        return f'<svg viewBox="{view}" role="img" aria-label="{label}" {size} style="{style}">{shapes}</svg>'
 
-    def _add(self, path: str, style: str) -> None:
+    def _add(self, path: str, style: str, hint: str = "") -> None:
         if path:
-            self._shapes.append(f'<path d="{path}" style="{style}"/>')
+            end = f"><title>{escape(hint)}</title></path>" if hint else "/>"
+            self._shapes.append(f'<path d="{path}" style="{style}"{end}')
 
 
 def coordinate(value: float) -> str:

@@ -20,6 +20,7 @@ from pytest_modelgate.adapters.verdict.schema import (
     RegimePart,
     SpreadPart,
 )
+from pytest_modelgate.core.decision.caps import Cap
 from pytest_modelgate.core.decision.context import Context
 from pytest_modelgate.core.decision.judgement import Judgement
 from pytest_modelgate.core.decision.proof import Proof
@@ -63,7 +64,12 @@ def model_part(judgement: Judgement) -> dict[str, Any]:
         "warnings": list(judgement.warnings),
         "account_mode": judgement.plan.account,
         "choice": model.declared.choice,
+        "limits": [_limit(cap) for cap in decision.caps] if decision else [],
     }
+
+
+def _limit(cap: Cap) -> dict[str, Any]:
+    return {"level": cap.level.name, "kind": cap.source.kind.value, "name": cap.source.name, "reason": cap.reason}
 
 
 def _proof(proof: Proof) -> dict[str, Any]:

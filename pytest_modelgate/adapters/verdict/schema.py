@@ -15,6 +15,8 @@ from pydantic import (
     model_serializer,
 )
 
+from pytest_modelgate.core.config.cap_kind import CapKind
+
 SCHEMA = "modelgate.verdict/1"
 _DIGITS = 12  # what a reader can use; the last bits of a float may differ between processors
 
@@ -372,15 +374,24 @@ class ChampionPart(Part):
     challenger_return: Figure
 
 
+class LimitPart(Part):
+    """The most that one kind of evidence allows; ``name`` is that of the integrity check or proof, else empty."""
+
+    level: Literal["LIVE", "PAPER", "RETRAIN", "DROP"]
+    kind: CapKind
+    name: str
+    reason: str
+
+
 class ModelPart(_SparePart):
     """One model: evidence, decision and why. ``decision`` is INCOMPLETE when evidence is missing.
 
     ``timeframe`` is ``unknown`` where the archive tells none. ``choice`` says which checkpoint the trainer chose,
     and why, in its own words; it is left out where nothing is said. ``account_mode`` says how account features were
-    fed.
+    fed. ``limits`` are all that hold it below LIVE beside the table; they are missing in older verdicts.
     """
 
-    spare: ClassVar[tuple[str, ...]] = ("choice", "account_mode")
+    spare: ClassVar[tuple[str, ...]] = ("choice", "account_mode", "limits")
     id: str
     symbol: str
     timeframe: str
@@ -401,6 +412,7 @@ class ModelPart(_SparePart):
     warnings: list[str]
     choice: str | None = None
     account_mode: Literal["neutral", "tracked"] | None = None
+    limits: list[LimitPart] = []
 
 
 class WaiverPart(Part):

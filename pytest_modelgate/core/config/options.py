@@ -121,6 +121,9 @@ OPTIONS = (
     Option("waivers", "what is waived, for whom, by whom and until when", metavar="FILE.toml"),
     Option("shard", "evaluate only this machine's share of the windows", metavar="i/n", group="CI"),
     Option("ledger", "file that counts the models ever tried on a market window", metavar="FILE"),
+    Option(
+        "compare", "verdict that the report compares with (default: the one that this run replaces)", metavar="JSON"
+    ),
     Option("output", "folder of report.html, verdict.json and evidence", metavar="DIR"),
 )
 _BY_SETTING = {option.setting: option for option in OPTIONS}

@@ -68,6 +68,7 @@ class Settings:
         champion: folder of a promotion, or a verdict beside its evidence: what is deployed now; None compares nothing.
         waivers: what is waived, for which models; ``waivers_sha256`` is the digest of their file, None without one.
         judged_on: the day on which waivers were seen to hold (UTC); None without a file.
+        compare: verdict that the report compares with; None takes the one that the run replaces.
         output: folder of report, verdict and evidence.
         evidence: folders with evidence of earlier or other runs, to be used before anything is computed.
         merge: decide from evidence alone, compute nothing.
@@ -103,6 +104,7 @@ class Settings:
     evaluate_dropped: bool = False
     ledger: Path | None = None
     champion: Path | None = None
+    compare: Path | None = None
     waivers: tuple[Waiver, ...] = ()
     waivers_sha256: str | None = None
     judged_on: date | None = None

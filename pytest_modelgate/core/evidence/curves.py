@@ -1,4 +1,4 @@
-"""Curves that a report draws of a model, computed from its evidence: growth, drawdown, prices, round trips."""
+"""Curves that a report draws of a model, computed from its evidence: growth, drawdown, prices, trades."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pytest_modelgate.core.backtest.attribution import BarAttribution, concatenate
 from pytest_modelgate.core.evidence.records import WindowEvidence
+from pytest_modelgate.core.statistics.exposure import equal_exposure
 from pytest_modelgate.core.typing import Floats
 
 Seconds = NDArray[np.int64]
@@ -33,6 +34,7 @@ class Growth:
     Attributes:
         times: seconds since 1970 UTC.
         model, market: return since the start, fractions; the market fully invested and without costs.
+        equal: the market's at the model's own mean position, without costs.
         drawdown: of the model, from its running peak, positive fractions.
         spans: the windows.
     """
@@ -40,6 +42,7 @@ class Growth:
     times: Seconds
     model: Floats
     market: Floats
+    equal: Floats
     drawdown: Floats
     spans: tuple[Span, ...]
 
@@ -54,17 +57,18 @@ class Growth:
             kept |= {int(part[-1]), int(part[levels.argmin()]), int(part[levels.argmax()])}
             kept.add(int(part[self.drawdown[part].argmax()]))
         rows = sorted(kept)
-        arrays = {name: getattr(self, name)[rows] for name in ("times", "model", "market", "drawdown")}
+        arrays = {name: getattr(self, name)[rows] for name in ("times", "model", "market", "equal", "drawdown")}
         return replace(self, **arrays)
 
-    def table(self, most: int) -> list[tuple[int, float, float, float]]:
-        """Time, model, market and the deepest drawdown since the row above, in at most ``most`` even steps."""
+    def table(self, most: int) -> list[tuple[int, float, float, float, float]]:
+        """Time, model, equal exposure, market, deepest drawdown since the row above; at most ``most`` even steps."""
         ends = np.unique(np.linspace(0, len(self.times) - 1, most).round().astype(np.int64))
         starts = np.concatenate([[0], ends[:-1] + 1])
         return [
             (
                 int(self.times[end]),
                 float(self.model[end]),
+                float(self.equal[end]),
                 float(self.market[end]),
                 float(self.drawdown[a : end + 1].max()),
             )
@@ -120,12 +124,15 @@ def growth(windows: Sequence[WindowEvidence]) -> Growth:
     attribution = concatenate([window.bars.attribution() for window in windows])
     model = np.concatenate([[1.0], np.cumprod(np.maximum(0.0, 1.0 + attribution.returns))])
     market = np.concatenate([[1.0], np.cumprod(1.0 + attribution.market)])
+    held = equal_exposure(attribution.intraday_weight, attribution.market)
+    equal = np.concatenate([[1.0], np.cumprod(np.maximum(0.0, 1.0 + held.returns))])
     times = np.concatenate([np.array(window.times, dtype=np.int64) for window in windows])
     spans = tuple(Span(_seconds(window.start), _seconds(window.end), window.sample) for window in windows)
     return Growth(
         times=np.concatenate([times, [spans[-1].end]]),
         model=model - 1.0,
         market=market - 1.0,
+        equal=equal - 1.0,
         drawdown=1.0 - model / np.maximum.accumulate(model),
         spans=spans,
     )
@@ -137,6 +144,57 @@ def prices(window: WindowEvidence) -> Prices:
     close = window.first_open / (1.0 + attribution.overnight_return[0]) * np.cumprod(1.0 + attribution.market)
     opens = close / (1.0 + attribution.intraday_return)
     return Prices(np.array(window.times, dtype=np.int64), close, tuple(_trips(attribution, opens, close)))
+
+
+class TradeLine(NamedTuple):
+    """One trade as a report lists it.
+
+    Attributes:
+        entered, left: starts of the bars of the first and the last fill, seconds since 1970 UTC.
+        bars: from the one to the other.
+        entry, exit: prices there, USD, before slippage; NaN where they are unknown.
+        pnl, costs: USD, after all costs, and those costs; NaN in evidence that does not keep them.
+        share: ``pnl`` over the equity before the first fill.
+    """
+
+    entered: int
+    left: int
+    bars: int
+    side: int
+    entry: float
+    exit: float
+    pnl: float
+    costs: float
+    share: float
+
+
+def trade_lines(window: WindowEvidence) -> list[TradeLine]:
+    """All trades of a window, oldest first: what the account booked, and the prices there."""
+    trips, times = prices(window).trips, window.times
+    lines = []
+    if not window.trades:
+        return [
+            TradeLine(times[a], times[b], b - a, side, entry, left, math.nan, math.nan, math.nan)
+            for a, b, side, entry, left in trips
+        ]
+    known = {(trip.entered, trip.left): trip for trip in trips}
+    for trade in window.trades:
+        trip = known.get((trade.entry_row, trade.exit_row))
+        before = window.equity[trade.entry_row]
+        lines.append(
+            TradeLine(
+                times[trade.entry_row],
+                times[trade.exit_row],
+                trade.exit_row - trade.entry_row,
+                1 if trade.side == "long" else -1,
+                trip.entry if trip else math.nan,
+                trip.exit if trip else math.nan,
+                trade.pnl,
+                trade.costs,
+                trade.pnl / before if before > 0.0 else math.nan,
+            )
+        )
+    return lines
 
 
 def _trips(attribution: BarAttribution, opens: Floats, close: Floats) -> Iterator[Trip]:
@@ -157,11 +215,3 @@ def _trips(attribution: BarAttribution, opens: Floats, close: Floats) -> Iterato
 
 def _seconds(moment: str) -> int:
     return int(pd.Timestamp(moment).timestamp())
-
-
-def percent(fraction: float) -> str:
-    """A return in few characters; a dash where it is undefined."""
-    if math.isnan(fraction):
-        return "-"
-    value = 100.0 * fraction
-    return f"{value:+,.0f} %" if abs(value) >= 100.0 else f"{value:+.1f} %"

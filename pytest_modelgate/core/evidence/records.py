@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 import numpy as np
 
 from pytest_modelgate.core.backtest.attribution import BarAttribution
+from pytest_modelgate.core.backtest.fills import Trade
 from pytest_modelgate.core.backtest.metrics import FoldResult, Metrics
 from pytest_modelgate.core.features.feature_set import CodeSource
 from pytest_modelgate.core.integrity.check import Check, NoiseDraw
@@ -173,6 +174,7 @@ class WindowEvidence:
         exits: positions that a rule of execution closed within a bar, by rule; empty without any.
         flagged: what was earned at bars with doubtful prices; None where nothing was held at one.
         waited: orders of a closed session that were filled at the session's open instead of their bar's.
+        trades: round trips, oldest first; empty in records from before they were kept, too.
     """
 
     model: str
@@ -192,10 +194,11 @@ class WindowEvidence:
     exits: Mapping[str, int] = field(default_factory=dict)
     flagged: FlaggedBars | None = None
     waited: int = 0
+    trades: tuple[Trade, ...] = ()
 
     def without_bars(self) -> WindowEvidence:
         """The same without what happened at every bar, in a hundredth of the memory; no longer to be written."""
-        return replace(self, equity=(), bars=BarFigures(*[()] * len(fields(BarFigures))), times=())
+        return replace(self, equity=(), bars=BarFigures(*[()] * len(fields(BarFigures))), times=(), trades=())
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -137,8 +137,22 @@ def _trade_gaps(trajectory: Trajectory) -> Floats:
     return np.array([abs(flow - trade.pnl) for (_, _, flow), trade in zip(trips, trajectory.trades, strict=True)])
 
 
+_REFUSED = {"shorts_refused": "{:.0f} orders to sell crypto it did not hold"}
+_BELOW = "{{:.0f}} orders below the minimum of {:g} USD"
+_EXECUTED = {
+    "fractional_shorts": "{:.0f} short sales of fractions of a share, which Alpaca allows for whole shares only",
+    "day_trade_violations": (
+        "{:.0f} days with more than 3 day trades in 5 sessions and less than 25,000 USD, which locks a pattern day "
+        "trader out"
+    ),
+}
+
+
 def check_feasibility(trajectories: Sequence[Trajectory], asset_class: AssetClass, rules: TradingRules) -> Check:
-    """Count what Alpaca would refuse or limit; nothing here blocks a model."""
+    """Count what Alpaca would refuse or limit; nothing here blocks a model.
+
+    What the simulation refuses as well is in no result: it is told, and no warning.
+    """
     refused: Counter[str] = Counter()
     for trajectory in trajectories:
         refused.update(trajectory.refused)
@@ -149,19 +163,17 @@ def check_feasibility(trajectories: Sequence[Trajectory], asset_class: AssetClas
         "fractional_shorts": float(sum(_fractional_shorts(trajectory) for trajectory in trajectories) if stocks else 0),
         "day_trade_violations": float(sum(_day_trade_violations(item) for item in trajectories) if stocks else 0),
     }
-    sentences = {
-        "shorts_refused": "{:.0f} orders to sell crypto it did not hold, which Alpaca does not allow",
-        "orders_below_minimum": f"{{:.0f}} orders below the minimum of {rules.min_order_usd:g} USD",
-        "fractional_shorts": "{:.0f} short sales of fractions of a share, which Alpaca allows for whole shares only",
-        "day_trade_violations": (
-            "{:.0f} days with more than 3 day trades in 5 sessions and less than 25,000 USD, which locks a pattern day "
-            "trader out"
-        ),
-    }
-    findings = [sentences[name].format(count) for name, count in figures.items() if count]
-    if findings:
-        return Check("feasibility", "warn", f"Alpaca would not execute all of it: {'; '.join(findings)}.", figures)
+    found = _told(figures, _EXECUTED)
+    left_out = _told(figures, _REFUSED | {"orders_below_minimum": _BELOW.format(rules.min_order_usd)})
+    if found:
+        return Check("feasibility", "warn", f"The result holds what Alpaca would not execute: {found}.", figures)
+    if left_out:
+        return Check("feasibility", "pass", f"Refused here as Alpaca would, and in no result: {left_out}.", figures)
     return Check("feasibility", "pass", "Alpaca would execute every order.", figures)
+
+
+def _told(figures: Mapping[str, float], sentences: Mapping[str, str]) -> str:
+    return "; ".join(text.format(figures[name]) for name, text in sentences.items() if figures[name])
 
 
 def _fractional_shorts(trajectory: Trajectory) -> int:

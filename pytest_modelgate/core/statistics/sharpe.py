@@ -63,6 +63,20 @@ def probabilistic_sharpe(shape: SharpeShape, benchmark: float = 0.0) -> float:
     return _NORMAL.cdf((shape.sharpe - benchmark) * math.sqrt(shape.bars - 1) / shape.error)
 
 
+def sharpe_interval(shape: SharpeShape, confidence: float) -> tuple[float, float]:
+    """Interval of the true Sharpe ratio per bar, by its asymptotic normal distribution (Mertens 2002).
+
+    Args:
+        shape: of the returns.
+        confidence: that the interval covers it, such as 0.9; both tails alike.
+
+    Returns:
+        NaN twice where the Sharpe ratio is undefined.
+    """
+    reach = _NORMAL.inv_cdf((1.0 + confidence) / 2.0) * shape.error / math.sqrt(max(1, shape.bars - 1))
+    return shape.sharpe - reach, shape.sharpe + reach
+
+
 def expected_max_sharpe(trials: float, bars: int) -> float:
     """The Sharpe ratio per bar that the best of so many models without skill is expected to show.
 

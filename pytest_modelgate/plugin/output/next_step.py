@@ -22,10 +22,9 @@ def next_step(run: GateRun, here: Path, now: datetime) -> list[str]:
         here: the folder in which pytest was called.
         now: how old the market data are follows from it (UTC).
     """
-    if run.unwritten or run.verdict.complete is not True or run.earlier:
+    if _unfinished(run):
         return ["The verdict is not complete: nothing here may trade, neither money nor on paper."]
-    labels = [judgement.label for judgement in run.judgements if judgement.plan.model.id in run.verdict.promotable]
-    live, paper = labels.count("LIVE"), labels.count("PAPER")
+    live, paper = _released(run, "LIVE"), _released(run, "PAPER")
     lines = [f"{live} LIVE may trade money: {_command(run, here, now, 'live')}"] if live else []
     if paper:
         sentence = f"{paper}{' PAPER' if live else ''} may trade on paper: {_command(run, here, now, 'paper')}"
@@ -36,6 +35,23 @@ def next_step(run: GateRun, here: Path, now: datetime) -> list[str]:
     if held and run.settings.require is DecisionLevel.LIVE:
         return [f"0 LIVE: nothing here may trade money. {held} may trade on paper, but --gate-require=live was asked."]
     return ["0 LIVE, 0 PAPER: nothing here may trade, neither money nor on paper."]
+
+
+def steps(run: GateRun, here: Path, now: datetime) -> dict[str, str]:
+    """The commands of ``next_step`` by what they ask for, ``live`` and ``paper``; empty where nothing may be done."""
+    if _unfinished(run):
+        return {}
+    asked = {"live": _released(run, "LIVE"), "paper": _released(run, "PAPER")}
+    return {minimum: _command(run, here, now, minimum) for minimum, count in asked.items() if count}
+
+
+def _unfinished(run: GateRun) -> bool:
+    return bool(run.unwritten or run.verdict.complete is not True or run.earlier)
+
+
+def _released(run: GateRun, label: str) -> int:
+    """Models that may be promoted with this decision."""
+    return sum(item.label == label and item.plan.model.id in run.verdict.promotable for item in run.judgements)
 
 
 def age_text(run: GateRun, now: datetime) -> str:

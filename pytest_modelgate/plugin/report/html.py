@@ -76,12 +76,14 @@ class _HtmlReport:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_html(self, report: pytest.TestReport, data: list[str]) -> None:
-        """Show why a check was tolerated instead of the lines of its test."""
+        """Show why a check was tolerated, or a test skipped, instead of lines and places of its code."""
         from markupsafe import escape
 
         reason = getattr(report, "wasxfail", "")
         if reason and self._places[report.nodeid][0]:
             data[:] = [str(escape(reason.removeprefix("reason: ")))]
+        elif report.skipped and isinstance(report.longrepr, tuple):
+            data[:] = [str(escape(report.longrepr[2].removeprefix("Skipped: ")))]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_summary(self, prefix: list[str]) -> None:
@@ -156,23 +158,21 @@ class _HtmlReport:
             self._flaw = _told(_LACKS, ValueError("another plugin took their place"))
             return
         with self._run.report_path.open("w", encoding="utf-8") as page:
-            page.write(head)
-            place = page.tell()
             try:
-                page.writelines(self._pieces())
+                page.writelines(self._whole(head, tail))
             except OSError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever breaks the page must not cost the rest
-                page.seek(place)
+                page.seek(0)
                 page.truncate()
                 self._flaw = _told(_LACKS, error)
-                page.write(f"<p>{escape(self._flaw)}</p>")
-            page.write(tail)
+                page.writelines((head, f"<p>{escape(self._flaw)}</p>", tail))
 
-    def _pieces(self) -> Iterator[str]:
+    def _whole(self, head: str, tail: str) -> Iterator[str]:
+        from pytest_modelgate.plugin.report.carrier import carried
         from pytest_modelgate.plugin.report.page import pieces
 
-        yield from pieces(self._config, self._run)
+        yield from carried(head, pieces(self._config, self._run), tail, tests=len(self._data.data["tests"]))
 
 
 def _is_of_pytest_html(error: Exception) -> bool:

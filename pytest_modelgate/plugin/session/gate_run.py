@@ -54,6 +54,7 @@ class GateRun:
         unwritten: why something could not be written at the end; empty when all was.
         remarks: what else is to be said at the end.
         earlier: a complete verdict that lies where this run's is to be written, until a run of every model replaces it.
+        compared: the verdict that the report compares with; None where there is none.
     """
 
     gate: Gate
@@ -71,6 +72,7 @@ class GateRun:
     unwritten: str = field(default="", init=False)
     remarks: list[str] = field(default_factory=list, init=False)
     earlier: Verdict | None = field(default=None, init=False)
+    compared: Verdict | None = None
     _replaced: Verdict | None = field(default=None, init=False)
     _in_use: BaseFileLock | None = field(default=None, init=False)
     _verdict: Verdict | None = field(default=None, init=False)
@@ -155,6 +157,7 @@ class GateRun:
 
         self._in_use = open_folder(self.settings.output / EVIDENCE, self.run_id)
         earlier = None if self.settings.shard else _complete(self.verdict_path)
+        self.compared = self.compared or earlier
         self.earlier, self._replaced = (None, earlier) if whole else (earlier, None)
         self._draft(
             "the run has not finished", [self.gate.judge(plan.model.id, lambda *_: None) for plan in self._plans]

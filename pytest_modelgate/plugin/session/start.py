@@ -40,6 +40,7 @@ _TEXT = re.compile(r"[ -~]{1,80}")
 _SUFFIX = re.compile(r"(\.[a-z0-9]{1,16}){1,3}")
 
 if TYPE_CHECKING:
+    from pytest_modelgate.adapters.verdict.schema import Verdict
     from pytest_modelgate.services.champions import Champions
 
 
@@ -49,6 +50,7 @@ def start_run(config: pytest.Config, settings: Settings) -> GateRun:
     Raises:
         ArchiveError: the archive cannot be used.
         SettingsError: an option or the profile cannot be used.
+        PromotionError: the verdict to compare with cannot be read, or was altered.
     """
     shared: dict[str, str] | None = getattr(config, "workerinput", {}).get(WORKER_KEY)
     profile = load_profile(settings.profile)
@@ -59,6 +61,7 @@ def start_run(config: pytest.Config, settings: Settings) -> GateRun:
         scratch = Path(shared["scratch"] if shared else tempfile.mkdtemp(prefix="modelgate-"))
         store = EvidenceStore(settings.output / EVIDENCE, run_id, settings.evidence)
         champions = _champions(settings)
+        compared = _compared(settings) if not shared else None
         plan = make_plan(archive.run, settings, profile, champions.digests if champions else {})
         check_models(settings.waivers, {item.model.id for item in plan.models}, "--gate-waivers")
         loader, evaluator = build_evaluator(
@@ -68,7 +71,7 @@ def start_run(config: pytest.Config, settings: Settings) -> GateRun:
         if ledger:
             plan = plan.with_trials(ledger.trials)
         gate = Gate(settings, archive, profile, plan, store, loader, evaluator, ledger, champions)
-        run = GateRun(gate, shared is None, run_id, scratch)
+        run = GateRun(gate, shared is None, run_id, scratch, compared=compared)
         if shared:
             run.scheduled, run.refusal = bool(shared["scheduled"]), _refusal(gate, shared)
     except BaseException:
@@ -90,6 +93,15 @@ def _champions(settings: Settings) -> Champions | None:
     from pytest_modelgate.services.champions import read_champions
 
     return read_champions(deployed(settings.champion))
+
+
+def _compared(settings: Settings) -> Verdict | None:
+    """The verdict that the report compares with, where one is named."""
+    if settings.compare is None:
+        return None
+    from pytest_modelgate.adapters.verdict.reader import read_verdict
+
+    return read_verdict(deployed(settings.compare))
 
 
 def _refusal(gate: Gate, shared: Mapping[str, str]) -> str:

@@ -11,15 +11,21 @@ from hypothesis import strategies as st
 from support import report_factory as factory
 
 from pytest_modelgate.adapters.drawing import panel
-from pytest_modelgate.adapters.drawing.charts import draw_costs, draw_growth, draw_prices, draw_spark, draw_training
-from pytest_modelgate.core.decision.robustness import MULTIPLES, CostPoint
+from pytest_modelgate.adapters.drawing.charts import (
+    Line,
+    bin_edges,
+    draw_growth,
+    draw_histogram,
+    draw_overlay,
+    draw_prices,
+    draw_rolling,
+    draw_spark,
+    draw_training,
+)
 from pytest_modelgate.core.evidence.curves import Growth, Prices, Span, growth, prices
 
 MODEL = "UNIUSD_1Hour"
 PLAN = factory.plan_of("UNIUSD")
-SURFACE = [
-    CostPoint(fees, slippage, 0.3 - 0.1 * fees - 0.05 * slippage) for fees in MULTIPLES for slippage in MULTIPLES
-]
 LIMITS = dict.fromkeys(factory.HISTORY, (0.7, 0.5))
 
 
@@ -31,8 +37,12 @@ def every() -> list[str]:
     backtest = factory.window_evidence(MODEL, PLAN.backtest, drift=0.001)
     return [
         draw_growth(folds(), "Growth."),
+        draw_overlay(
+            [Line(folds().times, folds().model, "c0"), Line(folds().times, folds().market, "c1", "5 2")], "All."
+        ),
+        draw_rolling(folds().times, folds().model, folds().market, "Rolling."),
+        draw_histogram(np.array([-0.02, 0.01, 0.03]), "a trade", "Trades."),
         draw_prices(prices(backtest), "Prices."),
-        draw_costs(SURFACE, "Costs."),
         draw_training(factory.HISTORY, LIMITS, 3, "Training."),
         draw_spark([0.1, -0.05, None, 0.0], "Folds."),
     ]
@@ -63,7 +73,7 @@ def test_a_picture_has_no_colour_of_its_own_no_id_no_link_and_its_text_as_text()
         assert "#" not in svg
         assert set(re.findall(r"(?:fill|stroke):(?!none|var\()[^;\"]+", svg)) == set()
         assert not re.search(r"\bid=|href|url|http", svg)
-    assert ">slippage</text>" in every()[2]
+    assert ">position, of equity</text>" in every()[2]
 
 
 def test_an_alternative_text_is_escaped() -> None:
@@ -77,7 +87,7 @@ def test_a_year_of_minutes_stays_small() -> None:
     bars = 200_000
     model = np.cumsum(np.random.default_rng(1).normal(0.0, 0.001, bars + 1))
     span = Span(0, 60 * bars, "in-sample")
-    minutes = Growth(60 * np.arange(bars + 1), model, -model, np.abs(model), (span,))
+    minutes = Growth(60 * np.arange(bars + 1), model, -model, 0.1 * model, np.abs(model), (span,)).thinned(240)
 
     assert len(draw_growth(minutes, "Long.")) < 40_000
 
@@ -92,9 +102,27 @@ def test_a_training_that_diverged_is_drawn(value: float) -> None:
 
 def test_a_ruin_and_a_window_without_trades_are_drawn() -> None:
     flat = np.zeros(3)
-    ruin = Growth(np.array([0, 3600, 7200]), np.array([0.0, -1.0, -1.0]), flat, -flat, (Span(0, 7200, "gap"),))
+    ruin = Growth(np.array([0, 3600, 7200]), np.array([0.0, -1.0, -1.0]), flat, flat, -flat, (Span(0, 7200, "gap"),))
 
     ET.fromstring(draw_growth(ruin, "Ruin."))
     ET.fromstring(draw_prices(Prices(np.array([0, 3600]), np.array([5.0, 5.0]), ()), "Still."))
-    ET.fromstring(draw_costs([CostPoint(1.0, 1.0, 0.0)], "Free."))
+    ET.fromstring(draw_rolling(np.array([0, 3600]), np.full(2, math.nan), np.zeros(2), "Still."))
+    ET.fromstring(draw_histogram(np.zeros(1), "a trade", "Even."))
     ET.fromstring(draw_spark([None, None], "None."))
+
+
+@given(st.lists(st.floats(-1.0, 1.0), min_size=1, max_size=300))
+def test_bins_hold_every_value_end_at_zero_and_are_few(values: list[float]) -> None:
+    edges = bin_edges(100 * np.array(values))
+
+    assert np.histogram(100 * np.array(values), edges)[0].sum() == len(values)
+    assert np.abs(edges).min() == 0.0
+    assert 2 <= len(edges) <= 42
+    assert np.ptp(np.diff(edges)) < 1e-9
+
+
+def test_a_bin_says_what_it_holds() -> None:
+    svg = draw_histogram(np.array([0.011, 0.012, -0.011]), "a trade", "Trades.")
+
+    hints = [title.text for title in ET.fromstring(svg).iter("title")]
+    assert [text and text.split()[0] for text in hints] == ["1", "2"]

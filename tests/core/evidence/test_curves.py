@@ -1,6 +1,5 @@
 """What the report draws, computed from evidence."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +11,7 @@ from support import report_factory as factory
 from support.simulation_cases import WatchedCase, watched_cases
 
 from pytest_modelgate.core.backtest.attribution import BarAttribution, attribute
-from pytest_modelgate.core.evidence.curves import Growth, Span, growth, percent, prices
+from pytest_modelgate.core.evidence.curves import Growth, Span, growth, prices, trade_lines
 from pytest_modelgate.core.evidence.records import BarFigures
 from pytest_modelgate.core.market.windows import Window
 
@@ -49,7 +48,7 @@ def test_thinning_keeps_ends_extremes_and_order(returns: list[float], most: int)
     model = np.concatenate([[1.0], np.cumprod(1.0 + np.array(returns))])
     drawdown = 1.0 - model / np.maximum.accumulate(model)
     times = np.arange(len(model))
-    whole = Growth(times, model - 1.0, model - 1.0, drawdown, (Span(0, len(model), "unknown"),))
+    whole = Growth(times, model - 1.0, model - 1.0, model - 1.0, drawdown, (Span(0, len(model), "unknown"),))
 
     thin = whole.thinned(most)
 
@@ -66,7 +65,7 @@ def test_thinning_keeps_a_fall_from_a_peak_within_one_stretch() -> None:
     model = np.array([1.0, 2.0, 1.5, 3.0, 3.0])
     drawdown = 1.0 - model / np.maximum.accumulate(model)
 
-    thin = Growth(np.arange(5), model - 1.0, model, drawdown, (Span(0, 5, "unknown"),)).thinned(4)
+    thin = Growth(np.arange(5), model - 1.0, model, model, drawdown, (Span(0, 5, "unknown"),)).thinned(4)
 
     assert thin.drawdown.max() == 0.25
 
@@ -77,7 +76,7 @@ def test_the_table_hides_no_drawdown_between_its_rows() -> None:
     rows = found.table(12)
 
     assert len(rows) == 12
-    assert max(row[3] for row in rows) == found.drawdown.max()
+    assert max(row[4] for row in rows) == found.drawdown.max()
     assert rows[-1][1] == found.model[-1]
 
 
@@ -127,6 +126,48 @@ def test_round_trips_are_those_of_the_account_stopped_or_not(case: WatchedCase) 
             assert trip.exit * (1.0 + slippage) == pytest.approx(sold[trip.left].price, rel=1e-6)
 
 
+@settings(deadline=None, max_examples=60)
+@given(watched_cases)
+def test_listed_trades_are_what_the_account_booked_at_the_prices_of_the_market(case: WatchedCase) -> None:
+    path = case.run()
+    assume(case.n > 2 and path.equity.min() > 0.0)
+    evidence = replace(
+        factory.window_evidence(MODEL, window(case.n), drift=0.0),
+        bars=BarFigures.of(attribute(path, case.bars, 90.0, case.rules)),
+        first_open=float(case.bars.frame["open"].iloc[0]),
+        equity=tuple(path.equity.tolist()),
+        trades=path.trades,
+    )
+
+    lines = trade_lines(evidence)
+
+    assert sum(line.pnl for line in lines) == pytest.approx(path.equity[-1] - path.equity[0], abs=1e-6)
+    for line, trade in zip(lines, path.trades, strict=True):
+        assert (line.pnl, line.costs, line.bars) == (trade.pnl, trade.costs, trade.exit_row - trade.entry_row)
+        assert line.entry == pytest.approx(case.bars.frame["open"].iloc[trade.entry_row])
+        assert line.share == pytest.approx(trade.pnl / path.equity[trade.entry_row])
+        assert (line.entered, line.left) == (evidence.times[trade.entry_row], evidence.times[trade.exit_row])
+
+
+def test_evidence_from_before_trades_were_kept_lists_them_without_what_they_earned() -> None:
+    evidence = replace(factory.window_evidence(MODEL, window(300), drift=0.001), trades=())
+
+    lines = trade_lines(evidence)
+
+    assert len(lines) == len(prices(evidence).trips) > 0
+    assert all(line.entry > 0.0 and line.pnl != line.pnl for line in lines)
+
+
+def test_equal_exposure_is_the_market_at_the_mean_position() -> None:
+    held = [0.3 * (bar % 50 < 30) for bar in range(200)]
+    evidence = factory.window_evidence(MODEL, window(200), drift=0.001, held=held)
+
+    found = growth([evidence])
+
+    market = np.diff(1.0 + found.market) / (1.0 + found.market[:-1])
+    assert found.equal[-1] == pytest.approx(float(np.prod(1.0 + 0.18 * market) - 1.0))
+
+
 def test_a_cut_keeps_only_round_trips_that_begin_in_it() -> None:
     held = [0.3 * (bar % 50 < 30) for bar in range(200)]
     every = prices(factory.window_evidence(MODEL, window(200), drift=0.001, held=held))
@@ -146,7 +187,3 @@ def test_a_ruined_account_stays_down() -> None:
 
     assert found.model[-1] == -1.0
     assert found.drawdown[-1] == 1.0
-
-
-def test_percent() -> None:
-    assert [percent(value) for value in (0.1234, -0.001, 12.345, math.nan)] == ["+12.3 %", "-0.1 %", "+1,234 %", "-"]

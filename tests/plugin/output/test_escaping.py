@@ -59,7 +59,9 @@ def test_text_of_an_archive_is_inert_in_terminal_report_and_junit(
     page = (result.output / "report.html").read_text(encoding="utf-8")
     assert _Markup(page).found == []
     assert "add-mask]y" in page
-    for blob in re.findall(r'data-jsonblob="([^"]*)"', page):  # pytest-html's script puts these in as HTML
+    blobs = re.findall(r"data-jsonblob='([^']*)'", page)  # pytest-html's script puts these in as HTML
+    assert len(blobs) == 1
+    for blob in blobs:
         for row in (row for rows in json.loads(unescape(blob))["tests"].values() for row in rows):
             assert _Markup("".join(str(part) for part in row.values())).found == []
 

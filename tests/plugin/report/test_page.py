@@ -1,13 +1,10 @@
-"""The page as text, made of evidence alone."""
+"""What a run tells the page, and what it writes beside it."""
 
 from __future__ import annotations
 
-import gc
-import json
-import re
-import weakref
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,156 +12,82 @@ from typing import Any
 import pytest
 from support import report_factory as factory
 
-from pytest_modelgate.adapters.drawing.svg import Drawing
-from pytest_modelgate.adapters.verdict.writer import make_verdict
-from pytest_modelgate.core.config.settings import Settings
+from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.core.decision.judgement import Judgement
-from pytest_modelgate.core.evidence.records import WindowEvidence
-from pytest_modelgate.core.planning.looks import TrialCount
 from pytest_modelgate.core.planning.plan import Plan
-from pytest_modelgate.core.training.run import TrainingRun
 from pytest_modelgate.plugin.output.markdown import annotate, summary
 from pytest_modelgate.plugin.output.progress import Progress
-from pytest_modelgate.plugin.report import page as report_page
-from pytest_modelgate.plugin.report.page import pieces
+from pytest_modelgate.plugin.report.page import facts_of
+from pytest_modelgate.report.facts import Step
 from pytest_modelgate.text import terminal_safe
 
 SCRIPT = "<script>alert(1)</script>"
-CONFIG: Any = SimpleNamespace(invocation_params=SimpleNamespace(args=("--model-archive=a b.zip", f"-k{SCRIPT}")))
+CONFIG: Any = SimpleNamespace(
+    invocation_params=SimpleNamespace(args=("--model-archive=a b.zip", f"-k{SCRIPT}"), dir=Path("/here"))
+)
 
 
 def run_of(judgements: Sequence[Judgement], name: str = "a.zip", **settings: Any) -> Any:
-    """What a page is made from."""
-    chosen = Settings(archive=Path(name), output=Path("o"), cassettes=Path("c"), **settings)
-    training = TrainingRun(name, factory.AS_OF, tuple(item.plan.model for item in judgements))
-    plan = Plan(training, factory.AS_OF, tuple(item.plan for item in judgements), TrialCount(1))
-    verdict = make_verdict(
-        archive_sha256="ab" * 32,
-        plan=plan,
-        settings=chosen,
-        profile=factory.PROFILE,
-        judgements=judgements,
-        ledger=None,
-        champion=None,
-        unfinished="",
-        run={},
-    )
-    gate = SimpleNamespace(plan=plan, profile=factory.PROFILE)
+    """What a page, a summary and a terminal are made from."""
+    plan, chosen, verdict = factory.verdict_of(judgements, name, **settings)
     return SimpleNamespace(
         settings=chosen,
-        gate=gate,
+        gate=SimpleNamespace(plan=plan, profile=factory.PROFILE),
         judgements=judgements,
         verdict=verdict,
+        verdict_path=Path("/here/o/verdict.json"),
         archive_name=terminal_safe(name),
         in_full=lambda judgement: judgement,
         work=plan.work,
         selected=frozenset(),
         reusable=frozenset(),
         earlier=None,
+        compared=None,
+        unwritten="",
     )
-
-
-def render(run: Any) -> str:
-    return "".join(pieces(CONFIG, run))
 
 
 EARNS = factory.judged("UNIUSD", drift=0.0008)
 
 
-def test_the_same_evidence_gives_the_same_page() -> None:
-    assert render(run_of([EARNS])) == render(run_of([EARNS]))
+def test_a_run_tells_the_page_what_may_be_done_and_how_it_was_judged() -> None:
+    facts = facts_of(CONFIG, run_of([EARNS]), factory.AS_OF.to_pydatetime())
+
+    assert facts.windows("UNIUSD_1Hour")["fold2of5"] is EARNS.folds[1]
+    assert facts.steps == (
+        Step("live", "modelgate promote o/verdict.json --archive a.zip --to models/live --minimum live"),
+    )
+    assert facts.command == "pytest '--model-archive=a b.zip' '-k<script>alert(1)</script>'"
+    assert facts.accounts == "neutral"
+    assert [title for title, _ in facts.notes] == ["Hold-out"]  # nobody declares a training window here
 
 
-def test_twenty_models_stay_under_three_megabytes() -> None:
-    models = [factory.judged(f"AA{letter}USD", drift=0.001) for letter in "ABCD"]
-    page = render(run_of(models))
+def test_a_run_that_decided_on_too_few_models_offers_no_command() -> None:
+    run = run_of([EARNS])
+    run.earlier = run.compared = run.verdict
 
-    assert page.count("<svg ") == 6 * len(models)
-    assert len(page.encode()) * 20 / len(models) < 2_300_000  # pytest-html's own part of 400 tests takes 0.5 MB
+    facts = facts_of(CONFIG, run, factory.AS_OF.to_pydatetime())
 
-
-def test_models_are_drawn_one_by_one_and_let_go_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report_page, "pictures_of", lambda *_: [])  # they take most of the time
-    run, asked = run_of([factory.judged(f"AA{letter}USD", drift=0.001).without_bars() for letter in "ABCD"]), []
-
-    def in_full(kept: Judgement) -> Judgement:
-        whole = kept.with_bars(factory.evidence_of(kept.plan, drift=0.001).get)
-        asked.append(weakref.ref(whole))
-        return whole
-
-    run.in_full = in_full
-    held = []
-    for piece in pieces(CONFIG, run):
-        if "mg-model mg-" in piece:
-            gc.collect()
-            held.append((len(asked), sum(whole() is not None for whole in asked)))
-
-    assert held == [(1, 0), (2, 0), (3, 0), (4, 0)]
+    assert facts.steps == ()
+    assert facts.notes[0] == (
+        "Earlier verdict",
+        "verdict.json is as it was: complete, on this archive; this run decided on too few models.",
+    )
 
 
-def test_positions_that_rules_closed_are_counted_in_page_and_verdict() -> None:
-    plan = factory.plan_of("UNIUSD")
-    found = factory.evidence_of(plan, drift=0.001)
-    fold = found["fold1of5"]
-    assert isinstance(fold, WindowEvidence)
-    found["fold1of5"] = replace(fold, exits={"stop_loss": 3, "take_profit": 2})
-    run = run_of([factory.judgement_of(plan, found)])
+def test_old_prices_and_a_demand_that_nothing_meets_are_told() -> None:
+    plan = factory.plan_of("UNIUSD", factory.HISTORY | {"consistency": (0.9, 0.9, 0.9, 0.7)})
+    paper = factory.judgement_of(plan, factory.evidence_of(plan, drift=0.0008))
+    later = (factory.AS_OF + timedelta(days=30)).to_pydatetime()
 
-    (model,) = json.loads(run.verdict.model_dump_json())["models"]
-    assert [part["exits"] for part in model["folds"]] == [{"stop_loss": 3, "take_profit": 2}, {}, {}, {}, {}]
-    assert render(run).count(f"{fold.metrics.closed_trades} (3 by stop loss, 2 by take profit)") == 1
+    asked = facts_of(CONFIG, run_of([paper], require=DecisionLevel.LIVE), later)
+    old = facts_of(CONFIG, run_of([paper]), later)
 
-
-def test_the_page_says_how_it_traded_what_outputs_mean_and_how_the_account_is_fed() -> None:
-    run = run_of([factory.judged("UNIUSD", drift=0.001)])
-    rules = replace(run.gate.profile.execution, min_confidence=0.4, stop_loss=0.02)
-    plain = render(run)
-    run.gate.profile = replace(run.gate.profile, execution=rules)
-    ruled = render(run)
-
-    sizes = "a full order is 10 % of equity beyond the cash buffer of 5 %, positions up to 30 % of equity"
-    assert f"{sizes}; no stops, targets or least confidence" in plain
-    assert f"{sizes}; actions from a confidence of 0.4, stop at -2 %<" in ruled
-    words = " ".join(re.sub(r"<[^>]+>", " ", plain).split())
-    checkpoint = factory.judged("UNIUSD", drift=0.001).measured[0].checkpoint
-    assert f"Outputs {', '.join(checkpoint.actions)} Account features" in words
-    assert f"Parity {checkpoint.parity}: {checkpoint.parity_detail} Layers" in words
-
-
-def test_texts_from_archive_checkpoint_and_command_line_are_text() -> None:
-    plan = factory.plan_of("UNIUSD")
-    found = factory.evidence_of(plan, drift=0.0008)
-    hostile = {
-        name: factory.renamed(item, member=SCRIPT, model_version=SCRIPT, feature_set=SCRIPT, parity_detail=SCRIPT)
-        if isinstance(item, WindowEvidence)
-        else item
-        for name, item in found.items()
-    }
-
-    page = render(run_of([factory.judgement_of(plan, hostile)], name=f"{SCRIPT}.zip"))
-
-    assert "<script" not in page
-    assert page.count("&lt;script&gt;") == 6  # archive, command, member, version, features, parity
-    assert "on" not in {name[:2] for name in re.findall(r"<[^>]*\s([a-z-]+)=", page)}
-
-
-def test_an_incomplete_model_says_what_is_missing_and_shows_what_is_there() -> None:
-    page = render(run_of([factory.incomplete("UNIUSD")]))
-
-    assert "<strong>Not complete:</strong> UNIUSD_1Hour: fold3of5 was not evaluated in this run" in page
-    assert "not measured</td>" in page
-    assert page.count("<svg ") == 5  # without the costs, which take every fold
-
-
-def test_a_picture_that_cannot_be_drawn_costs_neither_the_report_nor_its_figures(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(Drawing, "finish", lambda *_: 1 / 0)
-
-    page = render(run_of([EARNS]))
-
-    assert page.count("This picture could not be drawn") == 5
-    assert '<th scope="col">drawdown</th>' in page
+    told = "1 may trade on paper, but --gate-require=live was asked, so nothing releases them."
+    assert asked.notes[-1] == ("Asked for", told)
+    age = "the prices end 30 days ago, more than promotion takes unasked: --max-age allows it."
+    assert old.notes[-1] == ("Age", age)
+    assert old.steps[0].command.endswith("--minimum paper --max-age 32d")
 
 
 def test_the_summary_names_decisions_reasons_and_the_command() -> None:

@@ -32,9 +32,9 @@ def test_the_report_opens_with_every_model_and_its_reasons(run_gate: RunGate, tm
     result = run_gate(pack(tmp_path, UNPROBED, DROPPED), drawn=True)
 
     page = unescape((result.output / "report.html").read_text(encoding="utf-8"))
-    cards = re.findall(r'<article class="mg-card mg-(\w+)">\s*<h3><a href="#model-(\w+)">', page)
-    assert cards == [("DROP", "RNDUSD_1Hour"), ("PAPER", "WAVUSD_1Hour")]
-    assert "The walk-forward table alone says LIVE; capped by" in page
+    rows = re.findall(r'<tr role="row" data-decision="(\w+)" data-name="(\w+)">', page)
+    assert rows == [("PAPER", "wavusd_1hour"), ("DROP", "rndusd_1hour")]
+    assert "parity with the trainer unproven" in page
     assert "Parity with the trainer is unproven" in page
     assert result.verdict["archive"]["sha256"] in page
 
@@ -88,6 +88,28 @@ def test_a_run_keeps_no_more_than_figures_and_finds_the_rest_again(
     result = run_gate(pack(tmp_path, GOOD))
 
     assert re.findall("kept: [0-9]+", result.text) == ["kept: 0", f"kept: {210 * 24 + 6}"]
+
+
+def test_a_run_is_compared_with_the_verdict_that_it_replaces_or_that_is_named(
+    run_gate: RunGate, tmp_path: Path
+) -> None:
+    archive = pack(tmp_path, DROPPED)
+
+    def since(result: GateResult) -> list[str]:
+        return re.findall(
+            r'class="mg-since mg-since-(\w+)"', (result.output / "report.html").read_text(encoding="utf-8")
+        )
+
+    first = run_gate(archive, drawn=True)
+    assert since(first) == []
+    kept = tmp_path / "kept.json"
+    kept.write_bytes((first.output / "verdict.json").read_bytes())
+    assert since(run_gate(archive, drawn=True)) == ["same"]
+    elsewhere = run_gate(archive, f"--gate-output={tmp_path / 'new'}", f"--gate-compare={kept}", drawn=True)
+    assert 'mg-since-same"' in (tmp_path / "new" / "report.html").read_text(encoding="utf-8")
+    assert elsewhere.run.ret == 1
+    refused = run_gate(archive, f"--gate-compare={tmp_path / 'none.json'}")
+    assert (refused.run.ret, "none.json: cannot be read" in refused.text) == (4, True)
 
 
 def whole_but_for_the_page(run_gate: RunGate, archive: Path, whole: GateResult) -> GateResult:
