@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from support import checkpoints, model_factory
 from support.archives import pack_unopened
 from support.market_factory import random_walk
+from support.sb3_cases import RECORDED
 
 from pytest_modelgate import (
     CLOSE,
@@ -404,3 +405,30 @@ def test_what_is_declared_beside_a_checkpoint_is_taken_along(tmp_path: Path) -> 
         ArchiveError, match=r"UNIUSD_1Hour.json, actions: is declared otherwise in the training summary"
     ):
         write_archive(tmp_path, [replace(given, declared={"actions": [HOLD, CLOSE, Target(1.0)]})], **FACTS)
+
+
+def test_a_file_of_another_format_is_packed_with_what_is_declared_beside_it(tmp_path: Path) -> None:
+    said = {"feature_set": "mine", "lookback": 1, "actions": ["HOLD", {"target": 1.0}, {"target": 0.0}]}
+    declared = {"schema": "modelgate.policy/1", "normaliser": "vecnormalize.pkl", **said}
+    (tmp_path / "best.zip").write_bytes((RECORDED / "ppo.zip").read_bytes())
+    (tmp_path / "best.json").write_text(json.dumps(declared))
+    (tmp_path / "vecnormalize.pkl").write_bytes((RECORDED / "ppo.vecnormalize.pkl").read_bytes())
+    made = ModelArtifact("UNIUSD", "1Hour", tmp_path / "best.zip", model_factory.APPROVED)
+
+    packed = write_archive(tmp_path / "X_20241227_211819.zip", [made], trained_at=TRAINED)
+
+    with open_archive(packed) as archive:
+        (model,) = archive.run.models
+    assert model.checkpoint
+    assert [name.rpartition("/")[2] for name in model.checkpoint.members] == [
+        "UNIUSD_1Hour.zip",
+        "UNIUSD_1Hour.vecnormalize.pkl",
+    ]
+    assert model.declared.normaliser == "UNIUSD_1Hour.vecnormalize.pkl"
+
+
+def test_a_format_reads_no_file_of_another_ending(tmp_path: Path) -> None:
+    made = ModelArtifact("UNIUSD", "1Hour", (RECORDED / "ppo.zip").read_bytes(), model_factory.APPROVED, suffix=".onnx")
+
+    with pytest.raises(CheckpointError, match=r"sb3 is declared, which reads files that end in \.zip"):
+        write_archive(tmp_path / "X_20241227_211819.zip", [made], trained_at=TRAINED, format="sb3")
