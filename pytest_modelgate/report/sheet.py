@@ -13,7 +13,7 @@ from pytest_modelgate.core.market.bars import AssetClass, Instrument
 from pytest_modelgate.report.embedded import equity_csv, folds_csv, trades_csv
 from pytest_modelgate.report.facts import History
 from pytest_modelgate.report.folds import folds_of
-from pytest_modelgate.report.formats import basis_points, day, interval, ratio, share, signed, to_float
+from pytest_modelgate.report.formats import basis_points, day, interval, likely, ratio, share, signed, to_float
 from pytest_modelgate.report.measured import Measured
 from pytest_modelgate.report.months import months_of
 from pytest_modelgate.report.pictures import (
@@ -117,7 +117,7 @@ def _figures(model: ModelPart, measured: Measured) -> list[tuple[str, str, str]]
             ),
         )
         rows.append(
-            ("Ahead of its positions on other days", "timing", f"in {ratio(to_float(context.percentile), 1)}\u00a0%")
+            ("Ahead of its positions on other days", "timing", f"in {likely(to_float(context.percentile) / 100.0)}")
         )
     smallest = next((p.details.get("smallest_sharpe") for p in model.proofs if p.name == "timing"), None)
     if smallest is not None:

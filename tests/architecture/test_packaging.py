@@ -43,7 +43,7 @@ def test_every_pin_but_torch_has_hashes() -> None:
     pinned = dict(pin.split("==") for pin in pins if not pin.startswith("torch=="))
     assert {name: found.get(name) for name in pinned} == pinned
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
-    del groups["bench"], groups["torch"]  # opponents that nobody has to install; its files differ by index
+    del groups["bench"], groups["sb3"], groups["torch"]  # which nobody has to install; whose files differ by index
     wanted = [Requirement(entry).name for group in groups.values() for entry in group if isinstance(entry, str)]
     assert {name.lower().replace("_", "-") for name in wanted} <= found.keys()
 

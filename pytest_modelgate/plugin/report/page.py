@@ -62,6 +62,8 @@ def _notes(run: GateRun, now: datetime) -> Iterator[tuple[str, str]]:
         yield "Hold-out", f"{advice}."
     if age := age_text(run, now):
         yield "Age", f"{age.removeprefix('warning: ').replace(' below', '')}."
+    if run.settings.evaluate_dropped:
+        yield from ((item.plan.model.id, item.notes[-1]) for item in run.judgements if item.plan.dropped and item.notes)
     held = sum(judgement.label == "PAPER" for judgement in run.judgements)
     if held and run.settings.require is DecisionLevel.LIVE:
         yield "Asked for", f"{held} may trade on paper, but --gate-require=live was asked, so nothing releases them."
