@@ -240,6 +240,65 @@ def test_users_leave_out_of_their_hashes_what_this_project_leaves_out() -> None:
     assert theirs == {key: value for key, value in ours.items() if key != "custom-compile-command"}
 
 
+def test_what_has_no_hash_comes_out_of_no_cache(path: Path) -> None:
+    """Whoever trains on a branch can write the cache that its later jobs read, those with keys among them."""
+    for name, job in _load(path)["jobs"].items():
+        steps = job.get("steps", ())
+        if not any(step.get("with", {}).get("cache") for step in steps):
+            continue
+        for line in "\n".join(_one_line(step.get("run", "")) for step in steps).splitlines():
+            if re.search(r"pip (install|download)", line) and "--require-hashes" not in line:
+                assert "--no-cache-dir" in line, f"{name}: {line}"
+
+
+_RUNS_THE_REPOSITORY = re.compile(r"\bci (plan|plan-again|shard|merge|judge-again)\b|pytest\b(?!-)|\.py\b|\bmake\b")
+
+
+def test_nothing_of_the_repository_runs_on_a_machine_that_has_keys(path: Path) -> None:
+    """Not in a step before, either: it could leave a process that waits for them."""
+    for name, job in _load(path)["jobs"].items():
+        if "secrets.APCA" not in str(job):
+            continue
+        scripts = "\n".join(step.get("run", "") for step in job["steps"])
+        assert not _RUNS_THE_REPOSITORY.search(scripts), name
+        assert "further.txt" not in scripts, name
+
+
+def test_what_is_installed_is_fixed_before_anything_of_it_runs() -> None:
+    """Else a package for the conftest could put another one onto the machines with keys, and the trader's."""
+    steps = _load(GATE)["jobs"]["plan"]["steps"]
+    (fixed,) = (place for place, step in enumerate(steps) if step.get("id") == "manifest")
+
+    assert not any("--requirement modelgate-ci/plan" in step.get("run", "") for step in steps[:fixed])
+    assert not any("modelgate ci" in step.get("run", "") for step in steps[:fixed])
+    assert not any(re.search(r"> modelgate-ci/plan", step.get("run", "")) for step in steps[fixed:])
+
+
+@pytest.mark.parametrize("name", ["promote", "deploy"])
+def test_a_verdict_is_held_against_its_digest_also_where_nothing_is_attested(name: str) -> None:
+    steps = _load(GATE)["jobs"][name]["steps"]
+    (checks,) = (step for step in steps if "verdict/verdict.json" in step.get("run", "") and "sha256sum" in step["run"])
+
+    assert "if" not in checks
+    assert checks["env"] == {"SHA256": "${{ needs.verdict.outputs.sha256 }}"}
+
+
+def test_a_schedule_which_tells_nothing_of_the_repository_is_not_asked_about_it(path: Path) -> None:
+    if "schedule" in _load(path)["on"]:
+        for asked in re.findall(r"\$\{\{ github\.event\.repository.*?\}\}", path.read_text(encoding="utf-8")):
+            assert "|| github.ref_name" in asked
+
+
+def test_training_lets_in_what_the_gate_lets_in() -> None:
+    train = _load(ROOT / "examples/consumer/.github/workflows/models.yml")["jobs"]["train"]
+    gate = _load(GATE)["jobs"]["plan"]["if"]
+
+    allowed = [_EVENTS.search(text) for text in (train["if"], gate)]
+    assert all(allowed)
+    assert len({match[0] for match in allowed if match}) == 1
+    assert "||" not in train["if"]
+
+
 def test_what_attests_does_nothing_else(path: Path) -> None:
     for name, job in _load(path)["jobs"].items():
         steps = job.get("steps", ())
