@@ -1,6 +1,9 @@
 """What every workflow has to hold to, whatever linters say."""
 
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -287,6 +290,38 @@ def test_a_schedule_which_tells_nothing_of_the_repository_is_not_asked_about_it(
     if "schedule" in _load(path)["on"]:
         for asked in re.findall(r"\$\{\{ github\.event\.repository.*?\}\}", path.read_text(encoding="utf-8")):
             assert "|| github.ref_name" in asked
+
+
+_JUDGED = {"PLAN": "success", "VERDICT": "success", "COMPLETE": "true", "PROMOTABLE": '["A_1Hour"]'}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="runners have to be Linux")
+@pytest.mark.parametrize(
+    ("step", "given", "refusal"),
+    [
+        (("judged", -1), _JUDGED, ""),
+        (("judged", -1), _JUDGED | {"VERDICT": "cancelled"}, "There is no verdict."),
+        (("judged", -1), _JUDGED | {"PROMOTABLE": "[]"}, "No model may be promoted."),
+        (("judged", -1), _JUDGED | {"PROMOTABLE": ""}, "No model may be promoted."),
+        (("plan", 1), {}, ""),
+        (("plan", 1), {"ARCHIVE_URL": "https://example.org/X.zip"}, "archive-url needs archive-sha256."),
+        (("plan", 1), {"planted": "modelgate-ci"}, "modelgate-ci is the workflow's own folder"),
+    ],
+)
+def test_a_check_in_a_script_refuses_what_it_should(
+    tmp_path: Path, step: tuple[str, int], given: dict[str, str], refusal: str
+) -> None:
+    job, place = step
+    script = _load(GATE)["jobs"][job]["steps"][place]
+    if planted := given.get("planted"):
+        (tmp_path / planted).mkdir()
+    environment = dict.fromkeys(script["env"], "") | given | {"PATH": os.environ["PATH"]}
+
+    run = subprocess.run(
+        ["bash", "-e", "-c", script["run"]], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert (run.returncode, refusal in run.stdout) == (bool(refusal), True)
 
 
 def test_training_lets_in_what_the_gate_lets_in() -> None:
