@@ -1,28 +1,18 @@
 """What every workflow has to hold to, whatever linters say."""
 
-import os
 import re
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from support.workflows import EVENTS, GATE, ROOT, WORKFLOWS, load, one_line
 
 from pytest_modelgate.cli.ci.moving import TRUSTED_EVENTS
 
-ROOT = Path(__file__).parents[2]
-WORKFLOWS = sorted([*(ROOT / ".github/workflows").glob("*.yml"), *(ROOT / "examples/consumer/.github").rglob("*.yml")])
-GATE = ROOT / ".github/workflows/gate.yml"
 _UNTRUSTED = {"pull_request_target", "workflow_run", "issue_comment", "issues", "discussion", "fork", "pull_request"}
 _USES = re.compile(r"^\s*(?:- )?uses: (?P<action>\S+)(?P<rest>.*)$", re.MULTILINE)
-
-
-def _load(path: Path) -> dict[str, Any]:
-    workflow: dict[Any, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return {"on": workflow.pop(True), **workflow}  # YAML 1.1 reads the key "on" as true
 
 
 def _self_hosted(job: dict[str, Any]) -> bool:
@@ -56,7 +46,7 @@ def test_one_action_is_used_in_one_version() -> None:
 
 
 def test_nothing_is_permitted_by_default_and_every_job_has_an_end(path: Path) -> None:
-    workflow = _load(path)
+    workflow = load(path)
 
     assert workflow["permissions"] == {}
     assert "concurrency" in workflow
@@ -66,7 +56,7 @@ def test_nothing_is_permitted_by_default_and_every_job_has_an_end(path: Path) ->
 
 
 def test_no_pull_request_reaches_a_self_hosted_runner_or_a_secret(path: Path) -> None:
-    workflow, text = _load(path), path.read_text(encoding="utf-8")
+    workflow, text = load(path), path.read_text(encoding="utf-8")
     triggers = set(workflow["on"])
     private = any(_self_hosted(job) for job in workflow["jobs"].values()) or "secrets." in text
 
@@ -75,23 +65,22 @@ def test_no_pull_request_reaches_a_self_hosted_runner_or_a_secret(path: Path) ->
 
 
 _STATUS = re.compile(r"\b(success|failure|always|cancelled)\(\)")
-_EVENTS = re.compile(r"contains\(fromJSON\('(\[.*?\])'\), github\.event_name\)")
 
 
 def test_a_called_gate_lets_only_trusted_events_in() -> None:
-    jobs = _load(GATE)["jobs"]
+    jobs = load(GATE)["jobs"]
 
-    allowed = _EVENTS.search(jobs["plan"]["if"])
+    allowed = EVENTS.search(jobs["plan"]["if"])
     assert allowed
     assert tuple(yaml.safe_load(allowed[1])) == TRUSTED_EVENTS
     assert not set(TRUSTED_EVENTS) & _UNTRUSTED
     assert not re.search(r"\|\|", jobs["plan"]["if"])
 
 
-@pytest.mark.parametrize("name", [name for name in _load(GATE)["jobs"] if name not in ("plan", "judged")])
+@pytest.mark.parametrize("name", [name for name in load(GATE)["jobs"] if name not in ("plan", "judged")])
 def test_a_job_of_the_gate_needs_the_success_of_one_that_needs_the_plan(name: str) -> None:
     """With a status function, since GitHub skips a job without one wherever a job long before it was skipped."""
-    job = _load(GATE)["jobs"][name]
+    job = load(GATE)["jobs"][name]
 
     assert _STATUS.findall(job["if"]) == ["cancelled"]
     assert "!cancelled()" in job["if"]
@@ -101,14 +90,14 @@ def test_a_job_of_the_gate_needs_the_success_of_one_that_needs_the_plan(name: st
 
 
 def test_the_check_to_require_is_never_skipped_and_can_do_nothing() -> None:
-    judged = _load(GATE)["jobs"]["judged"]
+    judged = load(GATE)["jobs"]["judged"]
 
     assert (judged["if"], judged["permissions"]) == ("always()", {})
     assert not any("uses" in step or "if" in step for step in judged["steps"])
 
 
 def test_a_promotion_waits_for_a_complete_verdict_with_something_in_it_and_a_reviewer() -> None:
-    jobs = _load(GATE)["jobs"]
+    jobs = load(GATE)["jobs"]
 
     attests = jobs["attest"]["if"]
     assert "needs.verdict.outputs.complete == 'true' && needs.verdict.outputs.promotable != '[]'" in attests
@@ -125,7 +114,7 @@ def test_a_promotion_waits_for_a_complete_verdict_with_something_in_it_and_a_rev
 
 
 def test_secrets_are_given_to_single_steps_and_keys_to_jobs_of_an_environment(path: Path) -> None:
-    workflow = _load(path)
+    workflow = load(path)
     for job in workflow["jobs"].values():
         outside = {key: value for key, value in job.items() if key != "steps"}
         assert "secrets." not in str(outside)
@@ -137,9 +126,9 @@ def test_secrets_are_given_to_single_steps_and_keys_to_jobs_of_an_environment(pa
                 assert re.search(r"modelgate ci record(-again)? ", step["run"])  # which runs no code of the repository
 
 
-@pytest.mark.parametrize("name", [name for name in _load(GATE)["jobs"] if name not in ("plan", "judged")])
+@pytest.mark.parametrize("name", [name for name in load(GATE)["jobs"] if name not in ("plan", "judged")])
 def test_what_a_job_takes_is_held_against_a_digest_before_anything_is_installed(name: str) -> None:
-    steps = _load(GATE)["jobs"][name]["steps"]
+    steps = load(GATE)["jobs"][name]["steps"]
     named = [step.get("name", step.get("with", {}).get("name", "")) for step in steps]
     taken = [
         place for place, step in enumerate(steps) if step.get("with", {}).get("name") in ("plan", "promoted", "verdict")
@@ -158,7 +147,7 @@ def test_the_page_about_ci_lists_every_input_with_its_default() -> None:
     table = page[page.index("## Inputs") : page.index("## A check")]
 
     assert set(re.findall(r"`([a-z0-9-]+)`", "".join(re.findall(r"^\| ([^|]*) \|", table, re.MULTILINE)))) == set(
-        _load(GATE)["on"]["workflow_call"]["inputs"]
+        load(GATE)["on"]["workflow_call"]["inputs"]
     )
 
 
@@ -169,7 +158,7 @@ def test_a_new_repository_installs_this_version() -> None:
 
 
 def test_self_hosted_machines_attest_nothing() -> None:
-    for job in _load(GATE)["jobs"].values():
+    for job in load(GATE)["jobs"].values():
         if _self_hosted(job):
             assert "id-token" not in job["permissions"]
             assert job["permissions"].get("attestations", "read") == "read"
@@ -187,16 +176,12 @@ _WITHOUT_HASHES = {
 
 
 def _scripts(path: Path) -> list[str]:
-    jobs = _load(path)["jobs"].values()
+    jobs = load(path)["jobs"].values()
     return [step["run"] for job in jobs for step in job.get("steps", ()) if "run" in step]
 
 
-def _one_line(script: str) -> str:
-    return re.sub(r"\s*\\\n\s*", " ", script)
-
-
 def test_whatever_is_installed_is_pinned_by_hash_or_has_a_reason_why_not(path: Path) -> None:
-    lines = [line.strip() for script in _scripts(path) for line in _one_line(script).splitlines()]
+    lines = [line.strip() for script in _scripts(path) for line in one_line(script).splitlines()]
 
     for line in lines:
         if "pip install" in line and not (_HASHED.search(line) or _LOCAL.search(line)):
@@ -206,7 +191,7 @@ def test_whatever_is_installed_is_pinned_by_hash_or_has_a_reason_why_not(path: P
 
 
 def test_every_exception_from_hashes_is_needed() -> None:
-    scripts = "\n".join(_one_line(script) for path in WORKFLOWS for script in _scripts(path))
+    scripts = "\n".join(one_line(script) for path in WORKFLOWS for script in _scripts(path))
 
     assert [known for known in _WITHOUT_HASHES if known not in scripts] == []
 
@@ -232,7 +217,7 @@ def test_torch_is_of_the_version_pinned(path: Path) -> None:
     (pinned,) = re.findall(r"^torch==.*$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
 
     assert set(re.findall(r"default: (torch\S+)", text)) in (set(), {pinned})
-    for line in _one_line(text).splitlines():
+    for line in one_line(text).splitlines():
         assert not re.search(r"pip install .* torch\b", line) or "--constraint constraints.txt" in line, line
 
 
@@ -243,99 +228,8 @@ def test_users_leave_out_of_their_hashes_what_this_project_leaves_out() -> None:
     assert theirs == {key: value for key, value in ours.items() if key != "custom-compile-command"}
 
 
-def test_what_has_no_hash_comes_out_of_no_cache(path: Path) -> None:
-    """Whoever trains on a branch can write the cache that its later jobs read, those with keys among them."""
-    for name, job in _load(path)["jobs"].items():
-        steps = job.get("steps", ())
-        if not any(step.get("with", {}).get("cache") for step in steps):
-            continue
-        for line in "\n".join(_one_line(step.get("run", "")) for step in steps).splitlines():
-            if re.search(r"pip (install|download)", line) and "--require-hashes" not in line:
-                assert "--no-cache-dir" in line, f"{name}: {line}"
-
-
-_RUNS_THE_REPOSITORY = re.compile(r"\bci (plan|plan-again|shard|merge|judge-again)\b|pytest\b(?!-)|\.py\b|\bmake\b")
-
-
-def test_nothing_of_the_repository_runs_on_a_machine_that_has_keys(path: Path) -> None:
-    """Not in a step before, either: it could leave a process that waits for them."""
-    for name, job in _load(path)["jobs"].items():
-        if "secrets.APCA" not in str(job):
-            continue
-        scripts = "\n".join(step.get("run", "") for step in job["steps"])
-        assert not _RUNS_THE_REPOSITORY.search(scripts), name
-        assert "further.txt" not in scripts, name
-
-
-def test_what_is_installed_is_fixed_before_anything_of_it_runs() -> None:
-    """Else a package for the conftest could put another one onto the machines with keys, and the trader's."""
-    steps = _load(GATE)["jobs"]["plan"]["steps"]
-    (fixed,) = (place for place, step in enumerate(steps) if step.get("id") == "manifest")
-
-    assert not any("--requirement modelgate-ci/plan" in step.get("run", "") for step in steps[:fixed])
-    assert not any("modelgate ci" in step.get("run", "") for step in steps[:fixed])
-    assert not any(re.search(r"> modelgate-ci/plan", step.get("run", "")) for step in steps[fixed:])
-
-
-@pytest.mark.parametrize("name", ["promote", "deploy"])
-def test_a_verdict_is_held_against_its_digest_also_where_nothing_is_attested(name: str) -> None:
-    steps = _load(GATE)["jobs"][name]["steps"]
-    (checks,) = (step for step in steps if "verdict/verdict.json" in step.get("run", "") and "sha256sum" in step["run"])
-
-    assert "if" not in checks
-    assert checks["env"] == {"SHA256": "${{ needs.verdict.outputs.sha256 }}"}
-
-
-def test_a_schedule_which_tells_nothing_of_the_repository_is_not_asked_about_it(path: Path) -> None:
-    if "schedule" in _load(path)["on"]:
-        for asked in re.findall(r"\$\{\{ github\.event\.repository.*?\}\}", path.read_text(encoding="utf-8")):
-            assert "|| github.ref_name" in asked
-
-
-_JUDGED = {"PLAN": "success", "VERDICT": "success", "COMPLETE": "true", "PROMOTABLE": '["A_1Hour"]'}
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="runners have to be Linux")
-@pytest.mark.parametrize(
-    ("step", "given", "refusal"),
-    [
-        (("judged", -1), _JUDGED, ""),
-        (("judged", -1), _JUDGED | {"VERDICT": "cancelled"}, "There is no verdict."),
-        (("judged", -1), _JUDGED | {"PROMOTABLE": "[]"}, "No model may be promoted."),
-        (("judged", -1), _JUDGED | {"PROMOTABLE": ""}, "No model may be promoted."),
-        (("plan", 1), {}, ""),
-        (("plan", 1), {"ARCHIVE_URL": "https://example.org/X.zip"}, "archive-url needs archive-sha256."),
-        (("plan", 1), {"planted": "modelgate-ci"}, "modelgate-ci is the workflow's own folder"),
-    ],
-)
-def test_a_check_in_a_script_refuses_what_it_should(
-    tmp_path: Path, step: tuple[str, int], given: dict[str, str], refusal: str
-) -> None:
-    job, place = step
-    script = _load(GATE)["jobs"][job]["steps"][place]
-    if planted := given.get("planted"):
-        (tmp_path / planted).mkdir()
-    environment = dict.fromkeys(script["env"], "") | given | {"PATH": os.environ["PATH"]}
-
-    run = subprocess.run(
-        ["bash", "-e", "-c", script["run"]], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
-
-    assert (run.returncode, refusal in run.stdout) == (bool(refusal), True)
-
-
-def test_training_lets_in_what_the_gate_lets_in() -> None:
-    train = _load(ROOT / "examples/consumer/.github/workflows/models.yml")["jobs"]["train"]
-    gate = _load(GATE)["jobs"]["plan"]["if"]
-
-    allowed = [_EVENTS.search(text) for text in (train["if"], gate)]
-    assert all(allowed)
-    assert len({match[0] for match in allowed if match}) == 1
-    assert "||" not in train["if"]
-
-
 def test_what_attests_does_nothing_else(path: Path) -> None:
-    for name, job in _load(path)["jobs"].items():
+    for name, job in load(path)["jobs"].items():
         steps = job.get("steps", ())
         attesting = [step for step in steps if "actions/attest" in step.get("uses", "")]
         others = [step for step in steps if step not in attesting]
@@ -361,7 +255,7 @@ def test_what_attests_does_nothing_else(path: Path) -> None:
     ids=["promote", "deploy", "publish"],
 )
 def test_what_is_released_is_verified_before_by_workflow_and_ref(path: Path, job: str, before: str) -> None:
-    steps = [step.get("run", step.get("uses", "")) for step in _load(path)["jobs"][job]["steps"]]
+    steps = [step.get("run", step.get("uses", "")) for step in load(path)["jobs"][job]["steps"]]
 
     (verifies,) = (place for place, step in enumerate(steps) if "gh attestation verify" in step)
     (releases,) = (place for place, step in enumerate(steps) if before in step)
@@ -381,6 +275,6 @@ def test_an_audit_that_could_not_ask_is_tried_to_fail() -> None:
 
 
 def test_no_script_is_built_from_an_expression(path: Path) -> None:
-    for job in _load(path)["jobs"].values():
+    for job in load(path)["jobs"].values():
         for step in job.get("steps", ()):
             assert "${{" not in step.get("run", ""), step
