@@ -38,9 +38,9 @@ def fetch(url: str, sha256: str, folder: Path, authorization: str = "") -> Path:
         SettingsError: the address is none of https, or does not end in a plain name of an archive.
         ArchiveError: it cannot be fetched, is too large, or is another one; nothing is left behind.
     """
+    _check_address(url)
     parts = urlsplit(url)
     name = unquote(parts.path).rpartition("/")[2]
-    _check_address(url)
     if not _NAME.fullmatch(name):
         problem = "the last part of the address is no plain name of an archive, expected such as X_20241227_211819.zip"
         raise SettingsError("the archive's address", problem, "Give the object the name of its archive")
@@ -55,6 +55,8 @@ def fetch(url: str, sha256: str, folder: Path, authorization: str = "") -> Path:
             problem = f"has sha256 {found[:12]}..., expected {sha256[:12]}..."
             raise ArchiveError(where, problem, "Give the sha256 of the archive that is to be judged, or upload it anew")
         temporary.replace(path)
+    except HTTPException as error:  # such as an answer that ends before its last chunk
+        raise ArchiveError(where, f"came in part: {type(error).__name__}", "Try again, or look there") from None
     except OSError as error:
         raise ArchiveError(where, f"cannot be fetched: {error.strerror or error}", "Try again, or look there") from None
     finally:
@@ -80,7 +82,7 @@ def ask_github(path: str, environment: Mapping[str, str]) -> Any:  # noqa: ANN40
     try:
         with _open(Request(url, headers=headers), where) as answer:  # noqa: S310 - https
             return json.loads(answer.read(_MOST_ANSWER))
-    except (ArchiveError, OSError, ValueError) as error:
+    except (ArchiveError, OSError, HTTPException, ValueError) as error:
         problem = error.problem if isinstance(error, ArchiveError) else "cannot be read"
         raise SettingsError(where, problem, "Check run-id, and that the job may read actions") from None
 
@@ -129,7 +131,10 @@ def _copy(source: Any, target: IO[bytes], where: str) -> str:  # noqa: ANN401 - 
 
 def _check_address(url: str) -> None:
     """Refuse whatever is not https, this machine apart."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # such as half an IPv6 address; its text may hold a signature
+        raise SettingsError("the archive's address", "cannot be read as one", "Correct it") from None
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOCAL):
         problem = f"begins with {parts.scheme[:20]!a}, expected https"
         raise SettingsError("the archive's address", problem, "Use an address of https; object stores sign such")

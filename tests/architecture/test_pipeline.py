@@ -75,7 +75,8 @@ def _api(service: Service) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             path = self.path.removeprefix("/repos/someone/models/actions/")
-            answer: Any = {"artifacts": service.listed("promoted")}
+            listed = service.listed("promoted")
+            answer: Any = {"total_count": len(listed), "artifacts": listed}
             if path.startswith("runs/"):
                 answer = service.runs[path.removeprefix("runs/")]
             body = json.dumps(answer).encode()
@@ -197,8 +198,8 @@ def test_the_machines_that_evaluate_share_the_windows_of_what_is_not_dropped(run
 
 
 def test_recordings_are_proposed_by_a_job_that_has_seen_no_keys(runner: Runner, recorded: Run) -> None:
-    assert recorded.results == {"record": "success", "propose": "success"}, recorded.told
-    assert [played.environment for played in recorded.played] == ["alpaca", ""]
+    assert recorded.results == {"plan": "success", "record": "success", "propose": "success"}, recorded.told
+    assert [played.environment for played in recorded.played] == ["", "alpaca", ""]
     manifest = json.loads((runner.service.repository / "cassettes/manifest.json").read_text())
     assert manifest
     assert not any(KEYS["APCA_API_SECRET_KEY"] in played.text for played in recorded.played)
@@ -227,8 +228,11 @@ def test_a_machine_that_breaks_leaves_a_report_and_an_incomplete_verdict(
 
 
 @pytest.mark.parametrize("event", ["pull_request", "pull_request_target", "workflow_run"])
-def test_what_anybody_can_start_judges_nothing_and_is_not_green(runner: Runner, first: Run, event: str) -> None:
-    run = runner.start("models.yml", {"run-id": first.id}, event=event)
+@pytest.mark.parametrize("trained", [True, False])
+def test_what_anybody_can_start_trains_and_judges_nothing_and_is_not_green(
+    runner: Runner, first: Run, event: str, *, trained: bool
+) -> None:
+    run = runner.start("models.yml", {"run-id": first.id} if trained else {}, event=event)
 
     assert run.jobs == ["gate / judged"]
     assert run.results["gate / judged"] == "failure"
@@ -311,7 +315,7 @@ def test_a_week_later_what_is_deployed_is_judged_without_a_reviewer(runner: Runn
     assert recorded
     run = runner.start("regate.yml", {"as-of": "2024-12-28"}, event="schedule")
 
-    assert run.results.items() >= {"look": "success", "record": "success"}.items(), run.told
+    assert run.results.items() >= {"look": "success", "plan": "success", "record": "success"}.items(), run.told
     assert run.of("look").runner == TRADER
     assert {played.environment for played in run.played} == {"", "alpaca-schedule"}
     assert "UNIUSD_1Hour: promoted as PAPER on 20" in run.of("judge").text, run.told
@@ -322,8 +326,8 @@ def test_without_a_trader_it_is_the_newest_promotion_that_is_judged_again(
     runner: Runner, first: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(runner.variables, "MODELGATE_DEPLOY_TO")
-    runner.sabotage = _Sabotage({("Record market data since then", "See what is missing"): "exit 1"})
-    run = runner.start("regate.yml")
+    runner.sabotage = _Sabotage({("See what is missing since then", "See what is missing"): "exit 1"})
+    run = runner.start("regate.yml", event="schedule")
     runner.sabotage = lambda *_: None
 
     assert (run.results["look"], run.of("look").runner) == ("success", HOSTED), run.told

@@ -7,19 +7,12 @@ from typing import Any
 
 import pytest
 import yaml
+from support.workflows import EVENTS, GATE, ROOT, WORKFLOWS, load, one_line
 
 from pytest_modelgate.cli.ci.moving import TRUSTED_EVENTS
 
-ROOT = Path(__file__).parents[2]
-WORKFLOWS = sorted([*(ROOT / ".github/workflows").glob("*.yml"), *(ROOT / "examples/consumer/.github").rglob("*.yml")])
-GATE = ROOT / ".github/workflows/gate.yml"
 _UNTRUSTED = {"pull_request_target", "workflow_run", "issue_comment", "issues", "discussion", "fork", "pull_request"}
 _USES = re.compile(r"^\s*(?:- )?uses: (?P<action>\S+)(?P<rest>.*)$", re.MULTILINE)
-
-
-def _load(path: Path) -> dict[str, Any]:
-    workflow: dict[Any, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return {"on": workflow.pop(True), **workflow}  # YAML 1.1 reads the key "on" as true
 
 
 def _self_hosted(job: dict[str, Any]) -> bool:
@@ -53,7 +46,7 @@ def test_one_action_is_used_in_one_version() -> None:
 
 
 def test_nothing_is_permitted_by_default_and_every_job_has_an_end(path: Path) -> None:
-    workflow = _load(path)
+    workflow = load(path)
 
     assert workflow["permissions"] == {}
     assert "concurrency" in workflow
@@ -63,7 +56,7 @@ def test_nothing_is_permitted_by_default_and_every_job_has_an_end(path: Path) ->
 
 
 def test_no_pull_request_reaches_a_self_hosted_runner_or_a_secret(path: Path) -> None:
-    workflow, text = _load(path), path.read_text(encoding="utf-8")
+    workflow, text = load(path), path.read_text(encoding="utf-8")
     triggers = set(workflow["on"])
     private = any(_self_hosted(job) for job in workflow["jobs"].values()) or "secrets." in text
 
@@ -72,23 +65,22 @@ def test_no_pull_request_reaches_a_self_hosted_runner_or_a_secret(path: Path) ->
 
 
 _STATUS = re.compile(r"\b(success|failure|always|cancelled)\(\)")
-_EVENTS = re.compile(r"contains\(fromJSON\('(\[.*?\])'\), github\.event_name\)")
 
 
 def test_a_called_gate_lets_only_trusted_events_in() -> None:
-    jobs = _load(GATE)["jobs"]
+    jobs = load(GATE)["jobs"]
 
-    allowed = _EVENTS.search(jobs["plan"]["if"])
+    allowed = EVENTS.search(jobs["plan"]["if"])
     assert allowed
     assert tuple(yaml.safe_load(allowed[1])) == TRUSTED_EVENTS
     assert not set(TRUSTED_EVENTS) & _UNTRUSTED
     assert not re.search(r"\|\|", jobs["plan"]["if"])
 
 
-@pytest.mark.parametrize("name", [name for name in _load(GATE)["jobs"] if name not in ("plan", "judged")])
+@pytest.mark.parametrize("name", [name for name in load(GATE)["jobs"] if name not in ("plan", "judged")])
 def test_a_job_of_the_gate_needs_the_success_of_one_that_needs_the_plan(name: str) -> None:
     """With a status function, since GitHub skips a job without one wherever a job long before it was skipped."""
-    job = _load(GATE)["jobs"][name]
+    job = load(GATE)["jobs"][name]
 
     assert _STATUS.findall(job["if"]) == ["cancelled"]
     assert "!cancelled()" in job["if"]
@@ -98,14 +90,14 @@ def test_a_job_of_the_gate_needs_the_success_of_one_that_needs_the_plan(name: st
 
 
 def test_the_check_to_require_is_never_skipped_and_can_do_nothing() -> None:
-    judged = _load(GATE)["jobs"]["judged"]
+    judged = load(GATE)["jobs"]["judged"]
 
     assert (judged["if"], judged["permissions"]) == ("always()", {})
     assert not any("uses" in step or "if" in step for step in judged["steps"])
 
 
 def test_a_promotion_waits_for_a_complete_verdict_with_something_in_it_and_a_reviewer() -> None:
-    jobs = _load(GATE)["jobs"]
+    jobs = load(GATE)["jobs"]
 
     attests = jobs["attest"]["if"]
     assert "needs.verdict.outputs.complete == 'true' && needs.verdict.outputs.promotable != '[]'" in attests
@@ -122,7 +114,7 @@ def test_a_promotion_waits_for_a_complete_verdict_with_something_in_it_and_a_rev
 
 
 def test_secrets_are_given_to_single_steps_and_keys_to_jobs_of_an_environment(path: Path) -> None:
-    workflow = _load(path)
+    workflow = load(path)
     for job in workflow["jobs"].values():
         outside = {key: value for key, value in job.items() if key != "steps"}
         assert "secrets." not in str(outside)
@@ -134,9 +126,9 @@ def test_secrets_are_given_to_single_steps_and_keys_to_jobs_of_an_environment(pa
                 assert re.search(r"modelgate ci record(-again)? ", step["run"])  # which runs no code of the repository
 
 
-@pytest.mark.parametrize("name", [name for name in _load(GATE)["jobs"] if name not in ("plan", "judged")])
+@pytest.mark.parametrize("name", [name for name in load(GATE)["jobs"] if name not in ("plan", "judged")])
 def test_what_a_job_takes_is_held_against_a_digest_before_anything_is_installed(name: str) -> None:
-    steps = _load(GATE)["jobs"][name]["steps"]
+    steps = load(GATE)["jobs"][name]["steps"]
     named = [step.get("name", step.get("with", {}).get("name", "")) for step in steps]
     taken = [
         place for place, step in enumerate(steps) if step.get("with", {}).get("name") in ("plan", "promoted", "verdict")
@@ -155,7 +147,7 @@ def test_the_page_about_ci_lists_every_input_with_its_default() -> None:
     table = page[page.index("## Inputs") : page.index("## A check")]
 
     assert set(re.findall(r"`([a-z0-9-]+)`", "".join(re.findall(r"^\| ([^|]*) \|", table, re.MULTILINE)))) == set(
-        _load(GATE)["on"]["workflow_call"]["inputs"]
+        load(GATE)["on"]["workflow_call"]["inputs"]
     )
 
 
@@ -166,7 +158,7 @@ def test_a_new_repository_installs_this_version() -> None:
 
 
 def test_self_hosted_machines_attest_nothing() -> None:
-    for job in _load(GATE)["jobs"].values():
+    for job in load(GATE)["jobs"].values():
         if _self_hosted(job):
             assert "id-token" not in job["permissions"]
             assert job["permissions"].get("attestations", "read") == "read"
@@ -184,16 +176,12 @@ _WITHOUT_HASHES = {
 
 
 def _scripts(path: Path) -> list[str]:
-    jobs = _load(path)["jobs"].values()
+    jobs = load(path)["jobs"].values()
     return [step["run"] for job in jobs for step in job.get("steps", ()) if "run" in step]
 
 
-def _one_line(script: str) -> str:
-    return re.sub(r"\s*\\\n\s*", " ", script)
-
-
 def test_whatever_is_installed_is_pinned_by_hash_or_has_a_reason_why_not(path: Path) -> None:
-    lines = [line.strip() for script in _scripts(path) for line in _one_line(script).splitlines()]
+    lines = [line.strip() for script in _scripts(path) for line in one_line(script).splitlines()]
 
     for line in lines:
         if "pip install" in line and not (_HASHED.search(line) or _LOCAL.search(line)):
@@ -203,7 +191,7 @@ def test_whatever_is_installed_is_pinned_by_hash_or_has_a_reason_why_not(path: P
 
 
 def test_every_exception_from_hashes_is_needed() -> None:
-    scripts = "\n".join(_one_line(script) for path in WORKFLOWS for script in _scripts(path))
+    scripts = "\n".join(one_line(script) for path in WORKFLOWS for script in _scripts(path))
 
     assert [known for known in _WITHOUT_HASHES if known not in scripts] == []
 
@@ -229,7 +217,7 @@ def test_torch_is_of_the_version_pinned(path: Path) -> None:
     (pinned,) = re.findall(r"^torch==.*$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
 
     assert set(re.findall(r"default: (torch\S+)", text)) in (set(), {pinned})
-    for line in _one_line(text).splitlines():
+    for line in one_line(text).splitlines():
         assert not re.search(r"pip install .* torch\b", line) or "--constraint constraints.txt" in line, line
 
 
@@ -241,7 +229,7 @@ def test_users_leave_out_of_their_hashes_what_this_project_leaves_out() -> None:
 
 
 def test_what_attests_does_nothing_else(path: Path) -> None:
-    for name, job in _load(path)["jobs"].items():
+    for name, job in load(path)["jobs"].items():
         steps = job.get("steps", ())
         attesting = [step for step in steps if "actions/attest" in step.get("uses", "")]
         others = [step for step in steps if step not in attesting]
@@ -267,7 +255,7 @@ def test_what_attests_does_nothing_else(path: Path) -> None:
     ids=["promote", "deploy", "publish"],
 )
 def test_what_is_released_is_verified_before_by_workflow_and_ref(path: Path, job: str, before: str) -> None:
-    steps = [step.get("run", step.get("uses", "")) for step in _load(path)["jobs"][job]["steps"]]
+    steps = [step.get("run", step.get("uses", "")) for step in load(path)["jobs"][job]["steps"]]
 
     (verifies,) = (place for place, step in enumerate(steps) if "gh attestation verify" in step)
     (releases,) = (place for place, step in enumerate(steps) if before in step)
@@ -287,6 +275,6 @@ def test_an_audit_that_could_not_ask_is_tried_to_fail() -> None:
 
 
 def test_no_script_is_built_from_an_expression(path: Path) -> None:
-    for job in _load(path)["jobs"].values():
+    for job in load(path)["jobs"].values():
         for step in job.get("steps", ()):
             assert "${{" not in step.get("run", ""), step

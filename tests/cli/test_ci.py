@@ -91,6 +91,7 @@ def test_a_plan_deals_work_to_no_more_machines_than_there_is_work_for(
         "count": "7",
         "missing": "true",
         "cassettes": sha256().hexdigest(),
+        "plan": sha256(Path("plan.json").read_bytes()).hexdigest(),
     }
     made = {path.name for path in tmp_path.iterdir()} - {".pytest_cache"}
     assert made == {"archive", "outputs.txt", "plan.json"}  # no verdict, no evidence
@@ -185,6 +186,17 @@ def test_where_nothing_can_be_recorded_no_machine_is_taken(
     assert "none of 1 series could be recorded" in capsys.readouterr().err
 
 
+def test_another_plan_than_the_one_that_was_made_is_not_recorded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _planned(tmp_path / "X.zip", "BTCUSD_1Hour").write(tmp_path / "plan.json")
+    words = [str(tmp_path / "plan.json"), str(tmp_path / "X.zip"), "--sha256", "0" * 64]
+
+    assert main(["ci", "record", *words, f"--cassettes={tmp_path / 'cassettes'}"]) == 1
+
+    assert "plan.json: has sha256" in capsys.readouterr().err
+
+
 def test_other_recordings_than_the_planned_ones_are_not_judged_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -196,8 +208,9 @@ def test_other_recordings_than_the_planned_ones_are_not_judged_on(
     assert "has digest" in capsys.readouterr().err
 
 
-def test_the_gate_sees_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("APCA_API_SECRET_KEY", "s3cr3t")
+@pytest.mark.parametrize("name", ["APCA_API_SECRET_KEY", "ARCHIVE_AUTHORIZATION", "GITHUB_ENV", "GITHUB_OUTPUT"])
+def test_the_gate_sees_no_keys_and_speaks_to_no_other_step(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "s3cr3t")
     seen: list[Mapping[str, str]] = []
 
     def run(_: object, *, env: Mapping[str, str], **__: object) -> Any:
@@ -320,6 +333,19 @@ def test_a_redirect_away_from_https_is_not_followed(
     assert "expected https" in capsys.readouterr().err
 
 
+def test_an_archive_whose_address_or_answer_is_cut_is_refused_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _fetch(monkeypatch, "https://[secret/X.zip", tmp_path) == 1
+    with web(lambda *_: (200, {"Transfer-Encoding": "chunked"}, b"ff\r\nshort")) as url:
+        assert _fetch(monkeypatch, f"{url}/X.zip", tmp_path) == 1
+
+    told = capsys.readouterr().err
+    assert "cannot be read as one" in told
+    assert "came in part" in told
+    assert "secret" not in told
+
+
 def test_an_archive_is_kept_once_under_its_digest(tmp_path: Path) -> None:
     archive = tmp_path / "X.zip"
     archive.write_bytes(CONTENT)
@@ -341,17 +367,54 @@ def test_nothing_is_packed_where_nothing_was_promoted(tmp_path: Path, capsys: py
 def test_before_the_first_promotion_there_is_nothing_to_judge_again(
     monkeypatch: pytest.MonkeyPatch, outputs: Callable[[], dict[str, str]]
 ) -> None:
-    planted = {
-        "created_at": "2024-12-28T00:00:00Z",
-        "expired": False,
-        "workflow_run": {"id": 7, "head_branch": "main", "head_repository_id": 2, "repository_id": 1},
-    }
-    with web(lambda *_: (200, {}, json.dumps({"artifacts": [planted]}).encode())) as url:
-        monkeypatch.setenv("GITHUB_API_URL", url)
-        monkeypatch.setenv("DEFAULT_BRANCH", "main")
-        assert main(["ci", "latest"]) == 0
-
+    assert _latest(monkeypatch, _promoted(7, head_repository_id=2)) == 0
     assert outputs() == {"run-id": "", "as-of": ""}
+
+
+def _promoted(run: int, *, expired: bool = False, head_repository_id: int = 1) -> dict[str, Any]:
+    whose = {"head_branch": "main", "head_repository_id": head_repository_id, "repository_id": 1}
+    return {"created_at": "2024-12-28T00:00:00Z", "expired": expired, "workflow_run": {"id": run, **whose}}
+
+
+def _latest(monkeypatch: pytest.MonkeyPatch, *artifacts: dict[str, Any], branch: str = "main") -> int:
+    def answer(path: str, _: Mapping[str, str]) -> Answer:
+        if "/runs/" in path:
+            return 200, {}, json.dumps(TRUSTED).encode()
+        page = int(path.rpartition("&page=")[2])
+        listed = artifacts[(page - 1) * 100 : page * 100]
+        return 200, {}, json.dumps({"total_count": len(artifacts), "artifacts": listed}).encode()
+
+    with web(answer) as url:
+        monkeypatch.setenv("GITHUB_API_URL", url)
+        monkeypatch.setenv("DEFAULT_BRANCH", branch)
+        return main(["ci", "latest", "--as-of=2024-12-28"])
+
+
+def test_artifacts_that_pull_requests_pile_up_hide_no_promotion(
+    monkeypatch: pytest.MonkeyPatch, outputs: Callable[[], dict[str, str]]
+) -> None:
+    planted = [_promoted(run, head_repository_id=2) for run in range(2, 203)]
+
+    assert _latest(monkeypatch, *planted, _promoted(1)) == 0
+    assert outputs() == {"run-id": "1", "as-of": "2024-12-28"}
+
+
+@pytest.mark.parametrize(
+    ("artifacts", "branch", "refusal"),
+    [
+        ([_promoted(1, expired=True)], "main", "artifact promoted: has expired"),
+        ([_promoted(1)], "", "DEFAULT_BRANCH: is empty"),
+    ],
+)
+def test_what_cannot_be_judged_again_is_not_green(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    artifacts: list[dict[str, Any]],
+    branch: str,
+    refusal: str,
+) -> None:
+    assert _latest(monkeypatch, *artifacts, branch=branch) == 1
+    assert refusal in capsys.readouterr().err
 
 
 def test_of_a_folder_that_nothing_was_promoted_into_nothing_is_judged_again(

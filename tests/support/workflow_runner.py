@@ -95,7 +95,8 @@ class Runner:
             "repository": "someone/models",
             "token": "a-token",
             "workflow": document["name"],
-            "event": {"repository": {"default_branch": "main"}},
+            "ref_name": "main",
+            "event": {} if event == "schedule" else {"repository": {"default_branch": "main"}},
         }
         base = {"github": github, "inputs": given, "vars": self.variables}
         self._play_jobs(run, document, base, inherit=True, prefix="")

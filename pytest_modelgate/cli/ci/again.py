@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_modelgate.cli.ci.judging import record_planned, run_pytest
 from pytest_modelgate.cli.ci.moving import ARCHIVES, TRUSTED_EVENTS, keep
-from pytest_modelgate.errors import PromotionError
+from pytest_modelgate.errors import PromotionError, SettingsError
 from pytest_modelgate.text import terminal_safe
 
 if TYPE_CHECKING:  # pulls in pydantic, which --help must not pay for
     from pytest_modelgate.adapters.promotion import Promoted
 
+_MOST_PAGES = 50  # of artifacts
 _ANY = (0, 1)  # pytest's statuses of a run that came to its end
 
 
@@ -47,20 +48,40 @@ def add_again(commands: Any) -> None:  # noqa: ANN401 - argparse has no public n
 
 
 def _latest(options: argparse.Namespace) -> int:
-    """The newest artifact of a promotion; no number where there is none yet."""
+    """The newest artifact of a promotion; no number where there is none yet, red where it has expired."""
     from pytest_modelgate.adapters.download import ask_github
 
-    listed = ask_github("/actions/artifacts?name=promoted&per_page=100", os.environ)["artifacts"]
-    branch = os.environ.get("DEFAULT_BRANCH")
-    for artifact in sorted(listed, key=lambda artifact: str(artifact["created_at"]), reverse=True):
+    branch, expired = os.environ.get("DEFAULT_BRANCH"), False
+    if not branch:
+        raise SettingsError("DEFAULT_BRANCH", "is empty, expected the branch that promotes", "Set it for this step")
+    for artifact in _promoted():
         run = artifact["workflow_run"]
-        own = run["head_repository_id"] == run["repository_id"] and run["head_branch"] == branch
-        if artifact["expired"] or not own:
+        if run["head_repository_id"] != run["repository_id"] or run["head_branch"] != branch:
+            continue
+        if artifact["expired"]:
+            expired = True
             continue
         if ask_github(f"/actions/runs/{int(run['id'])}", os.environ).get("event") in TRUSTED_EVENTS:
             _hand_on({"run-id": str(int(run["id"])), "as-of": options.as_of or _today()})
             return 0
-    return _nothing("Nothing was promoted yet, or what was has expired")
+    if expired:
+        remedy = "Promote anew, or name the trader's folder in MODELGATE_DEPLOY_TO"
+        raise PromotionError("artifact promoted", "has expired, and what it deployed is judged no more", remedy)
+    return _nothing("Nothing was promoted yet")
+
+
+def _promoted() -> Sequence[Any]:
+    """Artifacts of all promotions, the newest first; anybody's pull request can upload one of the name."""
+    from pytest_modelgate.adapters.download import ask_github
+
+    found: list[Any] = []
+    for page in range(1, _MOST_PAGES + 1):
+        answer = ask_github(f"/actions/artifacts?name=promoted&per_page=100&page={page}", os.environ)
+        found += answer["artifacts"]
+        if not answer["artifacts"] or len(found) >= answer["total_count"]:
+            return sorted(found, key=lambda artifact: str(artifact["created_at"]), reverse=True)
+    remedy = "Delete those of pull requests"
+    raise SettingsError("artifacts named promoted", f"are more than {len(found)}", remedy)
 
 
 def _deployed(options: argparse.Namespace) -> int:
@@ -68,9 +89,12 @@ def _deployed(options: argparse.Namespace) -> int:
     if not (options.folder / "promotion.json").exists():
         return _nothing(f"Nothing was promoted into {options.folder} yet")
     archives = Path(options.archives) if options.archives else options.folder.resolve().parent / ARCHIVES
+    in_force = _archives(options.folder, archives)
+    if not in_force:
+        return _nothing(f"No model is in force in {options.folder}")
     options.to.mkdir(parents=True)
     shutil.copyfile(options.folder / "promotion.json", options.to / "promotion.json")
-    for archive in _archives(options.folder, archives):
+    for archive in in_force:
         keep(archive, options.to / ARCHIVES)
     _hand_on({"as-of": options.as_of or _today()})
     return 0
@@ -86,7 +110,10 @@ def _plan_again(options: argparse.Namespace) -> int:
 
 
 def _nothing(why: str) -> int:
-    print(terminal_safe(f"{why}: there is nothing to judge again."))
+    """Green, since nothing can have fallen, but marked: who expected models there shall see it."""
+    from pytest_modelgate.adapters.github import annotation
+
+    print(annotation("warning", "Judge again", terminal_safe(f"{why}: there is nothing to judge again.")))
     _hand_on({"run-id": "", "as-of": ""})
     return 0
 

@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_modelgate.cli.ci.moving import file_sha256
 from pytest_modelgate.errors import ArchiveError, MarketDataError, SettingsError
 from pytest_modelgate.text import terminal_safe
 
@@ -23,7 +24,11 @@ if TYPE_CHECKING:  # pulls in pydantic, which --help must not pay for
 _SUITE = "model_tests"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _MOST_SHARDS = 99
-_KEYS = ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY", "ALPACA_KEYS_FILE", "GH_TOKEN")
+_KEPT_AWAY = (
+    *("APCA_API_KEY_ID", "APCA_API_SECRET_KEY", "ALPACA_KEYS_FILE", "GH_TOKEN", "GITHUB_TOKEN"),
+    *("ARCHIVE_URL", "ARCHIVE_AUTHORIZATION", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_RUNTIME_TOKEN"),
+    *("GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STATE"),  # what steps after this one, and jobs, believe
+)
 _MOST_MARKS = 10  # of a kind, in one step; GitHub drops the rest
 _BLOCKED = 1  # pytest's status when a test failed: which models that blocks, the verdict says
 
@@ -40,6 +45,7 @@ def add_judging(commands: Any) -> None:  # noqa: ANN401 - argparse has no public
     record = commands.add_parser("record", help="record what a plan says is missing")
     record.add_argument("plan", type=Path, help="as the step before wrote it")
     record.add_argument("archive", type=Path, help="the archive it is about")
+    record.add_argument("--sha256", default="", metavar="DIGEST", help="of the plan (default: whatever is there)")
     record.add_argument("--cassettes", type=Path, required=True, metavar="DIR", help="where recordings are kept")
     record.set_defaults(run=_record)
     shard = commands.add_parser("shard", help="evaluate the share of one machine")
@@ -71,24 +77,27 @@ def _plan(options: argparse.Namespace) -> int:
         raise SettingsError(
             "--shards", f"is {options.shards}, expected 1 to {_MOST_SHARDS}", "Correct the input shards"
         )
-    cassettes = tree_sha256(options.cassettes)
+    cassettes, judged = tree_sha256(options.cassettes), file_sha256(archive)
     as_of = [f"--gate-as-of={options.as_of}"] if options.as_of else []
     status = gate(archive, options, *as_of, f"--gate-plan={options.plan}", "--quiet")
     if status:
         return status
     plan = read_plan(options.plan)
+    if plan.sha256 != judged:
+        raise ArchiveError(str(archive), "has changed while it was read", "Run the job again")
     shards = list(range(1, min(options.shards, plan.pieces) + 1))
     outputs = {
         "archive": archive.as_posix(),
-        "sha256": plan.sha256,
+        "sha256": judged,
         "shards": json.dumps(shards, separators=(",", ":")),
         "count": str(len(shards)),
         "missing": json.dumps(bool(plan.missing)),
         "cassettes": cassettes,
+        "plan": file_sha256(options.plan),
     }
     _hand_on(outputs)
-    judged = f"{len(plan.judged)} of {len(plan.models)} models to judge on {len(shards)} machines"
-    print(terminal_safe(f"{plan.archive}: {judged}, {len(plan.missing)} series to record first"))
+    told = f"{len(plan.judged)} of {len(plan.models)} models to judge on {len(shards)} machines"
+    print(terminal_safe(f"{plan.archive}: {told}, {len(plan.missing)} series to record first"))
     for series in plan.missing:
         print(terminal_safe(f"  {series}"))
     return 0
@@ -98,6 +107,9 @@ def _record(options: argparse.Namespace) -> int:
     """Record; what cannot be leaves its models without a verdict, and does not keep the others from theirs."""
     from pytest_modelgate.adapters.plan_file import read_plan
 
+    if options.sha256 and (found := file_sha256(options.plan)) != options.sha256:
+        problem = f"has sha256 {found[:12]}..., expected {options.sha256[:12]}..."
+        raise SettingsError(f"plan {options.plan}", problem, "Run all jobs again, on what one job planned")
     record_planned(read_plan(options.plan), options.archive, options.cassettes)
     _hand_on({"cassettes": tree_sha256(options.cassettes)})
     return 0
@@ -184,9 +196,9 @@ def gate(archive: Path, options: argparse.Namespace, *further: str) -> int:
 
 
 def run_pytest(words: Sequence[str]) -> int:
-    """Run the gate's suite, which replays, without the keys that a step may have been given; pytest's status."""
+    """Run the gate's suite, which replays, without a step's keys and what it tells other steps; pytest's status."""
     command = [sys.executable, "-m", "pytest", _SUITE, "--gate-record-mode=none", *words]
-    environment = {name: value for name, value in os.environ.items() if name not in _KEYS}
+    environment = {name: value for name, value in os.environ.items() if name not in _KEPT_AWAY}
     return subprocess.run(command, check=False, env=environment).returncode  # noqa: S603 - options of ours
 
 

@@ -57,7 +57,7 @@ def _origin(options: argparse.Namespace) -> int:
         raise SettingsError(where, f"comes from {shown(head)}, not from this repository", remedy)
     if run.get("event") not in TRUSTED_EVENTS:
         raise SettingsError(where, f"was started by {shown(run.get('event'))}", remedy)
-    branches = {os.environ.get("GITHUB_REF_NAME"), os.environ.get("DEFAULT_BRANCH")}
+    branches = {os.environ.get("GITHUB_REF_NAME"), os.environ.get("DEFAULT_BRANCH")} - {None, ""}
     if run.get("head_branch") not in branches:
         raise SettingsError(where, f"is of the branch {shown(run.get('head_branch'))}", remedy)
     print(terminal_safe(f"{where}: {run['event']} on {run['head_branch']} at {run.get('head_sha')}"))
@@ -93,7 +93,7 @@ def _pack(options: argparse.Namespace) -> int:
     shutil.copyfile(options.promoted / "promotion.json", options.to / "promotion.json")
     keep(options.archive, options.to / ARCHIVES)
     files = sorted(path for path in options.to.rglob("*") if path.is_file())
-    lines = "".join(f"{_sha256(path)}  {path.as_posix()}\n" for path in files)
+    lines = "".join(f"{file_sha256(path)}  {path.as_posix()}\n" for path in files)
     set_outputs(os.environ, {"sha256": base64.b64encode(lines.encode()).decode()})
     return 0
 
@@ -106,7 +106,7 @@ def _keep(options: argparse.Namespace) -> int:
 
 def keep(archive: Path, folder: Path) -> Path:
     """Keep an archive under its digest, since names may come again; one that is kept already stays as it is."""
-    kept = folder / _sha256(archive)[:16] / archive.name
+    kept = folder / file_sha256(archive)[:16] / archive.name
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         temporary = kept.with_name(f".{archive.name}.tmp")
@@ -115,6 +115,7 @@ def keep(archive: Path, folder: Path) -> Path:
     return kept
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """Digest of a file's bytes."""
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()
