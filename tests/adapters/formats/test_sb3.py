@@ -180,6 +180,28 @@ def test_what_it_cannot_be_sure_of_is_refused_by_name(why: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
+    ("member", "name", "told"),
+    [
+        ("pytorch_variables.pth", "policy.action_net.weight", "'policy.action_net.weight', which takes the place of"),
+        ("tensors.pth", "policy.action_net.weight", "'policy.action_net.weight', which takes the place of"),
+        ("policy.action_net.pth", "weight", "'policy.action_net.pth', whose numbers may take the place of"),
+    ],
+)
+def test_weights_that_loading_would_write_over_the_policys_are_refused(
+    member: str, name: str, told: str, tmp_path: Path
+) -> None:
+    torch = pytest.importorskip("torch")
+    buffer = io.BytesIO()
+    torch.save({name: torch.zeros(3, 8)}, buffer)
+    members = {key: content for key, content in members_of().items() if key not in ("pytorch_variables.pth", member)}
+
+    with pytest.raises(CheckpointError) as caught:
+        read(PPO, written(tmp_path, zipped(members | {member: buffer.getvalue()})))
+
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("name", "value", "told"),
     [
         ("lstm_actor.weight_ih_l0", [[0.5]], "lstm_actor.weight_ih_l0 makes it recurrent"),
