@@ -38,6 +38,7 @@ EVIDENCE = (
     "adapters/checkpoint",
     "adapters/exchange_calendar.py",
     "adapters/files/file_kinds.py",
+    "adapters/files/statistic_names.py",
     "adapters/files/tar_layout.py",
     "adapters/files/zip_layout.py",
     "adapters/files/zip_records.py",

@@ -11,7 +11,6 @@ import binascii
 import re
 import zlib
 from collections.abc import Mapping, Sequence
-from os.path import splitext
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ PACKAGES = ("stable_baselines3", "sb3_contrib")  # of whose classes the entries 
 SAVE = 'Save it with model.save("model.zip")'
 _MOST_MEMBERS, _MOST_DIRECTORY = 64, 1 << 16
 _MOST_DATA, _MOST_WEIGHTS, _MOST_VARIABLES = 32 << 20, 512 << 20, 1 << 20
-_OPTIMIZER = re.compile(r"(?:[a-z_]+\.)?[a-z_]*optimizer")
+_OPTIMIZER = re.compile(r"(?:[a-z_]+\.)?[a-z_]*optimizer\.pth")
 _DATA = Limits(summary_bytes=_MOST_DATA, json_depth=16, json_containers=100_000)
 _SERIALIZED = ":serialized:"
 _VARIABLES = ("pytorch_variables.pth", "tensors.pth")  # the latter is what it was called before 0.9
@@ -81,8 +80,8 @@ def read_members(path: Path, location: str) -> tuple[Mapping[str, Any], bytes]:
 def _refuse_other_weights(names: Sequence[str], location: str) -> None:
     """Refuse members that ``load`` would put into the policy, or into anything else, after ``policy.pth``."""
     for name in names:
-        stem, ending = splitext(name)
-        if ending == ".pth" and name not in ("policy.pth", *_VARIABLES) and _OPTIMIZER.fullmatch(stem) is None:
+        known = name in ("policy.pth", *_VARIABLES) or _OPTIMIZER.fullmatch(name)
+        if name.endswith(".pth") and not known:
             problem = f"holds {plain(name, 60)!a}, whose numbers may take the place of the policy's when it is loaded"
             raise CheckpointError(location, problem, SAVE)
 

@@ -53,6 +53,25 @@ def test_a_declared_normaliser_belongs_to_its_model(tmp_path: Path) -> None:
     assert model.checkpoint.beside == ("UNIUSD_1Hour.log", "UNIUSD_1Hour.vecnormalize.pkl")
 
 
+@pytest.mark.parametrize("name", ["vecnormalize.pkl", "vec_normalize.PKL", "UNIUSD_1Hour_vecnormalize_900_steps.pkl"])
+def test_statistics_of_a_run_lie_beside_its_models_whatever_else_does(tmp_path: Path, name: str) -> None:
+    many = {f"{STEM}.a{number:02}": b"" for number in range(20)}
+
+    (model,) = run_of(packed(tmp_path, ".zip", **{f"{FOLDER}{name}": b"n"}, **many)).models
+
+    assert model.checkpoint
+    assert name in model.checkpoint.beside
+
+
+def test_statistics_of_another_model_do_not_lie_beside_a_model(tmp_path: Path) -> None:
+    theirs = {f"{FOLDER}BTCUSD_1Hour.zip": b"z", f"{FOLDER}BTCUSD_1Hour.vecnormalize.pkl": b"n"}
+
+    models = {model.id: model for model in run_of(packed(tmp_path, ".zip", **theirs)).models}
+
+    found = {name: model.checkpoint.beside for name, model in models.items() if model.checkpoint}
+    assert found == {"UNIUSD_1Hour": (), "BTCUSD_1Hour": ("BTCUSD_1Hour.vecnormalize.pkl",)}
+
+
 @pytest.mark.parametrize("name", ["UNIUSD_1Hour.vecnormalize.pkl", "UNIUSD_1Hour.zip"])
 def test_a_normaliser_that_is_none_is_its_models_fault(tmp_path: Path, name: str) -> None:
     beside = {f"{STEM}.json": DECLARED | {"normaliser": name}, f"{FOLDER}other.pkl": b"n"}
