@@ -18,6 +18,7 @@ EVIDENCE = (
     "adapters/alpaca/client.py",
     "adapters/alpaca/rows.py",
     "adapters/archive/__init__.py",
+    "adapters/archive/belonging.py",
     "adapters/archive/declaration.py",
     "adapters/archive/entries.py",
     "adapters/archive/folder_source.py",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice, takewhile
 
+from pytest_modelgate.adapters.archive.belonging import owner_of
 from pytest_modelgate.adapters.archive.entries import Entry, unread_entry
 from pytest_modelgate.adapters.archive.names import listed
 from pytest_modelgate.adapters.archive.roles import Roles
@@ -195,9 +196,7 @@ class Matching:
             folder = member[: member.rfind("/") + 1]
             name = member[len(folder) :]
             if may_keep_observations(name) and not name.endswith(self.roles.suffixes):
-                ends = [place for place, letter in enumerate(name) if letter in "._"]
-                owner = next((name[:end] for end in reversed(ends) if name[:end] in self.roles.checkpoints), "")
-                found.setdefault((folder, owner), []).append(name)
+                found.setdefault((folder, owner_of(name, self.roles.checkpoints)), []).append(name)
         return found
 
     @cached_property

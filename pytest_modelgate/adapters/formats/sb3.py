@@ -108,6 +108,11 @@ def _arguments(data: Mapping[str, Any], family: Family, location: str) -> Mappin
     if extractor is not None and class_name(extractor) not in _EXTRACTORS:
         problem = f"holds the features extractor {plain(class_name(extractor), 90)}, of which the gate knows nothing"
         raise CheckpointError(where, problem, _PLAIN)
+    for name in ("squash_output", "use_sde"):
+        if not isinstance(arguments.get(name, False), bool):  # which is taken for true there, and could be missed here
+            raise CheckpointError(
+                where, f"says {described(arguments[name])} for {name}, expected true or false", _PLAIN
+            )
     if family.squashed and arguments.get("use_sde") is True:
         problem = "says use_sde, with which the actor's output is clipped once more"
         raise CheckpointError(where, problem, "Train without use_sde")

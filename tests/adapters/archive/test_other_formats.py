@@ -82,9 +82,20 @@ def test_a_normaliser_that_is_none_is_its_models_fault(tmp_path: Path, name: str
     assert f"is {name}, which does not lie beside it" in str(model.fault)
 
 
+def test_another_models_normaliser_is_its_models_fault(tmp_path: Path) -> None:
+    theirs = {f"{FOLDER}BTCUSD_1Hour.zip": b"z", f"{FOLDER}BTCUSD_1Hour.vecnormalize.pkl": b"n"}
+    said = {f"{STEM}.json": DECLARED | {"normaliser": "BTCUSD_1Hour.vecnormalize.pkl"}}
+
+    models = {model.id: model for model in run_of(packed(tmp_path, ".zip", **theirs, **said)).models}
+
+    assert "is BTCUSD_1Hour.vecnormalize.pkl, which is another model's" in str(models["UNIUSD_1Hour"].fault)
+    assert not models["BTCUSD_1Hour"].fault
+
+
 @pytest.mark.parametrize("name", ["../UNIUSD_1Hour.pkl", "a/b.pkl", ".pkl", "C:x.pkl"])
 def test_a_normaliser_is_a_name_and_no_path(tmp_path: Path, name: str) -> None:
     (model,) = run_of(packed(tmp_path, ".zip", **{f"{STEM}.json": DECLARED | {"normaliser": name}})).models
 
     assert model.fault
-    assert "normaliser" in str(model.fault)
+    assert "normaliser: is " in str(model.fault)
+    assert "expected a file's name of letters" in str(model.fault)

@@ -154,6 +154,10 @@ REFUSED: dict[str, tuple[bytes, str]] = {
         "'mish' is unknown, expected one of tanh",
     ),
     "an argument of one's own": (with_data({"policy_kwargs": {"attention": 4}}), "holds attention, which plain"),
+    "a squashing that is neither true nor false": (
+        with_data({"policy_kwargs": {"squash_output": 1}}),
+        "policy_kwargs: says a int for squash_output, expected true or false",
+    ),
     "no action space": (with_data({"action_space": None}), "action_space: is a NoneType, expected a Discrete"),
     "no data": (zipped({"policy.pth": b""}), "is a zip without a member data"),
     "no base64": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from pytest_modelgate.errors import CheckpointError
 KEPT = "UNIUSD_1Hour.vecnormalize.pkl"
 
 
-def read(folder: Path, declared: Declared, *beside: str, **changes: object) -> MlpPolicy:
+def read(folder: Path, declared: Declared, *beside: str, **changes: Any) -> MlpPolicy:
     """A policy of generation 2.3, 53 features a row, beside a normaliser that is declared or not."""
     path = saved(folder, contents("2.3.0", **changes))
     statistics = folder / "normaliser"

@@ -46,7 +46,8 @@ def test_what_is_not_clipped_has_no_limit(tmp_path: Path) -> None:
 
 def test_a_name_that_equals_another_without_being_it_is_refused(tmp_path: Path) -> None:
     """Where such statistics are loaded, a ``numpy.str_`` takes the place of the plain name that it equals."""
-    written_as = vec_normalize(**{np.str_("CLIP_OBS"): 0.01})
+    second: dict[str, Any] = {np.str_("CLIP_OBS"): 0.01}
+    written_as = vec_normalize(**second)
     content = written_as.replace("CLIP_OBS".encode("utf-32-le"), "clip_obs".encode("utf-32-le"))
 
     assert content != written_as
