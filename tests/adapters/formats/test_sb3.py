@@ -117,6 +117,16 @@ def test_a_zip_that_was_packed_again_is_the_same_model(tmp_path: Path) -> None:
     assert (found == np.load(RECORDED / "ppo.npz")["answers"]).all()
 
 
+def test_masks_that_are_no_part_of_the_file_are_told(tmp_path: Path) -> None:
+    masked = by_reference("sb3_contrib.common.maskable.policies", "MaskableActorCriticPolicy")
+
+    loaded = read(PPO, written(tmp_path, with_data({"policy_class": masked})))
+
+    assert loaded.notes == (
+        "Its trainer masks actions, and masks are no part of the file: it is judged without, as predict acts without.",
+    )
+
+
 class Harm:
     def __reduce__(self) -> Any:
         return os.system, ("echo harm",)
