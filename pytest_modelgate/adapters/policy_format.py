@@ -27,7 +27,8 @@ class PolicyFile:
         location: the file, for the ``where`` of errors.
         declared: what training summary and ``SYMBOL_TIMEFRAME.json`` declare together.
         siblings: private copies of the files beside it that are declared to belong to it, by name: the normaliser.
-        beside: names of other files beside it that begin with its own, without its ending, and a dot.
+        beside: names of other files beside it that begin with its own, without its ending, and a dot, or that may keep
+            statistics of observations and are no other model's; a few.
         activation, feature_set, model_version: what the user's options say; None leaves it to file and declaration.
         trainer_packages: top-level packages of whose classes a pickle may speak.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import struct
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pytest_modelgate.adapters.archive import Archive, beside, declared_together, written_declaration
+from pytest_modelgate.adapters.archive import SUFFIXES, Archive, beside, declared_together, written_declaration
+from pytest_modelgate.adapters.files.statistic_names import may_keep_observations, says_observations
 from pytest_modelgate.adapters.formats import builtin_formats
 from pytest_modelgate.adapters.policy_format import LoadedPolicy, PolicyFile, read_policy
 from pytest_modelgate.core.backtest.candidate import check_width
@@ -92,6 +92,19 @@ def is_model(path: Path) -> bool:
         return False
 
 
+def _is_beside(other: Path, path: Path) -> bool:
+    """Whether a file may belong to a model: it begins with its name, or says statistics of observations by itself."""
+    if other.name.startswith(f"{path.stem}."):
+        return True
+    models = (model.stem for model in path.parent.iterdir() if model.name.endswith(SUFFIXES) and model != path)
+    theirs = any(other.name.startswith((f"{stem}.", f"{stem}_")) for stem in models)
+    if other.name.endswith(SUFFIXES) or theirs:
+        return False
+    return (
+        may_keep_observations(other.name) if other.name.startswith(f"{path.stem}_") else says_observations(other.name)
+    )
+
+
 def check_checkpoint(
     path: Path, settings: Settings, feature_sets: Mapping[str, FeatureSet], policies: Policies | None = None
 ) -> ModelReport:
@@ -114,7 +127,7 @@ def check_checkpoint(
             location,
             declared,
             {normaliser.name: normaliser} if normaliser else {},
-            tuple(sorted(other.name for other in path.parent.glob(f"{glob.escape(path.stem)}.*") if other != path)),
+            tuple(sorted(other.name for other in path.parent.glob("*") if other != path and _is_beside(other, path))),
             settings.activation,
             settings.feature_set,
             settings.model_version,

@@ -392,6 +392,26 @@ def test_a_function_of_networks_that_cannot_be_used_is_told(
     assert told in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("vecnormalize.pkl", True), ("UNIUSD_1Hour_vecnormalize.pkl", True), ("BTCUSD_1Hour.vecnormalize.pkl", False)],
+)
+def test_statistics_of_a_run_are_not_passed_over_but_another_models_are(
+    name: str, told: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "UNIUSD_1Hour.zip"
+    file.write_bytes((RECORDED / "ppo.zip").read_bytes())
+    (tmp_path / "BTCUSD_1Hour.zip").write_bytes(b"")
+    said = {"schema": "modelgate.policy/1", "lookback": 1, "actions": ["HOLD", {"target": 1.0}, "CLOSE"]}
+    file.with_suffix(".json").write_text(json.dumps(said))
+    (tmp_path / name).write_bytes(b"")
+
+    _, reports = check(capsys, file)
+
+    refusals = " ".join(reports[file.name]["refusals"])
+    assert ("lies beside it, and nobody declares" in refusals) is told
+
+
 def test_a_zip_of_stable_baselines3_is_checked_by_itself_and_says_which_lines_mend_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -45,6 +45,19 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "no operators": (HONEST.replace(field(8, field(1, "") + field(2, 18)), b""), "of version none, known are 7 to 28"),
     "operators of tomorrow": (network(WEIGHTS, opset=99), "of version 99"),
     "operators of two versions": (network(WEIGHTS, domains=[("ai.onnx", 12)]), "of version 18 and 12"),
+    "more outputs than a policy has": (
+        model(
+            [node("Identity", [OBSERVATION], [f"y{number}"]) for number in range(65)],
+            [],
+            [value_info(OBSERVATION, ["b", 6])],
+            [value_info(f"y{number}", ["b", 6]) for number in range(65)],
+        ),
+        "has 65 outputs, expected at most 64",
+    ),
+    "a sparse constant, whose numbers may be in another file": (
+        of(field(4, "Constant") + field(2, "c") + field(5, field(1, "sparse_value") + field(22, b"")), GEMM),
+        "has an attribute sparse_value of the kind sparse_tensor",
+    ),
     "numbers in another file": (
         of(weight=tensor("W", W, raw=b"", more=outside("../../etc/passwd") + field(14, 1))),
         "keeps the numbers of W in another file",

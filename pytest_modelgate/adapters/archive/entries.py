@@ -35,6 +35,10 @@ _KINDS = {
     "dict_type": "an object",
     "string_pattern_mismatch": "1 to 80 printable ASCII characters",
 }
+_PATTERNS = {  # of fields that are no free text
+    "model_version": "a version such as 2.7.0",
+    "normaliser": "a file's name of letters, digits, dots, underscores and dashes, and no path",
+}
 
 
 @dataclass(frozen=True)
@@ -198,5 +202,7 @@ def _told(error: ErrorDetails, kind: type[BaseModel]) -> tuple[str, str]:
     if name in ("greater_than", "greater_than_equal"):
         bound = f"more than {context['gt']}" if name == "greater_than" else f"at least {context['ge']}"
         return f"{given}, expected {bound}", _REMEDY
+    if name == "string_pattern_mismatch" and (told := _PATTERNS.get(str(error["loc"][-1]))):
+        return f"{given}, expected {told}", _REMEDY
     expected = context["expected"] if name == "literal_error" else _KINDS.get(name, "what the schema describes")
     return f"{given}, expected {expected}", _REMEDY

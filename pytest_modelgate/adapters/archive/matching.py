@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice, takewhile
 
+from pytest_modelgate.adapters.archive.belonging import owner_of
 from pytest_modelgate.adapters.archive.entries import Entry, unread_entry
 from pytest_modelgate.adapters.archive.names import listed
 from pytest_modelgate.adapters.archive.roles import Roles
+from pytest_modelgate.adapters.files.statistic_names import may_keep_observations, says_observations
 from pytest_modelgate.core.market.bars import Instrument, Timeframe
 from pytest_modelgate.core.training.run import CheckpointRef, Declared, Fault, TrainedModel
 from pytest_modelgate.text import plain, shown
@@ -172,12 +174,30 @@ class Matching:
 
     def _reference(self, member: str, sha256: str | None) -> CheckpointRef:
         stem = self.roles.stem(member)
-        start = f"{member[: member.rfind('/') + 1]}{stem}."
+        folder = member[: member.rfind("/") + 1]
+        start = f"{folder}{stem}."
         first = bisect_left(self._sorted, start)
         near = takewhile(lambda name: name.startswith(start), islice(self._sorted, first, first + _MOST_BESIDE))
-        beside = tuple(name[name.rfind("/") + 1 :] for name in near if name not in (member, f"{start}json"))
+        shared = (name for name in self._telling.get((folder, ""), ()) if says_observations(name))
+        named = [*self._telling.get((folder, stem), ()), *shared, *(name[len(folder) :] for name in near)]
+        others = dict.fromkeys(name for name in named if f"{folder}{name}" not in (member, f"{start}json"))
         declaration = f"{start}json" if f"{start}json" in self.sizes else None
+        beside = tuple(sorted(islice(others, _MOST_BESIDE)))
         return CheckpointRef(member, self.sizes[member], sha256, declaration, stem, beside)
+
+    @cached_property
+    def _telling(self) -> Mapping[tuple[str, str], list[str]]:
+        """Names of files that may hold statistics of observations, by folder and the model whose name they begin with.
+
+        Those that begin with no model's name, as the ``vecnormalize.pkl`` of a run, may be of all that lie beside them.
+        """
+        found: dict[tuple[str, str], list[str]] = {}
+        for member in self._sorted:
+            folder = member[: member.rfind("/") + 1]
+            name = member[len(folder) :]
+            if may_keep_observations(name) and not name.endswith(self.roles.suffixes):
+                found.setdefault((folder, owner_of(name, self.roles.checkpoints)), []).append(name)
+        return found
 
     @cached_property
     def _sorted(self) -> list[str]:

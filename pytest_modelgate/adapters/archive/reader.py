@@ -8,7 +8,6 @@ import os
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +16,7 @@ from typing import Self
 import pandas as pd
 from filelock import FileLock
 
+from pytest_modelgate.adapters.archive.belonging import with_normaliser
 from pytest_modelgate.adapters.archive.declaration import declare
 from pytest_modelgate.adapters.archive.entries import Reading
 from pytest_modelgate.adapters.archive.folder_source import FolderSource
@@ -30,7 +30,7 @@ from pytest_modelgate.adapters.archive.tar_source import TarSource, is_tar
 from pytest_modelgate.adapters.archive.zip_source import ZipSource
 from pytest_modelgate.adapters.files.atomic import write_atomically
 from pytest_modelgate.adapters.files.file_kinds import why_no_zip
-from pytest_modelgate.core.training.run import CheckpointRef, Fault, TrainedModel, TrainingRun
+from pytest_modelgate.core.training.run import CheckpointRef, TrainedModel, TrainingRun
 from pytest_modelgate.errors import ArchiveError, CheckpointError
 from pytest_modelgate.text import plain
 
@@ -221,29 +221,19 @@ def _declared(
     def declared(model: TrainedModel) -> TrainedModel:
         name = model.checkpoint.declaration if model.checkpoint else None
         if name is None:
-            return _with_normaliser(model, source, location)
+            return with_normaliser(model, source.sizes, stems, location)
         small = source.sizes[name] <= limits.declaration_bytes
         told = declare(
             model, b"".join(source.chunks(name)) if small else b"{}", f"{location}, member {plain(name)}", limits
         )
         if told is None:
-            strays.append(f"{listed([name])} passed over: it names no schema modelgate.policy/1")
-        return _with_normaliser(told or model, source, location)
+            why = "it names no schema modelgate.policy/1" if small else "it is too large to declare anything"
+            strays.append(f"{listed([name])} passed over: {why}")
+        return with_normaliser(told or model, source.sizes, stems, location)
+
+    stems = frozenset(model.checkpoint.stem for model in models if model.checkpoint)
 
     return tuple(map(declared, models))
-
-
-def _with_normaliser(model: TrainedModel, source: Source, location: str) -> TrainedModel:
-    """A model with the member that is declared as its normaliser; with a fault where there is no such."""
-    checkpoint, name = model.checkpoint, model.declared.normaliser
-    if checkpoint is None or name is None:
-        return model
-    member = f"{checkpoint.member[: checkpoint.member.rfind('/') + 1]}{name}"
-    if member in source.sizes and member != checkpoint.member:
-        return replace(model, checkpoint=replace(checkpoint, normaliser=member))
-    where, problem = f"{location}, model {model.id}, normaliser", f"is {plain(name)}, which does not lie beside it"
-    fault = Fault(where, problem, f"Pack it as {plain(member)}, or correct the declaration")
-    return replace(model, fault=model.fault or fault)
 
 
 def _source(path: Path, location: str, limits: Limits) -> Source:

@@ -15,7 +15,7 @@ import numpy as np
 from pytest_modelgate.adapters.checkpoint.container import Container
 from pytest_modelgate.adapters.checkpoint.numbers import length_of, read_numbers
 from pytest_modelgate.adapters.checkpoint.pickled import StandIn
-from pytest_modelgate.adapters.checkpoint.statistic_names import (
+from pytest_modelgate.adapters.files.statistic_names import (
     is_bare,
     is_skipped,
     says_normaliser,

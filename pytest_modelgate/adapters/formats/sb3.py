@@ -34,6 +34,9 @@ _KNOWN = frozenset({  # of these, those that change what an actor computes are l
     "lr_schedule", "n_critics", "n_quantiles", "net_arch", "normalize_images", "optimizer_class", "optimizer_kwargs",
     "ortho_init", "share_features_extractor", "squash_output", "use_expln", "use_sde",
 })  # fmt: skip
+_UNMASKED = (
+    "Its trainer masks actions, and masks are no part of the file: it is judged without, as predict acts without."
+)
 _PLAIN = "Train with the policies of Stable-Baselines3 as they are, or pack the actor with pack_checkpoint"
 
 
@@ -48,7 +51,7 @@ class StableBaselinesFormat:
         """See ``PolicyFormat.read``."""
         location = file.location
         data, weights = read_members(file.path, location)
-        family = _family(data, location)
+        policy_class, family = _family(data, location)
         arguments = _arguments(data, family, location)
         container, pickled = read_container_of(weights, f"{location}, policy.pth")
         layers = actor_layers(read_contents(pickled, container, PACKAGES), family, container, location)
@@ -68,20 +71,21 @@ class StableBaselinesFormat:
             else activation_name(arguments["activation_fn"]),
             meaning,
             normaliser=declared_normaliser(file, meaning, keys),
+            notes=(_UNMASKED,) if ".maskable." in policy_class else (),
             probabilities=family.probabilities and ladder is None,
         )
         return loaded if ladder is None else _on_ladder(loaded, ladder)
 
 
-def _family(data: Mapping[str, Any], location: str) -> Family:
-    """Which policy it is.
+def _family(data: Mapping[str, Any], location: str) -> tuple[str, Family]:
+    """Which policy it is, by its class's name.
 
     Raises:
         CheckpointError: another than those that are known.
     """
     name = class_name(read_entry(data, "policy_class", location))
     if name in FAMILIES:
-        return FAMILIES[name]
+        return name, FAMILIES[name]
     where, known = f"{location}, policy_class", ", ".join(dict.fromkeys(item.name for item in FAMILIES.values()))
     if "recurrent" in name.lower():
         problem = "is recurrent: it acts on more than the observation"
@@ -108,6 +112,11 @@ def _arguments(data: Mapping[str, Any], family: Family, location: str) -> Mappin
     if extractor is not None and class_name(extractor) not in _EXTRACTORS:
         problem = f"holds the features extractor {plain(class_name(extractor), 90)}, of which the gate knows nothing"
         raise CheckpointError(where, problem, _PLAIN)
+    for name in ("squash_output", "use_sde"):
+        if not isinstance(arguments.get(name, False), bool):  # which is taken for true there, and could be missed here
+            raise CheckpointError(
+                where, f"says {described(arguments[name])} for {name}, expected true or false", _PLAIN
+            )
     if family.squashed and arguments.get("use_sde") is True:
         problem = "says use_sde, with which the actor's output is clipped once more"
         raise CheckpointError(where, problem, "Train without use_sde")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_modelgate.adapters.checkpoint.numbers import read_array
-from pytest_modelgate.adapters.checkpoint.pickled import StandIn, described
+from pytest_modelgate.adapters.checkpoint.pickled import StandIn, described, odd_key
 from pytest_modelgate.adapters.formats.sb3_zip import SAVE, read_entry
 from pytest_modelgate.errors import CheckpointError
 from pytest_modelgate.text import plain
@@ -66,12 +66,18 @@ def _kind(space: object) -> str:
     return space.name.rpartition(".")[2] if isinstance(space, StandIn) and space.name.startswith("gym") else ""
 
 
-def _fields(space: object) -> Mapping[object, object]:
-    return space.fields if isinstance(space, StandIn) else {}
+def _fields(space: object, where: str) -> Mapping[object, object]:
+    fields = space.fields if isinstance(space, StandIn) else {}
+    nested = fields.get("spaces")
+    for entries in (fields, nested if isinstance(nested, dict) else {}):
+        if (key := odd_key(entries)) is not None:
+            problem = f"has {described(key)} as a name, which may take the place of another where it is loaded"
+            raise CheckpointError(where, problem, SAVE)
+    return fields
 
 
 def _shape(space: object, where: str) -> tuple[int, ...]:
-    shape = _fields(space).get("_shape")
+    shape = _fields(space, where).get("_shape")
     if _kind(space) != "Box":
         problem = f"is {described(space)}, expected a Box or a Dict of Boxes, which are fed to the layers as they are"
         raise CheckpointError(where, problem, _FLAT)
@@ -85,7 +91,7 @@ def _shape(space: object, where: str) -> tuple[int, ...]:
 
 
 def _keys(space: object, where: str) -> dict[str, int]:
-    spaces = _fields(space).get("spaces")
+    spaces = _fields(space, where).get("spaces")
     if not isinstance(spaces, dict) or not spaces or not all(isinstance(key, str) for key in spaces):
         raise CheckpointError(where, "is a dict without names", SAVE)
     return {key: math.prod(_shape(part, f"{where}, {plain(key, 60)}")) for key, part in spaces.items()}
@@ -94,7 +100,7 @@ def _keys(space: object, where: str) -> dict[str, int]:
 def _actions(data: Mapping[str, Any], location: str) -> int | Continuous:
     where = f"{location}, action_space"
     space = read_entry(data, "action_space", location)
-    fields = _fields(space)
+    fields = _fields(space, where)
     if _kind(space) == "Discrete":
         count = fields.get("n")
         if type(count) is not int or not 0 < count < _LARGEST or fields.get("start", 0) != 0:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pytest_modelgate.adapters.archive.limits import Limits
 from pytest_modelgate.adapters.archive.strict_json import read_object
+from pytest_modelgate.adapters.checkpoint.container import read_container_of
 from pytest_modelgate.adapters.checkpoint.instructions import PickleError
 from pytest_modelgate.adapters.checkpoint.machine import NameRefusedError
-from pytest_modelgate.adapters.checkpoint.pickled import Named
+from pytest_modelgate.adapters.checkpoint.pickled import Named, described
 from pytest_modelgate.adapters.checkpoint.values import read_values
 from pytest_modelgate.adapters.files.file_kinds import why_no_checkpoint, why_no_zip
 from pytest_modelgate.adapters.files.zip_layout import LayoutError, Span, read_layout
@@ -27,9 +29,12 @@ from pytest_modelgate.text import plain
 PACKAGES = ("stable_baselines3", "sb3_contrib")  # of whose classes the entries speak; none is imported
 SAVE = 'Save it with model.save("model.zip")'
 _MOST_MEMBERS, _MOST_DIRECTORY = 64, 1 << 16
-_MOST_DATA, _MOST_WEIGHTS = 32 << 20, 512 << 20
+_MOST_DATA, _MOST_WEIGHTS, _MOST_VARIABLES = 32 << 20, 512 << 20, 1 << 20
+_OPTIMIZER = re.compile(r"(?:[a-z_]+\.)?[a-z_]*optimizer\.pth")
 _DATA = Limits(summary_bytes=_MOST_DATA, json_depth=16, json_containers=100_000)
 _SERIALIZED = ":serialized:"
+_VARIABLES = ("pytorch_variables.pth", "tensors.pth")  # the latter is what it was called before 0.9
+_HARMLESS = frozenset({"log_ent_coef", "ent_coef_tensor"})  # of SAC and TQC, which only training uses
 
 
 def read_members(path: Path, location: str) -> tuple[Mapping[str, Any], bytes]:
@@ -55,14 +60,47 @@ def read_members(path: Path, location: str) -> tuple[Mapping[str, Any], bytes]:
                 kind = why_no_checkpoint(names)
                 told = kind[0] if kind and "Stable-Baselines3" not in kind[0] else f"is a zip without a member {name}"
                 raise CheckpointError(location, f"{told}, expected one of Stable-Baselines3", SAVE)
-        raw, weights = (
+        _refuse_other_weights(names, location)
+        raw, weights, *variables = (
             _content(file.seek, file.read, spans[name], most, f"{location}, member {name}")
-            for name, most in (("data", _MOST_DATA), ("policy.pth", _MOST_WEIGHTS))
+            for name, most in (
+                ("data", _MOST_DATA),
+                ("policy.pth", _MOST_WEIGHTS),
+                *((name, _MOST_VARIABLES) for name in _VARIABLES if name in spans),
+            )
         )
+    for content in variables:
+        _check_variables(content, location)
     try:
         return read_object(raw, f"{location}, member data", _DATA), weights
     except ArchiveError as error:
         raise CheckpointError(error.where, error.problem, SAVE) from None
+
+
+def _refuse_other_weights(names: Sequence[str], location: str) -> None:
+    """Refuse members that ``load`` would put into the policy, or into anything else, after ``policy.pth``."""
+    for name in names:
+        known = name in ("policy.pth", *_VARIABLES) or _OPTIMIZER.fullmatch(name)
+        if name.endswith(".pth") and not known:
+            problem = f"holds {plain(name, 60)!a}, whose numbers may take the place of the policy's when it is loaded"
+            raise CheckpointError(location, problem, SAVE)
+
+
+def _check_variables(content: bytes, location: str) -> None:
+    """Refuse variables that ``load`` writes over any part of the model, but those that no action depends on."""
+    container, pickled = read_container_of(content, f"{location}, {_VARIABLES[0]}")
+    try:
+        found = read_values(pickled, PACKAGES).value
+    except PickleError as error:
+        problem = f"cannot be read as variables: {plain(str(error), 120)}"
+        raise CheckpointError(container.location, problem, SAVE) from None
+    if found is None or found == {}:
+        return
+    odd = next((name for name in found if name not in _HARMLESS), None) if isinstance(found, dict) else found
+    if odd is not None:
+        shown = f"{plain(odd, 60)!a}" if isinstance(odd, str) else described(odd)
+        problem = f"holds {shown}, which takes the place of a part of the model when it is loaded"
+        raise CheckpointError(container.location, problem, SAVE)
 
 
 def _content(seek: Any, read: Any, span: Span, most: int, location: str) -> bytes:  # noqa: ANN401 - of a file

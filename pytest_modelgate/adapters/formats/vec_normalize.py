@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,8 +15,9 @@ import numpy as np
 from pytest_modelgate.adapters.checkpoint.instructions import PickleError
 from pytest_modelgate.adapters.checkpoint.machine import NameRefusedError
 from pytest_modelgate.adapters.checkpoint.numbers import read_array
-from pytest_modelgate.adapters.checkpoint.pickled import StandIn, described
+from pytest_modelgate.adapters.checkpoint.pickled import StandIn, described, odd_key
 from pytest_modelgate.adapters.checkpoint.values import read_values
+from pytest_modelgate.adapters.files.statistic_names import may_keep_observations
 from pytest_modelgate.adapters.formats.foreign import Meaning, lines_for
 from pytest_modelgate.adapters.formats.sb3_zip import PACKAGES
 from pytest_modelgate.adapters.policy_format import PolicyFile
@@ -31,15 +32,20 @@ _MEANS = "stable_baselines3.common.running_mean_std.RunningMeanStd"
 _SAVE = 'Save it again where it was trained, with env.save("SYMBOL_TIMEFRAME.vecnormalize.pkl")'
 
 
-def declared_normaliser(file: PolicyFile, meaning: Meaning, keys: Mapping[str, int]) -> tuple[str, Normaliser] | None:
+def declared_normaliser(
+    file: PolicyFile, meaning: Meaning, keys: Mapping[str, int], tells: Callable[[str], bool] = may_keep_observations
+) -> tuple[str, Normaliser] | None:
     """What is done to observations, with the name of what says so.
+
+    Args:
+        tells: whether a file beside the model has to be declared, by its name.
 
     Raises:
         CheckpointError: it cannot be read; or a file beside the model may say it, and nobody declares whether it does.
     """
     name = file.declared.normaliser
     if name is None:
-        if beside := [other for other in file.beside if other.endswith((".pkl", ".pickle"))]:
+        if beside := [*filter(tells, file.beside)]:
             problem = (
                 f"{plain(beside[0], 90)} lies beside it, and nobody declares whether it normalises its observations"
             )
@@ -80,7 +86,9 @@ def read_normaliser(path: Path, meaning: Meaning, keys: Mapping[str, int], locat
         return None
     if fields.get("norm_obs") is not True:
         _refuse(location, f"says {described(fields.get('norm_obs'))} for norm_obs, expected true or false")
-    epsilon, clip = (_positive(fields.get(name), name, location) for name in ("epsilon", "clip_obs"))
+    unclipped = fields.get("clip_obs") == math.inf
+    epsilon = _positive(fields.get("epsilon"), "epsilon", location)
+    clip = math.inf if unclipped else _positive(fields.get("clip_obs"), "clip_obs", location)
     held = fields.get("obs_rms")
     if isinstance(held, dict):
         parts = _of_keys(held, fields.get("norm_obs_keys"), keys, (epsilon, clip), location)
@@ -104,7 +112,13 @@ def _fields(path: Path, location: str) -> Mapping[object, object]:
         _refuse(location, f"cannot be read as a pickle of VecNormalize: {plain(str(error), 120)}")
     if not isinstance(value, StandIn) or value.name != _CLASS:
         _refuse(location, f"holds {described(value)}, expected a VecNormalize of Stable-Baselines3")
-    return value.fields
+    return _plain_keys(value.fields, location)
+
+
+def _plain_keys(fields: Mapping[object, object], location: str) -> Mapping[object, object]:
+    if (key := odd_key(fields)) is not None:
+        _refuse(location, f"has {described(key)} as a name, which may take the place of another where it is loaded")
+    return fields
 
 
 def _of_keys(
@@ -116,6 +130,7 @@ def _of_keys(
         terms: epsilon and clip.
     """
     epsilon, clip = terms
+    _plain_keys(held, location)
     if not keys:
         _refuse(location, f"has statistics by key, and the policy's observations have {_listed(keys)}")
     chosen = list(held) if named is None else named
@@ -144,7 +159,8 @@ def _moments(value: object, location: str) -> tuple[Floats, Floats]:
     """Mean and variance of a running statistic."""
     if not isinstance(value, StandIn) or value.name != _MEANS:
         _refuse(location, f"holds {described(value)}, expected a RunningMeanStd of Stable-Baselines3")
-    mean, variance = (read_array(value.fields.get(name)) for name in ("mean", "var"))
+    fields = _plain_keys(value.fields, location)
+    mean, variance = (read_array(fields.get(name)) for name in ("mean", "var"))
     if mean is None or variance is None or mean.shape != variance.shape or not (variance >= 0.0).all():
         _refuse(location, "holds a mean and variance that are no finite numbers of equal count, from 0 on")
     if max(np.abs(mean).max(), variance.max()) > _LARGEST:

@@ -116,7 +116,8 @@ class CheckpointRef:
         declaration: member beside it of the same name that ends in ``.json``; None when there is none.
         stem: its file name without the ending of its format, and so what the names of files that belong to it begin
             with; empty where it has none.
-        beside: file names of what lies beside it, the declaration apart, that begin with that and a dot; a few.
+        beside: file names of what lies beside it, the declaration apart, that begin with that and a dot, or that may
+            keep statistics of observations and are no other model's; a few.
         normaliser: member with the statistics of observations that are declared; None when none are.
     """
 

@@ -163,12 +163,18 @@ def test_a_declaration_that_does_not_fit_is_its_own_models_fault(tmp_path: Path)
     assert (uni.where.rpartition("/")[2], uni.problem) == ("UNIUSD_1Hour.json, lookback", "is -7, expected at least 1")
 
 
-@pytest.mark.parametrize("content", [b'{"loss": [1, 2]}', b" " * (1024 * 1024 + 1)])
-def test_another_json_beside_a_checkpoint_is_named_and_passed_over(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b'{"loss": [1, 2]}', "it names no schema modelgate.policy/1"),
+        (b" " * (1024 * 1024 + 1), "it is too large to declare anything"),
+    ],
+)
+def test_another_json_beside_a_checkpoint_is_named_and_passed_over(tmp_path: Path, content: bytes, why: str) -> None:
     run = run_of(zipped(tmp_path, BOTH | {BESIDE: content}))
 
     assert states(run) == GOOD
-    assert "names no schema modelgate.policy/1" in run.warnings[0]
+    assert why in run.warnings[0]
 
 
 @pytest.mark.parametrize("second", [1e300, 1e12, -1.0, 1_735_000_000_000])

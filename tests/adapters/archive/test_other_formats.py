@@ -53,6 +53,25 @@ def test_a_declared_normaliser_belongs_to_its_model(tmp_path: Path) -> None:
     assert model.checkpoint.beside == ("UNIUSD_1Hour.log", "UNIUSD_1Hour.vecnormalize.pkl")
 
 
+@pytest.mark.parametrize("name", ["vecnormalize.pkl", "vec_normalize.PKL", "UNIUSD_1Hour_vecnormalize_900_steps.pkl"])
+def test_statistics_of_a_run_lie_beside_its_models_whatever_else_does(tmp_path: Path, name: str) -> None:
+    many = {f"{STEM}.a{number:02}": b"" for number in range(20)}
+
+    (model,) = run_of(packed(tmp_path, ".zip", **{f"{FOLDER}{name}": b"n"}, **many)).models
+
+    assert model.checkpoint
+    assert name in model.checkpoint.beside
+
+
+def test_statistics_of_another_model_do_not_lie_beside_a_model(tmp_path: Path) -> None:
+    theirs = {f"{FOLDER}BTCUSD_1Hour.zip": b"z", f"{FOLDER}BTCUSD_1Hour.vecnormalize.pkl": b"n"}
+
+    models = {model.id: model for model in run_of(packed(tmp_path, ".zip", **theirs)).models}
+
+    found = {name: model.checkpoint.beside for name, model in models.items() if model.checkpoint}
+    assert found == {"UNIUSD_1Hour": (), "BTCUSD_1Hour": ("BTCUSD_1Hour.vecnormalize.pkl",)}
+
+
 @pytest.mark.parametrize("name", ["UNIUSD_1Hour.vecnormalize.pkl", "UNIUSD_1Hour.zip"])
 def test_a_normaliser_that_is_none_is_its_models_fault(tmp_path: Path, name: str) -> None:
     beside = {f"{STEM}.json": DECLARED | {"normaliser": name}, f"{FOLDER}other.pkl": b"n"}
@@ -63,9 +82,20 @@ def test_a_normaliser_that_is_none_is_its_models_fault(tmp_path: Path, name: str
     assert f"is {name}, which does not lie beside it" in str(model.fault)
 
 
+def test_another_models_normaliser_is_its_models_fault(tmp_path: Path) -> None:
+    theirs = {f"{FOLDER}BTCUSD_1Hour.zip": b"z", f"{FOLDER}BTCUSD_1Hour.vecnormalize.pkl": b"n"}
+    said = {f"{STEM}.json": DECLARED | {"normaliser": "BTCUSD_1Hour.vecnormalize.pkl"}}
+
+    models = {model.id: model for model in run_of(packed(tmp_path, ".zip", **theirs, **said)).models}
+
+    assert "is BTCUSD_1Hour.vecnormalize.pkl, which is another model's" in str(models["UNIUSD_1Hour"].fault)
+    assert not models["BTCUSD_1Hour"].fault
+
+
 @pytest.mark.parametrize("name", ["../UNIUSD_1Hour.pkl", "a/b.pkl", ".pkl", "C:x.pkl"])
 def test_a_normaliser_is_a_name_and_no_path(tmp_path: Path, name: str) -> None:
     (model,) = run_of(packed(tmp_path, ".zip", **{f"{STEM}.json": DECLARED | {"normaliser": name}})).models
 
     assert model.fault
-    assert "normaliser" in str(model.fault)
+    assert "normaliser: is " in str(model.fault)
+    assert "expected a file's name of letters" in str(model.fault)

@@ -117,6 +117,16 @@ def test_a_zip_that_was_packed_again_is_the_same_model(tmp_path: Path) -> None:
     assert (found == np.load(RECORDED / "ppo.npz")["answers"]).all()
 
 
+def test_masks_that_are_no_part_of_the_file_are_told(tmp_path: Path) -> None:
+    masked = by_reference("sb3_contrib.common.maskable.policies", "MaskableActorCriticPolicy")
+
+    loaded = read(PPO, written(tmp_path, with_data({"policy_class": masked})))
+
+    assert loaded.notes == (
+        "Its trainer masks actions, and masks are no part of the file: it is judged without, as predict acts without.",
+    )
+
+
 class Harm:
     def __reduce__(self) -> Any:
         return os.system, ("echo harm",)
@@ -154,6 +164,10 @@ REFUSED: dict[str, tuple[bytes, str]] = {
         "'mish' is unknown, expected one of tanh",
     ),
     "an argument of one's own": (with_data({"policy_kwargs": {"attention": 4}}), "holds attention, which plain"),
+    "a squashing that is neither true nor false": (
+        with_data({"policy_kwargs": {"squash_output": 1}}),
+        "policy_kwargs: says a int for squash_output, expected true or false",
+    ),
     "no action space": (with_data({"action_space": None}), "action_space: is a NoneType, expected a Discrete"),
     "no data": (zipped({"policy.pth": b""}), "is a zip without a member data"),
     "no base64": (
@@ -177,6 +191,28 @@ def test_what_it_cannot_be_sure_of_is_refused_by_name(why: str, tmp_path: Path) 
 
     assert told in str(caught.value)
     assert str(caught.value).isascii()
+
+
+@pytest.mark.parametrize(
+    ("member", "name", "told"),
+    [
+        ("pytorch_variables.pth", "policy.action_net.weight", "'policy.action_net.weight', which takes the place of"),
+        ("tensors.pth", "policy.action_net.weight", "'policy.action_net.weight', which takes the place of"),
+        ("policy.action_net.pth", "weight", "'policy.action_net.pth', whose numbers may take the place of"),
+    ],
+)
+def test_weights_that_loading_would_write_over_the_policys_are_refused(
+    member: str, name: str, told: str, tmp_path: Path
+) -> None:
+    torch = pytest.importorskip("torch")
+    buffer = io.BytesIO()
+    torch.save({name: torch.zeros(3, 8)}, buffer)
+    members = {key: content for key, content in members_of().items() if key not in ("pytorch_variables.pth", member)}
+
+    with pytest.raises(CheckpointError) as caught:
+        read(PPO, written(tmp_path, zipped(members | {member: buffer.getvalue()})))
+
+    assert told in str(caught.value)
 
 
 @pytest.mark.parametrize(

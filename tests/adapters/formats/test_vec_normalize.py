@@ -40,6 +40,21 @@ def test_rewards_alone_that_are_normalised_change_nothing(tmp_path: Path) -> Non
     assert normaliser_of("ppo", tmp_path, vec_normalize(norm_obs=False)) is None
 
 
+def test_what_is_not_clipped_has_no_limit(tmp_path: Path) -> None:
+    assert normaliser_of("ppo", tmp_path, vec_normalize(clip_obs=np.inf)).limit.tolist() == [np.inf] * 8
+
+
+def test_a_name_that_equals_another_without_being_it_is_refused(tmp_path: Path) -> None:
+    """Where such statistics are loaded, a ``numpy.str_`` takes the place of the plain name that it equals."""
+    second: dict[str, Any] = {np.str_("CLIP_OBS"): 0.01}
+    written_as = vec_normalize(**second)
+    content = written_as.replace("CLIP_OBS".encode("utf-32-le"), "clip_obs".encode("utf-32-le"))
+
+    assert content != written_as
+    with pytest.raises(CheckpointError, match=r"an instance of numpy\.core\.multiarray\.scalar as a name"):
+        normaliser_of("ppo", tmp_path, content)
+
+
 def test_statistics_of_a_dict_stand_in_the_columns_of_their_keys(tmp_path: Path) -> None:
     content = vec_normalize(obs_rms=_by_key(account=2), norm_obs_keys=["account"], epsilon=5.0)
 

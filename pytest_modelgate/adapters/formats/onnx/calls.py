@@ -45,10 +45,12 @@ class Call:
             raise Unread(f"{self.op} by what depends on the observation")
         if value is not None:
             return value.numbers
-        said = self.attributes.get(attribute)
-        if not isinstance(said, int | float | np.ndarray | None):
+        if attribute not in self.attributes:
+            return None
+        said = self.attributes[attribute]
+        if not isinstance(said, int | float | np.ndarray):  # one without a value is no missing one: it stands for 0
             raise Unread(f"{self.op} with an odd {attribute}")
-        return None if said is None else np.atleast_1d(np.asarray(said))
+        return np.atleast_1d(np.asarray(said))
 
     def said(self, name: str, default: float) -> float:
         """A number that an attribute says."""

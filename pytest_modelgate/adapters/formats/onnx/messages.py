@@ -53,15 +53,15 @@ ATTRIBUTE = {
     7: Field("floats", "floats"),
     8: Field("ints", "ints"),
     9: Field("strings", "absent"),
-    10: Field("tensors", "absent"),
+    10: Field("tensors", "bytes", repeated=True),
     11: Field("graphs", "bytes", repeated=True),
     13: Field("doc_string", "absent"),
     14: Field("tp", "absent"),
     15: Field("type_protos", "absent"),
     20: Field("type", "int"),
     21: Field("ref_attr_name", "text"),
-    22: Field("sparse_tensor", "absent"),
-    23: Field("sparse_tensors", "absent"),
+    22: Field("sparse_tensor", "bytes", repeated=True),
+    23: Field("sparse_tensors", "bytes", repeated=True),
 }
 TENSOR = {
     1: Field("dims", "ints"),

@@ -12,7 +12,8 @@ from pytest_modelgate.adapters.formats.onnx.wire import Reader, WireError, all_o
 from pytest_modelgate.text import plain
 
 _OPSETS = range(7, 29)  # versions of the operators whose meaning is known
-_MOST_NODES, _LONGEST = 10_000, 100
+_MOST_NODES, _MOST_OUTPUTS, _LONGEST = 10_000, 64, 100
+_NOT_READ = ("tensors", "sparse_tensor", "sparse_tensors")
 _STANDARD = ("", "ai.onnx")
 
 
@@ -94,6 +95,9 @@ class _Parts:
             raise ModelError("has sparse initializers, expected dense ones")
         if len(all_of(graph, "node")) > _MOST_NODES:
             raise ModelError(f"has {len(graph['node'])} nodes, expected at most {_MOST_NODES}")
+        if len(all_of(graph, "output")) > _MOST_OUTPUTS:  # each may be a network, whose weights are looked at
+            problem = f"has {len(graph['output'])} outputs, expected at most {_MOST_OUTPUTS}"
+            raise ModelError(problem, "Export its logits alone")
         tensors = [self._tensor(raw) for raw in all_of(graph, "initializer")]
         initializers = {tensor.name: tensor for tensor in tensors}
         if len(initializers) < len(tensors) or "" in initializers:
@@ -134,6 +138,8 @@ class _Parts:
         found = self._read(content, messages.ATTRIBUTE, "an attribute")
         name = text_of(found, "name")
         kinds = [kind for kind in ("f", "i", "s", "t", "g", "floats", "ints", "graphs") if kind in found]
+        if other := next((kind for kind in _NOT_READ if kind in found), None):  # each may name a file to be read
+            raise ModelError(f"has an attribute {plain(name, 40)} of the kind {other}, expected one dense tensor")
         if found.get("ref_attr_name") or len(kinds) > 1:
             raise ModelError(f"has an attribute {plain(name, 40)} with more than one meaning")
         if not kinds or kinds[0] in ("g", "graphs"):

@@ -32,6 +32,7 @@ from pytest_modelgate.errors import CheckpointError
 from pytest_modelgate.text import plain
 
 _EXPORT = "Export the policy again with torch.onnx.export, see docs/onnx.md"
+_CONTINUOUS = "Train with discrete actions; one continuous action is judged from a zip of Stable-Baselines3"
 _CRITICS = re.compile(r"(?<![a-z])(values?|critic|vf|v|q)(?![a-z])", re.IGNORECASE)
 
 
@@ -240,7 +241,9 @@ def _output(model: Model, actions: int, why: str) -> ValueInfo:
         told = ", ".join(f"{plain(value.name, 40)} {_shown(value.shape)}" for value in model.outputs[:4])
         problem = f"is no network of layers that the gate reads ({why}), and has the outputs {told}"
         expected = f"expected one of the shape [batch, {actions or 'actions'}] of float32"
-        raise ModelError(f"{problem}, {expected}", "Export its logits alone")
+        continuous = [value.shape[1:] for value in model.outputs if value.shape] == [(1,)]
+        remedy = _CONTINUOUS if continuous else "Export its logits alone"
+        raise ModelError(f"{problem}, {expected}", remedy)
     return fitting[0]
 
 

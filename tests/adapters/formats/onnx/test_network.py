@@ -278,6 +278,17 @@ def test_statistics_in_front_of_the_first_layer_are_read(nodes: list[bytes], lim
     assert found.statistics.limit == limit
 
 
+@pytest.mark.parametrize("bound", ["min", "max"])
+def test_a_bound_without_a_value_is_none_that_is_missing(bound: str) -> None:
+    """Protocol Buffers leave out zeros: ONNX Runtime clips at 0, where a missing bound would clip nothing."""
+    valueless = field(5, field(1, bound) + field(20, 1))
+    clip = field(1, OBSERVATION) + field(2, "x") + field(4, "Clip") + valueless
+    content = graph([clip, node("MatMul", ["x", "W"], [LOGITS])], {"W": FIRST}, opset=9)
+
+    with pytest.raises(NotLayersError, match=f"Clip with an odd {bound}"):
+        read(content)
+
+
 @pytest.mark.parametrize(
     "nodes",
     [

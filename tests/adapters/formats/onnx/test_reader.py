@@ -56,6 +56,17 @@ def test_what_is_no_network_needs_onnx_runtime(name: str, tmp_path: Path, monkey
     assert ("pytest-modelgate[onnx]" in error.remedy) == runs
 
 
+def test_a_continuous_action_is_told_where_it_is_judged(tmp_path: Path) -> None:
+    content = model(
+        [node("MatMul", [OBSERVATION, "W"], ["a"]), node("Tanh", ["a"], [LOGITS])],
+        [tensor("W", np.ones((6, 1), np.float32))],
+        [value_info(OBSERVATION, ["b", 6])],
+        [value_info(LOGITS, ["b", 1])],
+    )
+
+    assert "one continuous action is judged from a zip" in refusal(tmp_path, content).remedy
+
+
 @pytest.mark.parametrize("name", UNREAD)
 def test_onnx_runtime_runs_none_of_these_either(name: str, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")

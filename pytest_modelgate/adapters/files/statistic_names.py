@@ -27,6 +27,11 @@ def says_observations(name: str) -> bool:
     return (seen or {"vec", "normalize"} <= words) and words.isdisjoint(_OTHERS)
 
 
+def may_keep_observations(file: str) -> bool:
+    """Whether a file beside a model may keep statistics of observations: its name says so, or it is a pickle."""
+    return file.lower().endswith((".pkl", ".pickle")) or says_observations(file)
+
+
 def says_statistics(name: str) -> bool:
     """Whether a name says statistics, of observations or of something else, as ``running_mean`` does."""
     words = _words(name)
