@@ -37,7 +37,15 @@ _PACK = (
     "pack_checkpoint(network, path, n_features=..., window=..., activation=..., feature_set=..., model_version=...), "
     "or declared={...} instead of a version of the trainer's"
 )
-_TOLD = ('"modelgate.policy/1"', "pytest_modelgate.pack_checkpoint", "git lfs", "gunzip", "Download", "Copy it again")
+_TOLD = (
+    "torch.onnx.export",
+    '"modelgate.policy/1"',
+    "pytest_modelgate.pack_checkpoint",
+    "git lfs",
+    "gunzip",
+    "Download",
+    "Copy it again",
+)
 _ARCHIVE = "write_archive(folder, [ModelArtifact(symbol, timeframe, path, history, policy=network)], trained_at=...)"
 _ENTRY = "ModelArtifact(symbol=..., timeframe=..., checkpoint=..., history={metric: values, ...})"
 
