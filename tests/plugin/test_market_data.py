@@ -297,8 +297,8 @@ def test_opens_that_nobody_paid_turn_no_decision(pytester: pytest.Pytester, arch
     assert fold["flagged"]["share"] > 1
     assert "flagged" not in trusting["folds"][0]
     page = (result.output / "report.html").read_text(encoding="utf-8")
-    assert "At flagged bars" in page
-    assert f"at 4, {fold['flagged']['share']:.0%} of all" in page
+    assert "Earned at bars with doubtful prices" in page
+    assert f"at 4, {fold['flagged']['share'] * 100:.0f}\u00a0% of all" in page
 
 
 def test_an_absurd_price_leaves_its_models_incomplete(pytester: pytest.Pytester, archive: Path) -> None:

@@ -92,7 +92,7 @@ def _checkpoint(archive: Any, model: Any) -> dict[str, Any]:
 
 
 def _model(symbol: str, decision: str, checkpoint: Mapping[str, str]) -> dict[str, Any]:
-    lists = ("folds", "reasons", "warnings", "proofs", "integrity")
+    lists = ("folds", "reasons", "warnings", "proofs", "integrity", "limits")
     facts: dict[str, Any] = {name: [] if name in lists else None for name in ModelPart.model_fields}
     identity = {"id": f"{symbol}_1Hour", "symbol": symbol, "timeframe": "1Hour", "decision": decision}
     return facts | identity | {"checkpoint": dict.fromkeys(CheckpointPart.model_fields) | dict(checkpoint)}

@@ -145,7 +145,9 @@ def test_the_estimate_follows_costs_not_counts() -> None:
 
 def test_a_line_about_progress_shares_the_screens_with_nobody(pytester: pytest.Pytester) -> None:
     file = StringIO()
-    reporter = pytest.TerminalReporter(pytester.parseconfig(), file)
+    config = pytester.parseconfig()
+    reporter = pytest.TerminalReporter(config, file)
+    config.pluginmanager.register(reporter, "terminalreporter")
 
     reporter.write("..x")  # as pytest shows tests of workers
     say(reporter, "1 of 3 windows")

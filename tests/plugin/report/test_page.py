@@ -90,6 +90,16 @@ def test_old_prices_and_a_demand_that_nothing_meets_are_told() -> None:
     assert old.steps[0].command.endswith("--minimum paper --max-age 32d")
 
 
+def test_what_training_dropped_is_shown_where_it_was_asked_for() -> None:
+    plan = factory.plan_of("BADUSD", factory.HISTORY | {"fitness_score": (0.1, 0.1, 0.1, 0.1)})
+    dropped = factory.judgement_of(plan, {}).informed([None] * 5)
+
+    asked = facts_of(CONFIG, run_of([dropped, EARNS], evaluate_dropped=True), factory.AS_OF.to_pydatetime())
+
+    assert ("BADUSD_1Hour", "For information, decided without it: no fold was evaluated.") in asked.notes
+    assert not any("For information" in text for _, text in facts_of(CONFIG, run_of([dropped]), factory.AS_OF).notes)
+
+
 def test_the_summary_names_decisions_reasons_and_the_command() -> None:
     text = summary(CONFIG, run_of([EARNS, factory.judged("LTCUSD", drift=-0.0008)]))
 
@@ -121,7 +131,7 @@ def test_a_reason_cannot_command_a_runner() -> None:
 
 class Terminal:
     verbosity = 0
-    _tw = SimpleNamespace(width_of_current_line=0)
+    config = SimpleNamespace(get_terminal_writer=lambda: SimpleNamespace(width_of_current_line=0))
 
     def __init__(self) -> None:
         self.lines: list[str] = []
