@@ -146,9 +146,13 @@ def pack(
     trained_on: TrainingWindow,
     validated_on: TrainingWindow,
 ) -> ModelArtifact:
-    """Hand a network to the gate: these are the lines that every trainer needs."""
+    """Hand a network to the gate: these are the lines that every trainer needs.
+
+    A model of Stable-Baselines3 needs no packing: ``checkpoint=`` is the zip that its ``save`` writes, ``normaliser=``
+    the file of its VecNormalize, ``declared=`` what its actions mean: see "Stable-Baselines3" in the documentation.
+    """
     checkpoint = pack_checkpoint(
-        network,  # a torch module goes in as it is; of Stable-Baselines3 it is model.policy
+        network,  # a torch module goes in as it is
         Path("checkpoints") / f"{symbol}_{TIMEFRAME}.pt",
         n_features=len(COLUMNS),
         window=1,  # bars in an observation
