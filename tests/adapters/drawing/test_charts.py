@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support import report_factory as factory
 
@@ -58,12 +58,14 @@ def test_marks_are_where_the_figures_are() -> None:
 
 
 @given(st.floats(-1e9, 1e9), st.floats(1e-3, 1e9), st.integers(2, 5))
+@example(low=5e-324, relative=2001.0, count=2)
 def test_an_axis_has_a_few_round_numbers_within_its_range(low: float, relative: float, count: int) -> None:
     length = relative * max(1e-3, abs(low))
     ticks = panel._ticks(panel.Range(low, low + length), count)
 
     assert 2 <= len(ticks) <= 2 * count + 1
-    assert low - 1e-9 * abs(low) <= ticks[0] < ticks[-1] <= low + length + 1e-9 * abs(low + length)
+    rounding = 1e-9 * (abs(low) + length)
+    assert low - rounding <= ticks[0] < ticks[-1] <= low + length + rounding
 
 
 def test_a_picture_has_no_colour_of_its_own_no_id_no_link_and_its_text_as_text() -> None:
