@@ -239,16 +239,6 @@ def execution_text(profile: Profile) -> str:
     return ", ".join(text for value, text in said if value)
 
 
-def trading_text(profile: Profile) -> str:
-    """How the profile trades: sizes, then rules of execution."""
-    trading = profile.trading
-    size, buffer, most = (
-        f"{share * 100:.3g} %" for share in (trading.position_size, trading.cash_buffer, trading.max_position)
-    )
-    sizes = f"a full order is {size} of equity beyond the cash buffer of {buffer}, positions up to {most} of equity"
-    return f"{sizes}; {execution_text(profile) or 'no stops, targets or least confidence'}"
-
-
 def describe_accounts(plan: Plan) -> str:
     """How account features are fed: to all models alike, or to how many of them."""
     modes = Counter(item.account for item in plan.models)
