@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -277,6 +278,12 @@ def requests_of(model: TrainedModel, settings: Settings, as_of: pd.Timestamp) ->
     request = market_request(model.instrument, model.timeframe, settings, as_of, bar_origin(model, settings))
     opens = opens_request(request, model.timeframe, settings.sessions)
     return (opens, request) if opens else (request,)
+
+
+def reaching_back(settings: Settings, as_of: pd.Timestamp, since: pd.Timestamp) -> Settings:
+    """These settings with market data that reach back to a moment; the same data where they do anyway."""
+    days = max(settings.walk_forward_days, math.ceil((as_of - since) / pd.Timedelta(days=1)))
+    return replace(settings, walk_forward_days=days)
 
 
 def market_requests(run: TrainingRun, settings: Settings, as_of: pd.Timestamp) -> tuple[MarketRequest, ...]:
