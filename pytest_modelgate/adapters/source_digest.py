@@ -49,6 +49,8 @@ EVIDENCE = (
     "adapters/policy_format.py",
     "core/backtest",
     "core/config/profiles.py",
+    "core/config/ranges.py",
+    "core/config/watch_limits.py",
     "core/config/settings.py",
     "core/evidence/records.py",
     "core/features",

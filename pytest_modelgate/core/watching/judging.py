@@ -8,6 +8,7 @@ from typing import Literal
 
 from pytest_modelgate.core.backtest.attribution import BarAttribution
 from pytest_modelgate.core.config.decision_level import DecisionLevel
+from pytest_modelgate.core.config.watch_limits import WatchLimits
 from pytest_modelgate.core.watching.evidence import WatchEvidence
 
 FindingName = Literal["record", "orders", "costs", "tracking", "drift", "promotion"]
@@ -47,7 +48,7 @@ class WatchCase:
 
 
 def judge_watch(
-    evidence: WatchEvidence, folds: Sequence[BarAttribution], bars_per_year: float, limits: object
+    evidence: WatchEvidence, folds: Sequence[BarAttribution], bars_per_year: float, limits: WatchLimits
 ) -> WatchCase:
     """Judge one record.
 
