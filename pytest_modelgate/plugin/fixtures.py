@@ -32,6 +32,8 @@ if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must n
     from pytest_modelgate.core.statistics.paired_comparison import Comparison
     from pytest_modelgate.core.training.gating import Gating
     from pytest_modelgate.core.training.run import TrainedModel
+    from pytest_modelgate.core.watching.evidence import WatchEvidence
+    from pytest_modelgate.core.watching.judging import WatchCase
     from pytest_modelgate.plugin.collection import Case
     from pytest_modelgate.services.gate import Gate
 
@@ -126,6 +128,27 @@ def gate_champion(gate_facade: Gate, gate_model_plan: ModelPlan) -> Comparison:
 
 
 @pytest.fixture
+def gate_paper_record(gate_facade: Gate, gate_model_plan: ModelPlan) -> WatchEvidence:
+    """What an account did with the model."""
+    from pytest_modelgate.core.watching.evidence import WatchEvidence
+
+    gained = _gained(gate_facade, gate_model_plan, gate_model_plan.watch.name)
+    assert isinstance(gained, WatchEvidence)
+    return gained
+
+
+@pytest.fixture
+def gate_paper(gate_facade: Gate, gate_model_plan: ModelPlan, gate_paper_record: WatchEvidence) -> WatchCase:
+    """What the account's record is worth, which takes the model's folds to compare with."""
+    if not gate_paper_record.since:
+        pytest.skip(f"nothing is on record of it: {gate_paper_record.problem}")
+    judgement = gate_facade.judge(gate_model_plan.model.id)
+    if judgement.watch is None:
+        pytest.fail(f"INCOMPLETE: {judgement.incomplete}", pytrace=False)
+    return judgement.watch
+
+
+@pytest.fixture
 def gate_sanity(gate_facade: Gate, gate_gating: Gating, gate_backtest: WindowEvidence) -> Sanity:  # noqa: ARG001 - fails without gating
     """How the sanity window was judged."""
     return gate_facade.sanity(gate_backtest)
@@ -189,7 +212,9 @@ def _inform(gate: Gate, plan: ModelPlan, window: str) -> NoReturn:
     pytest.skip(f"gating dropped the model; for information, {window} {told}")
 
 
-def _gained(gate: Gate, plan: ModelPlan, window: str) -> WindowEvidence | IntegrityEvidence | ChampionEvidence:
+def _gained(
+    gate: Gate, plan: ModelPlan, window: str
+) -> WindowEvidence | IntegrityEvidence | ChampionEvidence | WatchEvidence:
     from pytest_modelgate.core.evidence.records import WindowFailure
 
     if plan.dropped and plan.gating:

@@ -156,7 +156,8 @@ class Judgement:
 
     def without_bars(self) -> Judgement:
         """The same without what happened at every bar; see ``WindowEvidence.without_bars``."""
-        return self._with_windows(WindowEvidence.without_bars)
+        brief = self._with_windows(WindowEvidence.without_bars)
+        return replace(brief, watch=self.watch and replace(self.watch, evidence=_without_curves(self.watch.evidence)))
 
     def with_bars(self, find: Callable[[str], Evidence | None]) -> Judgement:
         """The same with what happened at every bar.
@@ -173,10 +174,15 @@ class Judgement:
             # as text, since no undefined figure equals itself
             if isinstance(evidence, WindowEvidence) and str(evidence.without_bars()) == str(held.without_bars()):
                 return evidence
-            where = f"evidence of {held.model} {held.window}"
-            raise GateError(where, "is no longer what was judged", "Run again when nobody writes to its folder")
+            raise _altered(held.model, held.window)
 
-        return self._with_windows(found)
+        whole = self._with_windows(found)
+        if self.watch is None:
+            return whole
+        watched, held = find(PAPER), self.watch.evidence
+        if not isinstance(watched, WatchEvidence) or str(_without_curves(watched)) != str(_without_curves(held)):
+            raise _altered(held.model, held.window)
+        return replace(whole, watch=replace(self.watch, evidence=watched))
 
     def _with_windows(self, change: Callable[[WindowEvidence], WindowEvidence]) -> Judgement:
         def changed(evidence: Evidence | None) -> Evidence | None:
@@ -249,6 +255,17 @@ def judge(
         watch=case.watch,
     )
     return _with_context(decided, case, attributions, trials) if folds else decided
+
+
+def _altered(model: str, window: str) -> GateError:
+    where = f"evidence of {model} {window}"
+    return GateError(where, "is no longer what was judged", "Run again when nobody writes to its folder")
+
+
+def _without_curves(evidence: WatchEvidence) -> WatchEvidence:
+    """The same without what happened at every bar, but for the ends of both curves."""
+    ends = evidence.curve[-1:], evidence.simulated_curve[-1:]
+    return replace(evidence, times=(), price=(), curve=ends[0], simulated_curve=ends[1])
 
 
 def _undecided(plan: ModelPlan, profile: Profile, evidence: Mapping[str, Evidence | None]) -> Judgement:

@@ -51,6 +51,7 @@ _CAPS = {
     CapKind.FLAGGED_BARS: "doubtful prices",
     CapKind.PARITY: "parity",
     CapKind.UNCERTIFIED: "not certified",
+    CapKind.PAPER: "account",
 }
 _MISSED = _SHORT | {
     "out_of_sample": "unseen data",
