@@ -74,7 +74,11 @@ class Watching:
             return (self.digest,)
         raw = loader.raw_bars(plan, raw_requests(plan.model, settings, loader.as_of, model.since))
         series = [loader.market_since(plan).bars, *([raw] if raw else [])]
-        return (self.digest, str(loader.as_of), *(part for bars in series for part in (bars.sha256, bars.traded_sha256)))
+        return (
+            self.digest,
+            str(loader.as_of),
+            *(part for bars in series for part in (bars.sha256, bars.traded_sha256)),
+        )
 
     def _same_bytes(self, plan: ModelPlan, loader: ModelLoader) -> bool:
         """Whether the judged bytes, the normaliser's too, are those that the account trades."""

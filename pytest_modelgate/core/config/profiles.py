@@ -31,6 +31,7 @@ T = TypeVar("T")
 
 _NAME = re.compile(r"[A-Za-z0-9._+-]{1,60}")
 _USUAL_DOUBTS = {"spike_deviations": 10.0, "max_spike": 1.0, "max_frozen_run": 24, "coarse_tick": 0.12}
+_USUAL_WATCH = WatchLimits()
 _REMEDY = "Correct the profile; `modelgate profiles` shows the built-in ones"
 
 
@@ -261,7 +262,7 @@ class Profile:
     robustness: RobustnessLimits
     trading: Trading
     execution: Execution
-    watch: WatchLimits = WatchLimits()  # a profile from before it may leave the whole section out
+    watch: WatchLimits = _USUAL_WATCH  # a profile from before it may leave the whole section out
 
     @cached_property
     def sha256(self) -> str:
@@ -273,7 +274,7 @@ class Profile:
         limits = {key: value for key, value in asdict(self).items() if key != "name"}
         if not any(limits["execution"].values()):
             del limits["execution"]
-        if self.watch == WatchLimits():
+        if self.watch == _USUAL_WATCH:
             del limits["watch"]
         if {name: limits["market_data"][name] for name in _USUAL_DOUBTS} == _USUAL_DOUBTS:
             for name in _USUAL_DOUBTS:

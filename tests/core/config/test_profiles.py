@@ -13,8 +13,8 @@ import pytest
 from pytest_modelgate.adapters.config_files.profiles import builtin_profiles, load_profile
 from pytest_modelgate.core.backtest.rules import TradingRules, rules_for
 from pytest_modelgate.core.config.profiles import Profile, parse_profile
-from pytest_modelgate.core.market.bars import AssetClass
 from pytest_modelgate.core.config.watch_limits import WatchLimits
+from pytest_modelgate.core.market.bars import AssetClass
 from pytest_modelgate.digest import json_sha256
 from pytest_modelgate.errors import SettingsError
 
