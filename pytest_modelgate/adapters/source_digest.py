@@ -50,7 +50,6 @@ EVIDENCE = (
     "core/backtest",
     "core/config/profiles.py",
     "core/config/ranges.py",
-    "core/config/watch_limits.py",
     "core/config/settings.py",
     "core/evidence/records.py",
     "core/features",
