@@ -102,6 +102,45 @@ def test_a_new_set_takes_the_place_of_the_old_one_and_a_rollback_brings_it_back(
         roll_back(case.target, at=NOW, by="", dry_run=False)
 
 
+def _since(case: Case) -> dict[str, str | None]:
+    record = case.target.record()
+    assert record
+    return {model.id: model.since for model in record.models}
+
+
+def test_bytes_that_stay_in_force_keep_the_moment_and_others_begin_now(case: Case) -> None:
+    case.promote(minimum=DecisionLevel.PAPER)
+    case.retrain({"AAPL": b"apple", "BTCUSD": b"coin"}, {"AAPL": "LIVE", "BTCUSD": "LIVE"})
+    later = NOW + timedelta(days=1)
+
+    case.promote(at=later)
+
+    assert _since(case) == {"AAPL_1Hour": "2026-03-02T13:00:00+00:00", "BTCUSD_1Hour": "2026-03-03T13:00:00+00:00"}
+    case.retrain({"BTCUSD": b"coin"}, {"BTCUSD": "LIVE"})
+    case.promote(at=later + timedelta(days=1), others="keep")
+    assert _since(case) == {"AAPL_1Hour": "2026-03-02T13:00:00+00:00", "BTCUSD_1Hour": "2026-03-03T13:00:00+00:00"}
+
+
+def test_bytes_that_a_rollback_brings_back_are_in_force_since_the_rollback(case: Case) -> None:
+    case.promote()
+    case.retrain({"AAPL": b"pear"}, {"AAPL": "LIVE"})
+    case.promote(at=NOW + timedelta(days=1))
+
+    roll_back(case.target, at=NOW + timedelta(days=2), by="", dry_run=False)
+
+    assert _since(case) == {"AAPL_1Hour": "2026-03-04T13:00:00+00:00"}
+
+
+def test_bytes_with_other_statistics_of_observations_begin_now(case: Case) -> None:
+    for day, statistics in enumerate((b"statistics", b"others")):
+        case.archive.unlink()
+        case.archive = archive_of(case.archive, {"AAPL": b"zipped"}, suffix=".zip", normaliser=statistics)
+        case.verdict = verdict_of(case.archive, {"AAPL": "LIVE"}, case.verdict)
+        case.promote(at=NOW + timedelta(days=day))
+
+    assert _since(case) == {"AAPL_1Hour": "2026-03-03T13:00:00+00:00"}
+
+
 def in_force(folder: Path) -> dict[str, bytes]:
     """Content of every file that a trader finds, but for promotion.json."""
     found = (path for path in folder.iterdir() if path.is_file() and path.name != "promotion.json")
@@ -240,23 +279,25 @@ def test_a_promotion_names_rule_and_waivers_of_each_model(case: Case, capsys: py
     assert "promoted: AAPL_1Hour LIVE (by the table, gating waived by ada) sha256" in capsys.readouterr().out
 
 
-def test_a_record_without_rule_and_waivers_is_still_read(case: Case) -> None:
+def test_a_record_without_rule_waivers_and_moments_is_still_read(case: Case) -> None:
     case.promote()
     path = case.folder / "promotion.json"
     record = json.loads(path.read_text())
     for model in record["models"]:
-        del model["rule"], model["waivers"]
+        del model["rule"], model["waivers"], model["since"]
     content = {key: value for key, value in record.items() if key != "digest"}
     older = json.dumps(content | {"digest": json_sha256(content)}, indent=2) + "\n"
     (case.folder / ".modelgate/sets" / record["set"] / "promotion.json").write_text(older)
     path.resolve().write_text(older)
     case.retrain({"BTCUSD": b"coin"}, {"BTCUSD": "LIVE"})
 
-    case.promote(others="keep")
+    later = NOW + timedelta(days=1)
+    case.promote(others="keep", at=later)
 
     kept, fresh = json.loads(path.read_text())["models"]
     assert "rule" not in kept
     assert fresh["rule"] == "proven"
+    assert (kept["since"], fresh["since"]) == (record["at"], later.isoformat())
     roll_back(case.target, at=NOW, by="", dry_run=False)
     assert shown(case.folder) == digests_of(LIVE)
 

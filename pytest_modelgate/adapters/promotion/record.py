@@ -15,7 +15,7 @@ from pytest_modelgate.errors import PromotionError
 
 SCHEMA = "modelgate.promotion/1"
 NAME = "promotion.json"
-_LATER = ("rule", "waivers", "meanings", "account_mode", "bar_origin", "normaliser", "normaliser_sha256")
+_LATER = ("rule", "waivers", "meanings", "account_mode", "bar_origin", "normaliser", "normaliser_sha256", "since")
 _ENDING = re.compile(r"(\.[A-Za-z0-9]{1,16}){1,3}")
 _Sha256 = Field(pattern="^[0-9a-f]{64}$")
 _SetName = Field(pattern="^[0-9A-Za-z-]{1,64}$")
@@ -76,6 +76,8 @@ class Promoted(_Part):
             None.
         normaliser: name of the file beside it with the statistics of its observations; None where it has none.
         normaliser_sha256: of that file.
+        since: moment (ISO 8601, UTC) from which these bytes have been in force without a break; None in a record older
+            than this field, whose own moment is all that is known then.
     """
 
     id: str = Field(pattern=r"^[A-Z0-9.]{1,20}_[0-9A-Za-z]{1,10}$")
@@ -94,6 +96,7 @@ class Promoted(_Part):
     bar_origin: str | None = None
     normaliser: str | None = Field(pattern=r"^[A-Z0-9.]{1,20}_[0-9A-Za-z]{1,10}\.[A-Za-z0-9._-]{1,120}$", default=None)
     normaliser_sha256: str | None = Field(pattern="^[0-9a-f]{64}$", default=None)
+    since: str | None = None
 
     @property
     def name(self) -> str:
@@ -101,6 +104,11 @@ class Promoted(_Part):
         base = self.source.member.rpartition("/")[2]
         ending = base.removeprefix(self.id) if base.startswith(self.id) else base[base.rfind(".") :]
         return f"{self.id}{ending if _ENDING.fullmatch(ending) else '.pt'}"
+
+    @property
+    def bytes_key(self) -> tuple[str, str, str | None]:
+        """Its id, and the digests of all bytes that it is made of."""
+        return self.id, self.sha256, self.normaliser_sha256
 
     @property
     def files(self) -> dict[str, str]:
@@ -151,6 +159,10 @@ class Record(_Part):
                 if model[name] is None:
                     del model[name]
         return document
+
+    def since_of(self, model: Promoted) -> str:
+        """Moment (ISO 8601, UTC) from which a model's bytes have certainly been in force without a break."""
+        return model.since or self.at
 
     @property
     def files(self) -> dict[str, str]:

@@ -135,7 +135,8 @@ class Target:
         """Put a set in force, all of it or nothing; to be called while ``changing``.
 
         Args:
-            models: the whole set; where their files lie is not looked at.
+            models: the whole set; where their files lie, and since when they are in force, is not looked at: bytes
+                that are in force already keep their moment, all others are from now on.
             sources: the file to copy for each of the models' files, by name; its bytes are held against their sha256.
 
         Returns:
@@ -146,7 +147,12 @@ class Target:
             OSError: the folder cannot be written; likewise.
         """
         set_name = f"{''.join(letter for letter in at[:19] if letter.isdigit())}-{secrets.token_hex(4)}"
-        placed = tuple(model.model_copy(update={"file": self._file(set_name, model.name)}) for model in models)
+        current = self.record()
+        since = {model.bytes_key: current.since_of(model) for model in current.models} if current else {}
+        placed = tuple(
+            model.model_copy(update={"file": self._file(set_name, model.name), "since": since.get(model.bytes_key, at)})
+            for model in models
+        )
         kept = previous if previous and (self._sets / previous).is_dir() else None
         record = Record(set=set_name, previous=kept, rolled_back=rolled_back, at=at, by=by, models=placed).sealed()
         self._put_in_force(record, sources)
