@@ -52,6 +52,10 @@ class WatchCase:
     reason: str
     lifts: bool
 
+    def of(self, name: FindingName) -> Finding:
+        """One of the findings."""
+        return next(finding for finding in self.findings if finding.name == name)
+
 
 def judge_watch(
     evidence: WatchEvidence, folds: Sequence[BarAttribution], bars_per_year: float, limits: WatchLimits
