@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -54,14 +54,15 @@ class Watching:
         """
         model = self.in_force.get(plan.model.id)
         if model is None or not self._same_bytes(plan, loader):
-            return _not_in_force(plan.model.id, self.promoted.get(plan.model.id))
+            return not_in_force(plan.model.id, self.promoted.get(plan.model.id))
         if isinstance(self.account, AccountError):
             raise self.account
         raw = loader.raw_bars(plan, raw_requests(plan.model, settings, loader.as_of, model.since))
         candidate, capital = loader.candidate_since(plan), settings.capital
         subject = WatchSubject(model, candidate, raw, plan.account, capital, loader.as_of)
         others = [other for other in self.in_force.values() if other is not model]
-        return measure_watch(subject, others, self.account.record, self.account.told)
+        measured = measure_watch(subject, others, self.account.record, self.account.told)
+        return replace(measured, earned=self.promoted[model.id].source.record is not None)
 
     def key(self, plan: ModelPlan, loader: ModelLoader, settings: Settings) -> tuple[str, ...]:
         """All that the comparison of a model depends on beside the model, and the bars it is judged on.
@@ -111,7 +112,8 @@ def read_watching(folder: Path, cassettes: Path) -> Watching:
         account, known = error, [str(error)]
     promoted = {model.id: model for model in promotion.models}
     in_force = {name: _in_force(promotion, model) for name, model in promoted.items()}
-    terms = [[model.id, model.sha256, str(model.since), model.decision] for model in in_force.values()]
+    earned = {name: model.source.record for name, model in promoted.items()}
+    terms = [[name, model.sha256, str(model.since), model.decision, earned[name]] for name, model in in_force.items()]
     return Watching(json_sha256([terms, known]), promotion.digest, promoted, in_force, account)
 
 
@@ -133,7 +135,7 @@ def _in_force(promotion: Record, model: Promoted) -> InForce:
     return InForce(model.id, model.sha256, instrument, since, model.decision)
 
 
-def _not_in_force(model: str, other: Promoted | None) -> WatchEvidence:
+def not_in_force(model: str, other: Promoted | None) -> WatchEvidence:
     """Evidence of a model that no account trades, since others are in force, or none."""
     problem = f"{f'other bytes of it, {other.sha256[:12]}...,' if other else 'no model of its name'} are in force there"
     return WatchEvidence(

@@ -68,7 +68,7 @@ def find_caps(case: ModelCase) -> tuple[Cap, ...]:
         caps.append(unproven)
     if case.rule != "table":
         caps += _caps_by_proofs(case)
-    if case.watch and case.watch.lifts and (case.watch.evidence.decision == "PAPER" or case.watch.evidence.earned):
+    if case.watch and case.watch.lifts:
         caps = [cap.outweighed() for cap in caps]
     return tuple(cap.lifted(case.waivers) for cap in caps)
 

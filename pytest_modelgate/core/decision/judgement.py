@@ -318,13 +318,18 @@ def _comparison(evidence: Evidence | None) -> Comparison | None:
 
 
 def _watch(evidence: Evidence | None, folds: Sequence[WindowEvidence], profile: Profile) -> WatchCase | None:
-    """What a record is worth; of costs it has to show no more than the proof of money has shown to be borne."""
+    """What a record is worth.
+
+    Of costs it has to show no more than the proof of money has shown to be borne. One at LIVE that is there without
+    having earned it on paper keeps it, and outweighs nothing.
+    """
     if not isinstance(evidence, WatchEvidence) or not folds:
         return None
     limits = profile.watch
     borne = replace(limits, cost_multiple=min(limits.cost_multiple, profile.proofs.cost_multiple))
     attributions = [fold.bars.attribution() for fold in folds]
-    return judge_watch(evidence, attributions, folds[0].metrics.bars_per_year, borne)
+    case = judge_watch(evidence, attributions, folds[0].metrics.bars_per_year, borne)
+    return replace(case, lifts=case.lifts and (evidence.decision == "PAPER" or evidence.earned))
 
 
 def judge_sanity(
