@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.watch_factory import case_of
+from support.record_factory import case_of
 
 from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.core.backtest.metrics import FoldResult

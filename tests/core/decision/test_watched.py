@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.record_factory import case_of, unwatched, watched
 from support.report_factory import evidence_of, plan_of
-from support.watch_factory import case_of, unwatched, watched
 
 from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.core.backtest.metrics import FoldResult
