@@ -1,6 +1,6 @@
 """Cassettes of trading accounts on disk: gzipped JSON, and the sealed manifest that vouches for all of it.
 
-    cassettes/paper/ACCOUNT8/orders|activities|portfolio|told/FROM_UNTIL.json.gz     snapshot/UNTIL.json.gz
+cassettes/paper/ACCOUNT8/orders|activities|portfolio|told/FROM_UNTIL.json.gz     snapshot/UNTIL.json.gz
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Recording(_Part):
 class Manifest(_Part):
     """What is recorded of one account, oldest first; ``digest`` is the sha256 of the canonical JSON of the rest."""
 
-    schema_name: Literal["modelgate.account/1"] = Field(alias="schema", default=SCHEMA)
+    schema_name: Literal["modelgate.account/1"] = Field(alias="schema", default="modelgate.account/1")
     account: str
     kind: AccountKind
     recordings: tuple[Recording, ...] = ()

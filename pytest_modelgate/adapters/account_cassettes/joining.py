@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any, TypeVar
 
-from pytest_modelgate.adapters.account_cassettes.files import AccountFolder, Manifest, Recording
+from pytest_modelgate.adapters.account_cassettes.files import AccountFolder, Manifest, Part, Recording
 from pytest_modelgate.adapters.account_cassettes.rows import to_equity, to_fees, to_fills, to_orders, to_snapshot
 from pytest_modelgate.core.watching.moments import parse_moment, write_moment
 from pytest_modelgate.core.watching.records import (
     AccountFee,
     AccountFill,
-    AccountKind,
     AccountRecord,
     Order,
     Promotion,
@@ -22,6 +21,7 @@ from pytest_modelgate.core.watching.records import (
 from pytest_modelgate.digest import json_sha256
 from pytest_modelgate.errors import AccountError
 
+_PARTS: tuple[Part, ...] = ("orders", "activities", "portfolio", "snapshot")
 _Entry = TypeVar("_Entry", AccountFill, AccountFee)
 _CHANGED = "Ask Alpaca which is right; to go on, move the folder {folder} away and record the account anew"
 
@@ -46,7 +46,7 @@ class Told:
     promotion: Promotion
 
 
-def told_by(recording: Recording, parts: dict[str, Any], where: str) -> Told:
+def told_by(recording: Recording, parts: Mapping[Part, Any], where: str) -> Told:
     """What the parts of one recording tell.
 
     Args:
@@ -84,7 +84,7 @@ def read_told(folder: AccountFolder, manifest: Manifest) -> list[Told]:
     """
     told = []
     for recording in manifest.recordings:
-        parts = {part: folder.read(recording, part) for part in ("orders", "activities", "portfolio", "snapshot")}
+        parts = {part: folder.read(recording, part) for part in _PARTS}
         told.append(told_by(recording, parts, f"account {folder.path}, recording until {recording.until}"))
     return told
 

@@ -107,7 +107,7 @@ def _text(entry: Mapping[str, Any], name: str, otherwise: str | None = None) -> 
     if value is None and otherwise is not None:
         return otherwise
     if not isinstance(value, str):
-        raise ValueError(f"{name} is {_kind_of(value)}, expected a text")
+        raise ValueError(f"{name} is {_kind_of(value)}, expected a text")  # noqa: TRY004 - one kind for all
     return ascii(value[:_LONGEST])[1:-1]
 
 

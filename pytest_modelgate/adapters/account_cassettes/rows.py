@@ -117,8 +117,7 @@ def _fee(row: _Row) -> AccountFee:
     if quantity and symbol is None:
         raise ValueError(row["activity_type"])
     price = abs(_number(row.get("price", "0"))) if quantity else 0.0
-    day = f"{row['date'][:10]}T00:00:00Z" if row.get("date") else None
-    moment = parse_moment(row.get("created_at") or row.get("transaction_time") or day)
+    moment = parse_moment(row.get("created_at") or row.get("transaction_time") or f"{row['date'][:10]}T00:00:00Z")
     return AccountFee(row["id"], row["activity_type"], symbol, quantity, usd, price, moment)
 
 

@@ -40,7 +40,7 @@ def read_trader_told(folder: AccountFolder, manifest: Manifest) -> TraderMap:
         try:
             journal |= dict.fromkeys(map(to_line, document["journal"]))
             if "map" in document:
-                told = _map(document["map"])
+                told = read_map(document["map"])
         except (KeyError, TypeError, ValueError, AttributeError):
             where = f"account {folder.path}, recording until {recording.until}"
             problem = "does not hold what the user said of the trader"
@@ -48,7 +48,12 @@ def read_trader_told(folder: AccountFolder, manifest: Manifest) -> TraderMap:
     return replace(told, journal=tuple(sorted(journal, key=lambda line: (line.bar, line.model))))
 
 
-def _map(document: Mapping[str, Any]) -> TraderMap:
+def read_map(document: Mapping[str, Any]) -> TraderMap:
+    """The map in such JSON.
+
+    Raises:
+        KeyError, TypeError: there is none.
+    """
     models = (MappedModel(**{**entry, "symbols": tuple(entry["symbols"])}) for entry in document["models"])
     return TraderMap(tuple(models), tuple(Explained(**entry) for entry in document["explained"]))
 

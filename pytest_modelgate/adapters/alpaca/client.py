@@ -65,6 +65,7 @@ def answered(
     credentials: Credentials | None,
     request_policy: RequestPolicy | None,
     reply: Answer | None = None,
+    *,
     words: Wording = MARKET_DATA,
 ) -> _Answered:
     """What comes of asking over the network, or of a recording; args and errors as of ``fetch_bars``.

@@ -9,7 +9,8 @@ import ipaddress
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from pytest_modelgate.adapters.alpaca.client import answered, prepare
@@ -25,6 +26,7 @@ if TYPE_CHECKING:  # pulls in requests
 
     from pytest_modelgate.adapters.alpaca.transport import RequestPolicy
 
+_Answer = TypeVar("_Answer")
 TRADING_URL = "APCA_API_TRADING_URL"
 _HOSTS: Mapping[AccountKind, str] = {"paper": "paper-api.alpaca.markets", "live": "api.alpaca.markets"}
 _ORDERS, _ACTIVITIES = 500, 100  # the most of a page
@@ -122,7 +124,7 @@ class TradingService:
         """
         points: dict[int, float] = {}
         for begin, end in history_windows(first, until):
-            history = self._row("portfolio history", lambda client, b=begin, e=end: _history(client, b, e))
+            history = self._row("portfolio history", _history(begin, end))
             try:
                 pairs = list(zip(history["timestamp"], history["equity"], strict=True))
                 points |= {int(moment): float(usd) for moment, usd in pairs if usd is not None}
@@ -140,8 +142,8 @@ class TradingService:
     def _rows(self, what: str, ask: Callable[[Any], Any]) -> list[Row]:
         return self._answer(what, lambda client: _as_rows(ask(client)))
 
-    def _answer(self, what: str, ask: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - checked by whoever asks
-        def question(adapter: BaseAdapter, *, trusting: bool) -> Any:  # noqa: ANN401 - whatever JSON came
+    def _answer(self, what: str, ask: Callable[[Any], _Answer]) -> _Answer:
+        def question(adapter: BaseAdapter, *, trusting: bool) -> _Answer:
             return ask(self._client(adapter, trusting=trusting))
 
         return answered(self._where(what), question, self.credentials, self.policy, words=_WORDS)
@@ -151,24 +153,26 @@ class TradingService:
             warnings.simplefilter("ignore", DeprecationWarning)  # of websockets, as in ``client``
             from alpaca.trading.client import TradingClient
         keys = self.credentials
-        client = TradingClient(
-            keys.key, keys.secret, paper=self.kind == "paper", raw_data=True, url_override=self.url
-        )
+        client = TradingClient(keys.key, keys.secret, paper=self.kind == "paper", raw_data=True, url_override=self.url)
         prepare(client, adapter, trusting=trusting)
         return client
 
 
-def _history(client: Any, first: int, last: int) -> Any:  # noqa: ANN401 - alpaca's
+def _history(first: int, last: int) -> Callable[[Any], Any]:
     from alpaca.trading.requests import GetPortfolioHistoryRequest
 
     request = GetPortfolioHistoryRequest(
         timeframe="1H",
         intraday_reporting="continuous",
         pnl_reset="no_reset",
-        start=write_moment(first),
-        end=write_moment(last),
+        start=_datetime(first),
+        end=_datetime(last),
     )
-    return client.get_portfolio_history(request)
+    return lambda client: client.get_portfolio_history(request)
+
+
+def _datetime(moment: int) -> datetime:
+    return datetime.fromtimestamp(moment // NANOSECONDS, UTC)
 
 
 def _as_row(answer: object) -> Row:

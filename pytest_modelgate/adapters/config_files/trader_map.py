@@ -14,7 +14,7 @@ from pytest_modelgate.core.watching.records import Explained, MappedModel, Trade
 from pytest_modelgate.errors import SettingsError
 from pytest_modelgate.text import shown
 
-_REMEDY = 'Write [[model]] with id, and symbols or client_order_id; [[explain]] with model, kind, from, until, reason'
+_REMEDY = "Write [[model]] with id, and symbols or client_order_id; [[explain]] with model, kind, from, until, reason"
 _MODEL = re.compile(r"[A-Z0-9.]{1,20}_[0-9A-Za-z]{1,10}")
 _SYMBOL = re.compile(r"[A-Z0-9.]{1,20}")
 _LONGEST = 200  # characters of a pattern or a reason
@@ -51,7 +51,7 @@ def _model(entry: Mapping[str, Any], where: str) -> MappedModel:
     _only(entry, {"id", "symbols", "client_order_id"}, where)
     symbols = entry.get("symbols", [])
     if not isinstance(symbols, list) or not all(isinstance(name, str) for name in symbols):
-        raise SettingsError(where, f"symbols is {shown(symbols)}, expected a list such as [\"UNIUSD\"]", _REMEDY)
+        raise SettingsError(where, f'symbols is {shown(symbols)}, expected a list such as ["UNIUSD"]', _REMEDY)
     spelled = tuple(name.replace("/", "") for name in symbols)
     for name in spelled:
         if not _SYMBOL.fullmatch(name):

@@ -1,4 +1,4 @@
-"""Moments as Alpaca writes them, RFC 3339 with up to nine decimals, and as they are kept: nanoseconds since 1970 UTC."""
+"""Moments: as Alpaca writes them, RFC 3339 with up to nine decimals, and as nanoseconds since 1970 UTC."""
 
 from __future__ import annotations
 

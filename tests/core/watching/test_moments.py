@@ -39,8 +39,16 @@ def test_alpacas_spellings(text: str, fraction: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "2024-01-09", "2024-01-09T14:30:00", "2024-13-09T14:30:00Z", "2024-01-09T14:30:00.1234567890Z", "1960-01-01T00:00:00Z"]
-)  # fmt: skip
+    "text",
+    [
+        "",
+        "2024-01-09",
+        "2024-01-09T14:30:00",
+        "2024-13-09T14:30:00Z",
+        "2024-01-09T14:30:00.1234567890Z",
+        "1960-01-01T00:00:00Z",
+    ],
+)
 def test_anything_else_is_none(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse_moment(text)

@@ -64,5 +64,5 @@ def test_another_scheme_is_none_of_ours(text: str) -> None:
     ],
 )
 def test_what_could_not_be_read_back_is_not_written(model: str, sha256: str, bar: datetime | int, n: int) -> None:
-    with pytest.raises(ValueError, match="bar|characters|names no model"):
+    with pytest.raises(ValueError, match=r"bar|characters|names no model"):
         order_id(model, sha256, bar, n)
