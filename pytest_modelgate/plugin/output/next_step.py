@@ -75,7 +75,7 @@ def _command(run: GateRun, here: Path, now: datetime, minimum: str) -> str:
 
 def _too_old(run: GateRun, now: datetime) -> int:
     """Age of the market data in days where it is above what promotion allows unasked, else 0."""
-    from pytest_modelgate.services.promotion import MAX_AGE
+    from pytest_modelgate.services.verdict_terms import MAX_AGE
 
     age: timedelta = now - run.gate.plan.as_of.to_pydatetime()
     return age.days if age > MAX_AGE else 0
