@@ -1,4 +1,4 @@
-"""What an account did with a model, on its sheet: findings, figures, two curves, orders, costs, and what speaks for it."""
+"""What an account did with a model, on its sheet: findings, figures, curves, orders, costs, what speaks for it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pytest_modelgate.adapters.drawing.accounts import ACCOUNT, Mark, draw_account, draw_costs, draw_odds
+from pytest_modelgate.adapters.drawing.accounts import ACCOUNT, Curves, Mark, draw_account, draw_costs, draw_odds
 from pytest_modelgate.adapters.verdict.schema import PaperPart
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.watching.evidence import WatchedOrder, WatchEvidence
@@ -52,9 +52,7 @@ def account_of(
         measured: of the walk-forward, with which the record is compared.
     """
     return {
-        "findings": [
-            (_FINDINGS[item.name], item.status, _LOOKS[item.status], item.sentence) for item in part.findings
-        ],
+        "findings": [(_FINDINGS[item.name], item.status, _LOOKS[item.status], item.sentence) for item in part.findings],
         "figures": [row for row in _figures(part) if row[2]] if part.since else [],
         "pictures": _pictures(part, watched, measured, profile, detail) if watched and watched.bars else [],
         "wrong": _wrong(watched.orders) if watched else [],
@@ -127,7 +125,7 @@ def _curves(watched: WatchEvidence, detail: Detail) -> Picture:
         (moment(times[row]), signed(account[row]), signed(simulated[row]), ratio(price[row], 4))
         for row in thinned_rows(count, _ROWS)
     ]
-    svg = drawn(lambda: draw_account(times, account, simulated, price, orders, alt))
+    svg = drawn(lambda: draw_account(Curves(times, account, simulated, price), orders, alt))
     columns = ("UTC", "account", "simulation", "price, of the first")
     return Picture("account", "Account and simulation", tuple(keys), svg, alt, columns, rows, "", chart)
 
@@ -155,9 +153,9 @@ def _costs(part: PaperPart, watched: WatchEvidence, profile: Profile) -> Picture
     borne, assumed = multiple * watched.assumed_cost, watched.assumed_cost
     dearer = int((costs > borne).sum())
     alt = (
-        f"Cost of {plural(len(filled), 'filled order')} of {watched.model}, slippage and {basis_points(to_float(part.fees))} "
-        f"of fees: on average {basis_points(float(costs.mean()))}, assumed {basis_points(assumed)}, borne "
-        f"{basis_points(borne)}; {dearer} cost more than that."
+        f"Cost of {plural(len(filled), 'filled order')} of {watched.model}, slippage and "
+        f"{basis_points(to_float(part.fees))} of fees: on average {basis_points(float(costs.mean()))}, assumed "
+        f"{basis_points(assumed)}, borne {basis_points(borne)}; {dearer} cost more than that."
     )
     svg = drawn(lambda: draw_costs(times, costs, assumed, borne, alt))
     keys = (

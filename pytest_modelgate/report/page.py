@@ -123,7 +123,7 @@ def _drawn(facts: PageFacts, model: ModelPart, detail: Detail) -> tuple[Row, Bri
     if not row.evaluated:
         return row, None, {}
     brief = brief_of(model.id, model.decision, found) if found else None
-    sheet = sheet_of(model, found, facts.histories.get(model.id), facts.profile, detail, _watched(facts, model))
+    sheet = sheet_of(model, found, facts.histories.get(model.id), facts.profile, detail, watched=_watched(facts, model))
     return row, brief, {**sheet, "lost": lost, "record": record_of(model.context)}
 
 

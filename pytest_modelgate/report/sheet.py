@@ -45,6 +45,7 @@ def sheet_of(
     history: History | None,
     profile: Profile,
     detail: Detail,
+    *,
     watched: WatchEvidence | None = None,
 ) -> dict[str, Any]:
     """What the template of a sheet needs.

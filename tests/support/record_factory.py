@@ -28,7 +28,7 @@ def watched(model: str = "UNIUSD_1Hour", *, days: int = 90, edge: float = 0.002,
     bars = 24 * days
     times = START + _HOUR * np.arange(bars)
     price = np.cumprod(1.0 + rng.normal(0.0, 0.004, bars))
-    moves = rng.normal(edge / 24, 0.0012, bars)
+    moves = rng.normal(edge / 24, 0.0004, bars)
     simulated = np.cumprod(1.0 + moves)
     curve = np.cumprod(1.0 + moves - 0.00001 + rng.normal(0.0, 0.0001, bars))
     orders = tuple(_order(place, int(times[row]), rng) for place, row in enumerate(range(5, bars, 30)))
@@ -93,4 +93,5 @@ def unwatched(model: str = "UNIUSD_1Hour") -> WatchEvidence:
 
 def case_of(limit: DecisionLevel, *, lifts: bool = False, evidence: WatchEvidence | None = None) -> WatchCase:
     """What a record is worth, without regard to what is in it."""
-    return WatchCase(evidence or watched(days=2), (), 12.0, 1.0, 3.0, limit, "LIVE needs 50 : 1 for skill.", lifts)
+    reason, brief = "LIVE needs 50 : 1 for skill.", "E = 12 of 50"
+    return WatchCase(evidence or watched(days=2), (), 12.0, 1.0, 3.0, limit, reason, lifts, brief)

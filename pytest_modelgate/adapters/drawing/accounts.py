@@ -31,16 +31,30 @@ class Mark(NamedTuple):
     kind: str
 
 
-def draw_account(times: Seconds, account: Floats, simulated: Floats, price: Floats, orders: Sequence[Mark], alt: str) -> str:
+class Curves(NamedTuple):
+    """What an account did over n bars, every array (n,).
+
+    Attributes:
+        times: starts of bars, seconds since 1970 UTC.
+        account, simulated: returns since the start; NaN where nothing tells.
+        price: closes relative to the first.
+    """
+
+    times: Seconds
+    account: Floats
+    simulated: Floats
+    price: Floats
+
+
+def draw_account(curves: Curves, orders: Sequence[Mark], alt: str) -> str:
     """Account and simulation above; below the price with an arrow for every order, crosses for those that went wrong.
 
     Args:
-        times: (n,) starts of bars.
-        account, simulated: (n,) returns since the start; NaN where nothing tells.
-        price: (n,) relative to the first.
+        curves: what is drawn.
         orders: ``match``, ``explained`` or ``wrong``.
         alt: what the picture shows, for who cannot see it.
     """
+    times, account, simulated, price = curves
     days = times / DAY
     drawing, across = Drawing(_WIDE, _ACCOUNT_HEIGHT), Range(float(days[0]), float(days[-1]))
     upper = Panel(drawing, ACCOUNT[0], across, fit(100 * np.concatenate([account, simulated, [0.0]]), 0.08))

@@ -96,6 +96,7 @@ def _paper(case: WatchCase) -> dict[str, Any]:
         "findings": [asdict(finding) for finding in case.findings],
         "limit": case.limit.name,
         "reason": case.reason,
+        "brief": case.brief,
         "lifts": case.lifts,
         "record": evidence.record_sha256,
     }

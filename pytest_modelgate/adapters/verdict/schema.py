@@ -390,8 +390,8 @@ class PaperPart(Part):
     ``slippage`` is the mean of its filled ones, ``fees`` of the notional, ``pending`` the share whose fees may still
     come. ``account_return`` and ``simulated_return`` are of the whole period. ``evidence_for`` is the odds to 1 for
     skill, ``evidence_against`` those against ``claim``, the walk-forward's excess Sharpe ratio a year. ``limit`` is the
-    most the record allows; where ``lifts`` is true, it outweighs training in REVIEW, a doubtful backtest and one lucky
-    fold. Nothing in it is an amount of money.
+    most the record allows, and ``brief`` what decides that, in a few words; where ``lifts`` is true, it outweighs
+    training in REVIEW, a doubtful backtest and one lucky fold. Nothing in it is an amount of money.
     """
 
     account: str
@@ -420,6 +420,7 @@ class PaperPart(Part):
     findings: list[PaperFindingPart]
     limit: Literal["LIVE", "PAPER", "RETRAIN", "DROP"]
     reason: str
+    brief: str
     lifts: bool
     record: str
 
