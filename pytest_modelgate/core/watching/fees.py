@@ -51,7 +51,7 @@ def fees_of(fills: Sequence[AccountFill], fees: Sequence[AccountFee]) -> dict[st
 
 
 def presumed_fee(fill: AccountFill, known: Mapping[str, FillFee], end: int, rate: float) -> FillFee:
-    """The fee of a fill; of a coin bought so lately that none is posted yet, the one assumed.
+    """The fee of a fill; of a coin bought so lately that none is posted yet, the one assumed if any ever was.
 
     Args:
         end: of the record.
@@ -59,7 +59,7 @@ def presumed_fee(fill: AccountFill, known: Mapping[str, FillFee], end: int, rate
     """
     if fill.key in known:
         return known[fill.key]
-    pending = is_pending(fill, known, end) and fill.side == "buy"
+    pending = bool(known) and is_pending(fill, known, end) and fill.side == "buy"
     return FillFee(rate * fill.quantity if pending else 0.0, 0.0)
 
 

@@ -149,11 +149,12 @@ def judge_costs(evidence: WatchEvidence, limits: WatchLimits) -> Finding:
     return Finding("costs", "met", f"{said}.")
 
 
-def judge_tracking(evidence: WatchEvidence, daily: Floats, limits: WatchLimits) -> Finding:
+def judge_tracking(evidence: WatchEvidence, daily: Floats, fold_days: int, limits: WatchLimits) -> Finding:
     """Whether the model's part of the account lost more than the walk-forward makes likely.
 
     Args:
         daily: returns of the walk-forward's days; empty without any.
+        fold_days: days of a fold; a shorter record is held against the drawdowns of as many.
     """
     if not evidence.curve or not np.isfinite(evidence.curve).all():
         return Finding("tracking", "incomplete", "Nothing tells what the model's part of the account was worth.")
@@ -163,7 +164,8 @@ def judge_tracking(evidence: WatchEvidence, daily: Floats, limits: WatchLimits) 
     said = f"The account made {made:+.1%}, the simulation {simulated:+.1%} on the same bars; drawdown {fallen:.1%}"
     most, why = limits.max_drawdown, "that the profile allows"
     if len(daily) and evidence.days:
-        by_chance = limits.drawdown_factor * drawdown_by_chance(daily, len(evidence.days), limits.drawdown_quantile)
+        days = max(len(evidence.days), fold_days)
+        by_chance = limits.drawdown_factor * drawdown_by_chance(daily, days, limits.drawdown_quantile)
         if by_chance < most:
             most = by_chance
             why = f"of {limits.drawdown_factor:g} times what chance makes of the walk-forward"

@@ -24,7 +24,7 @@ from pytest_modelgate.core.watching.findings import (
 )
 from pytest_modelgate.core.watching.skill import Claim, against_claim, claim_of, e_process, standardised
 
-__all__ = ["Finding", "FindingName", "FindingStatus", "WatchCase", "judge_days", "judge_watch"]
+__all__ = ["Finding", "FindingName", "FindingStatus", "Forward", "WatchCase", "judge_days", "judge_watch"]
 
 _BLOCKING: tuple[FindingName, ...] = ("orders", "costs", "tracking")
 _YEAR = 365.0  # days
@@ -68,22 +68,33 @@ def judge_watch(
         folds: of the walk-forward, oldest first, from which the claim and the daily deviation are.
         limits: the profile's ``watch`` section.
     """
-    whole = concatenate(folds) if folds else None
-    claim = Claim(0.0, 0.0) if whole is None else claim_of(whole, bars_per_year, evidence.days_per_year)
-    daily = np.zeros(0) if whole is None else _by_day(whole.returns, bars_per_year / evidence.days_per_year)
-    return judge_days(evidence, claim, daily, limits)
+    if not folds:
+        return judge_days(evidence, Forward(Claim(0.0, 0.0), np.zeros(0), 0), limits)
+    whole, a_day = concatenate(folds), bars_per_year / evidence.days_per_year
+    claim = claim_of(whole, bars_per_year, evidence.days_per_year)
+    fold_days = max(1, round(min(map(len, folds)) / a_day))
+    return judge_days(evidence, Forward(claim, _by_day(whole.returns, a_day), fold_days), limits)
 
 
-def judge_days(evidence: WatchEvidence, claim: Claim, daily: Floats, limits: WatchLimits) -> WatchCase:
-    """As ``judge_watch``, of a walk-forward whose claim and returns by day (n,) are known."""
+@dataclass(frozen=True, eq=False)
+class Forward:
+    """What a walk-forward says: its claim, the returns of its days (n,), and how many days a fold has."""
+
+    claim: Claim
+    daily: Floats
+    fold_days: int
+
+
+def judge_days(evidence: WatchEvidence, forward: Forward, limits: WatchLimits) -> WatchCase:
+    """As ``judge_watch``, of a walk-forward by its days."""
     findings = (
         judge_record(evidence, limits),
         judge_orders(evidence, limits),
         judge_costs(evidence, limits),
-        judge_tracking(evidence, daily, limits),
+        judge_tracking(evidence, forward.daily, forward.fold_days, limits),
         judge_drift(evidence),
     )
-    e_for, e_against = _skill(evidence, claim)
+    e_for, e_against = _skill(evidence, forward.claim)
     status = {finding.name: finding.status for finding in findings}
     row = _limit(evidence, status, e_for, e_against, limits)
     complete = status["record"] == "met"
@@ -96,7 +107,9 @@ def judge_days(evidence: WatchEvidence, claim: Claim, daily: Floats, limits: Wat
     last = Finding("promotion", promotion, row.reason)
     lifts = row.limit is DecisionLevel.LIVE
     brief = _brief(evidence, status, row, e_for, limits)
-    return WatchCase(evidence, (*findings, last), e_for, e_against, claim.sharpe, row.limit, row.reason, lifts, brief)
+    return WatchCase(
+        evidence, (*findings, last), e_for, e_against, forward.claim.sharpe, row.limit, row.reason, lifts, brief
+    )
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ _SIZE = 0.10  # more of a quantity is another size
 _REFUSED = ("rejected",)
 _ENDED = ("canceled", "expired", "rejected", "done_for_day", "stopped", "suspended")
 _SAME_CLOSE = 1e-3  # relative
+_CENT = 0.01  # USD; less is rounding, which no broker takes an order for
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def _compare(decision: Decision, sent: Sent) -> WatchedOrder | None:
     expected, actual = decision.quantity, sent.quantity(decision.close)
     if sent.refused:
         actual = 0.0
-    if expected == 0.0 and actual == 0.0:
+    if max(abs(expected), abs(actual)) * decision.close < _CENT:
         return None
     outcome, why = _outcome(decision, sent, actual)
     measured = expected * actual > 0.0

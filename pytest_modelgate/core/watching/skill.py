@@ -62,12 +62,12 @@ def claim_of(attribution: BarAttribution, bars_per_year: float, days_per_year: f
     return Claim(max(0.0, float(np.mean(daily)) / spread * math.sqrt(days_per_year)), deviation)
 
 
-def standardised(gains: Floats, deviation: float) -> Floats:
+def standardised(gains: Floats, deviation: float | Floats) -> Floats:
     """Each day's gain over what was known of its size the day before: s^2 = (30 v0^2 + sum of earlier x^2) / (29 + d).
 
     Args:
         gains: (..., days), oldest first.
-        deviation: v0, of a day, above 0.
+        deviation: v0, of a day, above 0; one, or one for each series (..., 1).
     """
     squares = np.cumsum(gains**2, axis=-1)
     earlier = np.concatenate([np.zeros_like(squares[..., :1]), squares[..., :-1]], axis=-1)
