@@ -43,7 +43,9 @@ from .core.statistics.paired_comparison import Comparison
 from .core.statistics.validation_metrics import validation_metrics
 from .core.training.gating import Classification, Flag, Gating
 from .core.training.run import CheckpointRef, Declared, DeclaredFeature, ParityProbe, TrainedModel
+from .core.watching.order_ids import OrderId, order_id, parse_order_id
 from .errors import (
+    AccountError,
     ArchiveError,
     CheckpointError,
     GateError,
@@ -60,6 +62,7 @@ __all__ = [
     "GENERATIONS",
     "HOLD",
     "REFERENCE",
+    "AccountError",
     "AccountFeature",
     "ArchiveError",
     "AssetClass",
@@ -99,6 +102,7 @@ __all__ = [
     "ModelPlan",
     "Normaliser",
     "Order",
+    "OrderId",
     "ParityProbe",
     "Policy",
     "PolicyFile",
@@ -126,7 +130,9 @@ __all__ = [
     "load_profile",
     "market_window",
     "opens_request",
+    "order_id",
     "pack_checkpoint",
+    "parse_order_id",
     "recorded_bars",
     "rules_for",
     "validation_metrics",

@@ -46,3 +46,7 @@ class MarketDataError(GateError):
 
 class PromotionError(GateError):
     """A verdict, an archive or a target folder does not allow a promotion; nothing in the folder has changed."""
+
+
+class AccountError(GateError):
+    """What a trading account did is not on record, or what is recorded of it is altered or contradicts itself."""

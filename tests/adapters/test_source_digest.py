@@ -14,6 +14,7 @@ from pytest_modelgate.adapters.source_digest import EVIDENCE, evidence_version, 
 
 PACKAGE = Path(source_digest.__file__).parents[1]
 NEEDLESS = {  # imported by what measures, and why evidence does not depend on it
+    "adapters/alpaca/failures.py": "words failures",
     "adapters/alpaca/keys.py": "a replay needs no keys",
     "adapters/alpaca/transport.py": "a replay needs no network",
     "adapters/archive/writer.py": "archives are only read",

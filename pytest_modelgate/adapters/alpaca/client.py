@@ -1,4 +1,4 @@
-"""Bars from Alpaca's market data service, through its own client. Only this file and ``actions`` import alpaca."""
+"""Bars from Alpaca's market data service, through its own client."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pytest_modelgate.adapters.alpaca.keys import KEY_ID, KEYS_FILE, SECRET_KEY, Credentials, read_credentials
+from pytest_modelgate.adapters.alpaca.failures import DATA_URL, MARKET_DATA, Wording, explained
+from pytest_modelgate.adapters.alpaca.keys import KEYS_FILE, Credentials, read_credentials
 from pytest_modelgate.adapters.alpaca.rows import to_bars
 from pytest_modelgate.core.config.settings import ADJUSTMENTS
 from pytest_modelgate.core.market.bars import AssetClass, Bars, Timeframe
 from pytest_modelgate.core.market.requests import MarketRequest
-from pytest_modelgate.errors import GateError, MarketDataError, SettingsError
+from pytest_modelgate.errors import SettingsError
 
 if TYPE_CHECKING:  # pulls in requests, which a run that replays nothing must not pay for
     from requests.adapters import BaseAdapter
@@ -22,28 +23,9 @@ if TYPE_CHECKING:  # pulls in requests, which a run that replays nothing must no
 
 __all__ = ["DATA_URL", "KEYS_FILE", "Credentials", "fetch_bars", "read_credentials"]
 
-DATA_URL = "APCA_API_DATA_URL"
 _Word = TypeVar("_Word", bound=Enum)
 _Answered = TypeVar("_Answered")
-_KEYS = f"Check {KEYS_FILE}, or {KEY_ID} and {SECRET_KEY}"
-_ADVICE = {
-    400: ("refused the request as malformed", "Check the symbol, the feed and the adjustment"),
-    401: ("does not know these keys", f"{_KEYS}; crypto needs none"),
-    403: ("refuses this to these keys", f"{_KEYS}, and what your subscription covers"),
-    404: ("does not know this address", f"Check {DATA_URL}, or leave it unset"),
-    422: ("refused the request's values", "Check the symbol, the feed and the adjustment"),
-    429: ("limits the rate of requests, also after some retries", "Wait a minute and record again"),
-}
-_SUBSCRIPTION = (
-    "does not serve this to your subscription",
-    "Ask for --feed iex, or for an --as-of that is at least 15 minutes ago",
-)
 _OF_OTHER_JSON = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
-_DISTRUST = (
-    "If a proxy inspects your traffic, name the file with its certificate, and those of the usual authorities, in "
-    "REQUESTS_CA_BUNDLE; else check the clock and whoever answers in Alpaca's place"
-)
-_LATER = "Check the network and record again later; nothing was recorded"
 
 
 def fetch_bars(
@@ -82,13 +64,16 @@ def answered(
     ask: Callable[..., _Answered],
     credentials: Credentials | None,
     request_policy: RequestPolicy | None,
-    reply: Answer | None,
+    reply: Answer | None = None,
+    *,
+    words: Wording = MARKET_DATA,
 ) -> _Answered:
     """What comes of asking over the network, or of a recording; args and errors as of ``fetch_bars``.
 
     Args:
         where: names what is asked for in error messages.
         ask: takes an adapter of requests, and whether the environment's proxies count.
+        words: how errors speak of the service.
     """
     from alpaca.common.exceptions import APIError
     from requests import RequestException
@@ -106,51 +91,7 @@ def answered(
         return ask(adapter, trusting=request_policy.limiter is not None)
     # The client trusts JSON to be what it expects: anything may come of one that is not.
     except (APIError, RequestException, UnusableAnswerError, *_OF_OTHER_JSON) as error:
-        raise _explained(error, where, credentials, request_policy.timeout_s) from None
-
-
-def _explained(error: Exception, where: str, credentials: Credentials | None, timeout_s: float) -> GateError:
-    """The gate's error for one of the client's; raised here, it would show the service's words among the locals."""
-    from alpaca.common.exceptions import APIError
-    from requests import exceptions as broken
-
-    from pytest_modelgate.adapters.alpaca.transport import UnusableAnswerError, distrusts
-
-    if isinstance(error, APIError):
-        return _refused(where, error, credentials)
-    if isinstance(error, UnusableAnswerError):
-        return MarketDataError(where, error.problem, error.remedy)
-    if distrusts(error):
-        problem = "the connection to Alpaca is not trusted: its certificate could not be verified, or it speaks no TLS"
-        return MarketDataError(where, problem, _DISTRUST)
-    if isinstance(error, broken.InvalidSchema | broken.InvalidURL | broken.MissingSchema):
-        problem = "is not an address the client can use, expected for example https://data.alpaca.markets"
-        return SettingsError(DATA_URL, problem, "Correct it, or leave it unset")
-    if isinstance(error, broken.Timeout):
-        return MarketDataError(where, f"Alpaca did not answer within {timeout_s:g} s", _LATER)
-    if isinstance(error, broken.ConnectionError | broken.ChunkedEncodingError | broken.ContentDecodingError):
-        return MarketDataError(where, "the connection to Alpaca could not be made or broke off", _LATER)
-    return MarketDataError(where, "the answer is not Alpaca's JSON of bars", _LATER)
-
-
-def _refused(where: str, error: Any, credentials: Credentials | None) -> GateError:  # noqa: ANN401 - alpaca's APIError
-    """Error for a status of the service, with the service's own words where they are words."""
-    code = error.status_code
-    try:
-        said = str(error.message)  # the body may be HTML, or JSON without a message
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        said = ""
-    doing, remedy = _ADVICE.get(code, ("failed, also after some retries", "Record again later; nothing was recorded"))
-    if code == 403 and "subscription" in said:
-        doing, remedy = _SUBSCRIPTION
-    if code == 401 and credentials is None:
-        doing, remedy = "asks for keys", f"Set {KEYS_FILE}, or {KEY_ID} and {SECRET_KEY}"
-    secrets = (credentials.key, credentials.secret) if credentials else ()
-    readable = said.isascii() and said.isprintable() and not any(secret in said for secret in secrets)
-    quoted = f": {said[:120]!r}" if said and readable else ""
-    # Keys that are wrong are wrong for every symbol.
-    kind = SettingsError if code == 401 else MarketDataError
-    return kind(where, f"Alpaca {doing} (status {code or 'unknown'}{quoted})", remedy)
+        raise explained(error, where, credentials, request_policy.timeout_s, words) from None
 
 
 def _question(

@@ -22,7 +22,7 @@ PASSING = frozenset((429, 500, 502, 503, 504))  # what may be better in a moment
 _BROKE_OFF = (Timeout, ConnectionError, ChunkedEncodingError, ContentDecodingError)
 _NO_BARS = ("", "")
 _REPORT = "Record it again later, and report it to Alpaca if it stays"
-_WEB_PAGE = "a web page came instead of Alpaca's bars, as from a proxy or a login to the network"
+_WEB_PAGE = "a web page came instead of Alpaca's answer, as from a proxy or a login to the network"
 _NO_NAME = "Alpaca names the next page by an empty token, so nothing tells whether these bars are all"
 _WHITE = b"\xef\xbb\xbf \t\r\n"
 _LONGEST_WAIT_S = 90.0  # Alpaca counts requests by the minute
@@ -88,6 +88,7 @@ class RequestPolicy:
         tries: how often a page is asked for before it is given up.
         tell: is told of every wait, in a sentence.
         page: is told the starts of the first and the last bar of every page (ISO 8601), for progress.
+        url: the variable that names another host, for error messages.
     """
 
     timeout_s: float = 30.0
@@ -95,6 +96,7 @@ class RequestPolicy:
     tries: int = 1
     tell: Callable[[str], None] = lambda _: None
     page: Callable[[str, str], None] | None = None
+    url: str = "APCA_API_DATA_URL"
 
 
 class RecordedAdapter(BaseAdapter):
@@ -144,7 +146,7 @@ class RetryingAdapter(HTTPAdapter):
                 self._policy.limiter.wait()
             try:
                 response = super().send(request, *args, **options)
-                ends = _ends(response)  # a body that breaks off shows here
+                ends = _ends(response, self._policy.url)  # a body that breaks off shows here
             except _BROKE_OFF as error:
                 if last_try or distrusts(error):
                     raise
@@ -179,14 +181,14 @@ def distrusts(error: BaseException) -> bool:
     return False
 
 
-def _ends(response: requests.Response) -> tuple[str, str] | None:
+def _ends(response: requests.Response, url: str) -> tuple[str, str] | None:
     """Starts of the first and last bar of a page, empty for a page without bars; None when it is no whole JSON.
 
     Raises:
         UnusableAnswerError: see ``RetryingAdapter.send``.
     """
     if response.status_code == 200 and response.content.lstrip(_WHITE)[:1] == b"<":
-        raise UnusableAnswerError(_WEB_PAGE, "Open the address in a browser, and check APCA_API_DATA_URL and the proxy")
+        raise UnusableAnswerError(_WEB_PAGE, f"Open the address in a browser, and check {url} and the proxy")
     try:
         page = json.loads(response.content)
         if page.get("next_page_token") == "":

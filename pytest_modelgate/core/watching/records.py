@@ -17,7 +17,8 @@ class Order:
 
     Attributes:
         key: pseudonym of its id.
-        client_order_id: as the trader gave it where that is of a known scheme, else ``other-`` and a pseudonym.
+        client_order_id: as the trader gave it where that is of a known scheme (``order_ids``); ``map.MODEL.`` and a
+            pseudonym where a map told its model when it was recorded; else ``other-`` and a pseudonym.
         symbol: the archive's spelling, without a slash.
         quantity: units ordered; None where a notional was.
         notional: USD ordered; None where a quantity was.
@@ -146,7 +147,10 @@ class JournalLine:
 
 @dataclass(frozen=True)
 class MappedModel:
-    """Which orders are a model's, where their ids do not say: those of its symbols, or whose id fits a pattern."""
+    """Which orders are a model's, where their ids do not say: those of its symbols, or whose id fits a pattern.
+
+    ``client_order_id`` is a regular expression that all of an id as it is recorded must fit.
+    """
 
     id: str
     symbols: tuple[str, ...] = ()
