@@ -9,6 +9,20 @@ from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from pytest_modelgate.core.config.ranges import (
+    Chance,
+    Cost,
+    Count,
+    Level,
+    Multiple,
+    NonNegative,
+    Number,
+    Percent,
+    Positive,
+    Share,
+    Switch,
+    Within,
+)
 from pytest_modelgate.digest import json_sha256
 from pytest_modelgate.errors import SettingsError
 
@@ -17,27 +31,6 @@ T = TypeVar("T")
 _NAME = re.compile(r"[A-Za-z0-9._+-]{1,60}")
 _USUAL_DOUBTS = {"spike_deviations": 10.0, "max_spike": 1.0, "max_frozen_run": 24, "coarse_tick": 0.12}
 _REMEDY = "Correct the profile; `modelgate profiles` shows the built-in ones"
-
-
-@dataclass(frozen=True)
-class Within:
-    """Both ends inclusive. NaN lies in no range."""
-
-    low: float
-    high: float
-
-
-Number = Annotated[float, Within(-1e9, 1e9)]
-NonNegative = Annotated[float, Within(0.0, 1e9)]
-Positive = Annotated[float, Within(1e-9, 1e9)]
-Share = Annotated[float, Within(0.0, 1.0)]
-Cost = Annotated[float, Within(0.0, 0.1)]  # narrow: 0.25 meant as a percentage is refused
-Percent = Annotated[int, Within(1, 100)]
-Level = Annotated[float, Within(1e-9, 1.0)]
-Chance = Annotated[float, Within(1e-9, 0.5)]
-Multiple = Annotated[float, Within(1.0, 100.0)]
-Switch = Annotated[int, Within(0, 1)]
-Count = Annotated[int, Within(1, 1_000_000)]
 
 
 @dataclass(frozen=True)
