@@ -36,14 +36,13 @@ class Case:
         terms = Terms(minimum=DecisionLevel.PAPER, others="keep")
         return promote(verdict, archive or self.archive, self.target, terms, at=NOW, by="ada", dry_run=False)
 
-    def judge(self, later: timedelta = timedelta(minutes=1), **decisions: str) -> None:
+    def judge(self, /, *, later: timedelta = timedelta(minutes=1), **decisions: str) -> None:
         """Judge the archive again, some time after the first verdict."""
         body = json.loads(verdict_of(self.archive, decisions, self.verdict).read_text())
         write(self.verdict, body | {"run": {"written": (WRITTEN + later).isoformat()}})
 
-    def withdraw(self, model: str = "AAPL_1Hour", **facts: Any) -> Withdrawal:
-        facts = {"at": NOW, "by": "bob", "dry_run": False} | facts
-        return withdraw(model, self.target, Because(verdict=self.verdict), **facts)
+    def withdraw(self, model: str = "AAPL_1Hour", *, dry_run: bool = False) -> Withdrawal:
+        return withdraw(model, self.target, Because(verdict=self.verdict), at=NOW, by="bob", dry_run=dry_run)
 
     def record(self) -> dict[str, Any]:
         record: dict[str, Any] = json.loads((self.folder / "promotion.json").read_text())
@@ -109,7 +108,8 @@ def _refused(case: Case, match: str, model: str = "AAPL_1Hour") -> None:
     ("model", "decision"), [("AAPL", "LIVE"), ("BTCUSD", "PAPER"), ("BTCUSD", "LIVE"), ("AAPL", "INCOMPLETE")]
 )
 def test_a_decision_that_is_not_lower_is_no_reason(case: Case, model: str, decision: str) -> None:
-    case.judge(**{"AAPL": "DROP", "BTCUSD": "DROP"} | {model: decision})
+    decisions = {"AAPL": "DROP", "BTCUSD": "DROP", model: decision}
+    case.judge(AAPL=decisions["AAPL"], BTCUSD=decisions["BTCUSD"])
 
     match = f"could not judge {model}" if decision == "INCOMPLETE" else f"decides {decision} of {model}_1Hour, which is"
     _refused(case, match, f"{model}_1Hour")
