@@ -1,4 +1,4 @@
-"""The command line: begin, check, record, register, promote, take back, compare verdicts and draw them again."""
+"""The command line: begin, check, record, register, promote, take back, watch, compare verdicts, draw them again."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pytest_modelgate.cli.promote import add_promote, add_rollback, add_withdraw
 from pytest_modelgate.cli.record import add_record
 from pytest_modelgate.cli.register import add_register
 from pytest_modelgate.cli.report import add_report
+from pytest_modelgate.cli.watch import add_watch
 from pytest_modelgate.errors import GateError
 from pytest_modelgate.text import terminal_safe
 
@@ -53,6 +54,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_rollback(commands.add_parser("rollback", help="put the set that was promoted before back in force"))
     withdraw = "take a model out of force, because a verdict decides less of it"
     add_withdraw(commands.add_parser("withdraw", help=withdraw))
+    add_watch(commands.add_parser("watch", help="record what a paper or live account does with promoted models"))
     add_compare(commands.add_parser("compare", help="show what changed from one verdict to another"))
     add_report(commands.add_parser("report", help="write the report again, from a verdict and the evidence beside it"))
     add_ci(commands.add_parser("ci", help="steps of the workflows that gate.yml and its companions are made of"))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, get_args
 
 from pytest_modelgate.cli.progress import Progress
@@ -25,6 +27,8 @@ from pytest_modelgate.core.config.settings import (
 from pytest_modelgate.errors import GateError, MarketDataError, SettingsError
 
 if TYPE_CHECKING:  # these pull in pandas, which --help must not pay for
+    import pandas as pd
+
     from pytest_modelgate.adapters.own_bars import OwnBars
     from pytest_modelgate.core.config.profiles import MarketDataLimits, Profile
     from pytest_modelgate.core.market.bars import Bars, Timeframe
@@ -64,8 +68,13 @@ def _record(options: argparse.Namespace) -> int:
     return 1 if counts["failed"] or counts["unfit"] else 0
 
 
-def record_series(options: argparse.Namespace) -> Counter[str]:
+def record_series(
+    options: argparse.Namespace, watched: Mapping[str, pd.Timestamp] = MappingProxyType({})
+) -> Counter[str]:
     """Record what is missing, and say what became of each series.
+
+    Args:
+        watched: models that an account trades, by id, since when: what it did is compared on market data from then on.
 
     Returns:
         How many series were recorded, extended and kept, and how many failed or are unfit for a verdict.
@@ -79,7 +88,7 @@ def record_series(options: argparse.Namespace) -> Counter[str]:
     with called_as_here():
         settings = _settings(options)
         profile = load_profile(settings.profile)
-        settings, needed = _needed(settings, profile, options.models)
+        settings, needed = _needed(settings, profile, options.models, watched)
         own = _own(options, needed)
     requests, counts, progress = list(needed), Counter[str](), Progress()
     halves: dict[MarketRequest, Bars] = {}
@@ -139,7 +148,7 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 
 def _needed(
-    settings: Settings, profile: Profile, models: Sequence[str] | None
+    settings: Settings, profile: Profile, models: Sequence[str] | None, watched: Mapping[str, pd.Timestamp]
 ) -> tuple[Settings, dict[MarketRequest, dict[Timeframe, int]]]:
     """The settings with the moment they are judged as of, and each series to record.
 
@@ -147,12 +156,14 @@ def _needed(
 
     Args:
         models: ids of those that count; None for all.
+        watched: as of ``record_series``.
 
     Raises:
         SettingsError: one of them is not in the archive.
     """
     from pytest_modelgate.adapters.archive import open_archive
     from pytest_modelgate.core.planning.plan import requests_of, when
+    from pytest_modelgate.services.account_replaying import raw_requests
     from pytest_modelgate.services.checking import history_needed
 
     needed: dict[MarketRequest, dict[Timeframe, int]] = {}
@@ -165,12 +176,23 @@ def _needed(
     for model in run.models:
         if model.name or (models and model.id not in models):  # the first tells no timeframe, and is judged on nothing
             continue
-        *opens, request = requests_of(model, settings, as_of)
+        since = watched.get(model.id)
+        *opens, request = requests_of(model, _reaching_back(settings, as_of, since), as_of)
         for halves in opens:
             needed.setdefault(halves, {})
         timeframes = needed.setdefault(request, {})
         timeframes[model.timeframe] = max(timeframes.get(model.timeframe, 0), history.get(model.id, 0))
+        for traded in raw_requests(model, settings, as_of, since) if since is not None else ():
+            needed.setdefault(traded, {})
     return replace(settings, as_of=as_of), needed
+
+
+def _reaching_back(settings: Settings, as_of: pd.Timestamp, since: pd.Timestamp | None) -> Settings:
+    """The same with market data since a moment; None where they need not reach back to any."""
+    if since is None:
+        return settings
+    days = math.ceil((as_of - since).total_seconds() / timedelta(days=1).total_seconds())
+    return replace(settings, walk_forward_days=max(settings.walk_forward_days, days))
 
 
 def _own(options: argparse.Namespace, needed: dict[MarketRequest, dict[Timeframe, int]]) -> OwnBars | None:

@@ -23,7 +23,7 @@ from pytest_modelgate.adapters.account_cassettes.files import (
 )
 from pytest_modelgate.adapters.account_cassettes.joining import Told, join, read_told, told_by
 from pytest_modelgate.adapters.account_cassettes.journal import read_journal
-from pytest_modelgate.adapters.account_cassettes.scrubbing import Conformance, Pseudonyms, Scrubber, refuse_secrets
+from pytest_modelgate.adapters.account_cassettes.scrubbing import Pseudonyms, Scrubber, refuse_secrets
 from pytest_modelgate.adapters.account_cassettes.told import read_map, read_trader_told, to_document
 from pytest_modelgate.adapters.alpaca.trading import TRADING_URL, TradingService
 from pytest_modelgate.adapters.cassettes.files import work_folder
@@ -53,14 +53,14 @@ class RecordedAccount:
         folder: where it lies.
         span: half-open stretch of moments that was recorded now.
         record: the account as it replays.
-        conformance: what the service sent; told of at an account's first recording.
+        conformance: what the service sent, in lines; told of at an account's first recording.
         is_first: whether this is that.
     """
 
     folder: AccountFolder
     span: tuple[int, int]
     record: AccountRecord
-    conformance: Conformance
+    conformance: tuple[str, ...]
     is_first: bool
 
 
@@ -102,6 +102,8 @@ class AccountRecorder:
         map_ = read_trader_map(self.map_file) if self.map_file else None
         if self.journal_file:
             read_journal(self.journal_file)  # before anything is asked
+        for model in sorted({m.id for m in map_.models} - {m.id for m in promotion.models}) if map_ else ():
+            self.tell(f"the map names {model}, which is not in force")
         service = TradingService.of(self.kind, self.environ, self._request_policy())
         account = service.account()
         names = Pseudonyms(_id_of(account, self.kind))
@@ -124,9 +126,10 @@ class AccountRecorder:
             recording = recording_of(first, until, **_facts(promotion, map_))
             record = join(folder, [*past.told, told_by(recording, content, f"{self.kind} account")])
             texts: dict[Part, str] = {part: to_text(what) for part, what in content.items()}
-            refuse_secrets(f"account {folder.path}", texts.values(), _secrets(service, account))
+            secrets = _secrets(service, account)
+            refuse_secrets(f"account {folder.path}", texts.values(), secrets)
             folder.write(past.manifest, recording, texts)
-        return RecordedAccount(folder, (first, until), record, scrubber.seen, not past.told)
+        return RecordedAccount(folder, (first, until), record, scrubber.seen.lines(secrets), not past.told)
 
     def _told(self, past: _Past, map_: TraderMap | None, names: Pseudonyms) -> dict[str, Any] | None:
         """What the user says anew of the trader; None for nothing.

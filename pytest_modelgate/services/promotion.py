@@ -223,6 +223,7 @@ def _promoted(verdict: Verdict, model: ModelPart, at: datetime, by: str) -> Prom
         as_of=str(verdict.settings["as_of"]),
         profile=verdict.profile.name,
         version=str(verdict.settings["version"]),
+        record=model.paper.record if model.paper and model.paper.lifts else None,
     )
     judged = model.checkpoint.model_dump(include={"sha256", "feature_set", "activation"})
     series = (item for item in verdict.market_data if f"{item.symbol}_{item.timeframe}" == model.id)

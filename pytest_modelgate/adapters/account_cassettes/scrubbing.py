@@ -90,12 +90,15 @@ class Conformance:
     odd: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     statuses: set[str] = field(default_factory=set)
 
-    def lines(self) -> list[str]:
-        """The list, a line for each kind of row and finding."""
+    def lines(self, secrets: Sequence[str] = ()) -> tuple[str, ...]:
+        """The list, a line for each kind of row and finding, in which no secret is spelled."""
         lines = [f"{kind}: fields {', '.join(sorted(names))}" for kind, names in sorted(self.fields.items())]
         lines += [f"{kind}: unknown fields {', '.join(sorted(n))}" for kind, n in sorted(self.unknown.items()) if n]
         lines += [f"{kind}: odd values of {', '.join(sorted(n))}" for kind, n in sorted(self.odd.items()) if n]
-        return [*lines, f"order: statuses {', '.join(sorted(self.statuses))}"] if self.statuses else lines
+        lines += [f"order: statuses {', '.join(sorted(self.statuses))}"] if self.statuses else []
+        for pattern in _spellings(secrets):
+            lines = [pattern.sub("(hidden)", line) for line in lines]
+        return tuple(lines)
 
 
 @dataclass(frozen=True)
@@ -175,10 +178,14 @@ def refuse_secrets(where: str, texts: Iterable[str], secrets: Sequence[str]) -> 
     Raises:
         AccountError: one of them is in a text.
     """
-    patterns = [_spelled(secret) for secret in secrets if len(secret) >= _SHORTEST]
+    patterns = _spellings(secrets)
     if any(pattern.search(text) for text in texts for pattern in patterns):
         problem = "would have held one of your keys, or the account's number or id, so it was not written"
         raise AccountError(where, problem, "Have the trader write none of them into its orders and journal")
+
+
+def _spellings(secrets: Sequence[str]) -> list[re.Pattern[str]]:
+    return [_spelled(secret) for secret in secrets if len(secret) >= _SHORTEST]
 
 
 def _spelled(secret: str) -> re.Pattern[str]:

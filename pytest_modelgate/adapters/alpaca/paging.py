@@ -34,17 +34,16 @@ def all_orders(ask: Callable[[int], Sequence[Row]], after: int, limit: int) -> l
         moments = [submitted(row) for row in page]
         if moments != sorted(moments):
             raise UnusableAnswerError("Alpaca's orders are not in the order of their submission")
-        news = [row for row in page if row["id"] not in found]
+        begin = moments[-1] - NANOSECONDS if moments else after
+        ends = all(row["id"] in found for row in page) or begin <= after
         found |= {row["id"]: row for row in page}
-        if not news:
+        if not ends:
+            after = begin
+        elif len(page) < limit:
             return list(found.values())
-        begin = moments[-1] - NANOSECONDS
-        if begin <= after:
-            if len(page) < limit:
-                return list(found.values())
+        else:
             problem = f"{limit} orders were submitted within one second, behind which Alpaca cannot be asked"
             raise UnusableAnswerError(problem, "Record another account: such a trader is none that can be watched")
-        after = begin
 
 
 def submitted(row: Row) -> int:
@@ -52,14 +51,25 @@ def submitted(row: Row) -> int:
     return parse_moment(row.get("submitted_at") or row["created_at"])
 
 
-def all_activities(ask: Callable[[str | None], Sequence[Row]]) -> list[Row]:
+def all_activities(ask: Callable[[str | None], Sequence[Row]], limit: int) -> list[Row]:
     """Every activity, as it came.
 
     Args:
-        ask: the page behind an id; None is the first.
+        ask: the page behind an id, no longer than the limit; None is the first.
+
+    Raises:
+        UnusableAnswerError: a full page tells nothing new.
+        KeyError: a row without an id.
     """
     found: list[Row] = []
+    known: set[str] = set()
     while page := ask(str(found[-1]["id"]) if found else None):
+        ids = {str(row["id"]) for row in page}
+        if ids <= known:
+            if len(page) < limit:
+                break
+            raise UnusableAnswerError("Alpaca's pages go round in a circle: a full page told nothing new")
+        known |= ids
         found.extend(page)
     return found
 

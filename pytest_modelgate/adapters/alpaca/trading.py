@@ -114,7 +114,7 @@ class TradingService:
             behind = {"page_token": token} if token else {}
             return _as_rows(client.get("/account/activities", asked | behind))
 
-        return self._rows("activities", lambda client: all_activities(lambda token: page(client, token)))
+        return self._rows("activities", lambda client: all_activities(lambda token: page(client, token), _ACTIVITIES))
 
     def equity(self, first: int, until: int) -> list[tuple[int, float]]:
         """Seconds since 1970 UTC and USD, hourly, as the portfolio history has them; a cross-check only.

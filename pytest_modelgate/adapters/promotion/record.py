@@ -38,6 +38,8 @@ class Source(_Part):
         as_of: the moment up to which market data was judged (ISO 8601, UTC).
         profile: name of the thresholds.
         version: of pytest-modelgate.
+        record: digest of the record of an account by which it may trade money; None where no record was asked, or it
+            allowed less.
     """
 
     archive: str
@@ -48,6 +50,7 @@ class Source(_Part):
     as_of: str
     profile: str
     version: str
+    record: str | None = Field(pattern="^[0-9a-f]{64}$", default=None)
 
 
 class Waived(_Part):
@@ -184,6 +187,8 @@ class Record(_Part):
             for name in _LATER:
                 if model[name] is None:
                     del model[name]
+            if model["source"]["record"] is None:
+                del model["source"]["record"]
         return document
 
     def since_of(self, model: Promoted) -> str:

@@ -87,6 +87,7 @@ class WatchEvidence:
         actions: how often each action was taken, by name.
         record_sha256: of the account's record.
         days_per_year: of such days: 365 of a market that never closes, 252 sessions of another.
+        earned: whether what promoted them to LIVE was such a record, and not the walk-forward alone.
         silent_days: from the end of the last complete recording to the run's ``--gate-as-of``.
     """
 
@@ -120,3 +121,4 @@ class WatchEvidence:
     record_sha256: str
     days_per_year: float = 365.0
     silent_days: float = 0.0
+    earned: bool = False

@@ -41,6 +41,7 @@ class WatchCase:
         limit: the most the model may have by its record.
         reason: why, one sentence.
         lifts: whether the record lifts the caps gating (REVIEW), backtest (warn) and lucky fold from PAPER to LIVE.
+        brief: what decides, in a few words such as ``2 of 60 orders``.
     """
 
     evidence: WatchEvidence
@@ -51,6 +52,11 @@ class WatchCase:
     limit: DecisionLevel
     reason: str
     lifts: bool
+    brief: str = ""
+
+    def of(self, name: FindingName) -> Finding:
+        """One of the findings."""
+        return next(finding for finding in self.findings if finding.name == name)
 
 
 def judge_watch(
@@ -100,7 +106,10 @@ def judge_days(evidence: WatchEvidence, forward: Forward, limits: WatchLimits) -
         promotion = "waiting" if complete or status["record"] == "waiting" else "incomplete"
     last = Finding("promotion", promotion, row.reason)
     lifts = row.limit is DecisionLevel.LIVE
-    return WatchCase(evidence, (*findings, last), e_for, e_against, forward.claim.sharpe, row.limit, row.reason, lifts)
+    brief = _brief(evidence, status, row, e_for, limits)
+    return WatchCase(
+        evidence, (*findings, last), e_for, e_against, forward.claim.sharpe, row.limit, row.reason, lifts, brief
+    )
 
 
 @dataclass(frozen=True)
@@ -135,6 +144,27 @@ def _limit(
     days = len(evidence.days)
     reason = f"{_odds(e_for)} for skill in {days} days, with orders and costs as judged: the record allows LIVE."
     return _Row(DecisionLevel.LIVE, reason)
+
+
+def _brief(
+    evidence: WatchEvidence, status: Mapping[FindingName, FindingStatus], row: _Row, e_for: float, limits: WatchLimits
+) -> str:
+    """What decides: what is against the model, else the first thing that is not enough yet."""
+    alarms = [name for name in _BLOCKING if status[name] == "alarm"]
+    judged = sum(order.outcome != "explained" for order in evidence.orders)
+    odds = f"E = {min(e_for, 1e6):.3g} of {limits.evidence:g}"
+    said = (
+        (not evidence.since, "no account trades it"),
+        (row.limit < DecisionLevel.PAPER, "evidence against it"),
+        (bool(alarms), f"alarm of {' and '.join(alarms)}"),
+        (status["record"] == "incomplete", "no complete record"),
+        (row.limit is DecisionLevel.LIVE, odds if evidence.decision == "PAPER" else "no alarm"),
+        (judged < limits.min_orders, f"{judged} of {limits.min_orders} orders"),
+        (len(evidence.days) < limits.min_days, f"{len(evidence.days)} of {limits.min_days} days"),
+        (status["orders"] != "met", "orders"),
+        (status["costs"] != "met", "costs"),
+    )
+    return next((text for applies, text in said if applies), odds)
 
 
 def _short_of_live(
