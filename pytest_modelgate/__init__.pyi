@@ -43,6 +43,8 @@ from .core.statistics.paired_comparison import Comparison
 from .core.statistics.validation_metrics import validation_metrics
 from .core.training.gating import Classification, Flag, Gating
 from .core.training.run import CheckpointRef, Declared, DeclaredFeature, ParityProbe, TrainedModel
+from .core.watching.evidence import DayFigures, FeeFigures, WatchedOrder, WatchEvidence
+from .core.watching.judging import Finding, WatchCase
 from .core.watching.order_ids import OrderId, order_id, parse_order_id
 from .errors import (
     AccountError,
@@ -76,6 +78,7 @@ __all__ = [
     "Classification",
     "Comparison",
     "Context",
+    "DayFigures",
     "Decision",
     "DecisionLevel",
     "Declared",
@@ -83,6 +86,8 @@ __all__ = [
     "Encoding",
     "Evidence",
     "FeatureSet",
+    "FeeFigures",
+    "Finding",
     "Flag",
     "FoldResult",
     "GateError",
@@ -123,6 +128,9 @@ __all__ = [
     "TrainedModel",
     "TrainingWindow",
     "Waiver",
+    "WatchCase",
+    "WatchEvidence",
+    "WatchedOrder",
     "Window",
     "WindowEvidence",
     "WindowFailure",

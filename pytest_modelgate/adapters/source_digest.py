@@ -49,6 +49,7 @@ EVIDENCE = (
     "adapters/policy_format.py",
     "core/backtest",
     "core/config/profiles.py",
+    "core/config/ranges.py",
     "core/config/settings.py",
     "core/evidence/records.py",
     "core/features",

@@ -1,4 +1,4 @@
-"""The command line: begin, check, record, register, promote, roll back and watch, compare verdicts, draw them again."""
+"""The command line: begin, check, record, register, promote, take back, watch, compare verdicts, draw them again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_modelgate.cli.ci import add_ci
 from pytest_modelgate.cli.compare import add_compare
 from pytest_modelgate.cli.demo import add_demo
 from pytest_modelgate.cli.init import add_init
-from pytest_modelgate.cli.promote import add_promote, add_rollback
+from pytest_modelgate.cli.promote import add_promote, add_rollback, add_withdraw
 from pytest_modelgate.cli.record import add_record
 from pytest_modelgate.cli.register import add_register
 from pytest_modelgate.cli.report import add_report
@@ -52,6 +52,8 @@ def make_parser() -> argparse.ArgumentParser:
     add_register(commands.add_parser("register", help="enter an archive's bytes in the ledger, as known from now on"))
     add_promote(commands.add_parser("promote", help="put the models that a verdict releases where a trader reads them"))
     add_rollback(commands.add_parser("rollback", help="put the set that was promoted before back in force"))
+    withdraw = "take a model out of force, because a verdict decides less of it"
+    add_withdraw(commands.add_parser("withdraw", help=withdraw))
     add_watch(commands.add_parser("watch", help="record what a paper or live account does with promoted models"))
     add_compare(commands.add_parser("compare", help="show what changed from one verdict to another"))
     add_report(commands.add_parser("report", help="write the report again, from a verdict and the evidence beside it"))

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from pytest_modelgate.errors import PromotionError
 from pytest_modelgate.text import terminal_safe
 
-_FILES = ("cassettes", "profile", "ledger", "champion", "waivers")
+_FILES = ("cassettes", "profile", "ledger", "champion", "paper", "waivers")
 _DONE = (0, 1)  # pytest's exit status when models were judged
 
 
@@ -30,6 +30,7 @@ def add_report(parser: argparse.ArgumentParser) -> None:
         "profile": ("FILE.toml", "the profile it was judged by (default: the built-in one that the verdict names)"),
         "ledger": ("FILE", "the ledger that counted, as it was then (default: none)"),
         "champion": ("DIR|JSON", "what was deployed then (default: none)"),
+        "paper": ("DIR", "what an account traded then (default: none)"),
         "waivers": ("FILE.toml", "what was waived (default: none)"),
     }
     for name in _FILES:

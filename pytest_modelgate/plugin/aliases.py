@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must n
     from pytest_modelgate.core.statistics.paired_comparison import Comparison
     from pytest_modelgate.core.training.gating import Gating
     from pytest_modelgate.core.training.run import TrainedModel
+    from pytest_modelgate.core.watching.judging import WatchCase
 
 
 @pytest.fixture
@@ -77,6 +78,12 @@ def integrity(gate_integrity: dict[str, Check]) -> dict[str, Check]:
 def champion(gate_champion: Comparison) -> Comparison:
     """How the model did against the one now deployed."""
     return gate_champion
+
+
+@pytest.fixture
+def paper(gate_paper: WatchCase) -> WatchCase:
+    """What an account's record of the model is worth."""
+    return gate_paper
 
 
 @pytest.fixture

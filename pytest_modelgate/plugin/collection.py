@@ -19,15 +19,17 @@ if TYPE_CHECKING:  # the plan pulls in pandas, which a run without an archive mu
 SUITE = "model_tests"
 CASE = "gate_case"
 _PARITY = f"{SUITE}/test_integrity.py::test_parity["
+_RECORD = f"{SUITE}/test_paper.py::test_record["
 PREFIX = "gate_"
 _UNMISTAKABLE = {"fold_result", "model_plan", "trained_model"}  # no project has anything else of these names
-STAGES = ("gating", "backtest", "walk_forward", "integrity", "decision")
+STAGES = ("gating", "backtest", "walk_forward", "integrity", "watch", "decision")
 _OF_ONE_POLICY = STAGES[1:-1]
 MARKERS = {
     "gating": "training metrics against the profile's thresholds",
     "backtest": "the sanity backtest of each model",
     "walk_forward": "one test per walk-forward fold, and their spread",
     "integrity": "whether the gate runs what the trainer ran",
+    "watch": "what an account did with each model, with --gate-paper",
     "decision": "LIVE, PAPER, RETRAIN or DROP, per model",
 }
 _METRIC_IDS = {
@@ -120,6 +122,10 @@ def _cases(asked: frozenset[str], plan: ModelPlan) -> dict[str, Case]:
         return {f"{model}-{_days(plan)}d": Case(model, window=plan.backtest.name)}
     if f"{PREFIX}champion" in asked:
         return {model: Case(model, window=plan.contest.name)} if plan.champion else {}
+    if f"{PREFIX}paper" in asked:  # it takes the folds, too
+        return {model: Case(model)} if plan.watched else {}
+    if f"{PREFIX}paper_record" in asked:
+        return {model: Case(model, window=plan.watch.name)} if plan.watched else {}
     if f"{PREFIX}integrity" in asked:
         return {model: Case(model, window=plan.integrity.name)}
     return {model: Case(model)}
@@ -163,6 +169,7 @@ class TestIds:
         self._traded: dict[str, WorkId] = {}
         self._integrity: dict[str, WorkId] = {}
         self._contests: dict[str, WorkId] = {}
+        self._records: dict[str, WorkId] = {}
         for model in plan.models:
             name = model.model.id
             self._traded[f"{name}-{_days(model)}d"] = WorkId(name, model.backtest.name)
@@ -170,6 +177,8 @@ class TestIds:
             self._integrity[name] = WorkId(name, model.integrity.name)
             if model.champion:
                 self._contests[name] = WorkId(name, model.contest.name)
+            if model.watched:
+                self._records[name] = WorkId(name, model.watch.name)
 
     def of(self, nodeid: str) -> TestId:
         """Subject of one test; of integrity tests, parity alone is shown by the backtest."""
@@ -177,13 +186,15 @@ class TestIds:
         works = self._contests if stage == "champion" else self._traded
         if stage == "integrity" and not parity:
             works = self._integrity
+        if stage == "paper":
+            works = self._records if nodeid.startswith(_RECORD) else {}
         if name in works:
             return TestId(TestKind.EVIDENCE, works[name].model, works[name])
         if stage == "gating":
             return TestId(TestKind.GATING, name if name in self._models else name.rpartition("-")[0])
         if name not in self._models:
             return TestId(TestKind.OTHER)
-        decides = stage in ("decision", "walk_forward")
+        decides = stage in ("decision", "walk_forward", "paper")
         return TestId(TestKind.PARITY if parity else TestKind.DECISION if decides else TestKind.MODEL, name)
 
 
@@ -214,6 +225,7 @@ def properties(nodeid: str, plan: Plan) -> list[tuple[str, object]]:
     name, stage = _bracket(nodeid), _file_stage(nodeid)
     model = next((item.model.id for item in plan.models if f"{name}-".startswith(f"{item.model.id}-")), None)
     labels: list[tuple[str, object]] = [("model", model)] if model else []
+    stage = "watch" if stage == "paper" else stage
     return [*labels, ("stage", stage)] if stage in STAGES else labels
 
 

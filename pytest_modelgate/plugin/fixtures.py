@@ -32,6 +32,9 @@ if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must n
     from pytest_modelgate.core.statistics.paired_comparison import Comparison
     from pytest_modelgate.core.training.gating import Gating
     from pytest_modelgate.core.training.run import TrainedModel
+    from pytest_modelgate.core.watching.evidence import WatchEvidence
+    from pytest_modelgate.core.watching.findings import Finding
+    from pytest_modelgate.core.watching.judging import WatchCase
     from pytest_modelgate.plugin.collection import Case
     from pytest_modelgate.services.gate import Gate
 
@@ -126,6 +129,28 @@ def gate_champion(gate_facade: Gate, gate_model_plan: ModelPlan) -> Comparison:
 
 
 @pytest.fixture
+def gate_paper_record(gate_facade: Gate, gate_model_plan: ModelPlan) -> Finding:
+    """Whether there is a complete record of what an account did with the model."""
+    from pytest_modelgate.core.watching.evidence import WatchEvidence
+    from pytest_modelgate.core.watching.findings import judge_record
+
+    gained = _gained(gate_facade, gate_model_plan, gate_model_plan.watch.name)
+    assert isinstance(gained, WatchEvidence)
+    if not gained.since:
+        pytest.skip(f"no account trades it: {gained.problem}")
+    return judge_record(gained, gate_facade.profile.watch)
+
+
+@pytest.fixture
+def gate_paper(gate_facade: Gate, gate_model_plan: ModelPlan, gate_paper_record: Finding) -> WatchCase:  # noqa: ARG001 - skips where no account trades it
+    """What the account's record is worth, which takes the model's folds to compare with."""
+    judgement = gate_facade.judge(gate_model_plan.model.id)
+    if judgement.watch is None:
+        pytest.fail(f"INCOMPLETE: {judgement.incomplete}", pytrace=False)
+    return judgement.watch
+
+
+@pytest.fixture
 def gate_sanity(gate_facade: Gate, gate_gating: Gating, gate_backtest: WindowEvidence) -> Sanity:  # noqa: ARG001 - fails without gating
     """How the sanity window was judged."""
     return gate_facade.sanity(gate_backtest)
@@ -189,7 +214,9 @@ def _inform(gate: Gate, plan: ModelPlan, window: str) -> NoReturn:
     pytest.skip(f"gating dropped the model; for information, {window} {told}")
 
 
-def _gained(gate: Gate, plan: ModelPlan, window: str) -> WindowEvidence | IntegrityEvidence | ChampionEvidence:
+def _gained(
+    gate: Gate, plan: ModelPlan, window: str
+) -> WindowEvidence | IntegrityEvidence | ChampionEvidence | WatchEvidence:
     from pytest_modelgate.core.evidence.records import WindowFailure
 
     if plan.dropped and plan.gating:

@@ -136,6 +136,7 @@ def read_settings(config: pytest.Config, archive: Path) -> Settings:
         "evaluate_dropped": _switch(config, "gate_evaluate_dropped"),
         "shard": parse_shard(asked["shard"]) if asked["shard"] else None,
         "champion": _project(config) / asked["champion"] if asked["champion"] else None,
+        "paper": _project(config) / asked["paper"] if asked["paper"] else None,
         "compare": _file(config, "gate_compare"),
     }
     return Settings(archive=archive, **{**asked, **parsed, **waivers})

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # the plan pulls in pandas, which a run without an archive mu
     from pytest_modelgate.core.config.settings import Settings
     from pytest_modelgate.core.planning.plan import Plan
 
-_CHAMPION = "test_champion.py"
+_CHAMPION, _PAPER = "test_champion.py", "test_paper.py"
 _SELECTING = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf", "stepwise")  # pytest's own options
 
 
@@ -156,9 +156,10 @@ def leads_to_suite(path: Path, config: pytest.Config) -> bool:
 
 def is_needless(path: Path, config: pytest.Config, plan: Plan | None) -> bool:
     """Whether a file of the suite has nothing to compare with."""
-    if path.name != _CHAMPION or path.parent.resolve() != suite_folder(config).resolve():
+    if path.name not in (_CHAMPION, _PAPER) or path.parent.resolve() != suite_folder(config).resolve():
         return False
-    return plan is None or not any(model.champion for model in plan.models)
+    models = plan.models if plan else ()
+    return not any(model.champion if path.name == _CHAMPION else model.watched for model in models)
 
 
 def foreign_folders(config: pytest.Config, settings: Settings) -> tuple[Path, ...]:

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from pytest_modelgate.adapters.verdict.schema import Verdict
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.evidence.records import WindowEvidence
+from pytest_modelgate.core.watching.evidence import WatchEvidence
 
 Windows = Mapping[str, WindowEvidence]
 History = Mapping[str, Sequence[float]]
@@ -30,6 +31,7 @@ class PageFacts:
         profile: whose limits were applied.
         windows: the evidence of a model by window (``backtest``, ``fold1of5``, ...), with its bars; what is no longer
             there is left out, and its pictures are, too. It is asked once per model, in the page's order.
+        watched: what an account did with a model; None where none was asked, or it is no longer there.
         histories: of validations, by model and metric; empty where the archive is not at hand.
         command: what the models were judged with, for who wants to do it again; empty where nobody knows.
         steps: what may be done now.
@@ -41,6 +43,7 @@ class PageFacts:
     verdict: Verdict
     profile: Profile
     windows: Callable[[str], Windows]
+    watched: Callable[[str], WatchEvidence | None] = lambda _: None
     histories: Mapping[str, History] = field(default_factory=dict)
     command: str = ""
     steps: tuple[Step, ...] = ()

@@ -5,9 +5,23 @@ from __future__ import annotations
 from markupsafe import Markup
 
 GLOSSARY: dict[str, tuple[str, str]] = {
+    "account": (
+        "On the account",
+        (
+            "What a trading account, on paper or live, did with these very bytes since they were put in force, beside "
+            "what they would have ordered, bar by bar, from what the account really held."
+        ),
+    ),
     "buy-and-hold": (
         "Buy and hold",
         ("The market bought with all equity at the start and never sold, without costs."),
+    ),
+    "closure": (
+        "Unaccounted for",
+        (
+            "The largest difference between the change of the account's equity and what its positions, fills and fees "
+            "add up to, as a share of equity: a deposit, or trades that are not on record."
+        ),
     ),
     "drawdown": (
         "Drawdown",
@@ -54,6 +68,13 @@ GLOSSARY: dict[str, tuple[str, str]] = {
         (
             "A Sharpe ratio over what chance alone makes of it in a window of this length: a model without skill "
             "stays within \u00b12 in 19 of 20 windows."
+        ),
+    ),
+    "odds": (
+        "Odds for and against",
+        (
+            "An e-value: how many times as likely the days are for a trader with skill as for one without. It may be "
+            "looked at every night: without skill it ever reaches 50 : 1 in at most one case of fifty."
         ),
     ),
     "profit-factor": (

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from pytest_modelgate.adapters.verdict.schema import ModelPart, Verdict
 from pytest_modelgate.core.evidence.records import WindowEvidence
 from pytest_modelgate.core.training.run import METRICS
+from pytest_modelgate.core.watching.evidence import WatchEvidence
 from pytest_modelgate.errors import GateError
 from pytest_modelgate.report import formats
 from pytest_modelgate.report.assumptions import assumptions, judged_on, remarks
@@ -122,8 +123,16 @@ def _drawn(facts: PageFacts, model: ModelPart, detail: Detail) -> tuple[Row, Bri
     if not row.evaluated:
         return row, None, {}
     brief = brief_of(model.id, model.decision, found) if found else None
-    sheet = sheet_of(model, found, facts.histories.get(model.id), facts.profile, detail)
+    sheet = sheet_of(model, found, facts.histories.get(model.id), facts.profile, detail, watched=_watched(facts, model))
     return row, brief, {**sheet, "lost": lost, "record": record_of(model.context)}
+
+
+def _watched(facts: PageFacts, model: ModelPart) -> WatchEvidence | None:
+    """What an account did with a model; where that cannot be read, its pictures are left out."""
+    try:
+        return facts.watched(model.id) if model.paper else None
+    except GateError:
+        return None
 
 
 def _evidence(facts: PageFacts, model: ModelPart) -> tuple[Measured | None, str]:

@@ -10,6 +10,8 @@ from pytest_modelgate.core.config.profiles import Costs, Profile
 from pytest_modelgate.core.features.feature_set import CodeSource
 from pytest_modelgate.core.integrity.check import CHECKS
 from pytest_modelgate.core.market.bars import AssetClass, Instrument
+from pytest_modelgate.core.watching.evidence import WatchEvidence
+from pytest_modelgate.report.account import account_of
 from pytest_modelgate.report.embedded import equity_csv, folds_csv, trades_csv
 from pytest_modelgate.report.facts import History
 from pytest_modelgate.report.folds import folds_of
@@ -38,7 +40,13 @@ from pytest_modelgate.report.wording import (
 
 
 def sheet_of(
-    model: ModelPart, measured: Measured | None, history: History | None, profile: Profile, detail: Detail
+    model: ModelPart,
+    measured: Measured | None,
+    history: History | None,
+    profile: Profile,
+    detail: Detail,
+    *,
+    watched: WatchEvidence | None = None,
 ) -> dict[str, Any]:
     """What the template of a sheet needs.
 
@@ -46,6 +54,7 @@ def sheet_of(
         measured: its evidence; None where it is not there.
         history: of its validations; None where the archive is not at hand.
         detail: how much of it is shown.
+        watched: what an account did with it; None where that is not there.
     """
     found = shortfalls(model, profile)
     pictures = _pictures(model, measured, history, profile, detail)
@@ -65,6 +74,7 @@ def sheet_of(
         "files": _files(model, measured, detail),
         "tables": detail.tables,
         "titles": CHECKS,
+        "account": account_of(model.paper, watched, measured, profile, detail) if model.paper else None,
         "champion": champion_text(model.champion) if model.champion else "",
         "source": _source(model),
     }

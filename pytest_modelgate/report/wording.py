@@ -87,6 +87,8 @@ def _brief(limit: LimitPart, model: ModelPart, profile: Profile) -> str:
         return f"{plural(len(model.folds), 'fold')}, LIVE needs {profile.walk_forward.min_folds_live}"
     if limit.kind == "integrity":
         return f"integrity: not shown that {CHECKS[limit.name]}" if limit.name in CHECKS else "integrity"
+    if limit.kind == "paper":
+        return f"account: {model.paper.brief}" if model.paper else "no record of an account was judged"
     if limit.kind == "proof":
         proof = next((item for item in model.proofs if item.name == limit.name), None)
         return _proof(proof, limit.level) if proof else f"{TITLES.get(limit.name, limit.name)}: not measured"

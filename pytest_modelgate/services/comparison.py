@@ -174,6 +174,19 @@ def _checks(model: ModelPart) -> Figure:
     return float(sum(check.status == "pass" for check in model.integrity)) if model.integrity else None
 
 
+def _paper(name: str) -> Callable[[ModelPart], Figure]:
+    return lambda model: getattr(model.paper, name) if model.paper else None
+
+
+def _paper_orders(model: ModelPart) -> Figure:
+    return float(sum(model.paper.orders.values())) if model.paper else None
+
+
+def _paper_match(model: ModelPart) -> Figure:
+    counts = model.paper.orders if model.paper else {}
+    return counts.get("match", 0) / sum(counts.values()) if counts else None
+
+
 METRICS = (
     Metric("training fitness", _training("fitness_score"), _plain, 1),
     Metric("training profit factor", _training("profit_factor"), _plain, 1),
@@ -191,4 +204,9 @@ METRICS = (
     Metric("buy and hold", lambda model: model.context.buy_and_hold if model.context else None, _percent, 0),
     Metric("proofs shown", _proofs, _plain, 1),
     Metric("integrity checks passed", _checks, _plain, 1),
+    Metric("orders on the account", _paper_orders, _plain, 0),
+    Metric("orders as asked for", _paper_match, lambda value: f"{value:.1%}", 1),
+    Metric("odds for skill on the account", _paper("evidence_for"), _plain, 1),
+    Metric("odds against the claim", _paper("evidence_against"), _plain, -1),
+    Metric("return on the account", _paper("account_return"), _percent, 1),
 )

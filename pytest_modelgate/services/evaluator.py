@@ -1,4 +1,4 @@
-"""Evaluation of a model: trading a window, examining its integrity, comparing it with the model now deployed."""
+"""Evaluation of a model: trading a window, examining its integrity, comparing it with what is deployed or was done."""
 
 from __future__ import annotations
 
@@ -32,8 +32,10 @@ from pytest_modelgate.core.policy.actions import NO_ACTION
 from pytest_modelgate.core.statistics.paired_comparison import compare
 from pytest_modelgate.services.model_loader import ModelLoader
 
-if TYPE_CHECKING:  # pulls in verdicts and promotions, which a run that compares with nothing must not pay for
+if TYPE_CHECKING:  # pulls in verdicts, promotions and accounts, which a run that compares with nothing must not pay for
+    from pytest_modelgate.core.watching.evidence import WatchEvidence
     from pytest_modelgate.services.champions import Champion, Champions
+    from pytest_modelgate.services.watching import Watching
 
 
 class Evaluator(Protocol):
@@ -49,18 +51,20 @@ class ModelEvaluator:
 
     Attributes:
         champions: the models now deployed, by model.
+        watching: the account that trades them; None where none is asked.
     """
 
     loader: ModelLoader
     settings: Settings
     profile: Profile
     champions: Mapping[str, Champion]
+    watching: Watching | None = None
 
     def evaluate(self, plan: ModelPlan, work: Work) -> Evidence:
         """Do one piece of work on a model.
 
         Raises:
-            GateError: its checkpoint, feature set, bars or champion cannot be used.
+            GateError: its checkpoint, feature set, bars, champion or account's record cannot be used.
         """
         match work.kind:
             case WorkKind.WINDOW:
@@ -69,6 +73,8 @@ class ModelEvaluator:
                 return self._examine(plan, work)
             case WorkKind.CHAMPION:
                 return self._compare(plan, work)
+            case WorkKind.PAPER:
+                return self._watch(plan)
             case _ as unreachable:
                 assert_never(unreachable)
 
@@ -128,6 +134,10 @@ class ModelEvaluator:
         comparison = compare(theirs, self._attributions(own, plan), champion.sha256)
         return ChampionEvidence(plan.model.id, work.name, comparison)
 
+    def _watch(self, plan: ModelPlan) -> WatchEvidence:
+        assert self.watching
+        return self.watching.measure(plan, self.loader, self.settings)
+
     def _attributions(self, candidate: Candidate, plan: ModelPlan) -> list[BarAttribution]:
         account, capital = plan.account, self.settings.capital
         traded = zip(plan.folds, evaluate_all(candidate, plan.folds, account, capital), strict=True)
@@ -142,6 +152,7 @@ def build_evaluator(
     scratch: Path,
     *,
     champions: Champions | None,
+    watching: Watching | None = None,
     formats: Sequence[PolicyFormat] | None = None,
 ) -> tuple[ModelLoader, Evaluator]:
     """The loader and the evaluator of one archive.
@@ -149,7 +160,9 @@ def build_evaluator(
     Args:
         feature_sets, scratch: as of ``ModelLoader``.
         champions: the models now deployed; None where nothing is compared with them.
+        watching: the account that trades them; None where none is asked.
         formats: of model files; None for the built-in ones.
     """
     loader = ModelLoader(settings, archive, profile, feature_sets, scratch, formats=formats)
-    return loader, ModelEvaluator(loader, settings, profile, champions.by_model if champions else {})
+    by_model = champions.by_model if champions else {}
+    return loader, ModelEvaluator(loader, settings, profile, by_model, watching)

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from pytest_modelgate.adapters.evidence.store import EvidenceConflictError, EvidenceStore
 from pytest_modelgate.adapters.feature_set_digest import UnfollowedCodeError, feature_set_version
@@ -16,11 +17,14 @@ from pytest_modelgate.core.evidence.content_key import content_key, model_key
 from pytest_modelgate.core.evidence.records import Evidence, WindowFailure
 from pytest_modelgate.core.features.feature_set import FeatureSet
 from pytest_modelgate.core.features.reference import REFERENCE
-from pytest_modelgate.core.planning.plan import ModelPlan, Plan, Work
+from pytest_modelgate.core.planning.plan import ModelPlan, Plan, Work, WorkKind
 from pytest_modelgate.errors import SettingsError
 from pytest_modelgate.services.evaluator import Evaluator
 from pytest_modelgate.services.model_loader import ModelLoader
 from pytest_modelgate.text import plain
+
+if TYPE_CHECKING:  # pulls in promotions and accounts, which a run that asks no account must not pay for
+    from pytest_modelgate.services.watching import Watching
 
 KeyOf = Callable[[ModelPlan, Work], str]
 
@@ -32,8 +36,10 @@ class ContentKeys:
         unfollowed: sentences about feature sets whose code cannot be followed: nobody else's evidence has their keys.
     """
 
-    def __init__(self, settings: Settings, profile: Profile, loader: ModelLoader) -> None:
-        self._settings, self._profile, self._loader = settings, profile, loader
+    def __init__(
+        self, settings: Settings, profile: Profile, loader: ModelLoader, watching: Watching | None = None
+    ) -> None:
+        self._settings, self._profile, self._loader, self._watching = settings, profile, loader, watching
         self._models: dict[str, str] = {}
         self.unfollowed: list[str] = []
 
@@ -43,7 +49,11 @@ class ContentKeys:
         Raises:
             GateError: the checkpoint or the bars cannot be read.
         """
-        return content_key(self._model_key(plan), work, self._feature_sets, plan.champion)
+        watched = self._watched(plan) if work.kind is WorkKind.PAPER else ()
+        return content_key(self._model_key(plan), work, self._feature_sets, plan.champion, watched)
+
+    def _watched(self, plan: ModelPlan) -> tuple[str, ...]:
+        return self._watching.key(plan, self._loader, self._settings) if self._watching else ()
 
     @cached_property
     def _feature_sets(self) -> dict[str, str]:

@@ -31,8 +31,9 @@ from pytest_modelgate.services.evaluator import Evaluator
 from pytest_modelgate.services.evidence_gainer import ContentKeys, EvidenceGainer
 from pytest_modelgate.services.model_loader import ModelLoader
 
-if TYPE_CHECKING:  # pulls in verdicts and promotions, which a run that compares with nothing must not pay for
+if TYPE_CHECKING:  # pulls in verdicts, promotions and accounts, which a run that compares with nothing must not pay for
     from pytest_modelgate.services.champions import Champions
+    from pytest_modelgate.services.watching import Watching
 
 Find = Callable[[str, str], Evidence | None]
 _Terms = tuple[float, tuple[str, ...]]  # trials, and digests of the records
@@ -57,6 +58,7 @@ class Gate:
         store: evidence of this run, and of others.
         ledger: what the ledger says of models tried before; None without one.
         champions: what is deployed now; None when nothing is compared with it.
+        watching: the account that trades models; None when none is asked.
     """
 
     settings: Settings
@@ -68,11 +70,12 @@ class Gate:
     evaluator: Evaluator
     ledger: LedgerState | None = None
     champions: Champions | None = None
+    watching: Watching | None = None
     _judged: dict[str, tuple[_Terms, Judgement]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def _gainer(self) -> EvidenceGainer:
-        keys = ContentKeys(self.settings, self.profile, self.loader)
+        keys = ContentKeys(self.settings, self.profile, self.loader, self.watching)
         return EvidenceGainer(self.plan, self.store, self.evaluator, keys.of, self.settings.merge, keys.unfollowed)
 
     @property

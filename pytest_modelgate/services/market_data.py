@@ -121,6 +121,22 @@ def load_series(
     return check_series(recorded, request, timeframe, windows, limits=limits, settings=settings, halves=halves)
 
 
+def as_traded(request: MarketRequest, timeframe: Timeframe, settings: Settings) -> Bars:
+    """Recorded bars as a model's orders met them, held against nothing.
+
+    Args:
+        request: for prices that are not adjusted.
+
+    Raises:
+        MarketDataError: a cassette is missing, altered or unusable.
+    """
+    recorded = replay_bars(request, settings.cassettes, settings.record_command)
+    bars = as_judged(recorded, request, timeframe, settings.sessions)
+    if opens_request(request, timeframe, settings.sessions):
+        return open_with_sessions(bars, replay_halves(request, timeframe, settings), _regular(request)).bars
+    return bars
+
+
 def replay_halves(request: MarketRequest, timeframe: Timeframe, settings: Settings) -> Bars | None:
     """The half hours that tell at which prices sessions opened; None where nothing asks for them.
 

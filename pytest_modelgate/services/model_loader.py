@@ -22,13 +22,13 @@ from pytest_modelgate.core.market.bars import Bars, Timeframe
 from pytest_modelgate.core.market.grid import against, name_of, off_grid, origin_of, untold_grid
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.market.windows import Window
-from pytest_modelgate.core.planning.plan import ModelPlan, bar_origin, market_request, when
+from pytest_modelgate.core.planning.plan import ModelPlan, bar_origin, market_request, reaching_back, when
 from pytest_modelgate.core.policy.actions import action_name
 from pytest_modelgate.core.policy.mlp import MlpPolicy, Policy
 from pytest_modelgate.core.training.run import CheckpointRef, TrainedModel
 from pytest_modelgate.errors import CheckpointError
 from pytest_modelgate.services.accelerator import Accelerator
-from pytest_modelgate.services.market_data import MarketSeries, load_series
+from pytest_modelgate.services.market_data import MarketSeries, as_traded, load_series
 
 TRAINERS = "trainer"  # the format that goes without saying
 _SERIES_IN_MEMORY = 2  # features of a year of hours are 4 MB: a model's, and those of the one it is compared with
@@ -69,7 +69,7 @@ class ModelLoader:
         self._settings, self._archive, self._profile, self._scratch = settings, archive, profile, scratch
         self.formats: Sequence[PolicyFormat] = builtin_formats() if formats is None else formats
         self._read_market = read_market
-        self._as_of = when(archive.run, settings)
+        self.as_of = when(archive.run, settings)
         self._accelerator = Accelerator(settings.device)
         self._prepared: dict[str, PreparedModel] = {}
         self._series = lru_cache(maxsize=_SERIES_IN_MEMORY)(_compute_series)
@@ -121,6 +121,11 @@ class ModelLoader:
         normaliser = self._archive.normaliser_sha256(checkpoint)
         return (chosen.name, chosen.version, *([normaliser] if normaliser else []))
 
+    def digests(self, model: TrainedModel) -> tuple[str, str | None]:
+        """Digests of a model's checkpoint, and of its normaliser where it has one; errors as of ``format_of``."""
+        normaliser = self._archive.normaliser_sha256(self._checkpoint(model))
+        return self.checkpoint_sha256(model), normaliser
+
     def load(self, model: TrainedModel) -> tuple[LoadedPolicy, str]:
         """A checkpoint, read from a private copy, and the digest of its bytes.
 
@@ -156,7 +161,43 @@ class ModelLoader:
     def request(self, model: TrainedModel) -> MarketRequest:
         """The market data that a model's bars are made of."""
         settings, origin = self._settings, bar_origin(model, self._settings)
-        return market_request(model.instrument, model.timeframe, settings, self._as_of, origin)
+        return market_request(model.instrument, model.timeframe, settings, self.as_of, origin)
+
+    def candidate_since(self, plan: ModelPlan) -> Candidate:
+        """A model in front of bars that reach back to when it was put in force.
+
+        Raises:
+            As of ``prepared``.
+        """
+        prepared, window = self.prepared(plan), plan.watch.window
+        market = self.market_since(plan)
+        if market is self._market(plan):
+            return prepared.candidate
+        facts = prepared.checkpoint
+        series = self._series(market, self.feature_set(facts.feature_set, f"checkpoint {facts.member}"))
+        return replace(prepared.candidate, series=series, judged=(window,), tracked=())
+
+    def market_since(self, plan: ModelPlan) -> MarketSeries:
+        """Bars that reach back to when a model was put in force: where they do, those it is judged on.
+
+        Raises:
+            MarketDataError: their cassette is missing, altered or unusable.
+        """
+        model, settings = plan.model, reaching_back(self._settings, self.as_of, plan.watch.start)
+        origin = bar_origin(model, settings)
+        request = market_request(model.instrument, model.timeframe, settings, self.as_of, origin)
+        return self._markets(request, model.timeframe, plan.windows)
+
+    def raw_bars(self, plan: ModelPlan, requests: Sequence[MarketRequest]) -> Bars | None:
+        """The bars of a model as they were traded; None where nothing is asked, since they are not adjusted.
+
+        Args:
+            requests: what they are made of, last.
+
+        Raises:
+            MarketDataError: a cassette is missing, altered or unusable.
+        """
+        return as_traded(requests[-1], plan.model.timeframe, self._settings) if requests else None
 
     def bars(self, plan: ModelPlan) -> Bars:
         """The bars a model is judged on.

@@ -6,28 +6,23 @@ Whatever cannot be verified is refused before the folder is touched.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from pytest_modelgate.adapters.archive import SUFFIXES, Archive, open_archive
-from pytest_modelgate.adapters.config_files.profiles import builtin_profiles, load_profile
-from pytest_modelgate.adapters.promotion import Promoted, Record, Source, Target
+from pytest_modelgate.adapters.promotion import Promoted, Record, Source, Target, Withdrawn
 from pytest_modelgate.adapters.verdict.reader import read_verdict
 from pytest_modelgate.adapters.verdict.schema import ModelPart, Verdict
 from pytest_modelgate.core.config.decision_level import DecisionLevel
-from pytest_modelgate.core.config.settings import DecisionRule
 from pytest_modelgate.errors import ArchiveError, PromotionError
+from pytest_modelgate.services.verdict_terms import MAX_AGE, RERUN, check_verdict
 from pytest_modelgate.text import plain
 
 Others = Literal["refuse", "keep", "remove"]
-MAX_AGE = timedelta(days=7)  # a week of market that nobody has looked at
-_CLOCK_SKEW = timedelta(minutes=5)  # between the machine that judged and this one
-_RERUN = "Run the gate again with this version, on this archive"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +82,7 @@ def promote(
     """
     verdict = read_verdict(verdict_path)
     location = f"verdict {verdict_path}"
-    _check(verdict, location, terms, at)
+    check_verdict(verdict, location, at=at, max_age=terms.max_age, digest=terms.digest, profile=terms.profile)
     chosen = _released(verdict, location, terms)
     _check_waivers(verdict, {model.id for model in chosen}, location, at)
     held_back = {model.id: model.decision for model in verdict.models if model not in chosen}
@@ -119,16 +114,20 @@ def promote(
     return Change(change.models, change.promoted, change.removed, held_back, record)
 
 
-def roll_back(target: Target, *, at: datetime, by: str, dry_run: bool) -> Change:
+def roll_back(target: Target, *, at: datetime, by: str, dry_run: bool, withdrawn: bool = False) -> Change:
     """Put the set that was in force before the present one back in force, its bytes verified.
 
+    Args:
+        withdrawn: whether it may bring back what was withdrawn.
+
     Raises:
-        PromotionError: there is none, it was altered, or the folder cannot be written; the folder is as before.
+        PromotionError: there is none, it was altered, it holds what was withdrawn, or the folder cannot be written; the
+            folder is as before.
     """
     if dry_run:
-        return _plan_rollback(target)[0]
+        return _plan_rollback(target, withdrawn=withdrawn)[0]
     with target.changing():
-        change, current, previous = _plan_rollback(target)
+        change, current, previous = _plan_rollback(target, withdrawn=withdrawn)
         sources = {name: path for model in previous.models for name, path in target.paths_of(model).items()}
         record = target.install(
             previous.models, sources, at=_iso(at), by=by, previous=previous.previous, rolled_back=current.set
@@ -136,7 +135,7 @@ def roll_back(target: Target, *, at: datetime, by: str, dry_run: bool) -> Change
     return Change(change.models, change.promoted, change.removed, {}, record)
 
 
-def _plan_rollback(target: Target) -> tuple[Change, Record, Record]:
+def _plan_rollback(target: Target, *, withdrawn: bool) -> tuple[Change, Record, Record]:
     current, location = target.record(), str(target.folder)
     if current is None:
         raise PromotionError(location, "nothing was promoted there", "Name the folder given to modelgate promote")
@@ -146,50 +145,12 @@ def _plan_rollback(target: Target) -> tuple[Change, Record, Record]:
         kept = f"; what nobody judged is kept in {aside}" if aside else ""
         problem = f"no earlier promotion is kept there{kept}"
         raise PromotionError(location, problem, "Promote an earlier archive with its verdict")
+    if not withdrawn and (back := current.withdrawn_among(previous.models)):
+        problem = f"the set before holds {_told(back[-1])}"
+        raise PromotionError(location, problem, "Promote an archive that is judged anew, or say --withdrawn")
     models = {model.id: model for model in previous.models}
     removed = tuple(name for name in current.files if name not in previous.files)
     return Change(models, tuple(models), removed, {}, None), current, previous
-
-
-def _check(verdict: Verdict, location: str, terms: Terms, at: datetime) -> None:
-    if terms.digest is not None and verdict.digest != terms.digest:
-        problem = f"has digest {verdict.digest[:12]}..., expected {terms.digest[:12]}..."
-        raise PromotionError(location, problem, "Fetch the verdict that was approved")
-    if verdict.complete is not True:
-        problem = f"is incomplete: {plain(verdict.complete, 200)}"
-        raise PromotionError(location, problem, "Run the whole gate, then promote its verdict")
-    judged_by, here = verdict.settings.get("version"), version("pytest-modelgate")
-    if judged_by != here:
-        problem = f"was written by version {judged_by!a}, this is {here}"
-        raise PromotionError(location, problem, _RERUN)
-    _check_profile(verdict, location, terms.profile)
-    if verdict.settings.get("decision") not in get_args(DecisionRule):
-        raise PromotionError(location, "does not say by which rule it decided", _RERUN)
-    _check_age(verdict, location, terms.max_age, at)
-
-
-def _check_age(verdict: Verdict, location: str, most: timedelta, at: datetime) -> None:
-    as_of, written = _moment(verdict.settings.get("as_of"), location), _moment(verdict.run.get("written"), location)
-    for what, moment in (("judged market data that ended", as_of), ("was written", written)):
-        if moment - at > _CLOCK_SKEW:
-            problem = f"{what} {moment:%Y-%m-%d %H:%M} UTC, but it is {at:%Y-%m-%d %H:%M} UTC now"
-            raise PromotionError(location, problem, "Set the clocks of both machines, then judge the archive anew")
-        if at - moment > most:
-            problem = f"{what} {moment:%Y-%m-%d %H:%M} UTC, longer ago than {str(most).removesuffix(', 0:00:00')}"
-            days = (at - moment) // timedelta(days=1) + 1
-            remedy = f"Judge the archive anew, with --gate-as-of, or allow that age with --max-age {days}d"
-            raise PromotionError(location, problem, remedy)
-
-
-def _check_profile(verdict: Verdict, location: str, path: str | None) -> None:
-    name = verdict.profile.name
-    if path is None and name not in builtin_profiles():
-        problem = f"was judged by profile {name[:40]!a}, which is not built in"
-        raise PromotionError(location, problem, "Name its file with --profile")
-    profile = load_profile(path or name)
-    if (profile.name, profile.sha256) != (name, verdict.profile.sha256):
-        problem = f"was judged by other limits than those of profile {profile.name}"
-        raise PromotionError(location, problem, _RERUN)
 
 
 def _check_waivers(verdict: Verdict, chosen: AbstractSet[str], location: str, at: datetime) -> None:
@@ -199,23 +160,13 @@ def _check_waivers(verdict: Verdict, chosen: AbstractSet[str], location: str, at
             raise PromotionError(location, problem, "Judge the archive anew, without it or with a new one")
 
 
-def _moment(text: object, location: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(str(text))
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise PromotionError(location, "does not say when it was made", _RERUN)
-    return moment.astimezone(UTC)
-
-
 def _released(verdict: Verdict, location: str, terms: Terms) -> list[ModelPart]:
     """The models to be promoted, never none."""
     require = DecisionLevel[str(verdict.settings.get("require"))]
     for model in verdict.models:
         if (model.id in verdict.promotable) > _reaches(model, require):
             problem = f"calls {model.id} promotable, but decided {model.decision}"
-            raise PromotionError(location, problem, _RERUN)
+            raise PromotionError(location, problem, RERUN)
     chosen = [m for m in verdict.models if m.id in verdict.promotable and _reaches(m, terms.minimum)]
     low = [f"{model.id} {model.decision}" for model in verdict.models if model not in chosen]
     if terms.all_or_nothing and low:
@@ -243,9 +194,9 @@ def _judged_bytes(archive: Archive, model: ModelPart, scratch: Path) -> list[Pat
     reference = next((item.checkpoint for item in archive.run.models if item.id == model.id), None)
     judged = model.checkpoint
     if reference is None or judged is None or judged.sha256 is None or reference.member != judged.member:
-        raise PromotionError(location, "holds no checkpoint that the verdict judged", _RERUN)
+        raise PromotionError(location, "holds no checkpoint that the verdict judged", RERUN)
     if reference.normaliser != judged.normaliser:
-        raise PromotionError(location, "holds no normaliser that the verdict judged, or another", _RERUN)
+        raise PromotionError(location, "holds no normaliser that the verdict judged, or another", RERUN)
     try:
         path, sha256 = archive.checkpoint_file(reference, scratch)
         normaliser, other = archive.normaliser_file(reference, scratch), archive.normaliser_sha256(reference)
@@ -257,7 +208,7 @@ def _judged_bytes(archive: Archive, model: ModelPart, scratch: Path) -> list[Pat
     ):
         if found != expected:
             problem = f"its {what} has sha256 {str(found)[:12]}..., but {str(expected)[:12]}... was judged"
-            raise PromotionError(location, problem, _RERUN)
+            raise PromotionError(location, problem, RERUN)
     return [path, normaliser] if normaliser else [path]
 
 
@@ -272,6 +223,7 @@ def _promoted(verdict: Verdict, model: ModelPart, at: datetime, by: str) -> Prom
         as_of=str(verdict.settings["as_of"]),
         profile=verdict.profile.name,
         version=str(verdict.settings["version"]),
+        record=model.paper.record if model.paper and model.paper.lifts else None,
     )
     judged = model.checkpoint.model_dump(include={"sha256", "feature_set", "activation"})
     series = (item for item in verdict.market_data if f"{item.symbol}_{item.timeframe}" == model.id)
@@ -314,6 +266,8 @@ def _plan(
         PromotionError: it would take models away that nobody said may go, or keep what nobody judged.
     """
     record, location = target.record(), str(target.folder)
+    if record:
+        _check_withdrawn(record, fresh.values(), location)
     others = {model.id: model for model in (record.models if record else ()) if model.id not in fresh}
     names = {name for model in fresh.values() for name in model.files}
     unjudged = [name for name in target.unjudged(record) if name not in names]
@@ -336,6 +290,19 @@ def _plan(
     leaving += sorted(replaced - names - {*leaving})  # of formats that these models had before
     models = {**(others if terms.others == "keep" else {}), **fresh}
     return Change(dict(sorted(models.items())), tuple(sorted(fresh)), tuple(leaving), held_back, None)
+
+
+def _check_withdrawn(record: Record, fresh: Iterable[Promoted], location: str) -> None:
+    """Refuse to bring back what was withdrawn by a verdict that is older than the one it was withdrawn by."""
+    by_id = {model.id: model for model in fresh}
+    for item in record.withdrawn_among(by_id.values()):
+        if datetime.fromisoformat(by_id[item.id].source.written) < datetime.fromisoformat(item.written):
+            problem = f"would bring back {_told(item)}, and this verdict is older than the one that did"
+            raise PromotionError(location, problem, "Judge the archive anew, with --gate-as-of now")
+
+
+def _told(item: Withdrawn) -> str:
+    return f"bytes of {item.id} that were withdrawn {item.at} by {plain(item.by)}: decided {item.decision}"
 
 
 def _listed(names: Sequence[str], most: int = 5) -> str:

@@ -12,7 +12,12 @@ from pytest_modelgate.errors import PromotionError
 from pytest_modelgate.text import plain
 
 _TERMS = ("archive", "profile", "waivers", "market_data", "trials", "models", "complete", "promotable")
-_FILES = {"ledger": "the ledger", "champion": "what was deployed", "waivers": "the waivers' file"}
+_FILES = {
+    "ledger": "the ledger",
+    "champion": "what was deployed",
+    "paper": "what an account traded",
+    "waivers": "the waivers' file",
+}
 
 
 def repeated_options(verdict: Verdict, own: Mapping[str, str]) -> list[str]:
@@ -48,7 +53,7 @@ def check_same(location: str, verdict: Verdict, again: Verdict, asked: Mapping[s
     lacking = [
         f"{words} (--{name})"
         for name, words in _FILES.items()
-        if verdict.settings[name] is not None and name not in asked
+        if verdict.settings.get(name) is not None and name not in asked
     ]
     version, here = verdict.settings["version"], again.settings["version"]
     if version != here:

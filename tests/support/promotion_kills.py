@@ -24,9 +24,11 @@ from pytest_modelgate.adapters.promotion.layout import Copies, Links
 from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.errors import PromotionError
 from pytest_modelgate.services.promotion import Terms, promote, roll_back
+from pytest_modelgate.services.withdrawal import Because, withdraw
 
 OLD = {"AAPL": b"old AAPL", "BTCUSD": b"old BTCUSD", "ETHUSD": b"same ETHUSD"}
 NEW = {"AAPL": b"new AAPL", "ETHUSD": b"same ETHUSD", "UNIUSD": b"new UNIUSD"}
+LEFT = {"AAPL": OLD["AAPL"], "ETHUSD": OLD["ETHUSD"]}
 _TERMS = Terms(minimum=DecisionLevel.PAPER, others="remove")
 _LAYOUTS: dict[str, type[Links | Copies]] = {"links": Links, "copies": Copies}
 
@@ -89,7 +91,18 @@ def _scenario(folder: Path, layout: type[Links | Copies], name: str) -> tuple[Ca
         with suppress(PromotionError):  # there is nothing further back, but what was cut off is finished first
             back(place)
 
+    fallen = verdict_of(archives[0], dict.fromkeys(LEFT, "LIVE") | {"BTCUSD": "PAPER"}, folder / "fallen.json")
+
+    def out(place: Path) -> None:
+        because = Because(verdict=fallen)
+        withdraw("BTCUSD_1Hour", Target(place, layout), because, at=WRITTEN, by="somebody", dry_run=False)
+
+    def out_unless_done(place: Path) -> None:
+        with suppress(PromotionError):  # it is out already, but what was cut off is finished first
+            out(place)
+
     return {
+        "withdrawn": (put(0), out, out_unless_done),
         "promoted": (put(0), put(1), put(1)),
         "by hand": (by_hand, put(1), put(1)),
         "rollback": (old_then_new, back, back_unless_done),

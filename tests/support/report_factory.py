@@ -32,9 +32,10 @@ from pytest_modelgate.core.market.bars import Instrument, Timeframe
 from pytest_modelgate.core.market.quality import Quality
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.planning.looks import TrialCount
-from pytest_modelgate.core.planning.plan import INTEGRITY, ModelPlan, Plan, make_plan
+from pytest_modelgate.core.planning.plan import INTEGRITY, PAPER, ModelPlan, OnAccount, Plan, make_plan
 from pytest_modelgate.core.training.run import CheckpointRef, TrainedModel, TrainingRun
 from pytest_modelgate.core.typing import Floats
+from pytest_modelgate.core.watching.evidence import WatchEvidence
 from pytest_modelgate.report.facts import PageFacts, Windows
 
 AS_OF = pd.Timestamp("2024-12-27T21:00Z")
@@ -154,6 +155,12 @@ def judged(symbol: str, *, drift: float, sample: str = "out-of-sample") -> Judge
     return judgement_of(plan, evidence_of(plan, drift=drift, sample=sample))
 
 
+def traded(symbol: str, *, drift: float, watched: WatchEvidence) -> Judgement:
+    """A model that an account trades."""
+    plan = replace(plan_of(symbol), watched=OnAccount("ef" * 32, AS_OF))
+    return judgement_of(plan, {**evidence_of(plan, drift=drift), PAPER: watched})
+
+
 def incomplete(symbol: str) -> Judgement:
     plan = plan_of(symbol)
     found = evidence_of(plan, drift=0.001)
@@ -192,10 +199,15 @@ def facts_of(judgements: Sequence[Judgement], name: str = "a.zip", **facts: Any)
     def windows(model: str) -> Windows:
         return {window.window: window for window in by_id[model].measured}
 
+    def watched(model: str) -> WatchEvidence | None:
+        case = by_id[model].watch
+        return case.evidence if case else None
+
     known: dict[str, Any] = {
         "verdict": verdict_of(judgements, name)[2],
         "profile": PROFILE,
         "windows": windows,
+        "watched": watched,
         "histories": {key: item.plan.model.history for key, item in by_id.items() if item.plan.model.history},
     }
     return PageFacts(**{**known, **facts})

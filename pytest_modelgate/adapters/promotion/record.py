@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -18,6 +19,7 @@ NAME = "promotion.json"
 _LATER = ("rule", "waivers", "meanings", "account_mode", "bar_origin", "normaliser", "normaliser_sha256", "since")
 _ENDING = re.compile(r"(\.[A-Za-z0-9]{1,16}){1,3}")
 _Sha256 = Field(pattern="^[0-9a-f]{64}$")
+_ModelId = Field(pattern=r"^[A-Z0-9.]{1,20}_[0-9A-Za-z]{1,10}$")
 _SetName = Field(pattern="^[0-9A-Za-z-]{1,64}$")
 
 
@@ -36,6 +38,8 @@ class Source(_Part):
         as_of: the moment up to which market data was judged (ISO 8601, UTC).
         profile: name of the thresholds.
         version: of pytest-modelgate.
+        record: digest of the record of an account by which it may trade money; None where no record was asked, or it
+            allowed less.
     """
 
     archive: str
@@ -46,6 +50,7 @@ class Source(_Part):
     as_of: str
     profile: str
     version: str
+    record: str | None = Field(pattern="^[0-9a-f]{64}$", default=None)
 
 
 class Waived(_Part):
@@ -80,7 +85,7 @@ class Promoted(_Part):
             than this field, whose own moment is all that is known then.
     """
 
-    id: str = Field(pattern=r"^[A-Z0-9.]{1,20}_[0-9A-Za-z]{1,10}$")
+    id: str = _ModelId
     file: str
     sha256: str = _Sha256
     decision: Literal["LIVE", "PAPER"]
@@ -119,6 +124,26 @@ class Promoted(_Part):
         return files
 
 
+class Withdrawn(_Part):
+    """Bytes that were taken out of force, and are to stay so unless newer evidence or a person says otherwise.
+
+    Attributes:
+        sha256: of the model's file.
+        decision: what the verdict decided of them, less than they were in force with.
+        verdict: its digest.
+        written: when that verdict was written (ISO 8601, UTC).
+        at, by: when (ISO 8601, UTC) and by whom they were taken out.
+    """
+
+    id: str = _ModelId
+    sha256: str = _Sha256
+    decision: Literal["PAPER", "RETRAIN", "DROP"]
+    verdict: str = _Sha256
+    written: str
+    at: str
+    by: str
+
+
 class Record(_Part):
     """What is in force.
 
@@ -127,6 +152,7 @@ class Record(_Part):
         previous: the set before it, to which a rollback leads; None when there is none.
         rolled_back: the set that this one took the place of in a rollback.
         at, by: when (ISO 8601, UTC) and by whom this set was put in force.
+        withdrawn: bytes taken out of force in this folder that have not come back, oldest first; None without any.
         digest: sha256 of the canonical JSON of all the rest.
     """
 
@@ -140,6 +166,7 @@ class Record(_Part):
     at: str
     by: str
     models: tuple[Promoted, ...]
+    withdrawn: tuple[Withdrawn, ...] | None = None
     digest: str = Field(pattern="^[0-9a-f]{64}$", default="0" * 64)
 
     def sealed(self) -> Record:
@@ -154,15 +181,24 @@ class Record(_Part):
     def _document(self) -> dict[str, Any]:
         """What is written; an older record is spelled as it was, without the fields that came later."""
         document = self.model_dump(mode="json")
+        if document["withdrawn"] is None:
+            del document["withdrawn"]
         for model in document["models"]:
             for name in _LATER:
                 if model[name] is None:
                     del model[name]
+            if model["source"]["record"] is None:
+                del model["source"]["record"]
         return document
 
     def since_of(self, model: Promoted) -> str:
         """Moment (ISO 8601, UTC) from which a model's bytes have certainly been in force without a break."""
         return model.since or self.at
+
+    def withdrawn_among(self, models: Iterable[Promoted]) -> tuple[Withdrawn, ...]:
+        """Which of some models were taken out of force here."""
+        bytes_of = {(model.id, model.sha256) for model in models}
+        return tuple(item for item in self.withdrawn or () if (item.id, item.sha256) in bytes_of)
 
     @property
     def files(self) -> dict[str, str]:

@@ -24,7 +24,7 @@ from pytest_modelgate.adapters.promotion.layout import (
     sync_folder,
     temporary_in,
 )
-from pytest_modelgate.adapters.promotion.record import NAME, Promoted, Record, read_record
+from pytest_modelgate.adapters.promotion.record import NAME, Promoted, Record, Withdrawn, read_record
 from pytest_modelgate.errors import PromotionError
 
 _PATIENCE = 60.0  # seconds; a promotion copies some gigabytes at most
@@ -131,6 +131,7 @@ class Target:
         by: str,
         previous: str | None,
         rolled_back: str | None = None,
+        withdrawn: Withdrawn | None = None,
     ) -> Record:
         """Put a set in force, all of it or nothing; to be called while ``changing``.
 
@@ -138,6 +139,7 @@ class Target:
             models: the whole set; where their files lie, and since when they are in force, is not looked at: bytes
                 that are in force already keep their moment, all others are from now on.
             sources: the file to copy for each of the models' files, by name; its bytes are held against their sha256.
+            withdrawn: what leaves for good; written down, as what left before, until its bytes are in force again.
 
         Returns:
             What is in force now.
@@ -154,7 +156,17 @@ class Target:
             for model in models
         )
         kept = previous if previous and (self._sets / previous).is_dir() else None
-        record = Record(set=set_name, previous=kept, rolled_back=rolled_back, at=at, by=by, models=placed).sealed()
+        gone = [*((current.withdrawn if current else None) or ()), *([withdrawn] if withdrawn else [])]
+        back = {(model.id, model.sha256) for model in models}
+        record = Record(
+            set=set_name,
+            previous=kept,
+            rolled_back=rolled_back,
+            at=at,
+            by=by,
+            models=placed,
+            withdrawn=tuple(item for item in gone if (item.id, item.sha256) not in back) or None,
+        ).sealed()
         self._put_in_force(record, sources)
         self._clean(record)
         return record

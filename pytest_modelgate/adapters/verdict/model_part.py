@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import asdict
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
@@ -26,6 +29,7 @@ from pytest_modelgate.core.decision.judgement import Judgement
 from pytest_modelgate.core.decision.proof import Proof
 from pytest_modelgate.core.decision.robustness import Robustness
 from pytest_modelgate.core.evidence.records import FlaggedBars, WindowEvidence
+from pytest_modelgate.core.watching.judging import WatchCase
 
 
 def model_part(judgement: Judgement) -> dict[str, Any]:
@@ -64,7 +68,37 @@ def model_part(judgement: Judgement) -> dict[str, Any]:
         "warnings": list(judgement.warnings),
         "account_mode": judgement.plan.account,
         "choice": model.declared.choice,
+        "paper": _paper(judgement.watch) if judgement.watch else None,
         "limits": [_limit(cap) for cap in decision.caps] if decision else [],
+    }
+
+
+def _paper(case: WatchCase) -> dict[str, Any]:
+    evidence = case.evidence
+    return {
+        **{name: getattr(evidence, name) for name in ("account", "kind", "since", "start", "end", "bars", "decision")},
+        "days": len(evidence.days),
+        "orders": dict(sorted(Counter(order.outcome for order in evidence.orders).items())),
+        "unexplained_notional": evidence.unexplained_notional,
+        "explained": evidence.explained,
+        "slippage": fmean(evidence.slippage) if evidence.slippage else None,
+        "fees": evidence.fees.realised,
+        "pending": evidence.fees.pending,
+        "assumed_cost": evidence.assumed_cost,
+        "closure": evidence.closure,
+        "outages": evidence.outages,
+        "drift": evidence.drift,
+        "account_return": evidence.curve[-1] - 1.0 if evidence.curve else None,
+        "simulated_return": evidence.simulated_curve[-1] - 1.0 if evidence.simulated_curve else None,
+        "evidence_for": case.e_for,
+        "evidence_against": case.e_against,
+        "claim": case.claim,
+        "findings": [asdict(finding) for finding in case.findings],
+        "limit": case.limit.name,
+        "reason": case.reason,
+        "brief": case.brief,
+        "lifts": case.lifts,
+        "record": evidence.record_sha256,
     }
 
 

@@ -374,6 +374,57 @@ class ChampionPart(Part):
     challenger_return: Figure
 
 
+class PaperFindingPart(Part):
+    """One question about the record: ``waiting`` is not enough yet or explained, ``alarm`` is against the model."""
+
+    name: Literal["record", "orders", "costs", "tracking", "drift", "promotion"]
+    status: Literal["met", "waiting", "alarm", "incomplete"]
+    sentence: str
+
+
+class PaperPart(Part):
+    """What an account did with the model, and what that is worth; fractions, counts and moments (ISO 8601, UTC).
+
+    ``account`` is a pseudonym, ``since`` when these bytes were put in force, ``decision`` what promoted them; all are
+    empty where no account trades them. ``orders`` counts bars with an order expected or sent, by what became of it;
+    ``slippage`` is the mean of its filled ones, ``fees`` of the notional, ``pending`` the share whose fees may still
+    come. ``account_return`` and ``simulated_return`` are of the whole period. ``evidence_for`` is the odds to 1 for
+    skill, ``evidence_against`` those against ``claim``, the walk-forward's excess Sharpe ratio a year. ``limit`` is the
+    most the record allows, and ``brief`` what decides that, in a few words; where ``lifts`` is true, it outweighs
+    training in REVIEW, a doubtful backtest and one lucky fold. Nothing in it is an amount of money.
+    """
+
+    account: str
+    kind: Literal["paper", "live"]
+    since: str
+    start: str
+    end: str
+    bars: int
+    days: int
+    decision: str
+    orders: dict[str, int]
+    unexplained_notional: Figure
+    explained: Figure
+    slippage: Figure
+    fees: Figure
+    pending: Figure
+    assumed_cost: Figure
+    closure: Figure
+    outages: int
+    drift: Figure
+    account_return: Figure
+    simulated_return: Figure
+    evidence_for: Figure
+    evidence_against: Figure
+    claim: Figure
+    findings: list[PaperFindingPart]
+    limit: Literal["LIVE", "PAPER", "RETRAIN", "DROP"]
+    reason: str
+    brief: str
+    lifts: bool
+    record: str
+
+
 class LimitPart(Part):
     """The most that one kind of evidence allows; ``name`` is that of the integrity check or proof, else empty."""
 
@@ -388,10 +439,11 @@ class ModelPart(_SparePart):
 
     ``timeframe`` is ``unknown`` where the archive tells none. ``choice`` says which checkpoint the trainer chose,
     and why, in its own words; it is left out where nothing is said. ``account_mode`` says how account features were
-    fed. ``limits`` are all that hold it below LIVE beside the table; they are missing in older verdicts.
+    fed. ``limits`` are all that hold it below LIVE beside the table; they are missing in older verdicts. ``paper`` is
+    left out where no account was asked.
     """
 
-    spare: ClassVar[tuple[str, ...]] = ("choice", "account_mode", "limits")
+    spare: ClassVar[tuple[str, ...]] = ("choice", "account_mode", "limits", "paper")
     id: str
     symbol: str
     timeframe: str
@@ -413,6 +465,7 @@ class ModelPart(_SparePart):
     choice: str | None = None
     account_mode: Literal["neutral", "tracked"] | None = None
     limits: list[LimitPart] = []
+    paper: PaperPart | None = None
 
 
 class WaiverPart(Part):

@@ -28,6 +28,7 @@ def make_verdict(
     judgements: Sequence[Judgement],
     ledger: str | None,
     champion: str | None,
+    paper: str | None = None,
     unfinished: str,
     run: Mapping[str, str],
 ) -> Verdict:
@@ -38,15 +39,17 @@ def make_verdict(
         judgements: of the plan's models, in the plan's order.
         ledger: seal of the ledger's last line; None without a ledger.
         champion: digest of what says which models are deployed; None when nothing was compared with them.
+        paper: digest of the promotion whose account was asked; None where none was.
         unfinished: why the verdict cannot be complete whatever the judgements say; empty if nothing speaks against it.
         run: facts that may differ between runs; the digest leaves them out.
     """
     complete = _complete(judgements, unfinished)
     promotable = [item.plan.model.id for item in judgements if complete is True and item.reaches(settings.require)]
+    asked = {"paper": paper} if paper else {}  # or else verdicts without it had other digests than before it
     body: dict[str, Any] = {
         "schema": SCHEMA,
         "archive": _archive(plan, archive_sha256),
-        "settings": {**_settings(settings, plan), "ledger": ledger, "champion": champion},
+        "settings": {**_settings(settings, plan), "ledger": ledger, "champion": champion, **asked},
         "profile": {"name": profile.name, "sha256": profile.sha256},
         "trials": plan.trials,
         "waivers": [fields_of(WaiverPart, waiver) for waiver in settings.waivers],

@@ -20,3 +20,4 @@ class CapKind(StrEnum):
     PARITY = "parity"
     PROOF = "proof"
     UNCERTIFIED = "uncertified"
+    PAPER = "paper"

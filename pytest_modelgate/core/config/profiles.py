@@ -9,6 +9,21 @@ from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from pytest_modelgate.core.config.ranges import (
+    Chance,
+    Cost,
+    Count,
+    Level,
+    Multiple,
+    NonNegative,
+    Number,
+    Percent,
+    Positive,
+    Share,
+    Switch,
+    Within,
+)
+from pytest_modelgate.core.config.watch_limits import WatchLimits
 from pytest_modelgate.digest import json_sha256
 from pytest_modelgate.errors import SettingsError
 
@@ -16,28 +31,8 @@ T = TypeVar("T")
 
 _NAME = re.compile(r"[A-Za-z0-9._+-]{1,60}")
 _USUAL_DOUBTS = {"spike_deviations": 10.0, "max_spike": 1.0, "max_frozen_run": 24, "coarse_tick": 0.12}
+_USUAL_WATCH = WatchLimits()
 _REMEDY = "Correct the profile; `modelgate profiles` shows the built-in ones"
-
-
-@dataclass(frozen=True)
-class Within:
-    """Both ends inclusive. NaN lies in no range."""
-
-    low: float
-    high: float
-
-
-Number = Annotated[float, Within(-1e9, 1e9)]
-NonNegative = Annotated[float, Within(0.0, 1e9)]
-Positive = Annotated[float, Within(1e-9, 1e9)]
-Share = Annotated[float, Within(0.0, 1.0)]
-Cost = Annotated[float, Within(0.0, 0.1)]  # narrow: 0.25 meant as a percentage is refused
-Percent = Annotated[int, Within(1, 100)]
-Level = Annotated[float, Within(1e-9, 1.0)]
-Chance = Annotated[float, Within(1e-9, 0.5)]
-Multiple = Annotated[float, Within(1.0, 100.0)]
-Switch = Annotated[int, Within(0, 1)]
-Count = Annotated[int, Within(1, 1_000_000)]
 
 
 @dataclass(frozen=True)
@@ -267,17 +262,20 @@ class Profile:
     robustness: RobustnessLimits
     trading: Trading
     execution: Execution
+    watch: WatchLimits = _USUAL_WATCH  # a profile from before it may leave the whole section out
 
     @cached_property
     def sha256(self) -> str:
         """Digest of all limits, whatever the name, the comments or the order of keys in the file.
 
         Limits from after the first ledgers leave it as it was before there were any, so that ledgers still count:
-        execution rules that are off, and those of doubtful prices at their usual values.
+        execution rules that are off, and those of doubtful prices and of paper trading at their usual values.
         """
         limits = {key: value for key, value in asdict(self).items() if key != "name"}
         if not any(limits["execution"].values()):
             del limits["execution"]
+        if self.watch == _USUAL_WATCH:
+            del limits["watch"]
         if {name: limits["market_data"][name] for name in _USUAL_DOUBTS} == _USUAL_DOUBTS:
             for name in _USUAL_DOUBTS:
                 del limits["market_data"][name]
@@ -334,6 +332,7 @@ def _read(cls: type[T], table: object, source: str, path: str) -> T:
     if not isinstance(table, dict):
         raise SettingsError(f"{location}, key {path.rstrip('.')}", f"is {table!r}, expected a table", _REMEDY)
     names = [field.name for field in fields(cls)]
+    spare = {field.name for field in fields(cls) if is_dataclass(field.default)}
     for key in table:
         if key not in names:
             expected = f"is unknown, expected {', '.join(names)}"
@@ -341,6 +340,8 @@ def _read(cls: type[T], table: object, source: str, path: str) -> T:
     hints = get_type_hints(cls, include_extras=True)
     values: dict[str, Any] = {}
     for name in names:
+        if name in spare and name not in table:
+            continue
         if name not in table:
             raise SettingsError(f"{location}, key {path}{name}", "is missing", _REMEDY)
         if is_dataclass(hints[name]):

@@ -66,6 +66,7 @@ class Settings:
         trainer_packages: whose config classes get inert stand-ins in a checkpoint.
         ledger: file of all models ever tried; None keeps none.
         champion: folder of a promotion, or a verdict beside its evidence: what is deployed now; None compares nothing.
+        paper: folder of a promotion whose models an account trades: its record is judged; None judges none.
         waivers: what is waived, for which models; ``waivers_sha256`` is the digest of their file, None without one.
         judged_on: the day on which waivers were seen to hold (UTC); None without a file.
         compare: verdict that the report compares with; None takes the one that the run replaces.
@@ -104,6 +105,7 @@ class Settings:
     evaluate_dropped: bool = False
     ledger: Path | None = None
     champion: Path | None = None
+    paper: Path | None = None
     compare: Path | None = None
     waivers: tuple[Waiver, ...] = ()
     waivers_sha256: str | None = None

@@ -52,6 +52,13 @@ class Cap:
         reason = f"{self.reason.removesuffix('.')}; {waiver}, which allows {level}."
         return Cap(level, reason, self.source, self.waivable)
 
+    def outweighed(self) -> Cap:
+        """The cap at LIVE where it allows PAPER for what a record of skill answers: how the model did on new data."""
+        if self.level is not DecisionLevel.PAPER or self.source.kind not in _ANSWERED:
+            return self
+        reason = f"{self.reason.removesuffix('.')}; its record on an account outweighs that, which allows LIVE."
+        return Cap(DecisionLevel.LIVE, reason, self.source, self.waivable)
+
 
 def find_caps(case: ModelCase) -> tuple[Cap, ...]:
     """Every cap that applies to a model with backtest and folds, lifted where it is waived."""
@@ -61,6 +68,8 @@ def find_caps(case: ModelCase) -> tuple[Cap, ...]:
         caps.append(unproven)
     if case.rule != "table":
         caps += _caps_by_proofs(case)
+    if case.watch and case.watch.lifts:
+        caps = [cap.outweighed() for cap in caps]
     return tuple(cap.lifted(case.waivers) for cap in caps)
 
 
@@ -150,6 +159,21 @@ def _cap_by_uncertified(case: ModelCase) -> Cap | None:
     return Cap(DecisionLevel.PAPER, reason, CapSource(CapKind.UNCERTIFIED), waivable=False)
 
 
+def _cap_by_paper(case: ModelCase) -> Cap | None:
+    """Where an account is asked, its record; where none is, the profile may ask for one."""
+    source = CapSource(CapKind.PAPER)
+    if case.watch is not None and case.watch.limit < DecisionLevel.LIVE:
+        reason = f"The record of its account allows {case.watch.limit} at most: {case.watch.reason.removesuffix('.')}."
+        return Cap(case.watch.limit, reason, source, waivable=False)
+    if case.watch is None and case.profile.watch.required:
+        reason = (
+            f"Profile {case.profile.name} asks for the record of an account before LIVE, and none was judged; PAPER at "
+            "most: judge with --gate-paper and the folder of the promotion that the account trades."
+        )
+        return Cap(DecisionLevel.PAPER, reason, source, waivable=False)
+    return None
+
+
 def _caps_by_integrity(case: ModelCase) -> list[Cap]:
     caps = []
     for check in case.checks:
@@ -209,7 +233,9 @@ _SINGLE: tuple[Callable[[ModelCase], Cap | None], ...] = (
     _cap_by_implausible,
     _cap_by_flagged_bars,
     _cap_by_uncertified,
+    _cap_by_paper,
 )
+_ANSWERED = (CapKind.GATING, CapKind.BACKTEST, CapKind.LUCKY_FOLD)
 
 
 def percent(value: Fraction) -> str:

@@ -33,11 +33,13 @@ from pytest_modelgate.core.evidence.records import (
 from pytest_modelgate.core.integrity.check import Check, NoiseDraw
 from pytest_modelgate.core.integrity.parity import Parity
 from pytest_modelgate.core.market.sessions import day_places
-from pytest_modelgate.core.planning.plan import CHAMPION, INTEGRITY, ModelPlan
+from pytest_modelgate.core.planning.plan import CHAMPION, INTEGRITY, PAPER, ModelPlan
 from pytest_modelgate.core.statistics.paired_comparison import Comparison
+from pytest_modelgate.core.watching.evidence import WatchEvidence
+from pytest_modelgate.core.watching.judging import WatchCase, judge_watch
 from pytest_modelgate.errors import GateError
 
-_KINDS: dict[str, type[Evidence]] = {INTEGRITY: IntegrityEvidence, CHAMPION: ChampionEvidence}
+_KINDS: dict[str, type[Evidence]] = {INTEGRITY: IntegrityEvidence, CHAMPION: ChampionEvidence, PAPER: WatchEvidence}
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Judgement:
         proofs: what LIVE needs beyond the table, measured under every decision rule; empty without valid folds.
         robustness, context: how it bears disturbances, and what its return is worth; None without valid folds.
         comparison: with the model now deployed; None where there is none.
+        watch: what an account's record of it is worth; None where no account was asked.
         incomplete: why no decision could be made; empty when one was.
         of_model: that reason lies in the model's own entry, checkpoint or market data, and not in the run: everything
             that can be known of it is known.
@@ -72,6 +75,7 @@ class Judgement:
     robustness: Robustness | None = None
     context: Context | None = None
     comparison: Comparison | None = None
+    watch: WatchCase | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -152,7 +156,8 @@ class Judgement:
 
     def without_bars(self) -> Judgement:
         """The same without what happened at every bar; see ``WindowEvidence.without_bars``."""
-        return self._with_windows(WindowEvidence.without_bars)
+        brief = self._with_windows(WindowEvidence.without_bars)
+        return replace(brief, watch=self.watch and replace(self.watch, evidence=_without_curves(self.watch.evidence)))
 
     def with_bars(self, find: Callable[[str], Evidence | None]) -> Judgement:
         """The same with what happened at every bar.
@@ -169,10 +174,15 @@ class Judgement:
             # as text, since no undefined figure equals itself
             if isinstance(evidence, WindowEvidence) and str(evidence.without_bars()) == str(held.without_bars()):
                 return evidence
-            where = f"evidence of {held.model} {held.window}"
-            raise GateError(where, "is no longer what was judged", "Run again when nobody writes to its folder")
+            raise _altered(held.model, held.window)
 
-        return self._with_windows(found)
+        whole = self._with_windows(found)
+        if self.watch is None:
+            return whole
+        watched, held = find(PAPER), self.watch.evidence
+        if not isinstance(watched, WatchEvidence) or str(_without_curves(watched)) != str(_without_curves(held)):
+            raise _altered(held.model, held.window)
+        return replace(whole, watch=replace(self.watch, evidence=watched))
 
     def _with_windows(self, change: Callable[[WindowEvidence], WindowEvidence]) -> Judgement:
         def changed(evidence: Evidence | None) -> Evidence | None:
@@ -226,6 +236,7 @@ def judge(
         parity=_parity(judgement),
         uncertified=any(evidence.checkpoint.uncertified for evidence in judgement.measured),
         comparison=_comparison(evidence.get(CHAMPION)),
+        watch=_watch(evidence.get(PAPER), folds, profile),
         later=[results[place] for place in later],
         trades=TradeCount.over([fold.metrics for fold in folds]),
         waivers={waiver.check: waiver for waiver in waivers if waiver.model == plan.model.id},
@@ -236,8 +247,25 @@ def judge(
             case, judgement.backtest, folds, later=later, attributions=attributions, prove=prove_all, judge=sane
         )
         case = replace(case, hanging=hanging)
-    decided = replace(judgement, decision=decide(case), proofs=tuple(case.proofs), comparison=case.comparison)
+    decided = replace(
+        judgement,
+        decision=decide(case),
+        proofs=tuple(case.proofs),
+        comparison=case.comparison,
+        watch=case.watch,
+    )
     return _with_context(decided, case, attributions, trials) if folds else decided
+
+
+def _altered(model: str, window: str) -> GateError:
+    where = f"evidence of {model} {window}"
+    return GateError(where, "is no longer what was judged", "Run again when nobody writes to its folder")
+
+
+def _without_curves(evidence: WatchEvidence) -> WatchEvidence:
+    """The same without what happened at every bar, but for the ends of both curves."""
+    ends = evidence.curve[-1:], evidence.simulated_curve[-1:]
+    return replace(evidence, times=(), price=(), curve=ends[0], simulated_curve=ends[1])
 
 
 def _undecided(plan: ModelPlan, profile: Profile, evidence: Mapping[str, Evidence | None]) -> Judgement:
@@ -287,6 +315,21 @@ def _parity(judgement: Judgement) -> Parity:
 
 def _comparison(evidence: Evidence | None) -> Comparison | None:
     return evidence.comparison if isinstance(evidence, ChampionEvidence) else None
+
+
+def _watch(evidence: Evidence | None, folds: Sequence[WindowEvidence], profile: Profile) -> WatchCase | None:
+    """What a record is worth.
+
+    Of costs it has to show no more than the proof of money has shown to be borne. One at LIVE that is there without
+    having earned it on paper keeps it, and outweighs nothing.
+    """
+    if not isinstance(evidence, WatchEvidence) or not folds:
+        return None
+    limits = profile.watch
+    borne = replace(limits, cost_multiple=min(limits.cost_multiple, profile.proofs.cost_multiple))
+    attributions = [fold.bars.attribution() for fold in folds]
+    case = judge_watch(evidence, attributions, folds[0].metrics.bars_per_year, borne)
+    return replace(case, lifts=case.lifts and (evidence.decision == "PAPER" or evidence.earned))
 
 
 def judge_sanity(

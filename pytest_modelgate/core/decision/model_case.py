@@ -21,6 +21,7 @@ from pytest_modelgate.core.integrity.parity import Parity
 from pytest_modelgate.core.statistics.fold_spread import Spread, measure_spread
 from pytest_modelgate.core.statistics.paired_comparison import Comparison
 from pytest_modelgate.core.training.gating import Classification
+from pytest_modelgate.core.watching.judging import WatchCase
 
 NOT_COMPARED = Parity("unproven", "it was not compared")
 
@@ -58,8 +59,9 @@ class ModelCase:
         later: those of the folds that start at the archive's time stamp or after it.
         trades: over all folds.
         hanging: what hangs on bars with doubtful prices; None where nothing does.
+        watch: what an account's record is worth; None where no account was asked.
         waivers: by check. Each lifts its cap by one step; none lifts a DROP, an integrity check, unproven
-            parity or a proof.
+            parity, a proof or what a record asks for.
 
     Raises:
         ValueError: evidence is missing for a model that gating did not drop.
@@ -79,6 +81,7 @@ class ModelCase:
     later: Sequence[FoldResult] = ()
     trades: TradeCount = NO_TRADES
     hanging: Hanging | None = None
+    watch: WatchCase | None = None
     waivers: Mapping[str, Waiver] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

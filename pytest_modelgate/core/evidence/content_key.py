@@ -13,6 +13,8 @@ from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.planning.plan import ModelPlan, Plan, Work, WorkKind
 from pytest_modelgate.digest import json_sha256
 
+_OF_OTHERS = (WorkKind.CHAMPION, WorkKind.PAPER)  # what else they depend on is in their own keys
+
 
 def model_key(
     plan: ModelPlan,
@@ -52,7 +54,7 @@ def model_key(
             "actions": list(actions),
             "request": str(request),
             "limits": [asdict(part) for part in (profile.market_data, profile.integrity, profile.robustness)],
-            "windows": [_written(work) for work in plan.work if work.kind is not WorkKind.CHAMPION],
+            "windows": [_written(work) for work in plan.work if work.kind not in _OF_OTHERS],
             "rules": asdict(rules_for(profile, model.instrument.asset_class)),
             "settings": _settings(settings),
             "training": [training.start.isoformat(), training.end.isoformat()] if training else None,
@@ -67,16 +69,23 @@ def model_key(
     )
 
 
-def content_key(model: str, work: Work, feature_sets: Mapping[str, str], champion: str | None = None) -> str:
+def content_key(
+    model: str,
+    work: Work,
+    feature_sets: Mapping[str, str],
+    champion: str | None = None,
+    watched: Sequence[str] = (),
+) -> str:
     """Sha256 over everything that one piece of evidence is a function of.
 
     Args:
         model: its ``model_key``.
         feature_sets: digest of the code of every feature set that does not come with the package, by name.
         champion: digest of the deployed model that it is compared with; counts for that comparison only.
+        watched: digests of what the comparison with an account depends on; they count for that one only.
     """
-    rival = [champion] if work.kind is WorkKind.CHAMPION else []
-    return json_sha256([model, *_written(work), dict(feature_sets), *rival])
+    own: dict[WorkKind, Sequence[str | None]] = {WorkKind.CHAMPION: [champion], WorkKind.PAPER: watched}
+    return json_sha256([model, *_written(work), dict(feature_sets), *own.get(work.kind, [])])
 
 
 def agreement(plan: Plan, settings: Settings, profile: Profile, code: str) -> str:
@@ -89,6 +98,7 @@ def agreement(plan: Plan, settings: Settings, profile: Profile, code: str) -> st
             "settings": [_settings(settings), settings.model_version, [item.account for item in plan.models]],
             "decision": [settings.decision, settings.require.name, settings.merge, str(settings.shard), plan.trials],
             "champions": [item.champion for item in plan.models],
+            "watched": [item.watched.digest if item.watched else None for item in plan.models],
             "waivers": [settings.waivers_sha256, str(settings.judged_on)],
             "models": [[item.model.id, item.dropped, [_written(work) for work in item.work]] for item in plan.models],
         }

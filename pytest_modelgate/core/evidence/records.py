@@ -14,9 +14,10 @@ from pytest_modelgate.core.backtest.metrics import FoldResult, Metrics
 from pytest_modelgate.core.features.feature_set import CodeSource
 from pytest_modelgate.core.integrity.check import Check, NoiseDraw
 from pytest_modelgate.core.market.quality import Quality
-from pytest_modelgate.core.planning.plan import CHAMPION
+from pytest_modelgate.core.planning.plan import CHAMPION, PAPER
 from pytest_modelgate.core.policy.account_features import AccountFeature
 from pytest_modelgate.core.statistics.paired_comparison import Comparison
+from pytest_modelgate.core.watching.evidence import WatchEvidence
 from pytest_modelgate.errors import CheckpointError, GateError, MarketDataError
 from pytest_modelgate.text import inert
 
@@ -254,8 +255,8 @@ class WindowFailure:
     def from_error(cls, model: str, window: str, error: BaseException) -> WindowFailure:
         """Record an error; one that is not ours is named by its type, so that no text of a stranger is passed on."""
         if isinstance(error, GateError):
-            # one deployed that cannot be compared with says nothing against the model
-            of_model = window != CHAMPION and isinstance(error, CheckpointError | MarketDataError)
+            # what is deployed, or on record of an account, and cannot be compared with says nothing against the model
+            of_model = window not in (CHAMPION, PAPER) and isinstance(error, CheckpointError | MarketDataError)
             return cls(model, window, error.where, error.problem, error.remedy, of_model)
         crash = f"the evaluation crashed with {type(error).__name__}"
         problem, remedy = _MACHINE.get(type(error).__name__, (crash, _OURS))
@@ -277,4 +278,4 @@ class WindowFailure:
         return inert(f"{self.where}: {self.problem}. {self.remedy}.")
 
 
-Evidence = WindowEvidence | IntegrityEvidence | ChampionEvidence | WindowFailure
+Evidence = WindowEvidence | IntegrityEvidence | ChampionEvidence | WatchEvidence | WindowFailure

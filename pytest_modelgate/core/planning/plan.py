@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -31,10 +32,12 @@ class WorkKind(StrEnum):
     WINDOW = "window"  # one window is traded
     INTEGRITY = "integrity"  # the model is examined
     CHAMPION = "champion"  # the model is compared with the one now deployed
+    PAPER = "paper"  # what an account did with the model is compared with what it would have done
 
 
 _CONCEALED = 4  # looks that nobody declares, so that a single model counts as the best of five
-INTEGRITY, CHAMPION = WorkKind.INTEGRITY.value, WorkKind.CHAMPION.value  # names of the evidence of which there is one
+# names of the evidence of which there is one
+INTEGRITY, CHAMPION, PAPER = WorkKind.INTEGRITY.value, WorkKind.CHAMPION.value, WorkKind.PAPER.value
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Work:
     """One piece of evidence that a model has to show.
 
     Attributes:
-        name: of the evidence, unique for the model: the window's, ``integrity`` or ``champion``.
+        name: of the evidence, unique for the model: the window's, ``integrity``, ``champion`` or ``paper``.
         start, end: half-open range of the bar starts it is about, UTC.
     """
 
@@ -70,6 +73,19 @@ class WorkId(NamedTuple):
 
 
 @dataclass(frozen=True)
+class OnAccount:
+    """What is known of a model's record before it is read.
+
+    Attributes:
+        digest: of all that the comparison with the account depends on beside the model and its bars.
+        since: when a model of this id was put in force (UTC); None where none is.
+    """
+
+    digest: str
+    since: pd.Timestamp | None
+
+
+@dataclass(frozen=True)
 class ModelPlan:
     """Evidence that one model has to show.
 
@@ -80,6 +96,7 @@ class ModelPlan:
         folds: the walk-forward windows, oldest first.
         champion: digest of the deployed model that it is compared with; None where there is none.
         account: how account features are fed to it.
+        watched: what an account is to show of it; None where no account is asked.
     """
 
     model: TrainedModel
@@ -88,6 +105,7 @@ class ModelPlan:
     folds: tuple[Window, ...]
     champion: str | None = None
     account: AccountMode = "neutral"
+    watched: OnAccount | None = None
 
     @property
     def dropped(self) -> bool:
@@ -105,7 +123,8 @@ class ModelPlan:
         if self.dropped:
             return ()
         traded = [Work.trading(window) for window in self.windows]
-        return (*traded, self.integrity, *([self.contest] if self.champion else []))
+        further = [*([self.contest] if self.champion else []), *([self.watch] if self.watched else [])]
+        return (*traded, self.integrity, *further)
 
     @property
     def integrity(self) -> Work:
@@ -117,9 +136,16 @@ class ModelPlan:
         """Comparison with the model now deployed, over the whole walk-forward."""
         return Work(WorkKind.CHAMPION, CHAMPION, self.folds[0].start, self.folds[-1].end)
 
+    @property
+    def watch(self) -> Work:
+        """Comparison with an account, from when the model was put in force to the last bar."""
+        end = self.folds[-1].end
+        since = self.watched.since if self.watched else None
+        return Work(WorkKind.PAPER, PAPER, end if since is None else min(since, end), end)
+
     def work_named(self, name: str) -> Work:
-        """The work of that name, also where gating or the lack of a champion makes it needless."""
-        every = (*map(Work.trading, self.windows), self.integrity, self.contest)
+        """The work of that name, also where gating or the lack of a champion or an account makes it needless."""
+        every = (*map(Work.trading, self.windows), self.integrity, self.contest, self.watch)
         return next(work for work in every if work.name == name)
 
     def bars(self, work: Work) -> int:
@@ -254,6 +280,12 @@ def requests_of(model: TrainedModel, settings: Settings, as_of: pd.Timestamp) ->
     return (opens, request) if opens else (request,)
 
 
+def reaching_back(settings: Settings, as_of: pd.Timestamp, since: pd.Timestamp) -> Settings:
+    """These settings with market data that reach back to a moment; the same data where they do anyway."""
+    days = max(settings.walk_forward_days, math.ceil((as_of - since) / pd.Timedelta(days=1)))
+    return replace(settings, walk_forward_days=days)
+
+
 def market_requests(run: TrainingRun, settings: Settings, as_of: pd.Timestamp) -> tuple[MarketRequest, ...]:
     """The market data of a whole archive, each series once, in the order of its models."""
     known = [model for model in run.models if not model.name]
@@ -265,11 +297,13 @@ def make_plan(
     settings: Settings,
     profile: Profile,
     champions: Mapping[str, str] = MappingProxyType({}),
+    watched: Mapping[str, OnAccount] = MappingProxyType({}),
 ) -> Plan:
     """Plan of a run.
 
     Args:
         champions: digests of the models now deployed, by id.
+        watched: what an account is to show, for every model of the archive where one is asked.
 
     Raises:
         SettingsError: nothing says as of when to judge, or a declared reward scale is not the profile's.
@@ -283,7 +317,9 @@ def make_plan(
         gating = None if readable is None else judge_training(readable, profile, model.declared)
         backtest, *folds = windows_of(model.timeframe, settings, as_of, bar_origin(model, settings))
         champion, account = champions.get(model.id), account_mode(model, settings)
-        models.append(ModelPlan(model, gating, backtest, tuple(folds), champion, account))
+        models.append(
+            ModelPlan(model, gating, backtest, tuple(folds), champion, account, watched=watched.get(model.id))
+        )
     judged = sum(model.checkpoint is not None and model.fault is None for model in run.models)
     assumed = 0 if settings.ledger else _CONCEALED
     validations = sum(_validations(plan, run.timestamp) for plan in models)

@@ -77,7 +77,6 @@ class WatchEvidence:
         slippage: per filled order, fractions; same order as the orders that have one.
         fees: realised.
         assumed_cost: cost per notional the profile assumes, fee and slippage, a fraction.
-        cost_multiple: of it that the costs proof has shown the model survives.
         closure: largest difference between the account's change of equity and its parts, a fraction of equity; None
             where it cannot be told.
         days: of the period, oldest first.
@@ -87,6 +86,9 @@ class WatchEvidence:
         curve, simulated_curve: equity at each bar's close relative to the start; ``curve`` empty where nothing tells.
         actions: how often each action was taken, by name.
         record_sha256: of the account's record.
+        days_per_year: of such days: 365 of a market that never closes, 252 sessions of another.
+        earned: whether what promoted them to LIVE was such a record, and not the walk-forward alone.
+        silent_days: from the end of the last complete recording to the run's ``--gate-as-of``.
     """
 
     model: str
@@ -117,3 +119,6 @@ class WatchEvidence:
     simulated_curve: tuple[float, ...]
     actions: Mapping[str, int]
     record_sha256: str
+    days_per_year: float = 365.0
+    silent_days: float = 0.0
+    earned: bool = False

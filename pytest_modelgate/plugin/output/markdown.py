@@ -67,6 +67,9 @@ def summary(config: pytest.Config, run: GateRun) -> str:
     for judgement in judgements:
         lines += [f"### {judgement.plan.model.id}: {judgement.label}", ""]
         lines += [f"{place}. {markdown(reason)}" for place, reason in enumerate(judgement.reasons, start=1)]
+        if judgement.watch:
+            told = judgement.watch.findings
+            lines += [f"- On the account, {item.name}: {item.status}. {markdown(item.sentence)}" for item in told]
         lines += [f"- {markdown(warning)}" for warning in judgement.warnings]
         lines += [""]
     lines += [

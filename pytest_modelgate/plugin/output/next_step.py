@@ -12,6 +12,7 @@ from pytest_modelgate.text import shell_command
 if TYPE_CHECKING:  # pulls in pandas, which a run without an archive must not pay for
     from pytest_modelgate.plugin.session.gate_run import GateRun
 
+_LISTED = 4
 _FOLDERS = {"live": "models/live", "paper": "models/paper"}  # never one for both: traders read them
 
 
@@ -30,11 +31,19 @@ def next_step(run: GateRun, here: Path, now: datetime) -> list[str]:
         sentence = f"{paper}{' PAPER' if live else ''} may trade on paper: {_command(run, here, now, 'paper')}"
         lines.append(sentence if live else f"0 LIVE: nothing here may trade money. {sentence}")
     if lines:
-        return lines
+        return [*lines, *_on_accounts(run)]
     held = sum(judgement.label == "PAPER" for judgement in run.judgements)
     if held and run.settings.require is DecisionLevel.LIVE:
         return [f"0 LIVE: nothing here may trade money. {held} may trade on paper, but --gate-require=live was asked."]
     return ["0 LIVE, 0 PAPER: nothing here may trade, neither money nor on paper."]
+
+
+def _on_accounts(run: GateRun) -> list[str]:
+    """How far models at PAPER are on the account that trades them; nothing where none was asked."""
+    traded = [item for item in run.judgements if item.watch and item.watch.evidence.since and item.label == "PAPER"]
+    told = [f"{item.plan.model.id} {item.watch.brief}" for item in traded[:_LISTED] if item.watch]
+    more = f" and {len(traded) - _LISTED} more" if len(traded) > _LISTED else ""
+    return [f"On the account: {', '.join(told)}{more}."] if told else []
 
 
 def steps(run: GateRun, here: Path, now: datetime) -> dict[str, str]:
@@ -75,7 +84,7 @@ def _command(run: GateRun, here: Path, now: datetime, minimum: str) -> str:
 
 def _too_old(run: GateRun, now: datetime) -> int:
     """Age of the market data in days where it is above what promotion allows unasked, else 0."""
-    from pytest_modelgate.services.promotion import MAX_AGE
+    from pytest_modelgate.services.verdict_terms import MAX_AGE
 
     age: timedelta = now - run.gate.plan.as_of.to_pydatetime()
     return age.days if age > MAX_AGE else 0

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_modelgate.adapters.plan_file import PlanFile, PlannedModel
-from pytest_modelgate.core.planning.plan import requests_of
 from pytest_modelgate.errors import GateError
+from pytest_modelgate.plugin.session.record_first import needed
 from pytest_modelgate.services.recording import Recorder, estimate
 
 if TYPE_CHECKING:
@@ -30,10 +30,9 @@ def write_plan(run: GateRun, recording: Sequence[str], path: Path) -> None:
     names: dict[str, list[str]] = {item.model.id: [] for item in plan.models}
     for work in (*plan.work, *sorted(run.informing)):
         names[work.model].append(work.name)
-    judged = [item.model for item in plan.models if names[item.model.id]]
-    requests = [request for model in judged for request in requests_of(model, settings, plan.as_of)]
+    requests = needed(plan, [item for item in plan.models if names[item.model.id]], settings)
     try:
-        missing, _ = estimate(Recorder(settings.cassettes), list(dict.fromkeys(requests)))
+        missing, _ = estimate(Recorder(settings.cassettes), requests)
         PlanFile(
             archive=plan.run.name,
             sha256=run.gate.archive.sha256(),

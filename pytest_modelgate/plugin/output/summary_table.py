@@ -15,6 +15,7 @@ from pytest_modelgate.plugin.output.markdown import annotate
 from pytest_modelgate.plugin.output.next_step import age_text, next_step
 from pytest_modelgate.plugin.output.short_summary import two_lines, widest
 from pytest_modelgate.plugin.output.text import (
+    account_text,
     backtest_text,
     champion_text,
     checks_text,
@@ -38,7 +39,7 @@ _COLUMNS = ("model", "decision", "table", "training", "backtest", "folds", "spre
 _FIRST_TO_GO = ("spread", "backtest", "folds", "table", "training")  # on a narrow terminal: figures, then words
 _ROOM, _INDENT = 16, "    "
 _MODEL, _DECISION = 0, 1
-_DETAILS = (champion_text, samples_text, proofs_text, checks_text, robustness_text, context_text)
+_DETAILS = (account_text, champion_text, samples_text, proofs_text, checks_text, robustness_text, context_text)
 _MARKUP: dict[str, dict[str, bool]] = {
     "LIVE": {"green": True},
     "PAPER": {"blue": True},

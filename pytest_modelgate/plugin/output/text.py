@@ -102,12 +102,14 @@ def held_back_by(judgement: Judgement) -> tuple[str, ...]:
     if decision is None:
         return ("no evidence",)
     table = ("folds",) if decision.table == decision.level != DecisionLevel.LIVE else ()
-    return (*table, *(_source_text(cap.source) for cap in decision.caps if cap.level == decision.level))
+    return (*table, *(_source_text(cap.source, judgement) for cap in decision.caps if cap.level == decision.level))
 
 
-def _source_text(source: CapSource) -> str:
+def _source_text(source: CapSource, judgement: Judgement) -> str:
     if source.kind is CapKind.INTEGRITY:
         return source.name
+    if source.kind is CapKind.PAPER:
+        return f"account: {judgement.watch.brief}" if judgement.watch else "no record of an account"
     return _MISSED[source.name] if source.kind is CapKind.PROOF else _CAPS[source.kind]
 
 
@@ -175,6 +177,14 @@ def proofs_text(judgement: Judgement) -> str:
 def champion_text(judgement: Judgement) -> str:
     """Comparison with the model now deployed, in one line; empty without one."""
     return f"champion: {judgement.comparison.sentence}" if judgement.comparison else ""
+
+
+def account_text(judgement: Judgement) -> str:
+    """What an account's record says, in one line; empty where none was asked."""
+    if judgement.watch is None:
+        return ""
+    said = " ".join(finding.sentence for finding in judgement.watch.findings if finding.status != "met")
+    return f"account ({judgement.watch.brief}): {said or judgement.watch.reason}"
 
 
 def checks_text(judgement: Judgement) -> str:

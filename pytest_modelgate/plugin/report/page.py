@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal
 
 import pytest
 
 from pytest_modelgate.core.config.decision_level import DecisionLevel
+from pytest_modelgate.core.watching.evidence import WatchEvidence
 from pytest_modelgate.plugin.output.earlier_verdict import earlier_text
 from pytest_modelgate.plugin.output.header import hold_out_text
 from pytest_modelgate.plugin.output.next_step import age_text, steps
@@ -38,14 +40,21 @@ def facts_of(config: pytest.Config, run: GateRun, now: datetime) -> PageFacts:
     """
     by_id = {judgement.plan.model.id: judgement for judgement in run.judgements}
 
+    in_full = lru_cache(maxsize=1)(lambda model: run.in_full(by_id[model]))  # asked for a model twice in a row
+
     def windows(model: str) -> Windows:
-        return {window.window: window for window in run.in_full(by_id[model]).measured}
+        return {window.window: window for window in in_full(model).measured}
+
+    def watched(model: str) -> WatchEvidence | None:
+        case = in_full(model).watch
+        return case.evidence if case else None
 
     commands = steps(run, config.invocation_params.dir, now)
     return PageFacts(
         verdict=run.verdict,
         profile=run.gate.profile,
         windows=windows,
+        watched=watched,
         histories={name: item.plan.model.history for name, item in by_id.items() if item.plan.model.history},
         command=command_line(config),
         steps=tuple(Step(minimum, commands[minimum]) for minimum in _MINIMA if minimum in commands),

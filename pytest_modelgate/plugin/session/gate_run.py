@@ -269,6 +269,7 @@ class GateRun:
             judgements=self.judgements,
             ledger=gate.ledger.head if gate.ledger else None,
             champion=gate.champions.digest if gate.champions else None,
+            paper=gate.watching.promotion if gate.watching else None,
             unfinished=unfinished,
             run=self._facts(),
         )

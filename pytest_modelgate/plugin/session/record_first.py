@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from pytest_modelgate.core.planning.plan import requests_of
+from pytest_modelgate.core.config.settings import Settings
+from pytest_modelgate.core.market.requests import MarketRequest
+from pytest_modelgate.core.planning.plan import ModelPlan, Plan, requests_of
 from pytest_modelgate.errors import GateError, MarketDataError
 from pytest_modelgate.services.gate import Gate
 from pytest_modelgate.services.recording import Recorder, estimate, record_each
@@ -39,13 +41,21 @@ def record_first(gate: Gate, say: Callable[[str], None]) -> None:
     raise trouble  # with none of the frames in which it came about: they hold keys, and --showlocals would print them
 
 
+def needed(plan: Plan, models: Sequence[ModelPlan], settings: Settings) -> list[MarketRequest]:
+    """The market data that judging some models takes, each series once; also how a promoted one's were traded."""
+    requests = [request for model in models for request in requests_of(model.model, settings, plan.as_of)]
+    if settings.paper:
+        from pytest_modelgate.services.watching import requests_since  # accounts and promotions, for who asks for them
+
+        requests += [request for model in models for request in requests_since(model, settings, plan.as_of)]
+    return list(dict.fromkeys(requests))
+
+
 def _record(gate: Gate, say: Callable[[str], None]) -> None:
     plan, settings = gate.plan, gate.settings
     if settings.record_mode == "none" or settings.merge:
         return
-    models = [model.model for model in plan.models if model.work]
-    wanted = [request for model in models for request in requests_of(model, settings, plan.as_of)]
-    requests = list(dict.fromkeys(wanted))
+    requests = needed(plan, [model for model in plan.models if model.work], settings)
     recorder = Recorder(settings.cassettes, mode=settings.record_mode, tell=say)
     missing, seconds = estimate(recorder, requests)
     if missing:

@@ -42,6 +42,7 @@ _SUFFIX = re.compile(r"(\.[a-z0-9]{1,16}){1,3}")
 if TYPE_CHECKING:
     from pytest_modelgate.adapters.verdict.schema import Verdict
     from pytest_modelgate.services.champions import Champions
+    from pytest_modelgate.services.watching import Watching
 
 
 def start_run(config: pytest.Config, settings: Settings) -> GateRun:
@@ -60,17 +61,25 @@ def start_run(config: pytest.Config, settings: Settings) -> GateRun:
         run_id = shared["run_id"] if shared else secrets.token_hex(8)
         scratch = Path(shared["scratch"] if shared else tempfile.mkdtemp(prefix="modelgate-"))
         store = EvidenceStore(settings.output / EVIDENCE, run_id, settings.evidence)
-        champions = _champions(settings)
+        champions, watching = _champions(settings), _watching(settings)
         compared = _compared(settings) if not shared else None
-        plan = make_plan(archive.run, settings, profile, champions.digests if champions else {})
+        watched = watching.of(model.id for model in archive.run.models) if watching else {}
+        plan = make_plan(archive.run, settings, profile, champions.digests if champions else {}, watched)
         check_models(settings.waivers, {item.model.id for item in plan.models}, "--gate-waivers")
         loader, evaluator = build_evaluator(
-            settings, archive, profile, lambda: feature_sets(config), scratch, champions=champions, formats=formats
+            settings,
+            archive,
+            profile,
+            lambda: feature_sets(config),
+            scratch,
+            champions=champions,
+            watching=watching,
+            formats=formats,
         )
         ledger = None if only_shows(config) else _ledger(settings, profile, plan, loader, shared)
         if ledger:
             plan = plan.with_trials(ledger.trials)
-        gate = Gate(settings, archive, profile, plan, store, loader, evaluator, ledger, champions)
+        gate = Gate(settings, archive, profile, plan, store, loader, evaluator, ledger, champions, watching)
         run = GateRun(gate, shared is None, run_id, scratch, compared=compared)
         if shared:
             run.scheduled, run.refusal = bool(shared["scheduled"]), _refusal(gate, shared)
@@ -93,6 +102,15 @@ def _champions(settings: Settings) -> Champions | None:
     from pytest_modelgate.services.champions import read_champions
 
     return read_champions(deployed(settings.champion))
+
+
+def _watching(settings: Settings) -> Watching | None:
+    """The account that trades models, where its record is asked for."""
+    if settings.paper is None:
+        return None
+    from pytest_modelgate.services.watching import read_watching
+
+    return read_watching(settings.paper, settings.cassettes)
 
 
 def _compared(settings: Settings) -> Verdict | None:

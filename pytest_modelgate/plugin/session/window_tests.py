@@ -13,7 +13,7 @@ from pytest_modelgate.plugin.collection import case_of
 if TYPE_CHECKING:  # pulls in pandas, which a run without an archive must not pay for
     from pytest_modelgate.plugin.session.gate_run import GateRun
 
-_STAGES = ("backtest", "walk_forward")
+_STAGES = ("backtest", "walk_forward", "watch")
 _SETUP_FAILED: pytest.StashKey[bool] = pytest.StashKey()
 _RETRIES: pytest.StashKey[bool] = pytest.StashKey()
 

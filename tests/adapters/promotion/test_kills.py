@@ -1,4 +1,4 @@
-"""kill -9 before every step of a promotion or rollback: a trader finds the old set or the new one."""
+"""kill -9 before every step of a promotion, rollback or withdrawal: a trader finds the old set or the new one."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from support.promotion_factory import digests_of
 
 TESTS = Path(__file__).parents[2]
 OLD, NEW = digests_of(promotion_kills.OLD), digests_of(promotion_kills.NEW)
+LEFT = digests_of(promotion_kills.LEFT)
 
 pytestmark = [
     pytest.mark.long,
@@ -35,22 +36,24 @@ def _states(tmp_path: Path, layout: str, scenario: str) -> list[dict[str, Any]]:
     return states
 
 
-@pytest.mark.parametrize("scenario", ["promoted", "by hand"])
+@pytest.mark.parametrize("scenario", ["promoted", "by hand", "withdrawn"])
 def test_names_that_are_links_show_the_old_set_or_the_new_one(tmp_path: Path, scenario: str) -> None:
+    after = LEFT if scenario == "withdrawn" else NEW
+
     states = _states(tmp_path, "links", scenario)
 
     names = [state["names"] for state in states]
-    switched = names.index(NEW)
-    assert names == [OLD] * switched + [NEW] * (len(names) - switched)
+    switched = names.index(after)
+    assert names == [OLD] * switched + [after] * (len(names) - switched)
     assert switched > 20
     unjudged_before = [None] * switched if scenario == "by hand" else names[:switched]
     assert [state["record"] for state in states] == unjudged_before + names[switched:]
-    assert all(state["in the end"] == NEW for state in states)
+    assert all(state["in the end"] == after for state in states)
 
 
-@pytest.mark.parametrize("scenario", ["by hand", "rollback"])
+@pytest.mark.parametrize("scenario", ["by hand", "rollback", "withdrawn"])
 def test_names_that_are_copies_show_less_for_a_moment_but_never_two_sets(tmp_path: Path, scenario: str) -> None:
-    before, after = (NEW, OLD) if scenario == "rollback" else (OLD, NEW)
+    before, after = {"by hand": (OLD, NEW), "rollback": (NEW, OLD), "withdrawn": (OLD, LEFT)}[scenario]
 
     states = _states(tmp_path, "copies", scenario)
 

@@ -13,6 +13,7 @@ import pytest
 from pytest_modelgate.adapters.config_files.profiles import builtin_profiles, load_profile
 from pytest_modelgate.core.backtest.rules import TradingRules, rules_for
 from pytest_modelgate.core.config.profiles import Profile, parse_profile
+from pytest_modelgate.core.config.watch_limits import WatchLimits
 from pytest_modelgate.core.market.bars import AssetClass
 from pytest_modelgate.digest import json_sha256
 from pytest_modelgate.errors import SettingsError
@@ -96,7 +97,7 @@ def test_the_trainers_profile_trades_as_the_trainer_does_and_no_other_has_rules_
 
 def test_limits_that_came_later_leave_the_digest_as_it_was_at_their_usual_values() -> None:
     limits = asdict(load_profile("2.4.5"))
-    del limits["name"], limits["execution"]
+    del limits["name"], limits["execution"], limits["watch"]
     for name in ("spike_deviations", "max_spike", "max_frozen_run", "coarse_tick"):
         del limits["market_data"][name]
     assert load_profile("2.4.5").sha256 == json_sha256(limits, spaced=True)
@@ -106,6 +107,16 @@ def test_another_limit_of_doubtful_prices_is_another_digest() -> None:
     profile = load_profile("2.4.5")
     other = replace(profile, market_data=replace(profile.market_data, max_spike=2.0))
     assert other.sha256 != profile.sha256
+
+
+def test_a_profile_from_before_records_of_accounts_is_read_as_it_was() -> None:
+    older = parse(COMPLETE[: COMPLETE.index("[watch]")])
+    assert (older, older.sha256) == (parse(COMPLETE), parse(COMPLETE).sha256)
+
+
+@pytest.mark.parametrize("name", SPECIFIED)
+def test_the_strict_profile_alone_asks_for_a_record_of_an_account(name: str) -> None:
+    assert load_profile(name).watch == replace(WatchLimits(), required=int(name == "strict"))
 
 
 def test_crypto_pays_taker_fees_and_cannot_be_shorted() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.record_factory import case_of
 
 from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.core.backtest.metrics import FoldResult
@@ -73,6 +74,7 @@ CASES: dict[CapKind, dict[str, Any]] = {
     CapKind.PARITY: {"parity": NOT_COMPARED},
     CapKind.PROOF: {"proofs": _proofs("money")},
     CapKind.UNCERTIFIED: {"uncertified": True},
+    CapKind.PAPER: {"watch": case_of(PAPER)},
 }
 
 
