@@ -126,6 +126,10 @@ def test_six_tests_ask_the_account_and_pass(honest: GateResult) -> None:
         honest.run.stdout.fnmatch_lines([f"model_tests/test_paper.py::test_{name}[[]WAVUSD_1Hour[]] PASSED*"])
 
 
+def test_the_header_says_which_account_is_asked(honest: GateResult) -> None:
+    honest.run.stdout.fnmatch_lines(["model gate: 1 of 1 models in force in *, traded by paper account ????????"])
+
+
 def test_the_record_of_an_honest_trader_outweighs_training_in_review(honest: GateResult) -> None:
     part = honest.of("WAVUSD_1Hour")
 
