@@ -21,7 +21,8 @@ with open(sys.argv[1], "w") as log:
     _, status, used = os.wait4(process.pid, 0)
 print(json.dumps([status, time.perf_counter() - begun, used.ru_utime + used.ru_stime, used.ru_maxrss]))
 """
-_OURS = ("modelgate", "html", "metadata", "xdist")  # by the names under which they look for each other
+# By the names under which they look for each other: under any other the report would be missing, and its cost.
+PLUGINS = tuple(word for name in ("modelgate", "html", "metadata", "xdist") for word in ("-p", name))
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,9 @@ class Cost:
     report: Path = Path()
 
 
-def python(folder: Path, *arguments: str) -> Cost:
-    """Run Python in a folder, on this checkout; other people's plugins are not loaded."""
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+def python(folder: Path, *arguments: str, root: Path = ROOT) -> Cost:
+    """Run Python in a folder, on this checkout or another one; other people's plugins are not loaded."""
+    paths = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": os.pathsep.join(paths)}
     log = folder / "output.txt"
     command = [sys.executable, "-I", "-c", _STARTER, str(log), sys.executable, *arguments]
@@ -64,10 +65,11 @@ def bare(folder: Path, tests: int, imports: str = "", *options: str) -> Cost:
     return python(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_bare.py", *options)
 
 
-def gate(folder: Path, archive: Path, *options: str, cassettes: Path = ROOT / "cassettes") -> Cost:
+def gate(folder: Path, archive: Path, *options: str, cassettes: Path = ROOT / "cassettes", root: Path = ROOT) -> Cost:
     """The gate on an archive; nothing of an earlier run is used again."""
     report = Path(tempfile.mkdtemp(prefix="report", dir=folder))
-    plugins = [word for name in _OURS for word in ("-p", name)]
     chosen: Sequence[str] = (f"--gate-output={report}", f"--gate-cassettes={cassettes}", *options)
-    command = ("-m", "pytest", f"--model-archive={archive}", "-q", "-p", "no:cacheprovider", *plugins, *chosen)
-    return replace(python(folder, *command), report=report)
+    command = ("-m", "pytest", f"--model-archive={archive}", "-q", "-p", "no:cacheprovider", *PLUGINS, *chosen)
+    cost = replace(python(folder, *command, root=root), report=report)
+    assert "--collect-only" in options or (report / "report.html").exists(), "its cost would lack that of the report"
+    return cost

@@ -244,7 +244,7 @@ def main() -> int:
 def rows() -> list[Row]:
     """Rows for the table; a hash that differs ends it."""
     if problem := cuda_problem():
-        return [not_measured("the engine on a GPU", problem)]
+        return [{**not_measured("the engine on a GPU", problem), "note": f"not run: no GPU here ({problem})"}]
     measured, same = measure("cuda", 20)
     if not same:
         raise AssertionError("a GPU's actions differ from the CPU's")

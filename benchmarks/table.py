@@ -141,6 +141,7 @@ def read(path: Path) -> dict[str, Any]:
 def machine() -> dict[str, str]:
     """What the figures depend on."""
     found = {"cores": str(os.cpu_count()), "system": platform.system(), "python": platform.python_version()}
+    found["pytest-modelgate"] = checkout()
     with contextlib.suppress(AttributeError, OSError):  # not on every system
         found["load average of 15 minutes"] = f"{os.getloadavg()[2]:.1f}"
     for package in _PACKAGES:
@@ -149,9 +150,24 @@ def machine() -> dict[str, str]:
     return found
 
 
+def checkout() -> str:
+    """The commit of this folder's checkout, which is what is measured, and whether anything in it is changed."""
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(HERE.parent), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return f"commit {git('rev-parse', '--short=7', 'HEAD')}{', changed' if git('status', '--porcelain') else ''}"
+    except (OSError, subprocess.CalledProcessError):
+        return "of no commit"
+
+
 def text_table(found: dict[str, Any]) -> str:
     """For a terminal."""
-    lines = [f"{'work':<58} {'unit':<9} {'ours':>10} {'opponent':>10} {'ratio':>8} {'bound':>10} {'distance':>8}"]
+    facts = ", ".join(f"{name} {value}" for name, value in found.get("machine", {}).items())
+    lines = [f"measured: {facts}"] if facts else []
+    lines += [f"{'work':<58} {'unit':<9} {'ours':>10} {'opponent':>10} {'ratio':>8} {'bound':>10} {'distance':>8}"]
     for row in found["rows"]:
         cells = " ".join(
             [

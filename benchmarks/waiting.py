@@ -43,8 +43,9 @@ def both(name: str, folder: Path, archive: Path, options: Sequence[str], *, roun
         alone.append(complete(gate(folder, archive, "-n0", *options)))
         pair.append(complete(gate(folder, archive, "-n2", *options)))
     yield make_row(f"{name}, -n 0", "s CPU", statistics.median(cost.cpu for cost in alone), note=note)
+    yield make_row(f"{name}, peak memory of either", "MB", max(cost.peak for cost in (*alone, *pair)))
     walls = [statistics.median(cost.wall for cost in costs) for costs in (alone, pair)]
-    note = f"wall clock, {os.cpu_count()} cores, which have to be idle"
+    note = f"wall clock, {os.cpu_count()} cores, which have to be idle; of the demo either below 3"
     yield make_row(f"{name}, -n 2 against -n 0", "s", walls[1], opponent=walls[0], note=note)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from functools import lru_cache
+from typing import Any
 
 import pandas as pd
 
 from pytest_modelgate.core.market.sessions import SessionTimes
 
-_EXCHANGE = "XNYS"
+_YEAR = pd.Timedelta(days=366)
 _MARGIN = pd.Timedelta(days=7)  # so that a span within a long weekend has sessions around it
 
 
@@ -24,11 +25,27 @@ def regular_sessions(first: pd.Timestamp, last: pd.Timestamp) -> SessionTimes:
 
 @lru_cache(maxsize=8)  # the stocks of an archive share their window
 def _sessions(start: pd.Timestamp, end: pd.Timestamp) -> SessionTimes:
-    import exchange_calendars
-
     with warnings.catch_warnings():
         # It uses what pandas is about to change; under -W error that would end the gate.
         warnings.simplefilter("ignore")
-        schedule = exchange_calendars.get_calendar(_EXCHANGE, start=start, end=end).schedule
+        schedule = _calendar(start, end).schedule
     opens, closes = pd.DatetimeIndex(schedule["open"]), pd.DatetimeIndex(schedule["close"])
     return SessionTimes(opens.as_unit("ns"), closes.as_unit("ns"))
+
+
+def _calendar(start: pd.Timestamp, end: pd.Timestamp) -> Any:  # noqa: ANN401 - it publishes no types
+    """The exchange's calendar, which asks for the holidays of its own years; by itself it asks for 1970 to 2200."""
+    from exchange_calendars.exchange_calendar import HolidayCalendar
+    from exchange_calendars.exchange_calendar_xnys import XNYSExchangeCalendar
+
+    class Holidays(HolidayCalendar):  # type: ignore[misc]
+        def holidays(self, start: Any = None, end: Any = None, return_name: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - as pandas has it
+            return super().holidays(start or first, end or last, return_name)
+
+    class Exchange(XNYSExchangeCalendar):  # type: ignore[misc]
+        @property
+        def regular_holidays(self) -> Holidays:
+            return Holidays(super().regular_holidays.rules)
+
+    first, last = start - _YEAR, end + _YEAR
+    return Exchange(start=start, end=end)

@@ -43,6 +43,7 @@ def _report(options: argparse.Namespace) -> int:
     """Write the page, or raise; 0 when it says what the verdict says."""
     from pytest_modelgate.adapters.files.atomic import write_atomically
     from pytest_modelgate.adapters.verdict.reader import read_verdict
+    from pytest_modelgate.report.further import further_files
     from pytest_modelgate.services.redrawing import archive_of, check_same, repeated_options
 
     verdict = read_verdict(options.verdict)
@@ -52,12 +53,14 @@ def _report(options: argparse.Namespace) -> int:
     target: Path = options.out or options.verdict.parent / "report.html"
     evidence = options.verdict.parent / "evidence"
     with TemporaryDirectory(prefix="modelgate-report-") as folder:
-        _merge(archive, words, evidence, folder, location := f"verdict {options.verdict}")
+        page = Path(folder, target.name)
+        _merge(archive, words, evidence, page, location := f"verdict {options.verdict}")
         check_same(location, verdict, read_verdict(Path(folder, "verdict.json")), own)
-        page = Path(folder, "report.html")
         if not page.exists():
             raise PromotionError(location, "no page was written", "Let pytest-html and pytest-metadata be in force")
         try:
+            for path in further_files(page):
+                write_atomically(target.with_name(path.name), path.read_bytes())
             write_atomically(target, page.read_bytes())
         except OSError as error:
             problem = f"cannot be written: {error.strerror}"
@@ -66,14 +69,15 @@ def _report(options: argparse.Namespace) -> int:
     return 0
 
 
-def _merge(archive: Path, words: Sequence[str], evidence: Path, output: str, location: str) -> None:
+def _merge(archive: Path, words: Sequence[str], evidence: Path, page: Path, location: str) -> None:
     """Decide from evidence, as the gate does, without the project's own tests and options for running them.
 
     Raises:
         PromotionError: pytest came to no end; its words are on standard error.
     """
     here = ["-o", "addopts=", "-p", "no:cacheprovider", "-q"]
-    here += [f"--gate-evidence={evidence}", "--gate-merge", f"--gate-output={output}"]
+    here += [f"--gate-evidence={evidence}", "--gate-merge", f"--gate-output={page.parent}"]
+    here += [f"--html={page}", "--self-contained-html"]
     command = [sys.executable, "-m", "pytest", "model_tests", f"--model-archive={archive}", *words]
     environment = os.environ | {"PYTEST_ADDOPTS": shlex.join(here)}
     run = subprocess.run(command, env=environment, capture_output=True, check=False)  # noqa: S603 - no shell

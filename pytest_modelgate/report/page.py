@@ -6,7 +6,8 @@ import base64
 import hashlib
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -23,6 +24,7 @@ from pytest_modelgate.errors import GateError
 from pytest_modelgate.report import formats
 from pytest_modelgate.report.assumptions import assumptions, judged_on, remarks
 from pytest_modelgate.report.facts import PageFacts
+from pytest_modelgate.report.further import FurtherPages
 from pytest_modelgate.report.glossary import GLOSSARY, term
 from pytest_modelgate.report.measured import Measured, measured
 from pytest_modelgate.report.overview import Brief, bets_text, brief_of, matrix, overlay, pairs_of
@@ -39,27 +41,39 @@ _CHUNK = 1 << 20
 _INDENT = re.compile(r"\n\s+")
 
 
-def pieces(facts: PageFacts) -> Iterator[str]:
+def pieces(facts: PageFacts, beside: FurtherPages | None = None) -> Iterator[str]:
     """The gate's part of a page, as HTML, in pieces: each model is drawn, then let go of; no page is held whole.
 
     Args:
         facts: what the page is about. Evidence that cannot be read costs its model the pictures, and nothing else.
+        beside: takes the sheets of very many models; None keeps all of them on the page.
+
+    Raises:
+        OSError: a further page cannot be written.
     """
     environment, verdict = _environment(), facts.verdict
-    evaluated = sum(bool(model.folds or model.backtest) for model in verdict.models)
-    detail = _IN_FULL if evaluated <= _FEW else _IN_BRIEF
-    rows: list[Row] = []
-    briefs: list[Brief] = []
+    models = best_first(verdict.models)
+    evaluated = [model.id for model in models if model.folds or model.backtest]
+    shares = beside.shares(evaluated) if beside else []
+    detail = _IN_FULL if len(evaluated) <= _FEW else _IN_BRIEF
+    template = environment.get_template("sheet.html.j2")
+    drawn: dict[str, tuple[Row, Brief | None]] = {}
+    ordered = {model.id: model for model in models}
+
+    def sheet(model: str) -> str:
+        row, brief, said = _drawn(facts, ordered[model], detail)
+        drawn[model] = row, brief
+        return _INDENT.sub("\n", template.render(**said, opened=len(evaluated) <= _OPEN)) if row.evaluated else ""
+
     with tempfile.TemporaryFile("w+", encoding="utf-8") as sheets:
-        template = environment.get_template("sheet.html.j2")
-        for model in best_first(verdict.models):
-            row, brief, sheet = _drawn(facts, model, detail)
-            rows.append(row)
-            briefs += [brief] if brief else []
-            if row.evaluated:
-                text = template.render(**sheet, opened=evaluated <= _OPEN)
-                sheets.write(_INDENT.sub("\n", text))
-            del sheet
+        for number, share in enumerate(shares, start=1):
+            assert beside
+            with beside.open(beside.name(number)) as page:
+                page.writelines(_further(environment, facts, beside, number, len(shares), sheets=map(sheet, share)))
+        sheets.writelines(sheet(model) for model in ordered if model not in drawn)
+        elsewhere = {model: beside.name(number) for number, share in enumerate(shares, 1) for model in share if beside}
+        rows = [replace(drawn[model][0], page=elsewhere.get(model, "")) for model in ordered]
+        briefs = [brief for model in ordered if (brief := drawn[model][1])]
         yield environment.get_template("report.html.j2").render(**_first_screen(facts, rows, briefs))
         sheets.seek(0)
         while text := sheets.read(_CHUNK):
@@ -69,11 +83,28 @@ def pieces(facts: PageFacts) -> Iterator[str]:
 
 def document(facts: PageFacts) -> Iterator[str]:
     """A whole page for whoever has no pytest-html to carry it, as HTML in pieces; see ``pieces``."""
-    title = Markup("{}").format(f"Model gate: {facts.verdict.archive.name}")
+    yield from _begun(f"Model gate: {facts.verdict.archive.name}")
+    yield from pieces(facts)
+    yield "</body></html>\n"
+
+
+def _begun(heading: str) -> Iterator[str]:
+    title = Markup("{}").format(heading)
     yield f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">{policy([SCRIPT_HASH])}<title>{title}</title>'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1"></head>'
     yield f'<body class="mg-own"><h1 id="title">{title}</h1>\n'
-    yield from pieces(facts)
+
+
+def _further(
+    environment: Environment, facts: PageFacts, beside: FurtherPages, number: int, count: int, *, sheets: Iterable[str]
+) -> Iterator[str]:
+    """A further page: sheets, and the glossary that their terms lead to."""
+    yield from _begun(f"Model gate: {facts.verdict.archive.name}, models, page {number} of {count}")
+    around = {"css": _css(), "verdict": facts.verdict, "page": beside.page, "number": number, "count": count}
+    names = [beside.name(place) for place in range(1, count + 1)]
+    yield environment.get_template("further.html.j2").render(**around, names=names)
+    yield from sheets
+    yield environment.get_template("glossary.html.j2").render(glossary=GLOSSARY, script=_script_element())
     yield "</body></html>\n"
 
 
@@ -96,6 +127,15 @@ def script() -> str:
 
 
 SCRIPT_HASH = script_hash(script())
+
+
+def _script_element() -> Markup:
+    return Markup(f"<script>{script()}</script>")  # noqa: S704 - ours
+
+
+@cache
+def _css() -> Markup:
+    return Markup(files("pytest_modelgate.report").joinpath("templates", "report.css").read_text("utf-8"))  # noqa: S704 - ours
 
 
 def _environment() -> Environment:
@@ -155,7 +195,7 @@ def _first_screen(facts: PageFacts, rows: Sequence[Row], briefs: Sequence[Brief]
     pairs = pairs_of(briefs, verdict.promotable)
     names, values = matrix(pairs)
     return {
-        "css": Markup(files("pytest_modelgate.report").joinpath("templates", "report.css").read_text("utf-8")),  # noqa: S704 - ours
+        "css": _css(),
         "verdict": verdict,
         "headline": headline,
         "second": second,
@@ -227,5 +267,5 @@ def _end(facts: PageFacts) -> dict[str, Any]:
         "command": facts.command,
         "version": version("pytest-modelgate"),
         "glossary": GLOSSARY,
-        "script": Markup(script()),  # noqa: S704 - ours
+        "script": _script_element(),
     }

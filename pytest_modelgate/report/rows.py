@@ -35,6 +35,7 @@ class Row:
         evaluated: whether it has a sheet of its own.
         figures: return, equal exposure, drawdown, Sharpe ratio, trades.
         since: which way it went since the earlier verdict, and from where; both empty without one.
+        page: the further page that its sheet is on; empty where it is on the same.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Row:
     folds: float
     figures: tuple[Cell, ...]
     since: tuple[str, str]
+    page: str = ""
 
 
 def row_of(model: ModelPart, measured: Measured | None, profile: Profile, earlier: Verdict | None) -> Row:

@@ -3,6 +3,7 @@
 from functools import cache
 from itertools import pairwise
 
+import exchange_calendars
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -50,6 +51,15 @@ def new_york_hours(day: str) -> list[int]:
     midnight = pd.Timestamp(day, tz="America/New_York").tz_convert("UTC").tz_localize(None)
     kept = regular_hours(hourly_bars("AAPL", random_walk(str(midnight), 24)))
     return [int(hour) for hour in kept.index.tz_convert("America/New_York").hour]
+
+
+@pytest.mark.filterwarnings("ignore")  # it uses what pandas is about to change
+def test_holidays_of_other_years_are_not_asked_for_and_change_nothing() -> None:
+    found = regular_sessions(pd.Timestamp("2001-08-01", tz="UTC"), pd.Timestamp("2002-01-10", tz="UTC"))
+
+    schedule = exchange_calendars.get_calendar("XNYS", start="2001-07-25", end="2002-01-17").schedule
+    assert found.opens.equals(pd.DatetimeIndex(schedule["open"]).as_unit("ns"))
+    assert found.closes.equals(pd.DatetimeIndex(schedule["close"]).as_unit("ns"))
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
+import gate_runs
 import pytest
 import rows
 import table
@@ -42,6 +44,29 @@ def test_the_checkout_is_measured_and_not_what_is_installed(tmp_path: Path, monk
     (row,) = table.run(part(tmp_path, monkeypatch, body))
 
     assert row == {"name": "of the checkout"}
+
+
+def test_whole_runs_are_of_the_checkout_too(tmp_path: Path) -> None:
+    shown = gate_runs.python(tmp_path, "-c", "import pytest_modelgate; print(pytest_modelgate.__file__)")
+
+    assert Path(shown.text.strip()).is_relative_to(gate_runs.ROOT)
+
+
+def test_whole_runs_load_plugins_by_the_names_that_the_report_asks_for(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(
+        "def pytest_report_header(config):\n"
+        "    return ' '.join(f'has-{name}' for name in ('html', 'metadata') if config.pluginmanager.hasplugin(name))\n"
+    )
+    (tmp_path / "test_a.py").write_text("def test_a(): pass\n")
+
+    shown = gate_runs.python(tmp_path, "-m", "pytest", *gate_runs.PLUGINS, "--collect-only", "test_a.py")
+
+    assert "has-html has-metadata" in shown.text
+
+
+def test_the_table_says_of_which_commit_it_is() -> None:
+    assert re.fullmatch(r"(commit [0-9a-f]{7,}(, changed)?|of no commit)", table.machine()["pytest-modelgate"])
+    assert "pytest-modelgate" in table.text_table({"machine": table.machine(), "rows": []}).splitlines()[0]
 
 
 def test_a_part_that_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,10 +6,12 @@ import base64
 import csv
 import gc
 import hashlib
+import io
 import json
 import re
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
@@ -24,10 +26,12 @@ from pytest_modelgate.adapters.drawing.svg import Drawing
 from pytest_modelgate.core.evidence.curves import growth
 from pytest_modelgate.core.evidence.records import WindowEvidence
 from pytest_modelgate.errors import GateError
+from pytest_modelgate.report import further
 from pytest_modelgate.report import page as report_page
 from pytest_modelgate.report.facts import PageFacts, Step
+from pytest_modelgate.report.further import FurtherPages, further_pages
 from pytest_modelgate.report.generated import GENERATED
-from pytest_modelgate.report.page import document, pieces
+from pytest_modelgate.report.page import SCRIPT_HASH, document, pieces
 
 SCRIPT = "<script>alert(1)</script>"
 UNI = "UNIUSD_1Hour"
@@ -291,3 +295,71 @@ def test_prices_of_the_demo_are_known_to_be_generated() -> None:
     verdict = facts.verdict.model_copy(update={"market_data": [market]})
     assert "Generated prices: the prices of UNIUSD are made up" in words(render(replace(facts, verdict=verdict)))
     assert "made up" not in words(PAGE)
+
+
+class Folder:
+    """Files by name, as far as they were written."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, str] = {}
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[io.StringIO]:
+        text = io.StringIO()
+        yield text
+        self.files[name] = text.getvalue()
+
+
+def test_sheets_of_very_many_models_stand_in_further_pages_that_links_lead_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(further, "MOST", 2)
+    monkeypatch.setattr(further, "_EACH", 2)
+    models = [factory.judged(f"WA{letter}USD", drift=0.001) for letter in "ABC"]
+    folder = Folder()
+
+    page = "".join(pieces(factory.facts_of(models), FurtherPages("r.html", folder.open)))
+
+    links = re.findall(r'href="(r-models-\d[.]html)#(model-[^"]+)"', page)
+    assert len(links) == 3
+    assert sorted(folder.files) == ["r-models-1.html", "r-models-2.html"]
+    assert all(
+        'class="mg-sheet' in folder.files[name] and f'id="{place}"' in folder.files[name] for name, place in links
+    )
+    assert 'class="mg-sheet' not in page
+    assert {place for _, place in links} <= set(
+        re.findall(r'id="([^"]+)"', page)
+    )  # what leads to a model finds its row
+    for text in folder.files.values():
+        inner = set(re.findall(r'href="#([^"]+)"', text))
+        assert inner <= set(re.findall(r'id="([^"]+)"', text))
+        assert 'href="r.html#mg-models"' in text
+        assert f"sha256-{SCRIPT_HASH}" in text
+
+
+def test_as_many_models_as_one_page_holds_need_no_further_one() -> None:
+    folder = Folder()
+
+    page = "".join(pieces(factory.facts_of([EARNS]), FurtherPages("r.html", folder.open)))
+
+    assert (folder.files, page) == ({}, render(factory.facts_of([EARNS])))
+
+
+def test_further_pages_of_an_earlier_run_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    page = tmp_path / "r.html"
+    for name in (
+        "r.html",
+        "r-models-1.html",
+        "r-models-12.html",
+        "r-models-x.html",
+        "r-models-1.txt",
+        "q-models-1.html",
+    ):
+        (tmp_path / name).write_text("-")
+
+    further_pages(page)
+
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "r.html",
+        "r-models-x.html",
+        "r-models-1.txt",
+        "q-models-1.html",
+    }

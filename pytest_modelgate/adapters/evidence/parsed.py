@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-_ROOM = 1 << 24  # bytes of files; parsed they take about twice as much
+_ROOM = 1 << 22  # bytes of files; parsed they take about eight times as much
 
 
 @dataclass

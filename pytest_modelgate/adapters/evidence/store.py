@@ -14,15 +14,16 @@ from typing import ClassVar
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
 
+from pytest_modelgate.adapters.evidence.columns import PackedColumns, pack, unpack
 from pytest_modelgate.adapters.evidence.parsed import ParsedRecords
 from pytest_modelgate.adapters.files.atomic import write_atomically
 from pytest_modelgate.core.evidence.agreement import agree
-from pytest_modelgate.core.evidence.records import Evidence, WindowFailure
+from pytest_modelgate.core.evidence.records import Evidence, WindowEvidence, WindowFailure
 from pytest_modelgate.errors import GateError, SettingsError
 from pytest_modelgate.text import plain
 
 _SCHEMAS = "modelgate.evidence/"
-SCHEMA = f"{_SCHEMAS}4"
+SCHEMA = f"{_SCHEMAS}5"
 LOCKS = "locks"
 _DAMAGED = "the record is damaged or was altered"
 
@@ -35,6 +36,7 @@ class _Body(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(ser_json_inf_nan="strings", extra="forbid")
     key: str
     evidence: Evidence
+    columns: PackedColumns | None = None
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,9 @@ class EvidenceStore:
         Raises:
             SettingsError: it cannot be written; a record that was there is as it was.
         """
-        body = _Body(key=key, evidence=evidence).model_dump_json()
-        record = {"schema": SCHEMA, "sha256": hashlib.sha256(body.encode()).hexdigest(), "body": body}
         path = self.folder / _file_name(evidence.model, evidence.window)
         with _explained(self.root):
-            write_atomically(path, (json.dumps(record) + "\n").encode(), durable=False)
+            write_atomically(path, record_bytes(evidence, key), durable=False)
 
     def fail(self, failure: WindowFailure, key: str = "") -> None:
         """Record a failure; where that cannot be written, nothing is on record: what was there no longer counts."""
@@ -241,6 +241,16 @@ def _explained(root: Path) -> Iterator[None]:
         raise SettingsError("--gate-output", problem, "Make room, or name a folder that can be written") from None
 
 
+def record_bytes(evidence: Evidence, key: str = "") -> bytes:
+    """A record as it is written, and can be sent: all of it, in one piece."""
+    columns = None
+    if isinstance(evidence, WindowEvidence):
+        evidence, columns = pack(evidence)
+    body = _Body(key=key, evidence=evidence, columns=columns).model_dump_json()
+    record = {"schema": SCHEMA, "sha256": hashlib.sha256(body.encode()).hexdigest(), "body": body}
+    return (json.dumps(record) + "\n").encode()
+
+
 def _file_name(model: str, window: str) -> str:
     return f"{model}.{window}.json"
 
@@ -261,7 +271,12 @@ def _parse(content: bytes) -> _Body:
         raise _UnfitError(f"the record was written by another version of the gate, as {plain(record['schema'])}")
     if record["schema"] != SCHEMA or hashlib.sha256(text.encode()).hexdigest() != record["sha256"]:
         raise _UnfitError(_DAMAGED)
-    return _Body.model_validate_json(text)
+    body = _Body.model_validate_json(text)
+    if isinstance(body.evidence, WindowEvidence) and body.columns is not None:
+        return _Body(key=body.key, evidence=unpack(body.evidence, body.columns))
+    if isinstance(body.evidence, WindowEvidence) or body.columns is not None:
+        raise _UnfitError(_DAMAGED)
+    return body
 
 
 def _conflict(one: Path, other: Path) -> EvidenceConflictError:

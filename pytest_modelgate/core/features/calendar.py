@@ -16,12 +16,12 @@ _DAY_BARS = 96  # a day of 15-minute bars; the day counts no further back, so th
 def intraday(bars: LogBars) -> dict[str, Floats]:
     """Position of the present close in its day so far."""
     row = np.arange(len(bars.time))
-    into = np.minimum(row - _first_row_of_day(bars.time), _DAY_BARS - 1)
-    first = row - into
-    high, low = np.full(len(row), -np.inf), np.full(len(row), np.inf)
-    traded, weighted = np.zeros(len(row)), np.zeros(len(row))
+    since = np.minimum(row - _first_row_of_day(bars.time.ravel()), _DAY_BARS - 1)
+    first, into = row - since, since[:, None]
+    high, low = np.full_like(bars.close, -np.inf), np.full_like(bars.close, np.inf)
+    traded, weighted = np.zeros_like(bars.close), np.zeros_like(bars.close)
     typical = (bars.high + bars.low + bars.close) / 3
-    for lag in range(_DAY_BARS):
+    for lag in range(int(since.max(initial=-1)) + 1):
         today = lag <= into
         volume = np.where(today, lagged(bars.volume, lag), 0.0)
         high = np.where(today, np.maximum(high, lagged(bars.high, lag)), high)
@@ -43,7 +43,7 @@ def calendar(time: NDArray[np.int64]) -> dict[str, Floats]:
     The year is left out: a training window holds too few of them to learn a season from.
 
     Args:
-        time: nanoseconds since the epoch, UTC.
+        time: nanoseconds since the epoch, UTC, of any shape.
     """
     stamps = time.view("datetime64[ns]")
     day, month = stamps.astype("datetime64[D]"), stamps.astype("datetime64[M]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,10 +20,10 @@ _LONG = 96  # bars of the volatility that other features are measured in
 
 @dataclass(frozen=True, eq=False)
 class LogBars:
-    """Columns of equal length, oldest first; row t rests on bars up to t.
+    """Series side by side, (rows, series) in every column, oldest first; row t rests on bars up to t.
 
     Attributes:
-        time: bar starts, nanoseconds since the epoch, UTC.
+        time: bar starts (rows, 1), nanoseconds since the epoch, UTC; all series have them in common.
         open: natural logarithm of the open; likewise ``close``.
         high: natural logarithm of the highest of open, high, low and close: feeds do print an open above the high.
         low: natural logarithm of the lowest of the four.
@@ -44,27 +45,38 @@ class LogBars:
     volatility: Floats
 
     @classmethod
-    def of(cls, frame: pd.DataFrame) -> LogBars:
-        """Derive the columns from open, high, low, close and volume."""
+    def of(cls, frames: Sequence[pd.DataFrame]) -> LogBars:
+        """Derive the columns from open, high, low, close and volume.
+
+        Args:
+            frames: at least one; shorter ones end sooner than the longest, whose first bars' times they have: what they
+                lack is NaN.
+        """
+        longest = max(frames, key=len)
         # Contiguous copies: numpy may round differently in its code for strided columns.
-        prices = [
-            np.log(frame[name].to_numpy(dtype=np.float64, copy=True)) for name in ("open", "high", "low", "close")
-        ]
+        prices = [np.log(_side_by_side(frames, name, len(longest))) for name in ("open", "high", "low", "close")]
         open_, close = prices[0], prices[3]
         high, low = np.max(prices, axis=0), np.min(prices, axis=0)
         before = lagged(close, 1)
         returns = close - before
         return cls(
-            time=pd.DatetimeIndex(frame.index).as_unit("ns").asi8,
+            time=pd.DatetimeIndex(longest.index).as_unit("ns").asi8[:, None],
             open=open_,
             high=high,
             low=low,
             close=close,
-            volume=np.minimum(frame["volume"].to_numpy(dtype=np.float64, copy=True), _VOLUME_CAP),
+            volume=np.minimum(_side_by_side(frames, "volume", len(longest)), _VOLUME_CAP),
             returns=returns,
             true_range=np.maximum(high, before) - np.minimum(low, before),
             volatility=rolling_rms(returns, _LONG),
         )
+
+
+def _side_by_side(frames: Sequence[pd.DataFrame], column: str, rows: int) -> Floats:
+    values = np.full((rows, len(frames)), np.nan)
+    for number, frame in enumerate(frames):
+        values[: len(frame), number] = frame[column]
+    return values
 
 
 def per(numerator: Floats, denominator: Floats) -> Floats:
@@ -74,7 +86,7 @@ def per(numerator: Floats, denominator: Floats) -> Floats:
 
 def share(part: Floats, whole: Floats) -> Floats:
     """Quotient of volumes, 0 where there was no volume at all."""
-    return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 
 
 def log_volatility(volatility: Floats) -> Floats:

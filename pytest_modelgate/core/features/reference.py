@@ -7,7 +7,7 @@ count bars, not hours, and are finite: a row depends on itself and the ``WARMUP`
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -19,7 +19,7 @@ from pytest_modelgate.core.features.log_bars import TINY, LogBars, log_volatilit
 from pytest_modelgate.core.features.rolling import (
     ema_offset,
     lagged,
-    mean_offset,
+    mean_and_std,
     rolling_max,
     rolling_mean,
     rolling_min,
@@ -85,6 +85,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "channel_192",
     ),
 }
+_COLUMNS = tuple(name for names in GROUPS.values() for name in names)
 WARMUP = 192  # the longest look back, momentum_192's
 
 
@@ -97,7 +98,16 @@ def compute(frame: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One float64 column per feature in the order of ``GROUPS``; rows before ``WARMUP`` are NaN, all others finite.
     """
-    bars = LogBars.of(frame)
+    return pd.DataFrame(compute_all([frame])[0], index=frame.index, columns=_COLUMNS)
+
+
+def compute_all(frames: Sequence[pd.DataFrame]) -> list[Floats]:
+    """``compute`` for several series at once, which takes little longer than one: (rows, features) for each.
+
+    Args:
+        frames: as of ``LogBars.of``.
+    """
+    bars = LogBars.of(frames)
     features = (
         _price_action(bars)
         | intraday(bars)
@@ -106,12 +116,14 @@ def compute(frame: pd.DataFrame) -> pd.DataFrame:
         | _technical(bars)
         | _multi_window(bars)
     )
-    result = pd.DataFrame(features, index=frame.index)
-    result.iloc[:WARMUP] = np.nan
-    return result
+    table = np.empty((len(frames), len(bars.time), len(_COLUMNS)))
+    for number, name in enumerate(_COLUMNS):
+        table[:, :, number] = features[name].T
+    table[:, :WARMUP] = np.nan
+    return [table[number, : len(frame)] for number, frame in enumerate(frames)]
 
 
-REFERENCE = FeatureSet("reference-v1", tuple(name for names in GROUPS.values() for name in names), WARMUP, compute)
+REFERENCE = FeatureSet("reference-v1", _COLUMNS, WARMUP, compute)
 
 
 def _price_action(bars: LogBars) -> dict[str, Floats]:
@@ -130,7 +142,7 @@ def _price_action(bars: LogBars) -> dict[str, Floats]:
 def _regime(bars: LogBars) -> dict[str, Floats]:
     distance = np.abs(bars.returns)
     daily = rolling_rms(bars.returns, 24)
-    rank = np.zeros(len(daily))
+    rank = np.zeros_like(daily)
     for lag in range(1, 97):
         change = daily[lag:] - daily[:-lag]
         rank[lag:] += per(change, np.abs(change))
@@ -153,7 +165,7 @@ def _technical(bars: LogBars) -> dict[str, Floats]:
     span = bars.high - bars.low
     atr = rolling_mean(bars.true_range, 14)
     macd = ema_offset(bars.close, 12) - ema_offset(bars.close, 26)
-    deviation = rolling_std(bars.close, 20)
+    offset, deviation = mean_and_std(bars.close, 20)
     high, low = rolling_max(bars.high, 14), rolling_min(bars.low, 14)
     up, down = bars.high - lagged(bars.high, 1), lagged(bars.low, 1) - bars.low
     plus = rolling_sum(np.where((up > 0) & (up > down + TINY), up, 0.0), 14)
@@ -165,7 +177,7 @@ def _technical(bars: LogBars) -> dict[str, Floats]:
         "rsi_14": per(_change(bars, 14), rolling_sum(np.abs(bars.returns), 14)),
         "macd": wide(per(macd, atr)),
         "macd_histogram": wide(per(-ema_offset(macd, 9), atr)),
-        "bollinger_20": per(-mean_offset(bars.close, 20), 2 * deviation),
+        "bollinger_20": per(-offset, 2 * deviation),
         "bollinger_width_20": _contrast(deviation, rolling_mean(deviation, 96)),
         "stochastic_14": per(2 * bars.close - high - low, high - low),
         "atr_14_96": _contrast(atr, rolling_mean(bars.true_range, 96)),
@@ -201,7 +213,7 @@ def _contrast(value: Floats, norm: Floats) -> Floats:
 
 def _streak(returns: Floats, longest: int) -> Floats:
     direction = np.sign(returns)
-    run, unbroken = direction.copy(), np.ones(len(returns), dtype=bool)
+    run, unbroken = direction.copy(), np.ones(returns.shape, dtype=bool)
     for lag in range(1, longest):
         unbroken &= lagged(direction, lag) == direction
         run += np.where(unbroken, direction, 0.0)
@@ -217,20 +229,21 @@ def _trend(close: Floats, window: int) -> Floats:
 
 def _standardised(values: Floats, window: int) -> list[Floats]:
     """The last ``window`` rows by lag, less their mean, in their standard deviations."""
-    mean, deviation = values + mean_offset(values, window), rolling_std(values, window)
+    offset, deviation = mean_and_std(values, window)
+    mean = values + offset
     return [per(lagged(values, lag) - mean, deviation) for lag in range(window)]
 
 
 def _autocorrelation(returns: Floats, window: int) -> Floats:
     scores = _standardised(returns, window)
-    total = np.zeros(len(returns))
+    total = np.zeros_like(returns)
     for later, earlier in pairwise(scores):
         total += later * earlier
     return total / window
 
 
 def _skew(returns: Floats, window: int) -> Floats:
-    total = np.zeros(len(returns))
+    total = np.zeros_like(returns)
     for score in _standardised(returns, window):
         total += score * score * score
     return total / window

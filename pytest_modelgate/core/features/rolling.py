@@ -2,7 +2,9 @@
 
 Running sums (``pandas.rolling``, ``cumsum``) carry rounding from all earlier rows, and blocked sums add in an order
 that depends on the length of the array. Here a window is added lag by lag: the same bars give the same bits wherever
-the series starts or ends. Results have the length of the input; rows without a full window are NaN.
+the series starts or ends. Results have the shape of the input; rows without a full window are NaN.
+
+Time runs along the first axis. Further axes hold series side by side, each with the bits that it has alone.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ _EMA_SPANS = 4  # an EMA kernel is cut here: at least 99.9 % of the infinite one
 
 def lagged(values: Floats, lag: int) -> Floats:
     """Each row's value ``lag`` rows earlier."""
-    out = np.full(len(values), np.nan)
+    out = np.empty_like(values)
+    out[:lag] = np.nan
     out[lag:] = values[: max(len(values) - lag, 0)]
     return out
 
@@ -43,9 +46,12 @@ def rolling_rms(values: Floats, window: int) -> Floats:
 
 def rolling_max(values: Floats, window: int) -> Floats:
     """Largest of the last ``window`` rows."""
-    out = np.full(len(values), np.nan)
-    if len(values) >= window:
-        out[window - 1 :] = sliding_window_view(values, window).max(axis=1)
+    out, covered = values.copy(), 1
+    while covered < window:  # each step covers up to twice as many rows
+        step = min(covered, window - covered)
+        out[step:] = np.maximum(out[step:], out[:-step])
+        covered += step
+    out[: window - 1] = np.nan
     return out
 
 
@@ -56,17 +62,19 @@ def rolling_min(values: Floats, window: int) -> Floats:
 
 def rows_since_max(values: Floats, window: int) -> Floats:
     """Rows since the largest of the last ``window`` rows, the latest one on ties."""
-    out = np.full(len(values), np.nan)
+    out = np.full_like(values, np.nan)
     if len(values) >= window:
-        out[window - 1 :] = sliding_window_view(values, window)[:, ::-1].argmax(axis=1)
+        out[window - 1 :] = sliding_window_view(values, window, axis=0)[..., ::-1].argmax(axis=-1)
     return out
 
 
 def weighted_offset(values: Floats, weights: Floats) -> Floats:
     """Sum over lags of ``weights[lag] * (value lag rows ago - present value)``: exactly 0 in a flat window."""
-    total = np.zeros(len(values))
+    total, term = np.zeros_like(values), np.empty_like(values)
     for lag in range(1, len(weights)):
-        total[lag:] += float(weights[lag]) * (values[:-lag] - values[lag:])
+        part = np.subtract(values[:-lag], values[lag:], out=term[lag:])
+        part *= float(weights[lag])
+        total[lag:] += part
     total[: len(weights) - 1] = np.nan
     return total
 
@@ -88,9 +96,17 @@ def ema_offset(values: Floats, span: int) -> Floats:
 
 def rolling_std(values: Floats, window: int) -> Floats:
     """Population standard deviation of the last ``window`` rows, in two passes."""
+    return mean_and_std(values, window)[1]
+
+
+def mean_and_std(values: Floats, window: int) -> tuple[Floats, Floats]:
+    """``mean_offset`` and ``rolling_std``, which needs it."""
     offset = mean_offset(values, window)
-    total = offset**2
+    total, term = offset**2, np.empty_like(values)
     for lag in range(1, window):
-        total[lag:] += (values[:-lag] - values[lag:] - offset[lag:]) ** 2
+        part = np.subtract(values[:-lag], values[lag:], out=term[lag:])
+        part -= offset[lag:]
+        part *= part
+        total[lag:] += part
     total[: window - 1] = np.nan
-    return np.sqrt(total / window)
+    return offset, np.sqrt(total / window)

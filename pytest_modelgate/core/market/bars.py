@@ -182,8 +182,8 @@ class Bars:
         return np.asarray(self._executed["open"].to_numpy() != self.frame["open"].to_numpy())
 
     def positions(self, start: pd.Timestamp, end: pd.Timestamp) -> slice:
-        """Row range of the bars that start at or after ``start`` and before ``end``."""
-        first, last = self.index.searchsorted([start, end])
+        """Row range of the bars that start at or after ``start`` and before ``end``; asked for at every turn."""
+        first, last = np.searchsorted(self.index.asi8, [start.as_unit("ns").value, end.as_unit("ns").value])
         return slice(int(first), int(last))
 
     def rows(self, positions: slice) -> Bars:

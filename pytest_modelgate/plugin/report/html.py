@@ -172,7 +172,9 @@ class _HtmlReport:
         from pytest_modelgate.plugin.report.carrier import carried
         from pytest_modelgate.plugin.report.page import pieces
 
-        yield from carried(head, pieces(self._config, self._run), tail, tests=len(self._data.data["tests"]))
+        assert self._run.report_path
+        part = pieces(self._config, self._run, self._run.report_path)
+        yield from carried(head, part, tail, tests=len(self._data.data["tests"]))
 
 
 def _is_of_pytest_html(error: Exception) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -17,19 +18,24 @@ from pytest_modelgate.plugin.output.next_step import age_text, steps
 from pytest_modelgate.plugin.output.text import command_line, describe_accounts
 from pytest_modelgate.plugin.session.gate_run import GateRun
 from pytest_modelgate.report.facts import PageFacts, Step, Windows
+from pytest_modelgate.report.further import further_pages
 from pytest_modelgate.report.page import pieces as page_of
 
 _MINIMA: tuple[Literal["live", "paper"], ...] = ("live", "paper")
 
 
-def pieces(config: pytest.Config, run: GateRun) -> Iterator[str]:
+def pieces(config: pytest.Config, run: GateRun, page: Path) -> Iterator[str]:
     """The gate's part of the page, as HTML, in pieces; nothing is measured for it.
 
     Args:
         config: says how the run was started.
         run: with its judgements and its verdict.
+        page: where it goes; sheets of very many models go into further files beside it.
+
+    Raises:
+        OSError: such a file cannot be written, or one that an earlier run left there not be removed.
     """
-    yield from page_of(facts_of(config, run, datetime.now(UTC)))
+    yield from page_of(facts_of(config, run, datetime.now(UTC)), further_pages(page))
 
 
 def facts_of(config: pytest.Config, run: GateRun, now: datetime) -> PageFacts:

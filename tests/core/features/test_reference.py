@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.feature_oracle import reference_row
 
 from pytest_modelgate.core.features.feature_set import FeatureSet
-from pytest_modelgate.core.features.reference import GROUPS, REFERENCE, WARMUP
+from pytest_modelgate.core.features.reference import GROUPS, REFERENCE, WARMUP, compute_all
 from pytest_modelgate.core.features.series import compute_features
 from pytest_modelgate.core.market.bars import Bars, Instrument, Timeframe
 
@@ -228,3 +228,14 @@ def test_the_documented_registration_is_a_working_feature_set() -> None:
     assert isinstance(feature_set, FeatureSet)
     bars = Bars(Instrument.parse("BTCUSD"), Timeframe.HOUR_1, make_bars(6, 60))
     assert (name, compute_features(bars, feature_set).warmup) == (feature_set.name, 24)
+
+
+def test_series_side_by_side_have_the_bits_they_have_alone() -> None:
+    frame = make_bars(4, WARMUP + 60)
+    frames = [frame, frame.iloc[: WARMUP + 20], frame * 1.01, frame.iloc[: WARMUP + 1]]
+
+    together = compute_all(frames)
+
+    for alone, beside in zip(map(REFERENCE.compute, frames), together, strict=True):
+        assert beside.shape == alone.shape
+        assert np.ascontiguousarray(beside).tobytes() == alone.to_numpy().tobytes()
