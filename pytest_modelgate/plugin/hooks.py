@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +23,19 @@ from pytest_modelgate.plugin.options import (
 from pytest_modelgate.plugin.output.progress import Progress
 from pytest_modelgate.plugin.session.completeness import Completeness
 from pytest_modelgate.plugin.session.window_tests import WindowTests
-from pytest_modelgate.plugin.state import COMPLETENESS, FOREIGN, RUN
-from pytest_modelgate.plugin.xdist.placement import auto_workers, check_device, check_distribution, equip
+from pytest_modelgate.plugin.state import COMPLETENESS, FOREIGN, RUN, WORKER_KEY
+from pytest_modelgate.plugin.xdist.placement import (
+    auto_workers,
+    check_device,
+    check_distribution,
+    equip,
+    is_distributed,
+    limit_restarts,
+)
 
 if TYPE_CHECKING:  # a run without an archive must not pay for what these pull in
     from pytest_modelgate.plugin.session.gate_run import GateRun
+    from pytest_modelgate.plugin.xdist.remote.arrival import Elsewhere
     from pytest_modelgate.plugin.xdist.scheduling import GateScheduling
 
 
@@ -62,6 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Open the archive before anything is collected: what is unusable ends here, with exit status 4."""
     for marker, meaning in collection.MARKERS.items():
         config.addinivalue_line("markers", f"{marker}: {meaning}")
+    elsewhere = _arrive(config)
     archive = archive_path(config)
     if archive is None:
         return
@@ -75,8 +85,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.collectonly = config.option.collectonly or plan_path(config) is not None
         check_distribution(config)
         if not hasattr(config, "workerinput"):
+            limit_restarts(config)
             check_device(config)
-        run = start_run(config, read_settings(config, archive))
+        run = start_run(config, read_settings(config, archive), elsewhere)
         if run.controller and not only_shows(config):
             run.claim_output()
     except GateError as error:
@@ -107,6 +118,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(ExitStatus(run, by_verdict=exit_by_verdict(config, os.environ)), "modelgate-exit")
         config.pluginmanager.register(Progress(config, run), "modelgate-progress")
         add_report(config, run)
+        _host(config, run)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -150,8 +162,6 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: Sequence[Any]) -> None
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:  # noqa: ANN401 - xdist publishes no type for its nodes
     """Let an xdist worker take part in this run."""
-    from pytest_modelgate.plugin.session.gate_run import WORKER_KEY
-
     if RUN in node.config.stash:
         scheduled = node.config.getoption("dist") == "load"
         node.workerinput[WORKER_KEY] = node.config.stash[RUN].to_worker(scheduled=scheduled)
@@ -267,3 +277,33 @@ def _reporting_run(config: pytest.Config) -> GateRun | None:
     """The run of the process that reports; None in workers, without an archive and where no test is run."""
     run = config.stash.get(RUN, None)
     return run if run and run.controller and not only_shows(config) else None
+
+
+def _arrive(config: pytest.Config) -> Elsewhere | None:
+    """What a worker has that sees none of the run's folders; None for every other process."""
+    if "channel" not in getattr(config, "workerinput", {}).get(WORKER_KEY, {}):
+        return None
+    from pytest_modelgate.errors import GateError
+    from pytest_modelgate.plugin.xdist.remote.arrival import arrive
+
+    try:
+        elsewhere = arrive(config)
+    except GateError as error:
+        raise pytest.UsageError(str(error)) from None
+    if elsewhere:
+        config.add_cleanup(elsewhere.close)
+    return elsewhere
+
+
+def _host(config: pytest.Config, run: GateRun) -> None:
+    """Serve workers that may be elsewhere; those of ``-n`` are not."""
+    if not is_distributed(config) or config.getoption("numprocesses", None):
+        return
+    from pytest_modelgate.plugin.session.start import surroundings
+    from pytest_modelgate.plugin.xdist.remote.hosting import Hosting
+    from pytest_modelgate.plugin.xdist.remote.terms import Terms
+
+    gate = run.gate
+    folders, around = (run.folder, run.scratch), partial(surroundings, config)
+    terms = Terms(config, run.settings, gate.archive, folders=folders, surroundings=around)
+    config.pluginmanager.register(Hosting(gate, terms, run.remarks.append), "modelgate-hosting")

@@ -21,6 +21,7 @@ _UNSET: Any = None
 _INI_TYPES: Mapping[type, Any] = {str: "string", int: "int", float: "float"}
 _WRITTEN = re.compile(r"(?:: |value )('.*'|\".*\"|\S+)$")  # the value, at the end of whatever pytest says of it
 _CORRECT = "Correct it in the configuration file"
+_FILES = ("cassettes", "champion", "compare", "ledger", "output", "waivers")
 _SHOWING = ("collectonly", "setuponly", "setupplan", "showfixtures", "show_fixtures_per_test", "cacheshow")
 _WORKERS_PER_GPU = Option(
     "workers_per_gpu", "most workers on one GPU (default: from free memory)", int, metavar="N", group="workers"
@@ -117,7 +118,8 @@ def read_settings(config: pytest.Config, archive: Path) -> Settings:
     """
     placement_limits(config)  # an unusable one is refused even where no worker is placed
     asked: dict[str, Any] = {option.setting: _value(config, option) for option in OPTIONS}
-    waivers = _waivers(config, asked.pop("waivers"))
+    del asked["waivers"]
+    waivers = _waivers(config, waivers_path(config))
     packages = config.getoption("gate_trainer_package") or _ini(config, "gate_trainer_package", "a list of names")
     folders = config.getoption("gate_evidence") or _ini(config, "gate_evidence", "a list of folders")
     parsed = {
@@ -141,7 +143,30 @@ def read_settings(config: pytest.Config, archive: Path) -> Settings:
     return Settings(archive=archive, **{**asked, **parsed, **waivers})
 
 
-def _waivers(config: pytest.Config, file: str | None) -> dict[str, Any]:
+def option_names() -> frozenset[str]:
+    """Names of the gate's options that have a value."""
+    others = ("--model-archive", "--gate-evidence", "--gate-trainer-package", "--gate-plan")
+    return frozenset((*others, *(option.name for option in OPTIONS)))
+
+
+def asked_for(config: pytest.Config) -> dict[str, Any]:
+    """Values of the options that name no files, by ini key: what a worker has to know that reads no configuration."""
+    values: dict[str, Any] = {option.key: _value(config, option) for option in OPTIONS if option.setting not in _FILES}
+    packages = config.getoption("gate_trainer_package") or _ini(config, "gate_trainer_package", "a list of names")
+    switches = {key: _switch(config, key) for key in ("gate_merge", "gate_evaluate_dropped")}
+    profile = str(values["gate_profile"])
+    if profile.endswith(".toml"):
+        del values["gate_profile"]
+    return {**values, **switches, "gate_trainer_package": list(packages)}
+
+
+def waivers_path(config: pytest.Config) -> Path | None:
+    """File of waivers; None without one."""
+    file = _value(config, option_of("waivers"))
+    return _project(config) / str(file) if file else None
+
+
+def _waivers(config: pytest.Config, file: Path | None) -> dict[str, Any]:
     """Settings about what is waived, as of today; a worker takes the day from the controller."""
     if not file:
         return {}
@@ -149,7 +174,7 @@ def _waivers(config: pytest.Config, file: str | None) -> dict[str, Any]:
 
     shared = getattr(config, "workerinput", {}).get("modelgate", {})
     today = date.fromisoformat(shared["judged_on"]) if shared.get("judged_on") else datetime.now(UTC).date()
-    waivers, digest = read_waivers(_project(config) / file, today)
+    waivers, digest = read_waivers(file, today)
     return {"waivers": waivers, "waivers_sha256": digest, "judged_on": today}
 
 
