@@ -266,8 +266,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         return
     from pytest_modelgate.plugin.output.markdown import write_summary
 
-    session.config.stash[COMPLETENESS].report_missing(session, exitstatus)
+    completeness = session.config.stash[COMPLETENESS]
+    completeness.report_missing(session, exitstatus)
     run.finish()
+    completeness.report_unfounded(session)
     write_summary(session.config, run, os.environ)
     if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and run.settings.shard and not run.work:
         session.exitstatus = pytest.ExitCode.OK  # more machines than windows: nothing is left for this one
