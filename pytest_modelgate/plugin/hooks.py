@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,13 +28,11 @@ from pytest_modelgate.plugin.xdist.placement import (
     check_device,
     check_distribution,
     equip,
-    is_distributed,
     limit_restarts,
 )
 
 if TYPE_CHECKING:  # a run without an archive must not pay for what these pull in
     from pytest_modelgate.plugin.session.gate_run import GateRun
-    from pytest_modelgate.plugin.xdist.remote.arrival import Elsewhere
     from pytest_modelgate.plugin.xdist.scheduling import GateScheduling
 
 
@@ -71,15 +68,17 @@ def pytest_configure(config: pytest.Config) -> None:
     """Open the archive before anything is collected: what is unusable ends here, with exit status 4."""
     for marker, meaning in collection.MARKERS.items():
         config.addinivalue_line("markers", f"{marker}: {meaning}")
-    elsewhere = _arrive(config)
-    archive = archive_path(config)
-    if archive is None:
+    if archive_path(config) is None and WORKER_KEY not in getattr(config, "workerinput", {}):
         return
     from pytest_modelgate.errors import GateError
     from pytest_modelgate.plugin.configuration import refuse_unknown_keys
+    from pytest_modelgate.plugin.session.elsewhere import serve, take_part
     from pytest_modelgate.plugin.session.start import start_run
 
     try:
+        elsewhere = take_part(config)
+        if (archive := archive_path(config)) is None:
+            return
         refuse_unknown_keys(config)
         suite.use_suite(config)
         config.option.collectonly = config.option.collectonly or plan_path(config) is not None
@@ -118,7 +117,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(ExitStatus(run, by_verdict=exit_by_verdict(config, os.environ)), "modelgate-exit")
         config.pluginmanager.register(Progress(config, run), "modelgate-progress")
         add_report(config, run)
-        _host(config, run)
+        serve(config, run)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -279,33 +278,3 @@ def _reporting_run(config: pytest.Config) -> GateRun | None:
     """The run of the process that reports; None in workers, without an archive and where no test is run."""
     run = config.stash.get(RUN, None)
     return run if run and run.controller and not only_shows(config) else None
-
-
-def _arrive(config: pytest.Config) -> Elsewhere | None:
-    """What a worker has that sees none of the run's folders; None for every other process."""
-    if "channel" not in getattr(config, "workerinput", {}).get(WORKER_KEY, {}):
-        return None
-    from pytest_modelgate.errors import GateError
-    from pytest_modelgate.plugin.xdist.remote.arrival import arrive
-
-    try:
-        elsewhere = arrive(config)
-    except GateError as error:
-        raise pytest.UsageError(str(error)) from None
-    if elsewhere:
-        config.add_cleanup(elsewhere.close)
-    return elsewhere
-
-
-def _host(config: pytest.Config, run: GateRun) -> None:
-    """Serve workers that may be elsewhere; those of ``-n`` are not."""
-    if not is_distributed(config) or config.getoption("numprocesses", None):
-        return
-    from pytest_modelgate.plugin.session.start import surroundings
-    from pytest_modelgate.plugin.xdist.remote.hosting import Hosting
-    from pytest_modelgate.plugin.xdist.remote.terms import Terms
-
-    gate = run.gate
-    folders, around = (run.folder, run.scratch), partial(surroundings, config)
-    terms = Terms(config, run.settings, gate.archive, folders=folders, surroundings=around)
-    config.pluginmanager.register(Hosting(gate, terms, run.remarks.append), "modelgate-hosting")

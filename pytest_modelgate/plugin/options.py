@@ -120,7 +120,6 @@ def read_settings(config: pytest.Config, archive: Path) -> Settings:
     asked: dict[str, Any] = {option.setting: _value(config, option) for option in OPTIONS}
     del asked["waivers"]
     waivers = _waivers(config, waivers_path(config))
-    packages = config.getoption("gate_trainer_package") or _ini(config, "gate_trainer_package", "a list of names")
     folders = config.getoption("gate_evidence") or _ini(config, "gate_evidence", "a list of folders")
     parsed = {
         "record_command": shell_command(
@@ -132,7 +131,7 @@ def read_settings(config: pytest.Config, archive: Path) -> Settings:
         "require": DecisionLevel[asked["require"].upper()],
         "as_of": parse_as_of(asked["as_of"]) if asked["as_of"] else None,
         "ledger": _file(config, "gate_ledger"),
-        "trainer_packages": tuple(packages),
+        "trainer_packages": tuple(_packages(config)),
         "evidence": tuple(config.invocation_params.dir / path for path in folders),
         "merge": _switch(config, "gate_merge"),
         "evaluate_dropped": _switch(config, "gate_evaluate_dropped"),
@@ -152,12 +151,14 @@ def option_names() -> frozenset[str]:
 def asked_for(config: pytest.Config) -> dict[str, Any]:
     """Values of the options that name no files, by ini key: what a worker has to know that reads no configuration."""
     values: dict[str, Any] = {option.key: _value(config, option) for option in OPTIONS if option.setting not in _FILES}
-    packages = config.getoption("gate_trainer_package") or _ini(config, "gate_trainer_package", "a list of names")
     switches = {key: _switch(config, key) for key in ("gate_merge", "gate_evaluate_dropped")}
-    profile = str(values["gate_profile"])
-    if profile.endswith(".toml"):
+    if str(values["gate_profile"]).endswith(".toml"):
         del values["gate_profile"]
-    return {**values, **switches, "gate_trainer_package": list(packages)}
+    return {**values, **switches, "gate_trainer_package": _packages(config)}
+
+
+def _packages(config: pytest.Config) -> list[str]:
+    return list(config.getoption("gate_trainer_package") or _ini(config, "gate_trainer_package", "a list of names"))
 
 
 def waivers_path(config: pytest.Config) -> Path | None:

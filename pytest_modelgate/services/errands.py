@@ -151,7 +151,7 @@ class Errands:
     def _file(self, number: int) -> None:
         if not 0 <= number < len(self._files):
             raise UnfitErrandError
-        self._begin(_cut(self._files[number].read_bytes()))
+        self._begin(_read(self._files[number]))
 
     def _begin(self, pieces: Iterable[bytes]) -> None:
         """Give a content away, piece by piece, and its sha256 at the end."""
@@ -184,3 +184,9 @@ def _key(key: str) -> str:
 
 def _cut(content: bytes) -> Iterator[bytes]:
     return (content[at : at + _PIECE] for at in range(0, len(content), _PIECE))
+
+
+def _read(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            yield piece

@@ -1,4 +1,4 @@
-"""The recipes for Slurm and Kubernetes, played: their own scripts, with what a scheduler would put in the environment."""
+"""The recipes for Slurm and Kubernetes, played: their own scripts, with what a scheduler puts in the environment."""
 
 from __future__ import annotations
 

@@ -32,7 +32,6 @@ from pytest_modelgate.plugin.options import only_shows
 from pytest_modelgate.plugin.session.gate_run import EVIDENCE, GateRun
 from pytest_modelgate.plugin.state import WORKER_KEY
 from pytest_modelgate.plugin.suite import suite_digest
-from pytest_modelgate.plugin.xdist.remote.arrival import Elsewhere
 from pytest_modelgate.services.evaluator import build_evaluator
 from pytest_modelgate.services.gate import Gate
 from pytest_modelgate.services.market_data import load_series
@@ -44,8 +43,9 @@ _FORMATS = "hook pytest_modelgate_policies"
 _TEXT = re.compile(r"[ -~]{1,80}")
 _SUFFIX = re.compile(r"(\.[a-z0-9]{1,16}){1,3}")
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what most runs have no need of
     from pytest_modelgate.adapters.verdict.schema import Verdict
+    from pytest_modelgate.plugin.xdist.remote.arrival import Elsewhere
     from pytest_modelgate.services.champions import Champions
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -15,11 +15,14 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from pytest_modelgate.adapters.archive import Archive, Listing, open_listing
 from pytest_modelgate.adapters.evidence.remote_store import RemoteStore
+from pytest_modelgate.core.config.profiles import MarketDataLimits
 from pytest_modelgate.core.config.settings import Settings
+from pytest_modelgate.core.market.bars import Timeframe
+from pytest_modelgate.core.market.requests import MarketRequest
+from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.errors import MarketDataError, SettingsError
 from pytest_modelgate.plugin.state import WORKER_KEY
 from pytest_modelgate.plugin.xdist.remote.link import Link
-from pytest_modelgate.plugin.xdist.remote.terms import CASSETTES
 from pytest_modelgate.services.market_data import MarketSeries, load_series, needed_recordings
 
 _LOCK = "worker.lock"
@@ -56,19 +59,23 @@ class Elsewhere:
         """Settings that speak to users of what they have, and not of copies."""
         return replace(settings, record_command=self._record_command)
 
-    def read_market(self, *asked: Any, **named: Any) -> MarketSeries:  # noqa: ANN401
+    def read_market(
+        self,
+        request: MarketRequest,
+        timeframe: Timeframe,
+        windows: Sequence[Window],
+        limits: MarketDataLimits,
+        settings: Settings,
+    ) -> MarketSeries:
         """As ``load_series``, once the cassettes that it reads are here."""
         try:
-            return self._read_market(*asked, **named)
-        except MarketDataError as error:
-            copies = str(self.scratch / CASSETTES)
+            for name in needed_recordings(request, timeframe, settings):
+                _place(self.link, ("cassette", name), settings.cassettes, name)
+            return load_series(request, timeframe, windows, limits, settings)
+        except MarketDataError as error:  # which names copies
+            copies = str(settings.cassettes)
             said = (part.replace(copies, self._cassettes) for part in (error.where, error.problem, error.remedy))
             raise MarketDataError(*said) from None
-
-    def _read_market(self, request: Any, timeframe: Any, windows: Any, limits: Any, settings: Settings) -> MarketSeries:  # noqa: ANN401
-        for name in needed_recordings(request, timeframe, settings):
-            _place(self.link, ("cassette", name), settings.cassettes, name)
-        return load_series(request, timeframe, windows, limits, settings)
 
     def close(self) -> None:
         """End the connection, and remove what was sent."""
@@ -92,7 +99,7 @@ def arrive(config: pytest.Config) -> Elsewhere | None:
     link = Link(shared["channel"])
     if all(_found(Path(mark)) == shared["secret"] for mark in shared["marks"]):
         link.close()
-        _adopt(config, {**shared["options"], **shared["here"]})
+        _adopt(config, {**shared["options"], **shared["here"], "gate_evidence": shared["evidence"]})
         return None
     try:
         scratch, lock = _make_scratch(shared["run_id"])
@@ -101,7 +108,7 @@ def arrive(config: pytest.Config) -> Elsewhere | None:
     except OSError as error:
         problem = f"what a worker needs cannot be written to {tempfile.gettempdir()}: {error.strerror}"
         raise SettingsError("worker", problem, "Make room there, or name another folder in TMPDIR") from None
-    there = {key: None if name is None else str(scratch / name) for key, name in shared["there"].items()}
+    there = {key: str(scratch / name) for key, name in shared["there"].items()}
     _adopt(config, {**shared["options"], **there, "gate_evidence": [str(scratch)]})  # an empty list leaves it to a file
     return Elsewhere(
         link,

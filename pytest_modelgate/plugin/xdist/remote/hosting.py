@@ -26,13 +26,14 @@ class Hosting:
     """Tells workers what to know of this run, and does their errands.
 
     Args:
-        terms: what they are told.
+        terms: gives what they are told, as soon as market data is recorded.
         remark: takes a sentence to be said at the end of the run.
     """
 
-    def __init__(self, gate: Gate, terms: Terms, remark: Callable[[str], None]) -> None:
+    def __init__(self, gate: Gate, terms: Callable[[], Terms], remark: Callable[[str], None]) -> None:
         assert isinstance(gate.store, EvidenceStore)
-        self._gate, self._store, self._terms, self._remark = gate, gate.store, terms, remark
+        self._gate, self._store, self._remark = gate, gate.store, remark
+        self._make_terms = terms
         self._services: dict[Any, _Service] = {}
 
     @pytest.hookimpl(optionalhook=True)
@@ -47,6 +48,7 @@ class Hosting:
                 if option in option_names() and Path(value).exists():
                     problem = "xdist takes it for a path of tests, which workers elsewhere do not have"
                     raise pytest.UsageError(f"{option} {value}: {problem}. Write {option}={value}.")
+        self._terms = self._make_terms()
         self._terms.leave_mark()
 
     @pytest.hookimpl(optionalhook=True, trylast=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -16,6 +16,7 @@ from pytest_modelgate.plugin.options import asked_for, waivers_path
 
 MARK = "mark"
 CASSETTES = "cassettes"
+_CHAMPION = "champion"
 
 
 class Terms:
@@ -41,10 +42,11 @@ class Terms:
         self._archive, self._folders, self._surroundings = archive, folders, surroundings
         self._record_command = settings.record_command
         self._secret = secrets.token_hex(16)
-        self._copies = _copies(config, settings)
-        self.files = tuple(path for path, _ in self._copies)
-        self._options = asked_for(config)
-        self._here, self._there = _places(config, settings)
+        self._options, champion = asked_for(config), _deployed(settings)
+        self._named = _named(config, settings, champion)
+        copies = list(_copies(self._named, champion))
+        self.files, self._names = [path for path, _ in copies], [name for _, name in copies]
+        self._evidence = [str(folder.absolute()) for folder in settings.evidence]
 
     def leave_mark(self) -> None:
         """Leave a mark in the folders: a worker that finds it there shares them."""
@@ -58,53 +60,56 @@ class Terms:
             "marks": [str(folder / MARK) for folder in self._folders],
             "secret": self._secret,
             "options": self._options,
-            "here": self._here,
-            "there": self._there,
-            "files": [name for _, name in self._copies],
+            "here": {key: str(item.here.absolute()) for key, item in self._named.items()},
+            "there": {key: item.there for key, item in self._named.items()},
+            "evidence": self._evidence,
+            "files": self._names,
             "listing": (listing.name, dict(listing.sizes), listing.odd, listing.packed, listing.sha256),
             "record_command": self._record_command,
             "surroundings": dict(self._surroundings()),
         }
 
 
-def _copies(config: pytest.Config, settings: Settings) -> list[tuple[Path, str]]:
-    """Files that a worker elsewhere needs whatever it evaluates, and what they are called there."""
-    copies = [(Path(settings.profile), "profile.toml")] if settings.profile.endswith(".toml") else []
-    if (waivers := waivers_path(config)) is not None:
-        copies.append((waivers, "waivers.toml"))
-    if (manifest := settings.cassettes / MANIFEST).is_file():
-        copies.append((manifest, f"{CASSETTES}/{MANIFEST}"))
-    if settings.champion is not None:
-        from pytest_modelgate.services.champions import champion_files, deployed
+class _Named(NamedTuple):
+    """A file or folder that an option names: where it lies, and what it is called in a worker's folder."""
 
-        folder, names = champion_files(deployed(settings.champion))
-        copies += [(folder / name, f"champion/{name}") for name in names]
-    return copies
+    here: Path
+    there: str
 
 
-def _places(config: pytest.Config, settings: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Values of options that name files, here and in a folder elsewhere."""
-    champion = settings.champion
+def _named(config: pytest.Config, settings: Settings, champion: Path | None) -> dict[str, _Named]:
+    """What options name, by their ini keys; ledger and comparison are the business of the process that reports."""
+    named = {
+        "model_archive": _Named(settings.archive, settings.archive.name),
+        "gate_output": _Named(settings.output, "output"),
+        "gate_cassettes": _Named(settings.cassettes, CASSETTES),
+    }
     if champion is not None:
-        from pytest_modelgate.services.champions import deployed
+        named["gate_champion"] = _Named(champion, f"{_CHAMPION}/{champion.name}" if champion.is_file() else _CHAMPION)
+    if (waivers := waivers_path(config)) is not None:
+        named["gate_waivers"] = _Named(waivers, "waivers.toml")
+    if settings.profile.endswith(".toml"):
+        named["gate_profile"] = _Named(Path(settings.profile), "profile.toml")
+    return named
 
-        champion = deployed(champion)
-    own = settings.profile.endswith(".toml")
-    here = {
-        "model_archive": settings.archive,
-        "gate_output": settings.output,
-        "gate_cassettes": settings.cassettes,
-        "gate_champion": champion,
-        "gate_waivers": waivers_path(config),
-        **({"gate_profile": Path(settings.profile)} if own else {}),
-    }
-    there = {
-        "model_archive": settings.archive.name,
-        "gate_output": "output",
-        "gate_cassettes": CASSETTES,
-        "gate_champion": None if champion is None else f"champion/{'' if champion.is_dir() else champion.name}",
-        "gate_waivers": None if here["gate_waivers"] is None else "waivers.toml",
-        **({"gate_profile": "profile.toml"} if own else {}),
-    }
-    absolute = {key: None if path is None else str(path.absolute()) for key, path in here.items()}
-    return {**absolute, "gate_evidence": [str(path.absolute()) for path in settings.evidence]}, there
+
+def _copies(named: Mapping[str, _Named], champion: Path | None) -> Iterator[tuple[Path, str]]:
+    """Files that a worker elsewhere needs whatever it evaluates, and what they are called there."""
+    yield from (named[key] for key in ("gate_profile", "gate_waivers") if key in named)
+    manifest = named["gate_cassettes"].here / MANIFEST
+    if manifest.is_file():
+        yield manifest, f"{CASSETTES}/{MANIFEST}"
+    if champion is not None:
+        from pytest_modelgate.services.champions import champion_files
+
+        folder, names = champion_files(champion)
+        for name in names:
+            yield folder / name, f"{_CHAMPION}/{name}"
+
+
+def _deployed(settings: Settings) -> Path | None:
+    if settings.champion is None:
+        return None
+    from pytest_modelgate.services.champions import deployed
+
+    return deployed(settings.champion)
