@@ -26,7 +26,8 @@ def rows() -> Iterator[Row]:
     if not elsewhere.has_machines():
         yield not_measured(_NAME, "an sshd in a mount namespace of its own takes root, and Debian's openssh-server")
         return
-    ours, theirs = [], []
+    ours: list[float] = []
+    theirs: list[float] = []
     with tempfile.TemporaryDirectory() as place:
         home = Path(place, "home")
         (home / "tmp").mkdir(parents=True)

@@ -54,7 +54,7 @@ class Errands:
         files: Sequence[Path],
         gone: Callable[[], bool],
     ) -> None:
-        self._known = frozenset((*plan.work, *plan.informative))
+        self._known = frozenset((item.model.id, work.name) for item in plan.models for work in item.conceivable)
         self._store = EvidenceStore(store.root, store.run_id, store.others)  # claims are a worker's own
         self._archive, self._cassettes, self._files, self._gone = archive, cassettes, files, gone
         self._held: dict[tuple[str, ...], AbstractContextManager[None]] = {}

@@ -160,6 +160,14 @@ def test_evidence_is_where_a_worker_beside_it_would_have_put_it(
     assert store.read(*FOLD) is None
 
 
+def test_every_test_of_the_suite_may_claim_its_window(worker: Callable[..., Errands], plan: Plan) -> None:
+    """Those of dropped models as well, which are skipped."""
+    dropped = next(item for item in plan.models if item.dropped)
+    for name in ("backtest", "fold5of5", "integrity"):
+        with remote(worker()).claim(dropped.model.id, name):
+            pass
+
+
 def test_a_record_altered_on_its_way_is_no_evidence(worker: Callable[..., Errands]) -> None:
     errands = worker()
     errands.do("write", (*FOLD, packed(GAINED, KEY).replace(b"fold1of5", b"fold2of5")))
@@ -168,9 +176,9 @@ def test_a_record_altered_on_its_way_is_no_evidence(worker: Callable[..., Errand
 
 def test_what_other_runs_found_is_used_there(worker: Callable[..., Errands], store: EvidenceStore) -> None:
     there = remote(worker())
-    assert not there.has_others
+    before = there.has_others
     EvidenceStore(store.root, "earlier").write(GAINED, KEY)
-    assert there.has_others
+    assert (before, there.has_others) == (False, True)
     assert there.has_other(*FOLD)
     assert there.reusable(*FOLD, KEY) == GAINED
     assert there.reusable(*FOLD, "cd" * 32) is None

@@ -117,10 +117,14 @@ class ModelPlan:
         """Comparison with the model now deployed, over the whole walk-forward."""
         return Work(WorkKind.CHAMPION, CHAMPION, self.folds[0].start, self.folds[-1].end)
 
+    @property
+    def conceivable(self) -> tuple[Work, ...]:
+        """All work, also where gating or the lack of a champion makes it needless."""
+        return (*map(Work.trading, self.windows), self.integrity, self.contest)
+
     def work_named(self, name: str) -> Work:
-        """The work of that name, also where gating or the lack of a champion makes it needless."""
-        every = (*map(Work.trading, self.windows), self.integrity, self.contest)
-        return next(work for work in every if work.name == name)
+        """The conceivable work of that name."""
+        return next(work for work in self.conceivable if work.name == name)
 
     def bars(self, work: Work) -> int:
         """Most bars that a piece of work spans: what it costs, compared with others."""

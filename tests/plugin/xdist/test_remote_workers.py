@@ -51,6 +51,7 @@ def away(tmp_path: Path, cheap_archive: Path) -> Away:
             environment={cheap_gate.INSTRUCTIONS: str(there / "told.json"), "TMPDIR": str(home / "tmp")},
         )
         ended = replace(cheap_runs.end(process, begun), log=there / "log")
+        assert "asked for what no worker asks for" not in ended.text
         assert not list((home / "tmp").glob("modelgate-*"))
         assert not list((there / "tmp").glob("modelgate-*"))
         return ended

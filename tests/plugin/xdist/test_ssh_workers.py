@@ -75,6 +75,7 @@ def test_a_machine_s_worker_that_is_killed_leaves_its_model_incomplete(machine: 
     assert run.decisions[WAV] == "INCOMPLETE"
     assert run.decisions[RND] == "DROP"
     assert "came to a sudden end" in run.text
+    assert "asked for what no worker asks for" not in run.text
     evaluated = sorted(line.split()[2] for line in (machine.own / "evaluated").read_text().splitlines())
     assert evaluated == sorted(f"{model}.{window}" for model in (RND, WAV) for window in WINDOWS)
     assert machine.left() == [], "who replaced it, or ended after it, has removed what it left"

@@ -21,6 +21,8 @@ from pytest_modelgate.plugin.xdist.remote.terms import Terms
 from pytest_modelgate.services.errands import Errands, UnfitErrandError
 from pytest_modelgate.services.gate import Gate
 
+_PARTS = 3  # of a question: its number, an errand's name, its arguments
+
 
 class Hosting:
     """Tells workers what to know of this run, and does their errands.
@@ -99,20 +101,23 @@ class _Service(threading.Thread):
         """Answer one question after the other."""
         try:
             while True:
-                number, name, arguments = self._channel.receive()
-                self._channel.send((number, *self._answer(name, arguments)))
-        except (EOFError, OSError):
+                self._channel.send(self._answer(self._channel.receive()))
+        except (EOFError, OSError, RemoteError):
             pass  # it has ended, or is lost
-        except (UnfitErrandError, TypeError, ValueError):
+        except UnfitErrandError:
             self._remark(f"worker {self._worker} asked for what no worker asks for: it was given nothing more")
         finally:
             self._errands.abandon()
             self._channel.close()
 
-    def _answer(self, name: object, arguments: object) -> tuple[str, object]:
+    def _answer(self, question: object) -> tuple[object, str, object]:
+        if not isinstance(question, tuple) or len(question) != _PARTS:
+            raise UnfitErrandError
+        number, name, arguments = question
         try:
-            return "", self._errands.do(name, arguments)
+            return number, "", self._errands.do(name, arguments)
         except GateError as error:
-            return told(error)
+            return number, *told(error)
         except OSError as error:
-            return told(SettingsError("a file of the run", f"cannot be read or written: {error.strerror}", "Make room"))
+            problem = f"cannot be read or written: {error.strerror}"
+            return number, *told(SettingsError("a file of the run", problem, "Check permissions and free space"))
