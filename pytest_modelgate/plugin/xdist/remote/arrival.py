@@ -103,14 +103,9 @@ def arrive(config: pytest.Config) -> Elsewhere | None:
         return None
     try:
         scratch, lock = _make_scratch(shared["run_id"])
-        for number, name in enumerate(shared["files"]):
-            _place(link, ("file", number), scratch, name)
     except OSError as error:
-        problem = f"what a worker needs cannot be written to {tempfile.gettempdir()}: {error.strerror}"
-        raise SettingsError("worker", problem, "Make room there, or name another folder in TMPDIR") from None
-    there = {key: str(scratch / name) for key, name in shared["there"].items()}
-    _adopt(config, {**shared["options"], **there, "gate_evidence": [str(scratch)]})  # an empty list leaves it to a file
-    return Elsewhere(
+        raise _unwritable(error) from None
+    elsewhere = Elsewhere(
         link,
         scratch,
         shared["surroundings"],
@@ -119,6 +114,22 @@ def arrive(config: pytest.Config) -> Elsewhere | None:
         shared["record_command"],
         shared["here"]["gate_cassettes"],
     )
+    try:
+        for number, name in enumerate(shared["files"]):
+            _place(link, ("file", number), scratch, name)
+    except BaseException as error:
+        elsewhere.close()
+        if isinstance(error, OSError):
+            raise _unwritable(error) from None
+        raise
+    there = {key: str(scratch / name) for key, name in shared["there"].items()}
+    _adopt(config, {**shared["options"], **there, "gate_evidence": [str(scratch)]})  # an empty list leaves it to a file
+    return elsewhere
+
+
+def _unwritable(error: OSError) -> SettingsError:
+    problem = f"what a worker needs cannot be written to {tempfile.gettempdir()}: {error.strerror}"
+    return SettingsError("worker", problem, "Make room there, or name another folder in TMPDIR")
 
 
 def _adopt(config: pytest.Config, options: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -71,7 +72,7 @@ class Hosting:
         """Let go of what a lost worker held, before anybody acts on its loss."""
         service = self._services.pop(node, None)
         if service is not None and error:
-            service.join()
+            service.end()
 
 
 def is_beside(spec: Any) -> bool:  # noqa: ANN401
@@ -108,7 +109,14 @@ class _Service(threading.Thread):
             self._remark(f"worker {self._worker} asked for what no worker asks for: it was given nothing more")
         finally:
             self._errands.abandon()
+            with suppress(OSError):
+                self._channel.close()
+
+    def end(self) -> None:
+        """Let go of what the worker holds, after the last that it asked for; its connection may be there still."""
+        with suppress(OSError):
             self._channel.close()
+        self.join()
 
     def _answer(self, question: object) -> tuple[object, str, object]:
         if not isinstance(question, tuple) or len(question) != _PARTS:
