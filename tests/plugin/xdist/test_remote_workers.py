@@ -125,6 +125,19 @@ def test_a_machine_with_another_project_refuses(away: Away, name: str, text: str
     assert run.evaluations == []
 
 
+@needs_namespaces
+@pytest.mark.long
+def test_a_worker_that_does_not_get_what_it_needs_ends_and_is_not_waited_for(away: Away) -> None:
+    """Its process is there still when it is given up."""
+    gone = "import os\ndef pytest_configure_node(node):\n    if os.path.exists('own.toml'): os.remove('own.toml')\n"
+    files = {"own.toml": 'name = "own"\nextends = "2.4.5"\n', "conftest.py": gone}
+    run = away("--gate-profile=own.toml", "--max-worker-restart=0", files=files)
+
+    assert run.ret != 0
+    assert "a file of the run: cannot be read or written: No such file or directory" in run.text
+    assert run.verdict["promotable"] == []
+
+
 @pytest.mark.long
 def test_workers_in_another_folder_use_the_run_s_own(away: Away, reference: CheapRun) -> None:
     """They see it: a relative archive and output are those of where pytest was called."""
