@@ -61,6 +61,7 @@ PARTS = (
     Part("whole_gate", "the whole gate on four small models", 120),
     Part("linearity", "cost against work", 90),
     Part("waiting", "where users wait: the demo, many small models", 300),
+    Part("machines", "two workers over ssh", 300),
     Part("large_models", "twenty models of 80 MB", 420),
     Part("report", "the report of 200 models", 300),
     Part("gpu", "the engine on a GPU", 60),

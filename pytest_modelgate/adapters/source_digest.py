@@ -36,6 +36,7 @@ EVIDENCE = (
     "adapters/archive/reader.py",
     "adapters/archive/roles.py",
     "adapters/archive/schema.py",
+    "adapters/archive/streamed_source.py",
     "adapters/archive/strict_json.py",
     "adapters/archive/summary.py",
     "adapters/archive/tar_source.py",

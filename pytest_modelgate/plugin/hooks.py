@@ -22,8 +22,14 @@ from pytest_modelgate.plugin.options import (
 from pytest_modelgate.plugin.output.progress import Progress
 from pytest_modelgate.plugin.session.completeness import Completeness
 from pytest_modelgate.plugin.session.window_tests import WindowTests
-from pytest_modelgate.plugin.state import COMPLETENESS, FOREIGN, RUN
-from pytest_modelgate.plugin.xdist.placement import auto_workers, check_device, check_distribution, equip
+from pytest_modelgate.plugin.state import COMPLETENESS, FOREIGN, RUN, WORKER_KEY
+from pytest_modelgate.plugin.xdist.placement import (
+    auto_workers,
+    check_device,
+    check_distribution,
+    equip,
+    limit_restarts,
+)
 
 if TYPE_CHECKING:  # a run without an archive must not pay for what these pull in
     from pytest_modelgate.plugin.session.gate_run import GateRun
@@ -62,21 +68,25 @@ def pytest_configure(config: pytest.Config) -> None:
     """Open the archive before anything is collected: what is unusable ends here, with exit status 4."""
     for marker, meaning in collection.MARKERS.items():
         config.addinivalue_line("markers", f"{marker}: {meaning}")
-    archive = archive_path(config)
-    if archive is None:
+    if archive_path(config) is None and WORKER_KEY not in getattr(config, "workerinput", {}):
         return
     from pytest_modelgate.errors import GateError
     from pytest_modelgate.plugin.configuration import refuse_unknown_keys
+    from pytest_modelgate.plugin.session.elsewhere import serve, take_part
     from pytest_modelgate.plugin.session.start import start_run
 
     try:
+        elsewhere = take_part(config)
+        if (archive := archive_path(config)) is None:
+            return
         refuse_unknown_keys(config)
         suite.use_suite(config)
         config.option.collectonly = config.option.collectonly or plan_path(config) is not None
         check_distribution(config)
         if not hasattr(config, "workerinput"):
+            limit_restarts(config)
             check_device(config)
-        run = start_run(config, read_settings(config, archive))
+        run = start_run(config, read_settings(config, archive), elsewhere)
         if run.controller and not only_shows(config):
             run.claim_output()
     except GateError as error:
@@ -107,6 +117,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(ExitStatus(run, by_verdict=exit_by_verdict(config, os.environ)), "modelgate-exit")
         config.pluginmanager.register(Progress(config, run), "modelgate-progress")
         add_report(config, run)
+        serve(config, run)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -150,8 +161,6 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: Sequence[Any]) -> None
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:  # noqa: ANN401 - xdist publishes no type for its nodes
     """Let an xdist worker take part in this run."""
-    from pytest_modelgate.plugin.session.gate_run import WORKER_KEY
-
     if RUN in node.config.stash:
         scheduled = node.config.getoption("dist") == "load"
         node.workerinput[WORKER_KEY] = node.config.stash[RUN].to_worker(scheduled=scheduled)
@@ -256,8 +265,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         return
     from pytest_modelgate.plugin.output.markdown import write_summary
 
-    session.config.stash[COMPLETENESS].report_missing(session, exitstatus)
+    completeness = session.config.stash[COMPLETENESS]
+    completeness.report_missing(session, exitstatus)
     run.finish()
+    completeness.report_unfounded(session)
     write_summary(session.config, run, os.environ)
     if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and run.settings.shard and not run.work:
         session.exitstatus = pytest.ExitCode.OK  # more machines than windows: nothing is left for this one

@@ -21,6 +21,7 @@ _UNSET: Any = None
 _INI_TYPES: Mapping[type, Any] = {str: "string", int: "int", float: "float"}
 _WRITTEN = re.compile(r"(?:: |value )('.*'|\".*\"|\S+)$")  # the value, at the end of whatever pytest says of it
 _CORRECT = "Correct it in the configuration file"
+_FILES = ("cassettes", "champion", "compare", "ledger", "output", "waivers")
 _SHOWING = ("collectonly", "setuponly", "setupplan", "showfixtures", "show_fixtures_per_test", "cacheshow")
 _WORKERS_PER_GPU = Option(
     "workers_per_gpu", "most workers on one GPU (default: from free memory)", int, metavar="N", group="workers"
@@ -117,8 +118,8 @@ def read_settings(config: pytest.Config, archive: Path) -> Settings:
     """
     placement_limits(config)  # an unusable one is refused even where no worker is placed
     asked: dict[str, Any] = {option.setting: _value(config, option) for option in OPTIONS}
-    waivers = _waivers(config, asked.pop("waivers"))
-    packages = config.getoption("gate_trainer_package") or _ini(config, "gate_trainer_package", "a list of names")
+    del asked["waivers"]
+    waivers = _waivers(config, waivers_path(config))
     folders = config.getoption("gate_evidence") or _ini(config, "gate_evidence", "a list of folders")
     parsed = {
         "record_command": shell_command(
@@ -130,7 +131,7 @@ def read_settings(config: pytest.Config, archive: Path) -> Settings:
         "require": DecisionLevel[asked["require"].upper()],
         "as_of": parse_as_of(asked["as_of"]) if asked["as_of"] else None,
         "ledger": _file(config, "gate_ledger"),
-        "trainer_packages": tuple(packages),
+        "trainer_packages": tuple(_packages(config)),
         "evidence": tuple(config.invocation_params.dir / path for path in folders),
         "merge": _switch(config, "gate_merge"),
         "evaluate_dropped": _switch(config, "gate_evaluate_dropped"),
@@ -142,7 +143,32 @@ def read_settings(config: pytest.Config, archive: Path) -> Settings:
     return Settings(archive=archive, **{**asked, **parsed, **waivers})
 
 
-def _waivers(config: pytest.Config, file: str | None) -> dict[str, Any]:
+def option_names() -> frozenset[str]:
+    """Names of the gate's options that have a value."""
+    others = ("--model-archive", "--gate-evidence", "--gate-trainer-package", "--gate-plan")
+    return frozenset((*others, *(option.name for option in OPTIONS)))
+
+
+def asked_for(config: pytest.Config) -> dict[str, Any]:
+    """Values of the options that name no files, by ini key: what a worker has to know that reads no configuration."""
+    values: dict[str, Any] = {option.key: _value(config, option) for option in OPTIONS if option.setting not in _FILES}
+    switches = {key: _switch(config, key) for key in ("gate_merge", "gate_evaluate_dropped")}
+    if str(values["gate_profile"]).endswith(".toml"):
+        del values["gate_profile"]
+    return {**values, **switches, "gate_trainer_package": _packages(config)}
+
+
+def _packages(config: pytest.Config) -> list[str]:
+    return list(config.getoption("gate_trainer_package") or _ini(config, "gate_trainer_package", "a list of names"))
+
+
+def waivers_path(config: pytest.Config) -> Path | None:
+    """File of waivers; None without one."""
+    file = _value(config, option_of("waivers"))
+    return _project(config) / str(file) if file else None
+
+
+def _waivers(config: pytest.Config, file: Path | None) -> dict[str, Any]:
     """Settings about what is waived, as of today; a worker takes the day from the controller."""
     if not file:
         return {}
@@ -150,7 +176,7 @@ def _waivers(config: pytest.Config, file: str | None) -> dict[str, Any]:
 
     shared = getattr(config, "workerinput", {}).get("modelgate", {})
     today = date.fromisoformat(shared["judged_on"]) if shared.get("judged_on") else datetime.now(UTC).date()
-    waivers, digest = read_waivers(_project(config) / file, today)
+    waivers, digest = read_waivers(file, today)
     return {"waivers": waivers, "waivers_sha256": digest, "judged_on": today}
 
 

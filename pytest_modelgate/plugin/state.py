@@ -12,6 +12,9 @@ if TYPE_CHECKING:  # these pull in pandas, which a run without an archive must n
     from pytest_modelgate.plugin.session.completeness import Completeness
     from pytest_modelgate.plugin.session.gate_run import GateRun
 
+WORKER_KEY = "modelgate"
+"""Where ``workerinput`` says what an xdist worker has to know of the run."""
+
 RUN: pytest.StashKey[GateRun] = pytest.StashKey()
 COMPLETENESS: pytest.StashKey[Completeness] = pytest.StashKey()
 DEVICES: pytest.StashKey[tuple[Device, ...]] = pytest.StashKey()

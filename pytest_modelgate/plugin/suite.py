@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -64,6 +65,15 @@ def describe_suite(config: pytest.Config) -> str:
     if config.stash[NAMED]:
         return f"suite {place}; of it, and of the project's own tests, only what is named is run"
     return f"suite {place}, beside the project's own tests"
+
+
+def suite_digest(config: pytest.Config) -> str:
+    """Digest of the suite's modules, whatever their line endings."""
+    digest = hashlib.sha256()
+    for path in sorted(suite_folder(config).glob("*.py")):
+        text = path.read_bytes().replace(b"\r\n", b"\n")
+        digest.update(f"{path.name} {len(text)}\n".encode() + text)
+    return digest.hexdigest()
 
 
 def in_suite(argument: str, suite: Path, here: Path) -> str:

@@ -23,6 +23,7 @@ from pytest_modelgate.digest import json_sha256
 from pytest_modelgate.errors import CheckpointError, GateError, SettingsError
 
 _OPTION = "--gate-champion"
+_EVIDENCE = "evidence"
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,31 @@ class Champions:
         return {model: champion.digest for model, champion in self.by_model.items()}
 
 
+def deployed(path: Path) -> Path:
+    """What is deployed; of a folder that a run left, or a workflow's artifact of one, the verdict in it."""
+    verdict = path / "verdict.json"
+    return verdict if verdict.is_file() and not (path / "promotion.json").exists() else path
+
+
+def champion_files(path: Path) -> tuple[Path, tuple[str, ...]]:
+    """The files that ``read_champions`` and the comparison read.
+
+    Returns:
+        A folder, and their names relative to it, with slashes.
+
+    Raises:
+        SettingsError: as of ``read_champions``.
+    """
+    try:
+        if path.is_dir():
+            return path, Target(path).names()
+        run = path.parent / _EVIDENCE / read_verdict(path).run.get("id", "")
+    except GateError as error:
+        raise SettingsError(f"{_OPTION}, {error.where}", error.problem, error.remedy) from None
+    records = sorted(run.glob("*.json"))
+    return path.parent, (path.name, *(record.relative_to(path.parent).as_posix() for record in records))
+
+
 def read_champions(path: Path) -> Champions:
     """Read the folder of a promotion, or a verdict beside the evidence of its run.
 
@@ -194,7 +220,7 @@ def _declared(model: Promoted) -> Declared:
 
 def _of_verdict(path: Path) -> Champions:
     verdict = read_verdict(path)
-    store = EvidenceStore(path.parent / "evidence", verdict.run.get("id", ""))
+    store = EvidenceStore(path.parent / _EVIDENCE, verdict.run.get("id", ""))
     by_model = {
         model.id: Champion(model.id, model.checkpoint.sha256, None, None, None, store, verdict.digest)
         for model in verdict.models

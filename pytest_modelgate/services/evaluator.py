@@ -30,6 +30,7 @@ from pytest_modelgate.core.market.windows import Window, sample_of
 from pytest_modelgate.core.planning.plan import ModelPlan, Work, WorkKind
 from pytest_modelgate.core.policy.actions import NO_ACTION
 from pytest_modelgate.core.statistics.paired_comparison import compare
+from pytest_modelgate.services.market_data import MarketSeries, load_series
 from pytest_modelgate.services.model_loader import ModelLoader
 
 if TYPE_CHECKING:  # pulls in verdicts, promotions and accounts, which a run that compares with nothing must not pay for
@@ -154,15 +155,16 @@ def build_evaluator(
     champions: Champions | None,
     watching: Watching | None = None,
     formats: Sequence[PolicyFormat] | None = None,
+    read_market: Callable[..., MarketSeries] = load_series,
 ) -> tuple[ModelLoader, Evaluator]:
     """The loader and the evaluator of one archive.
 
     Args:
-        feature_sets, scratch: as of ``ModelLoader``.
+        feature_sets, scratch, read_market: as of ``ModelLoader``.
         champions: the models now deployed; None where nothing is compared with them.
         watching: the account that trades them; None where none is asked.
         formats: of model files; None for the built-in ones.
     """
-    loader = ModelLoader(settings, archive, profile, feature_sets, scratch, formats=formats)
+    loader = ModelLoader(settings, archive, profile, feature_sets, scratch, formats=formats, read_market=read_market)
     by_model = champions.by_model if champions else {}
     return loader, ModelEvaluator(loader, settings, profile, by_model, watching)

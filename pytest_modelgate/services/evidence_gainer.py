@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from pytest_modelgate.adapters.evidence.remote_store import RemoteStore
 from pytest_modelgate.adapters.evidence.store import EvidenceConflictError, EvidenceStore
 from pytest_modelgate.adapters.feature_set_digest import UnfollowedCodeError, feature_set_version
 from pytest_modelgate.adapters.source_digest import evidence_version
@@ -99,7 +100,7 @@ class EvidenceGainer:
     """
 
     plan: Plan
-    store: EvidenceStore
+    store: EvidenceStore | RemoteStore
     evaluator: Evaluator
     key_of: KeyOf
     merge: bool = False

@@ -13,6 +13,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from pytest_modelgate.adapters.archive import Archive
+from pytest_modelgate.adapters.evidence.remote_store import RemoteStore
 from pytest_modelgate.adapters.evidence.store import EvidenceStore
 from pytest_modelgate.adapters.ledger import LedgerState
 from pytest_modelgate.adapters.source_digest import package_version
@@ -65,7 +66,7 @@ class Gate:
     archive: Archive
     profile: Profile
     plan: Plan
-    store: EvidenceStore
+    store: EvidenceStore | RemoteStore
     loader: ModelLoader
     evaluator: Evaluator
     ledger: LedgerState | None = None

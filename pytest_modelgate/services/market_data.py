@@ -24,7 +24,7 @@ from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.planning.plan import market_request
 from pytest_modelgate.errors import MarketDataError, SettingsError
 from pytest_modelgate.services.companies import actions_during, against_splits, company_of, cut_to_company
-from pytest_modelgate.services.replaying import is_recorded, replay_bars
+from pytest_modelgate.services.replaying import is_recorded, recordings_of, replay_bars
 from pytest_modelgate.text import shown
 
 _LEAST_BARS = 2  # of a window, to have a return
@@ -135,6 +135,17 @@ def as_traded(request: MarketRequest, timeframe: Timeframe, settings: Settings) 
     if opens_request(request, timeframe, settings.sessions):
         return open_with_sessions(bars, replay_halves(request, timeframe, settings), _regular(request)).bars
     return bars
+
+
+def needed_recordings(request: MarketRequest, timeframe: Timeframe, settings: Settings) -> tuple[str, ...]:
+    """Names of the cassettes that ``load_series`` reads.
+
+    Raises:
+        MarketDataError: the manifest is unusable.
+    """
+    halves = opens_request(request, timeframe, settings.sessions)
+    requests = [request, *([halves] if halves else [])]
+    return tuple(dict.fromkeys(name for item in requests for name in recordings_of(item, settings.cassettes)))
 
 
 def replay_halves(request: MarketRequest, timeframe: Timeframe, settings: Settings) -> Bars | None:

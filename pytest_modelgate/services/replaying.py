@@ -41,6 +41,18 @@ def replay_bars(request: MarketRequest, folder: Path, record_command: str = cass
     return _joined(request, spans, parts)
 
 
+def recordings_of(request: MarketRequest, folder: Path) -> tuple[str, ...]:
+    """Names of the cassettes that ``replay_bars`` and ``replay_actions`` read; none where it would raise.
+
+    Raises:
+        MarketDataError: the manifest is unusable.
+    """
+    by_span = {entry.span: entry.name for entry in cassette_files.entries_of(folder, request) if entry.final(request)}
+    asked = actions_request(request)
+    actions = cassette_files.actions_entry(folder, asked) if asked else None
+    return (*(by_span[span] for span in cover(request, by_span) or ()), *([actions.name] if actions else []))
+
+
 def is_recorded(request: MarketRequest, folder: Path) -> bool:
     """Whether the manifest lists recordings that together hold a request."""
     return cover(request, [entry.span for entry in cassette_files.entries_of(folder, request)]) is not None

@@ -30,8 +30,7 @@ from support.workflow_runner import Run, Runner
 from pytest_modelgate import ModelArtifact
 from pytest_modelgate.cli.main import main
 from pytest_modelgate.core.evidence.records import WindowEvidence
-from pytest_modelgate.plugin.session.start import deployed
-from pytest_modelgate.services.champions import read_champions
+from pytest_modelgate.services.champions import deployed, read_champions
 
 ROOT = Path(__file__).parents[2]
 HOSTED, GPU, TRADER = ("ubuntu-24.04",), ("self-hosted", "gpu"), ("self-hosted", "trader")

@@ -68,6 +68,7 @@ def test_a_record_that_changed_is_judged_anew(gate: Gate, judged: list[str]) -> 
 
 
 def test_what_is_missing_is_not_remembered(gate: Gate, judged: list[str]) -> None:
+    assert isinstance(gate.store, EvidenceStore)
     (gate.store.folder / f"{MODEL}.fold1of5.json").unlink()
     assert gate.judge_known(MODEL, frozenset(), 1.0).label == "INCOMPLETE"
     gate.store.write(EVIDENCE["fold1of5"], "key")

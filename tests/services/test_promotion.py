@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import stat
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from pytest_modelgate.core.evidence.records import WindowEvidence
 from pytest_modelgate.core.policy.actions import CLOSE, HOLD, Order, action_name
 from pytest_modelgate.digest import json_sha256
 from pytest_modelgate.errors import CheckpointError, GateError, PromotionError
-from pytest_modelgate.services.champions import read_champions
+from pytest_modelgate.services.champions import champion_files, read_champions
 from pytest_modelgate.services.promotion import Change, Terms, promote, roll_back
 
 MODELS = {"AAPL": b"apple", "BTCUSD": b"bitcoin", "ETHUSD": b"ether"}
@@ -747,3 +749,31 @@ def test_on_which_origin_of_bars_it_was_judged_is_known_where_it_is_compared(cas
     champion.check_bars("03:00 UTC")
     with pytest.raises(CheckpointError, match="judged on bars that begin at 03:00 UTC, and these begin as Alpaca's do"):
         champion.check_bars("")
+
+
+def test_what_is_deployed_goes_to_another_machine_with_these_files(case: Case, tmp_path: Path) -> None:
+    case.promote()
+
+    folder, names = champion_files(case.folder)
+
+    for name in names:
+        (tmp_path / "there" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / name, tmp_path / "there" / name)
+    here, there = read_champions(case.folder), read_champions(tmp_path / "there")
+    assert (there.digest, there.digests) == (here.digest, here.digests)
+    for model, champion in there.by_model.items():
+        assert champion.file
+        assert sha256(champion.file.read_bytes()).hexdigest() == here.by_model[model].sha256
+
+
+def test_a_verdict_goes_there_with_the_evidence_of_its_run_alone(case: Case) -> None:
+    case.forge(run={"id": "ab" * 8})
+    for record in (f"{'ab' * 8}/AAPL_1Hour.fold1of5.json", f"{'cd' * 8}/AAPL_1Hour.fold1of5.json"):
+        path = case.verdict.parent / "evidence" / record
+        path.parent.mkdir(parents=True)
+        path.write_text("{}")
+
+    assert champion_files(case.verdict) == (
+        case.verdict.parent,
+        (case.verdict.name, f"evidence/{'ab' * 8}/AAPL_1Hour.fold1of5.json"),
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from threading import Lock
 from typing import BinaryIO
 
 from pytest_modelgate.errors import ArchiveError
@@ -13,7 +14,7 @@ _CHUNK = 1024 * 1024
 
 
 class OpenedFile:
-    """An archive's file; every byte comes through this one handle.
+    """An archive's file; every byte comes through this one handle, whichever threads ask for it.
 
     Attributes:
         file: the handle.
@@ -26,18 +27,23 @@ class OpenedFile:
             self.file: BinaryIO = path.open("rb")
         except OSError as error:
             raise ArchiveError(location, f"cannot be opened: {error.strerror}", "Check its permissions") from None
+        self._reading = Lock()
         self.stamp: str = self._stamp()
         self.packed: int = os.fstat(self.file.fileno()).st_size
 
     def sha256(self) -> str:
-        """Digest of the file's bytes, whoever else moves its position meanwhile."""
+        """Digest of the file's bytes."""
         digest, at = hashlib.sha256(), 0
-        while True:
-            self.file.seek(at)
-            if not (piece := self.file.read(_CHUNK)):
-                return digest.hexdigest()
+        while piece := self.piece(at, _CHUNK):
             digest.update(piece)
             at += len(piece)
+        return digest.hexdigest()
+
+    def piece(self, at: int, size: int) -> bytes:
+        """So many bytes from a place on, fewer only at the file's end."""
+        with self._reading:
+            self.file.seek(at)
+            return self.file.read(size)
 
     def is_unchanged(self) -> bool:
         """Whether nobody has written to the file since it was opened, as far as its stamp tells."""

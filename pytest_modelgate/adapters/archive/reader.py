@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -25,6 +25,7 @@ from pytest_modelgate.adapters.archive.manifest import parse_assessments, parse_
 from pytest_modelgate.adapters.archive.matching import Matching
 from pytest_modelgate.adapters.archive.names import SUFFIXES, archive_stamp, listed, parse_stamp, stamp_within
 from pytest_modelgate.adapters.archive.roles import Kind, Roles, find_roles
+from pytest_modelgate.adapters.archive.streamed_source import Listing, StreamedSource
 from pytest_modelgate.adapters.archive.summary import parse_summary
 from pytest_modelgate.adapters.archive.tar_source import TarSource, is_tar
 from pytest_modelgate.adapters.archive.zip_source import ZipSource
@@ -34,7 +35,7 @@ from pytest_modelgate.core.training.run import CheckpointRef, TrainedModel, Trai
 from pytest_modelgate.errors import ArchiveError, CheckpointError
 from pytest_modelgate.text import plain
 
-Source = ZipSource | FolderSource | TarSource
+Source = ZipSource | FolderSource | TarSource | StreamedSource
 _ZIPS = (".pt", ".zip")
 _BINARY: int = getattr(os, "O_BINARY", 0)
 
@@ -163,6 +164,25 @@ class Archive:
             problem = f"has sha256 {sha256[:12]}..., but its trainer says {checkpoint.sha256[:12]}..."
             raise ArchiveError(location, problem, "Pack the checkpoint that the trainer chose")
 
+    def listing(self) -> Listing:
+        """What another machine has to know to open this archive there; see ``open_listing``."""
+        source = self._source
+        return Listing(self.run.name, dict(source.sizes), source.odd, source.packed, self.sha256())
+
+    def member(self, name: str) -> Iterator[bytes]:
+        """The content of a member, piece by piece.
+
+        Raises:
+            ArchiveError: there is none of that name, it is damaged or larger than allowed, or the archive was written
+                to in the meantime.
+        """
+        location = f"{self._location}, member {plain(name)}"
+        if name not in self._source.sizes:
+            raise ArchiveError(location, "is not there", "Start again when nobody writes to the archive")
+        yield from _capped(self._source, name, self._limits.model_bytes, self._location)
+        if not self._source.is_unchanged():
+            raise ArchiveError(location, "changed while it was read", "Let the training run end, then start again")
+
     def close(self) -> None:
         """Release the file."""
         self._source.close()
@@ -191,9 +211,32 @@ def open_archive(path: Path, limits: Limits = DEFAULT_LIMITS, suffixes: tuple[st
     location = f"archive {plain(path.name)}"
     if not path.exists():
         raise ArchiveError(f"archive {path}", "does not exist, expected a zip, a tar or a folder", "Check the path")
-    source = _source(path, location, limits)
+    return _read_archive(_source(path, location, limits), path.name, limits, suffixes)
+
+
+def open_listing(
+    listing: Listing,
+    fetch: Callable[[str], Iterator[bytes]],
+    limits: Limits = DEFAULT_LIMITS,
+    suffixes: tuple[str, ...] = SUFFIXES,
+) -> Archive:
+    """Open an archive that lies on another machine; of its members only what is asked for comes here.
+
+    Args:
+        fetch: gives the content of a member, and vouches for it.
+        suffixes: endings of model files.
+
+    Raises:
+        ArchiveError: as of ``open_archive``.
+    """
+    location = f"archive {plain(listing.name)}"
+    return _read_archive(StreamedSource(listing, location, fetch), listing.name, limits, suffixes)
+
+
+def _read_archive(source: Source, name: str, limits: Limits, suffixes: tuple[str, ...]) -> Archive:
+    location = f"archive {plain(name)}"
     try:
-        roles = find_roles(source.sizes, path.name, location, suffixes)
+        roles = find_roles(source.sizes, name, location, suffixes)
         reading = _read(source, roles, location, limits)
         matching = Matching(roles, source.sizes, location)
         models = matching.models(reading.entries)
@@ -204,10 +247,10 @@ def open_archive(path: Path, limits: Limits = DEFAULT_LIMITS, suffixes: tuple[st
             problem = f"holds no model{''.join(f'; {stray}' for stray in strays[:2])}"
             raise ArchiveError(location, problem, "Pack the training run again")
         models = _declared(models, source, location, limits, strays)
-        members = {name for model in models if model.checkpoint for name in model.checkpoint.members}
-        limits.check_total(sum(source.sizes[name] for name in members), source.packed, location)
+        members = {member for model in models if model.checkpoint for member in model.checkpoint.members}
+        limits.check_total(sum(source.sizes[member] for member in members), source.packed, location)
         warnings = tuple(f"{location}: {stray}." for stray in strays)
-        return Archive(source, TrainingRun(path.name, _ended(path, roles, reading), models, warnings), location, limits)
+        return Archive(source, TrainingRun(name, _ended(name, roles, reading), models, warnings), location, limits)
     except BaseException:
         source.close()
         raise
@@ -262,10 +305,10 @@ def _read(source: Source, roles: Roles, location: str, limits: Limits) -> Readin
             return parse_index(raw, place, limits)
 
 
-def _ended(path: Path, roles: Roles, reading: Reading) -> pd.Timestamp | None:
+def _ended(name: str, roles: Roles, reading: Reading) -> pd.Timestamp | None:
     """When training ended, as the archive's name says, else that of the run, else what describes it."""
-    location = f"archive {plain(path.name)}"
-    stamp = archive_stamp(path.name) or (roles.kind is not Kind.SUMMARY and stamp_within(path.name)) or roles.stamp
+    location = f"archive {plain(name)}"
+    stamp = archive_stamp(name) or (roles.kind is not Kind.SUMMARY and stamp_within(name)) or roles.stamp
     return parse_stamp(stamp, location) if stamp else reading.ended
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
 
 from pytest_modelgate.adapters.archive.limits import Limits
 from pytest_modelgate.adapters.archive.names import Member, sound_members
@@ -45,7 +45,7 @@ class TarSource(OpenedFile):
         super().__init__(path, location)
         self._location = location
         self._most = min(limits.total_bytes, limits.model_bytes + limits.ratio * self.packed)
-        self._stream: _Stream | None = None
+        self._idle: deque[_Stream] = deque(maxlen=1)
         try:
             members = self._members(limits)
             sound = sound_members([Member(item.name, item.size, item.flaw) for item in members], location)
@@ -62,11 +62,14 @@ class TarSource(OpenedFile):
         Raises:
             ArchiveError: the content is damaged.
         """
-        stream, self._stream = self._stream, None  # whoever reads has it alone, and puts it back at the end
+        try:
+            stream = self._idle.pop()  # whoever reads has it alone, and puts it back at the end
+        except IndexError:
+            stream = _Stream(self.piece, self._most)
         start, left = self._starts[name], self.sizes[name]
         try:
-            if stream is None or stream.position > start:
-                stream = _Stream(self.file, self._most)
+            if stream.position > start:
+                stream = _Stream(self.piece, self._most)
             while stream.position < start:
                 if not stream.read(min(_CHUNK, start - stream.position)):
                     raise LayoutError("is cut off")
@@ -79,11 +82,11 @@ class TarSource(OpenedFile):
         except LayoutError as error:
             location = f"{self._location}, member {plain(name)}"
             raise ArchiveError(location, error.problem, "Copy or download the archive again") from None
-        self._stream = stream
+        self._idle.append(stream)
 
     def _members(self, limits: Limits) -> list[TarMember]:
         """All that it lists; what was packed by gzip is read to its end, and its checksum verified."""
-        stream, members = _Stream(self.file, self._most), []
+        stream, members = _Stream(self.piece, self._most), []
         try:
             for member in read_tar(stream.read, limits.entries):
                 members.append(member)
@@ -102,11 +105,10 @@ class _Stream:
         position: bytes given so far.
     """
 
-    def __init__(self, file: BinaryIO, most: int) -> None:
-        self._file, self._most, self._at = file, most, 0
+    def __init__(self, piece: Callable[[int, int], bytes], most: int) -> None:
+        self._piece, self._most, self._at = piece, most, 0
         self.position = 0
-        file.seek(0)
-        self._inflater = zlib.decompressobj(16 + zlib.MAX_WBITS) if file.read(2) == _GZIP else None
+        self._inflater = zlib.decompressobj(16 + zlib.MAX_WBITS) if piece(0, 2) == _GZIP else None
         self._rest = b""
 
     def read(self, size: int) -> bytes:
@@ -145,7 +147,6 @@ class _Stream:
         return b""
 
     def _packed(self, size: int) -> bytes:
-        self._file.seek(self._at)
-        piece = self._file.read(size)
+        piece = self._piece(self._at, size)
         self._at += len(piece)
         return piece

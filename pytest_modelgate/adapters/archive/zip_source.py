@@ -73,8 +73,7 @@ class ZipSource(OpenedFile):
     def _packed(self, span: Span) -> Iterator[bytes]:
         at, end = span.start, span.start + span.packed
         while at < end:
-            self.file.seek(at)
-            piece = self.file.read(min(_CHUNK, end - at))
+            piece = self.piece(at, min(_CHUNK, end - at))
             if not piece:
                 raise EOFError
             at += len(piece)

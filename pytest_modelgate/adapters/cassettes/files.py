@@ -100,8 +100,25 @@ def read_cassette(folder: Path, name: str, record_command: str = RECORD) -> str:
     Raises:
         MarketDataError: the file or its entry is missing, the bytes are not those recorded, or are not gzipped text.
     """
-    where = f"cassette {folder / name}"
-    remedy = f"Restore it from version control, or record it again: {record_command}"
+    where, remedy = f"cassette {folder / name}", _restore(record_command)
+    content = cassette_bytes(folder, name, record_command)
+    try:
+        with gzip.open(BytesIO(content)) as packed:
+            text = packed.read(_MOST_TEXT + 1)
+        if len(text) > _MOST_TEXT:
+            raise MarketDataError(where, f"unpacks to more than {_MOST_TEXT >> 20} MiB", remedy)
+        return text.decode("utf-8")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError):
+        raise MarketDataError(where, "is not gzipped text", remedy) from None
+
+
+def cassette_bytes(folder: Path, name: str, record_command: str = RECORD) -> bytes:
+    """The bytes of a cassette, once the manifest vouches for them.
+
+    Raises:
+        MarketDataError: the file or its entry is missing, or the bytes are not those recorded.
+    """
+    where, remedy = f"cassette {folder / name}", _restore(record_command)
     facts = manifest(folder).get(name, {})
     known = str(facts.get("sha256", "")) if isinstance(facts, dict) else ""
     try:
@@ -113,14 +130,11 @@ def read_cassette(folder: Path, name: str, record_command: str = RECORD) -> str:
     if known != digest:
         problem = f"was altered: its sha256 is {digest[:12]}..., the manifest says {known[:12]}..."
         raise MarketDataError(where, problem, remedy)
-    try:
-        with gzip.open(BytesIO(content)) as packed:
-            text = packed.read(_MOST_TEXT + 1)
-        if len(text) > _MOST_TEXT:
-            raise MarketDataError(where, f"unpacks to more than {_MOST_TEXT >> 20} MiB", remedy)
-        return text.decode("utf-8")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError):
-        raise MarketDataError(where, "is not gzipped text", remedy) from None
+    return content
+
+
+def _restore(record_command: str) -> str:
+    return f"Restore it from version control, or record it again: {record_command}"
 
 
 def is_intact(folder: Path, entry: Entry | ActionsEntry) -> bool:

@@ -23,6 +23,10 @@ class ParsedRecords(Generic[T]):
     room: int = _ROOM
     _known: dict[bytes, tuple[int, T]] = field(default_factory=dict, init=False, repr=False)
 
+    def known(self, digest: bytes) -> T | None:
+        """What the bytes of a digest hold; None where they were not read, or are let go of."""
+        return self._known[digest][1] if digest in self._known else None
+
     def of(self, content: bytes) -> T:
         """What these bytes hold; the same object as long as it is known."""
         digest = hashlib.sha256(content).digest()

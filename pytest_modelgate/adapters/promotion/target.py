@@ -114,6 +114,17 @@ class Target:
                 raise PromotionError(str(path), problem, "Promote it anew from its archive and verdict")
         return record
 
+    def names(self) -> tuple[str, ...]:
+        """The files of the set in force and its records, relative to the folder; none where nothing was promoted.
+
+        Raises:
+            PromotionError: as of ``record``.
+        """
+        record = self.record()
+        if record is None:
+            return ()
+        return (NAME, *(self._file(record.set, name) for name in (NAME, *sorted(record.files))))
+
     def path_of(self, model: Promoted) -> Path:
         """The file of a model in force."""
         return self.folder / model.file

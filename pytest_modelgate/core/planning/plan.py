@@ -143,10 +143,14 @@ class ModelPlan:
         since = self.watched.since if self.watched else None
         return Work(WorkKind.PAPER, PAPER, end if since is None else min(since, end), end)
 
+    @property
+    def conceivable(self) -> tuple[Work, ...]:
+        """All work, also where gating or the lack of a champion or an account makes it needless."""
+        return (*map(Work.trading, self.windows), self.integrity, self.contest, self.watch)
+
     def work_named(self, name: str) -> Work:
-        """The work of that name, also where gating or the lack of a champion or an account makes it needless."""
-        every = (*map(Work.trading, self.windows), self.integrity, self.contest, self.watch)
-        return next(work for work in every if work.name == name)
+        """The conceivable work of that name."""
+        return next(work for work in self.conceivable if work.name == name)
 
     def bars(self, work: Work) -> int:
         """Most bars that a piece of work spans: what it costs, compared with others."""

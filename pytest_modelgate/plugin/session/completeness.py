@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from pytest_modelgate.plugin.collection import properties
+from pytest_modelgate.plugin.collection import decided_model, properties
 
 if TYPE_CHECKING:  # pulls in pandas, which a run without an archive must not pay for
     from pytest_modelgate.plugin.session.gate_run import GateRun
@@ -30,6 +30,7 @@ class Completeness:
         self._config, self._run = config, run
         self._collected: dict[str, None] = {}
         self._finished: set[str] = set()
+        self._decided: dict[str, str] = {}
         self.crash_was_reported: Callable[[], None] = lambda: None
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -54,6 +55,8 @@ class Completeness:
         result = yield
         if report.when == "teardown":
             self._finished.add(report.nodeid)
+        elif report.when == "call" and report.passed and (model := decided_model(report.nodeid)):
+            self._decided[report.nodeid] = model
         if getattr(report, _CRASHED, False):
             if report.outcome == "failed":
                 ending = self._report(report.nodeid, "teardown", None)
@@ -79,6 +82,18 @@ class Completeness:
                 self._report(nodeid, "setup", "INCOMPLETE: it was collected, and then no worker was left to run it")
             )
             self._log(self._report(nodeid, "teardown", None))
+
+    def report_unfounded(self, session: pytest.Session) -> None:
+        """Report an error for every decision that passed, and of whose evidence the verdict knows nothing.
+
+        It was gained where this process cannot see it, or is gone since; a green end becomes exit status 1.
+        """
+        incomplete = {item.plan.model.id for item in self._run.judgements if item.outcome is None}
+        for nodeid in (nodeid for nodeid, model in self._decided.items() if model in incomplete):
+            problem = "INCOMPLETE: it passed, but the evidence that it rested on is not there at the end of the run"
+            self._log(self._report(nodeid, "teardown", problem))
+            if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _log(self, report: pytest.TestReport) -> None:
         self._config.hook.pytest_runtest_logreport(report=report)

@@ -30,7 +30,6 @@ from pytest_modelgate.text import terminal_safe
 if TYPE_CHECKING:  # verdicts and recordings are the controller's business: workers must not pay for them
     from pytest_modelgate.adapters.verdict.schema import Verdict
 
-WORKER_KEY = "modelgate"
 EVIDENCE = "evidence"
 
 
@@ -97,6 +96,11 @@ class GateRun:
     def verdict_path(self) -> Path:
         """Where the verdict is written."""
         return self.settings.output / "verdict.json"
+
+    @property
+    def folder(self) -> Path:
+        """Where the evidence of this run is written."""
+        return self.settings.output / EVIDENCE / self.run_id
 
     @property
     def work(self) -> tuple[WorkId, ...]:

@@ -16,21 +16,25 @@ import pytest
 from pytest_modelgate.adapters.archive import open_archive
 from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.adapters.evidence.store import EvidenceStore
-from pytest_modelgate.adapters.feature_set_digest import code_source
+from pytest_modelgate.adapters.feature_set_digest import UnfollowedCodeError, code_source, feature_set_version
 from pytest_modelgate.adapters.formats import builtin_formats
 from pytest_modelgate.adapters.ledger import LedgerState
 from pytest_modelgate.adapters.policy_format import PolicyFormat, suffixes_of
+from pytest_modelgate.adapters.source_digest import evidence_version
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.config.waivers import check_models
 from pytest_modelgate.core.features.feature_set import FeatureSet
 from pytest_modelgate.core.features.reference import REFERENCE
 from pytest_modelgate.core.planning.plan import Plan, make_plan
-from pytest_modelgate.errors import SettingsError
+from pytest_modelgate.errors import GateError, SettingsError
 from pytest_modelgate.plugin.options import only_shows
-from pytest_modelgate.plugin.session.gate_run import EVIDENCE, WORKER_KEY, GateRun
+from pytest_modelgate.plugin.session.gate_run import EVIDENCE, GateRun
+from pytest_modelgate.plugin.state import WORKER_KEY
+from pytest_modelgate.plugin.suite import suite_digest
 from pytest_modelgate.services.evaluator import build_evaluator
 from pytest_modelgate.services.gate import Gate
+from pytest_modelgate.services.market_data import load_series
 from pytest_modelgate.services.model_loader import ModelLoader
 from pytest_modelgate.services.trials import enter_trials
 from pytest_modelgate.text import shown
@@ -39,14 +43,18 @@ _FORMATS = "hook pytest_modelgate_policies"
 _TEXT = re.compile(r"[ -~]{1,80}")
 _SUFFIX = re.compile(r"(\.[a-z0-9]{1,16}){1,3}")
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what most runs have no need of
     from pytest_modelgate.adapters.verdict.schema import Verdict
+    from pytest_modelgate.plugin.xdist.remote.arrival import Elsewhere
     from pytest_modelgate.services.champions import Champions
     from pytest_modelgate.services.watching import Watching
 
 
-def start_run(config: pytest.Config, settings: Settings) -> GateRun:
+def start_run(config: pytest.Config, settings: Settings, elsewhere: Elsewhere | None = None) -> GateRun:
     """Open the archive and lay out the run.
+
+    Args:
+        elsewhere: what a worker has that sees none of the run's folders.
 
     Raises:
         ArchiveError: the archive cannot be used.
@@ -56,11 +64,15 @@ def start_run(config: pytest.Config, settings: Settings) -> GateRun:
     shared: dict[str, str] | None = getattr(config, "workerinput", {}).get(WORKER_KEY)
     profile = load_profile(settings.profile)
     formats = policy_formats(config)
-    archive = open_archive(settings.archive, suffixes=suffixes_of(formats))
+    suffixes = suffixes_of(formats)
+    archive = elsewhere.archive(suffixes) if elsewhere else open_archive(settings.archive, suffixes=suffixes)
     try:
         run_id = shared["run_id"] if shared else secrets.token_hex(8)
-        scratch = Path(shared["scratch"] if shared else tempfile.mkdtemp(prefix="modelgate-"))
-        store = EvidenceStore(settings.output / EVIDENCE, run_id, settings.evidence)
+        if elsewhere:
+            scratch, settings = elsewhere.scratch / "checkpoints", elsewhere.settings(settings)
+        else:
+            scratch = Path(shared["scratch"] if shared else tempfile.mkdtemp(prefix="modelgate-"))
+        store = elsewhere.store if elsewhere else EvidenceStore(settings.output / EVIDENCE, run_id, settings.evidence)
         champions, watching = _champions(settings), _watching(settings)
         compared = _compared(settings) if not shared else None
         watched = watching.of(model.id for model in archive.run.models) if watching else {}
@@ -75,6 +87,7 @@ def start_run(config: pytest.Config, settings: Settings) -> GateRun:
             champions=champions,
             watching=watching,
             formats=formats,
+            read_market=elsewhere.read_market if elsewhere else load_series,
         )
         ledger = None if only_shows(config) else _ledger(settings, profile, plan, loader, shared)
         if ledger:
@@ -83,23 +96,19 @@ def start_run(config: pytest.Config, settings: Settings) -> GateRun:
         run = GateRun(gate, shared is None, run_id, scratch, compared=compared)
         if shared:
             run.scheduled, run.refusal = bool(shared["scheduled"]), _refusal(gate, shared)
+        if elsewhere:
+            run.refusal = run.refusal or _estranged(surroundings(config), elsewhere.surroundings)
     except BaseException:
         archive.close()
         raise
     return run
 
 
-def deployed(path: Path) -> Path:
-    """What is deployed; of a folder that a run left, or a workflow's artifact of one, the verdict in it."""
-    verdict = path / "verdict.json"
-    return verdict if verdict.is_file() and not (path / "promotion.json").exists() else path
-
-
 def _champions(settings: Settings) -> Champions | None:
     """What is deployed, where it is to be compared with."""
     if settings.champion is None:
         return None
-    from pytest_modelgate.services.champions import read_champions
+    from pytest_modelgate.services.champions import deployed, read_champions
 
     return read_champions(deployed(settings.champion))
 
@@ -118,6 +127,7 @@ def _compared(settings: Settings) -> Verdict | None:
     if settings.compare is None:
         return None
     from pytest_modelgate.adapters.verdict.reader import read_verdict
+    from pytest_modelgate.services.champions import deployed
 
     return read_verdict(deployed(settings.compare))
 
@@ -129,6 +139,35 @@ def _refusal(gate: Gate, shared: Mapping[str, str]) -> str:
     if gate.agreement != shared["agreement"]:
         return "INCOMPLETE: this worker has other options, another profile or another version than the run began with"
     return ""
+
+
+def surroundings(config: pytest.Config) -> dict[str, str]:
+    """What evidence and tests depend on besides archive, options and package, which differs among machines.
+
+    Returns:
+        Digests by what they are of, in words.
+    """
+    found = {"the suite": suite_digest(config), "the versions of Python and libraries": evidence_version()}
+    try:
+        registered = feature_sets(config)
+    except GateError:  # told by the models that need them
+        return found
+    for name, feature_set in registered.items():
+        if feature_set is not REFERENCE:
+            try:
+                found[f"feature set {name}"] = feature_set_version(feature_set)
+            except UnfollowedCodeError:  # nobody can tell
+                found[f"feature set {name}"] = ""
+    return found
+
+
+def _estranged(found: Mapping[str, str], expected: Mapping[str, str]) -> str:
+    """Reason why the evidence of a worker elsewhere would be of something else; empty when it would not."""
+    others = sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
+    if not others:
+        return ""
+    remedy = "install the same there, and copy the project's folder (--rsyncdir)"
+    return f"INCOMPLETE: on this worker's machine {', '.join(others)} differ from those of the run; {remedy}"
 
 
 def _ledger(

@@ -21,6 +21,7 @@ _THREADS = (
     "OPENBLAS_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
+_RESTARTS = 4  # of each worker, as with xdist's -n
 _BROKEN = {
     "each": "would evaluate every window once per worker",
     "loadfile": "hangs when a worker crashes",
@@ -52,6 +53,12 @@ def check_distribution(config: pytest.Config) -> None:
     mode = config.getoption("dist", "no")
     if is_distributed(config) and mode in _BROKEN:
         raise SettingsError(f"--dist {mode}", _BROKEN[mode], "Leave it out, or use --dist load or --dist worksteal")
+
+
+def limit_restarts(config: pytest.Config) -> None:
+    """Let no worker that cannot start be replaced without end: xdist sets a limit where it is given ``-n`` alone."""
+    if is_distributed(config) and config.getoption("maxworkerrestart", None) is None:
+        config.option.maxworkerrestart = str(_RESTARTS * count_specs(config))
 
 
 def check_device(config: pytest.Config) -> None:

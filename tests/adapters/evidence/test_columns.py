@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from support.evidence_factory import EVIDENCE
 
 from pytest_modelgate.adapters.evidence.columns import PackedColumns, pack, unpack
-from pytest_modelgate.adapters.evidence.store import EvidenceStore, record_bytes
+from pytest_modelgate.adapters.evidence.record import packed
+from pytest_modelgate.adapters.evidence.store import EvidenceStore
 from pytest_modelgate.core.evidence.records import BarFigures, WindowEvidence
 
 _BARS = 864
@@ -42,7 +43,7 @@ def test_every_number_comes_back_to_the_last_bit(floats: list[float], times: lis
 def test_a_record_takes_less_than_nine_bytes_a_number() -> None:
     evidence = evidence_of(bars=_BARS)
 
-    assert len(record_bytes(evidence)) - len(record_bytes(EVIDENCE)) < 9 * 10 * _BARS
+    assert len(packed(evidence)) - len(packed(EVIDENCE)) < 9 * 10 * _BARS
 
 
 def deflated(content: bytes) -> str:
