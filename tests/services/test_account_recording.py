@@ -521,6 +521,7 @@ recorder_of(account, Path({cassettes!r})).record(promotion_of())
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="nobody is killed there in this way")
 @pytest.mark.parametrize("writes", [0, 2, 4, 5])
 def test_a_killed_recording_leaves_a_valid_state(account: Account, recorder: AccountRecorder, writes: int) -> None:
