@@ -20,6 +20,7 @@ import pandas as pd
 SECOND = 1_000_000_000
 _MINUTE = 60 * SECOND
 _LATENCY = SECOND // 3  # from an order's arrival to its first fill
+_LEAST_USD = 1.0  # of an order
 _SMALLEST = 1e-9  # of a coin
 Side = Literal["buy", "sell"]
 CLOSED = ("filled", "canceled", "expired", "rejected", "replaced")
@@ -299,6 +300,8 @@ class Exchange:
         price = self.prices[order.symbol].at(self.now)
         size = asked / price if order.quantity is None else asked
         held = self.held.get(order.symbol, 0.0)
+        if size * price < _LEAST_USD and size != held:  # all that is left may always be sold
+            raise RefusedError(403, 40310000, "cost basis must be >= minimal amount of order 1")
         if order.side == "buy":
             if held >= 0.0 and size * price > self.cash * (1.0 + _SMALLEST):
                 raise RefusedError(403, 40310000, "insufficient balance")
@@ -339,7 +342,8 @@ class Exchange:
         worse = 1.0 + self.terms.half_spread if order.side == "buy" else 1.0 - self.terms.half_spread
         price = round(market * worse, 6)
         whole = order.quantity if order.quantity is not None else math.floor((order.notional or 0) / price * 1e9) / 1e9
-        first = round(whole * self._rng.uniform(0.2, 0.8), 9) if self._rng.random() < self.terms.partial else whole
+        part = round(whole * self._rng.uniform(0.2, 0.8), 9)
+        first = part if part > 0.0 and self._rng.random() < self.terms.partial else whole
         self._plan(moment + _LATENCY, lambda at: self._fill(order, first, price, at, last=first == whole))
         if first != whole:
             rest = round(whole - first, 9)
