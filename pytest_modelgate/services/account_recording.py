@@ -34,6 +34,7 @@ from pytest_modelgate.adapters.alpaca.trading import TRADING_URL, TradingService
 from pytest_modelgate.adapters.cassettes.files import work_folder
 from pytest_modelgate.adapters.config_files.trader_map import read_trader_map
 from pytest_modelgate.adapters.promotion import Record
+from pytest_modelgate.core.config.settings import TRADING_REQUESTS_PER_MINUTE
 from pytest_modelgate.core.watching.moments import parse_moment, write_moment
 from pytest_modelgate.core.watching.records import NANOSECONDS, AccountKind, AccountRecord, TraderMap
 from pytest_modelgate.errors import AccountError, SettingsError
@@ -42,7 +43,6 @@ from pytest_modelgate.services.account_replaying import saw_promotion
 if TYPE_CHECKING:  # pulls in requests
     from pytest_modelgate.adapters.alpaca.transport import RequestPolicy
 
-TRADING_REQUESTS_PER_MINUTE = 30.0  # of the 200 that Alpaca allows an account: the trader needs the rest
 _TRIES = 5
 _OVERLAP = 3 * 86_400 * NANOSECONDS
 _MOST_SKEW = 300 * NANOSECONDS  # between this machine's clock and Alpaca's
