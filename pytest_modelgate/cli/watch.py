@@ -50,10 +50,9 @@ def add_watch(parser: argparse.ArgumentParser) -> None:
     as_of = "UTC; record bars closed before it (default: 16 minutes ago, when every one of them is final)"
     parser.add_argument("--as-of", metavar="DATE", help=as_of)
     add_options(parser, [option for option in RECORDING if option.setting not in {"cassettes", "as_of"}])
-    rate = f"of the account (default: {TRADING_REQUESTS_PER_MINUTE:g}; Alpaca allows 200, of which the trader needs the rest)"
-    parser.add_argument(
-        "--requests-per-minute", type=_positive, default=TRADING_REQUESTS_PER_MINUTE, metavar="N", help=rate
-    )
+    per_minute = TRADING_REQUESTS_PER_MINUTE
+    rate = f"of the account (default: {per_minute:g}; Alpaca allows 200, of which the trader needs the rest)"
+    parser.add_argument("--requests-per-minute", type=_positive, default=per_minute, metavar="N", help=rate)
     parser.set_defaults(run=_watch)
 
 
