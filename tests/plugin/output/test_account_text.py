@@ -19,7 +19,7 @@ def test_the_table_says_how_many_orders_there_are_so_far() -> None:
 
 
 def test_the_table_says_how_far_the_odds_are() -> None:
-    held = held_back_by(traded("UNIUSD", drift=0.0008, watched=watched(edge=0.0)))
+    held = held_back_by(traded("UNIUSD", drift=0.0008, watched=watched(edge=0.0012)))
 
     assert any(text.startswith("account: E = ") and text.endswith(" of 50") for text in held)
 
