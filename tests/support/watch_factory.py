@@ -57,7 +57,7 @@ def market(symbol: str = "BTCUSD", hours: int = 24 * 60, seed: int = 1) -> Bars:
     frame = random_walk("2024-01-01", hours, seed)
     if not symbol.endswith("USD"):
         days = pd.DatetimeIndex(frame.index)
-        frame = frame[(days.dayofweek < 5) & (days.hour >= 14) & (days.hour < 20)]
+        frame = frame[(days.day_of_week < 5) & (days.hour >= 14) & (days.hour < 20)]
     return hourly_bars(symbol, frame)
 
 
@@ -111,7 +111,7 @@ class Trader:
 
     @property
     def in_force(self) -> InForce:
-        since = self.bars.index[self.since_row]
+        since = self.bars.index[self.since_row] + pd.Timedelta(minutes=1)
         return InForce(self.model, self.sha256, Instrument.parse(self.symbol), since, "PAPER")
 
     def trade(self) -> Trader:
@@ -128,7 +128,8 @@ class Trader:
             account.cash, account.quantity = self.cash, self.held
             action = actions[row - self.candidate.history]
             meaning = self.candidate.policy.actions[action]
-            quantity = 0.0 if action == NO_ACTION else round(account.order(meaning, closes[row]), 9)
+            quantity = 0.0 if action == NO_ACTION else round(account.order(meaning, closes[row]), 6)
+            quantity = quantity if abs(quantity) * closes[row] >= self.rules.min_order_usd else 0.0
             self.wanted[row] = quantity
             sent = self.alter(row, quantity)
             sent = sent if isinstance(sent, Sent) else Sent(sent)
@@ -182,12 +183,13 @@ class Trader:
         key = f"{order}/{len(self.fills)}"
         self.fills.append(AccountFill(key, order, self.symbol, side, units, price, at))
         sign = 1.0 if side == "buy" else -1.0
-        self.held = round(self.held + sign * units, 9)
+        self.held = round(self.held + sign * units, 6)
         self.cash -= sign * units * price
         if not self.fee:
             return
-        coin, usd = (round(self.fee * units, 9), 0.0) if side == "buy" else (0.0, self.fee * units * price)
-        self.held, self.cash = round(self.held - coin, 9), self.cash - usd
+        coin, usd = (round(self.fee * units, 6), 0.0) if side == "buy" else (0.0, self.fee * units * price)
+        self.held, self.cash = round(self.held - coin, 6), self.cash - usd
+        self.held = self.held if abs(self.held) > 1e-5 else 0.0
         self.fees.append(AccountFee(f"fee-{key}", "CFEE", self.symbol, coin, usd, price, at + self.lag))
 
     def record(self, **changes: object) -> AccountRecord:

@@ -24,11 +24,13 @@ class Period:
 
     Attributes:
         problem: why there is none, half a sentence; empty where there is one.
+        held: units at the start: what fees in kind left of earlier positions.
     """
 
     first: int
     last: int
     problem: str = ""
+    held: float = 0.0
 
     @property
     def bars(self) -> int:
@@ -74,7 +76,7 @@ def find_period(
         return Period(first, first, "no bar with an order that could be filled is on record yet")
     if not np.isfinite(market.closes[first : last + 1]).all():
         return Period(first, first, "bars as they were traded are missing in the period")
-    return Period(first, last)
+    return Period(first, last, held=float(held[first]))
 
 
 def own_position(

@@ -112,8 +112,9 @@ def test_one_lost_order_is_one_mismatch(lost: int) -> None:
 
     def alter(_: int, quantity: float) -> float:
         nonlocal seen
-        seen += quantity != 0.0
-        return 0.0 if quantity and seen == lost else quantity
+        large = abs(quantity) > 1.0  # and no sale of what fees in kind left
+        seen += large
+        return 0.0 if large and seen == lost else quantity
 
     found = outcomes(Trader(market(), alter=alter).trade().measure())
     assert set(found) == {"match", "missing"}
@@ -138,11 +139,12 @@ def test_an_outage_is_counted_in_bars_while_its_orders_are_missing() -> None:
 
 
 def test_orders_in_parts_and_by_notional_match_and_those_filled_short_are_partial() -> None:
-    for sent in ({"parts": 3}, {"notional": True}):
-        evidence = (
-            Trader(market(), alter=every(2, lambda quantity, sent=sent: Sent(quantity, **sent))).trade().measure()
-        )
-        assert set(outcomes(evidence)) == {"match"}
+    in_parts = every(2, lambda quantity: Sent(quantity, parts=3))
+    by_notional = every(2, lambda quantity: Sent(quantity, notional=True))
+    for alter in (in_parts, by_notional):
+        found = outcomes(Trader(market(), alter=alter).trade().measure())
+        assert set(found) == {"match"}
+        assert found["match"] >= 60
     short = every(9, lambda quantity: Sent(quantity, filled=0.5, status="canceled"))
     evidence = Trader(market(), alter=short).trade().measure()
     assert set(outcomes(evidence)) == {"match", "partial"}
@@ -254,7 +256,7 @@ def test_a_deposit_shows_in_what_fills_and_fees_leave_open() -> None:
         for place, one in enumerate(record.snapshots)
     ]
     evidence = trader.measure(snapshots=tuple(rich))
-    assert evidence.closure == pytest.approx(0.005, rel=0.1)
+    assert evidence.closure == pytest.approx(0.005, rel=0.2), "less what fees may still come"
     assert alarms(evidence) == {"record"}
 
 
@@ -407,7 +409,7 @@ def test_a_tracked_policy_sees_the_real_account() -> None:
 
 def test_no_record_and_no_bar_yet_are_problems_with_a_remedy() -> None:
     trader = Trader(market()).trade()
-    for changes in ({"spans": ()}, {"spans": ((0, trader.course[0][0] + 1),)}):
+    for changes in ({"spans": ()}, {"spans": ((0, trader.course[0][0] - HOUR + 1),)}):
         evidence = trader.measure(**changes)
         assert evidence.problem
         assert "modelgate watch" in evidence.remedy
