@@ -54,5 +54,5 @@ def _unaccounted(
     price = float(market.closes[max(0, min(market.row_of(other.at), len(market.closes) - 1))])
     position = (other.positions.get(symbol, 0.0) - held) * price
     if not other.equity > 0.0:
-        return float("inf")
+        return 1.0
     return max(0.0, abs(cash) + abs(position) - slack) / other.equity

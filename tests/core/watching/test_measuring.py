@@ -57,7 +57,8 @@ def every(count: int, change: Callable[[float], Sent | float]) -> Callable[[int,
 
 def alarms(evidence: WatchEvidence) -> set[str]:
     found = judge_days(evidence, FORWARD, WatchLimits()).findings
-    return {finding.name for finding in found if finding.status in {"alarm", "incomplete"}} - {"promotion"}
+    turned = {str(finding.name) for finding in found if finding.status in {"alarm", "incomplete"}}
+    return turned - {"promotion"}
 
 
 def test_the_honest_trader_matches_to_the_last_order() -> None:
@@ -383,10 +384,10 @@ def test_a_stop_of_the_profile_is_expected_and_one_that_it_has_not_is_extra() ->
                   ended=bought.submitted + 30 * 60 * SECOND, filled_price=bought.filled_price)  # fmt: skip
     fill = AccountFill("leg", "leg", "BTCUSD", "sell", leg.filled_quantity, bought.filled_price or 0.0, leg.ended or 0)
     record = plain.record()
-    record = replace(record, orders=(*record.orders, leg), fills=(*record.fills, fill), snapshots=record.snapshots[:1])
+    until = ((record.spans[0][0], bought.submitted + HOUR),)
+    record = replace(record, orders=(*record.orders, leg), fills=(*record.fills, fill), spans=until)
     evidence = measure_watch(plain.subject(), [], record, TraderMap())
-    extra = [order for order in evidence.orders if order.outcome == "extra"]
-    assert [order.why for order in extra] == ["within the bar"]
+    assert [(order.outcome, order.why) for order in evidence.orders] == [("match", ""), ("extra", "within the bar")]
 
 
 def test_the_profiles_stop_is_matched_by_who_obeys_it_and_missed_by_who_does_not() -> None:
