@@ -189,7 +189,7 @@ class Trader:
             return
         coin, usd = (round(self.fee * units, 6), 0.0) if side == "buy" else (0.0, self.fee * units * price)
         self.held, self.cash = round(self.held - coin, 6), self.cash - usd
-        self.held = self.held if abs(self.held) > 1e-5 else 0.0
+        self.held = self.held if abs(self.held) * price >= self.rules.min_order_usd else 0.0
         self.fees.append(AccountFee(f"fee-{key}", "CFEE", self.symbol, coin, usd, price, at + self.lag))
 
     def record(self, **changes: object) -> AccountRecord:
