@@ -426,3 +426,19 @@ def test_no_record_and_no_bar_yet_are_problems_with_a_remedy() -> None:
         assert evidence.problem
         assert "modelgate watch" in evidence.remedy
         assert evidence.silent_days == pytest.approx((trader.subject().as_of.value - trader.in_force.since.value) / DAY)
+
+
+@pytest.mark.parametrize(("delay", "outcome"), [(17 * HOUR, "match"), (18 * HOUR + 600 * SECOND, "late")])
+def test_an_order_of_a_closed_session_is_late_once_the_next_one_is_open_for_a_while(delay: int, outcome: str) -> None:
+    bars = market("AAPL", 24 * 90)
+    nights = {row for row in range(len(bars) - 1) if bars.index[row + 1] - bars.index[row] == pd.Timedelta("19h")}
+
+    def alter(row: int, quantity: float) -> Sent:
+        return Sent(quantity, delay=delay) if row in nights else Sent(quantity)
+
+    trader = Trader(bars, STOCKS, "AAPL_1Hour", spread=0.0005, fee=0.0, since_row=100, alter=alter).trade()
+    evidence = trader.measure()
+    overnight = {int(bars.index[row].timestamp()) for row in nights if trader.wanted.get(row)}
+    found = {order.outcome for order in evidence.orders if order.bar in overnight}
+    assert found == {outcome}
+    assert {order.outcome for order in evidence.orders if order.bar not in overnight} == {"match"}
