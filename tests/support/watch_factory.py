@@ -77,6 +77,8 @@ class Trader:
         raw: bars as traded; those of the model where None.
         spread: fraction that fills are worse than the open.
         fee: fraction of a coin bought taken in kind, of USD of one sold; ``lag`` until it is posted.
+        account: how many account features the policy reads.
+        actions: what it decides from ``since_row`` on; by default what it does with a neutral account.
         alter: row and order (signed quantity, 0 for none) to what the trader sends instead, its delay and its parts.
     """
 
@@ -94,6 +96,7 @@ class Trader:
     ids: bool = True
     alter: Callable[[int, float], Sent | float] = field(default=lambda _, quantity: quantity)
     account: int = 0
+    actions: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
         self.candidate = candidate(self.bars, self.rules, seed=self.seed, account=self.account)
@@ -120,13 +123,13 @@ class Trader:
         opens, closes = traded.quotes
         starts, length = self.bars.index.asi8.tolist(), self.bars.timeframe.delta.value
         last = len(starts) - 1 if self.last_row is None else self.last_row
-        actions = self.candidate.neutral_actions(slice(self.candidate.history, len(starts))).tolist()
+        actions = self.actions or self.candidate.neutral_actions(slice(self.since_row, last)).tolist()
         for row in range(self.since_row, last):
             close = starts[row] + length
             self.course.append((close, self.cash, self.held, self.cash + self.held * closes[row]))
             account = Account(self.rules, CAPITAL)
             account.cash, account.quantity = self.cash, self.held
-            action = actions[row - self.candidate.history]
+            action = actions[row - self.since_row]
             meaning = self.candidate.policy.actions[action]
             quantity = 0.0 if action == NO_ACTION else round(account.order(meaning, closes[row]), 6)
             quantity = quantity if abs(quantity) * closes[row] >= self.rules.min_order_usd else 0.0

@@ -24,8 +24,10 @@ from support.watch_factory import (
     record_of,
 )
 
+from pytest_modelgate.core.backtest.evaluation import evaluate
 from pytest_modelgate.core.config.watch_limits import WatchLimits
 from pytest_modelgate.core.market.bars import Bars
+from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.watching.evidence import WatchEvidence
 from pytest_modelgate.core.watching.judging import Forward, judge_days
 from pytest_modelgate.core.watching.measuring import measure_watch
@@ -388,7 +390,7 @@ def test_a_split_changes_the_number_of_shares(ratio: float) -> None:
     assert sum(count for kind, count in outcomes(evidence).items() if kind != "match") <= 1
 
 
-def test_a_stop_of_the_profile_is_expected_and_one_that_it_has_not_is_extra() -> None:
+def test_a_stop_that_the_profile_has_not_is_extra() -> None:
     plain = Trader(market()).trade()
     bought = next(order for order in plain.orders if order.side == "buy")
     leg = replace(bought, key="leg", parent=bought.key, side="sell", submitted=bought.submitted, client_order_id="",
@@ -401,7 +403,7 @@ def test_a_stop_of_the_profile_is_expected_and_one_that_it_has_not_is_extra() ->
     assert [(order.outcome, order.why) for order in evidence.orders] == [("match", ""), ("extra", "within the bar")]
 
 
-def test_the_profiles_stop_is_matched_by_who_obeys_it_and_missed_by_who_does_not() -> None:
+def test_a_stop_of_the_profile_is_missed_by_a_trader_who_does_not_know_it() -> None:
     rules = replace(CRYPTO, stop_loss=0.004)
     careless = Trader(market(), rules, since_row=240).trade()
     evidence = careless.measure()
@@ -410,13 +412,20 @@ def test_the_profiles_stop_is_matched_by_who_obeys_it_and_missed_by_who_does_not
     assert {order.why for order in missed} == {"stop_loss"}
 
 
-def test_a_tracked_policy_sees_the_real_account() -> None:
-    """Fed with its own account, the trader decides as the walk says; with the neutral one it does not."""
-    trader = Trader(market(), account=6).trade()
-    subject = replace(trader.subject(), account="tracked")
-    tracked = measure_watch(subject, [], trader.record(), TraderMap())
-    assert set(outcomes(trader.measure())) == {"match"}
-    assert set(outcomes(tracked)) != {"match"}
+def test_a_tracked_policy_is_asked_about_the_account_as_it_really_is() -> None:
+    """Without costs a trader that follows a simulation has its very account, so each of its actions is expected."""
+    free, bars = replace(CRYPTO, fee=0.0, slippage=0.0), market()
+    model = Trader(bars, free, account=6)
+    window = Window("paper", bars.index[model.since_row], bars.index[-1] + pd.Timedelta("1h"))
+    trajectory, _ = evaluate(model.candidate, window, "tracked", CAPITAL)
+    trader = replace(model, fee=0.0, spread=0.0, actions=trajectory.actions.tolist()).trade()
+    tracked, neutral = (
+        measure_watch(replace(trader.subject(), account=mode), [], trader.record(), TraderMap())
+        for mode in ("tracked", "neutral")
+    )
+    assert set(outcomes(tracked)) == {"match"}
+    assert len(tracked.orders) >= 20
+    assert set(outcomes(neutral)) != {"match"}
 
 
 def test_no_record_and_no_bar_yet_are_problems_with_a_remedy() -> None:
