@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, get_args
 from pytest_modelgate.cli.record import record_series
 from pytest_modelgate.cli.wording import add_options
 from pytest_modelgate.core.config.options import RECORDING
-from pytest_modelgate.core.config.settings import RECORDING_MODE, REQUESTS_PER_MINUTE, Settings, parse_as_of
+from pytest_modelgate.core.config.settings import (
+    RECORDING_MODE,
+    REQUESTS_PER_MINUTE,
+    TRADING_REQUESTS_PER_MINUTE,
+    Settings,
+    parse_as_of,
+)
 from pytest_modelgate.core.watching.records import AccountKind
 from pytest_modelgate.errors import PromotionError, SettingsError
 from pytest_modelgate.text import terminal_safe
@@ -23,7 +29,6 @@ if TYPE_CHECKING:  # pulls in pandas, which --help must not pay for
     from pytest_modelgate.services.account_recording import RecordedAccount
 
 _DEFAULT = f"folder of cassettes (default: {Settings.cassettes})"
-_PER_MINUTE = 30.0
 _FINAL = timedelta(minutes=16)  # after which every bar that has closed is final, stocks' too
 
 
@@ -45,8 +50,9 @@ def add_watch(parser: argparse.ArgumentParser) -> None:
     as_of = "UTC; record bars closed before it (default: 16 minutes ago, when every one of them is final)"
     parser.add_argument("--as-of", metavar="DATE", help=as_of)
     add_options(parser, [option for option in RECORDING if option.setting not in {"cassettes", "as_of"}])
-    rate = f"of the account (default: {_PER_MINUTE:g}; Alpaca allows 200, of which the trader needs the rest)"
-    parser.add_argument("--requests-per-minute", type=_positive, default=_PER_MINUTE, metavar="N", help=rate)
+    per_minute = TRADING_REQUESTS_PER_MINUTE
+    rate = f"of the account (default: {per_minute:g}; Alpaca allows 200, of which the trader needs the rest)"
+    parser.add_argument("--requests-per-minute", type=_positive, default=per_minute, metavar="N", help=rate)
     parser.set_defaults(run=_watch)
 
 

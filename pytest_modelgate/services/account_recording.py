@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -24,21 +23,26 @@ from pytest_modelgate.adapters.account_cassettes.files import (
 from pytest_modelgate.adapters.account_cassettes.joining import Told, join, read_told, told_by
 from pytest_modelgate.adapters.account_cassettes.journal import read_journal
 from pytest_modelgate.adapters.account_cassettes.scrubbing import Pseudonyms, Scrubber, refuse_secrets
-from pytest_modelgate.adapters.account_cassettes.told import read_map, read_trader_told, to_document
+from pytest_modelgate.adapters.account_cassettes.told import (
+    owner_of,
+    pattern_digest,
+    read_map,
+    read_trader_told,
+    to_document,
+)
 from pytest_modelgate.adapters.alpaca.trading import TRADING_URL, TradingService
 from pytest_modelgate.adapters.cassettes.files import work_folder
 from pytest_modelgate.adapters.config_files.trader_map import read_trader_map
 from pytest_modelgate.adapters.promotion import Record
+from pytest_modelgate.core.config.settings import TRADING_REQUESTS_PER_MINUTE
 from pytest_modelgate.core.watching.moments import parse_moment, write_moment
-from pytest_modelgate.core.watching.records import NANOSECONDS, AccountKind, AccountRecord, MappedModel, TraderMap
-from pytest_modelgate.digest import json_sha256
+from pytest_modelgate.core.watching.records import NANOSECONDS, AccountKind, AccountRecord, TraderMap
 from pytest_modelgate.errors import AccountError, SettingsError
 from pytest_modelgate.services.account_replaying import saw_promotion
 
 if TYPE_CHECKING:  # pulls in requests
     from pytest_modelgate.adapters.alpaca.transport import RequestPolicy
 
-TRADING_REQUESTS_PER_MINUTE = 30.0  # of the 200 that Alpaca allows an account: the trader needs the rest
 _TRIES = 5
 _OVERLAP = 3 * 86_400 * NANOSECONDS
 _MOST_SKEW = 300 * NANOSECONDS  # between this machine's clock and Alpaca's
@@ -101,7 +105,7 @@ class AccountRecorder:
         """
         map_ = read_trader_map(self.map_file) if self.map_file else None
         if self.journal_file:
-            read_journal(self.journal_file)  # before anything is asked
+            read_journal(self.journal_file)  # what is wrong with it is told before anything is asked
         for model in sorted({m.id for m in map_.models} - {m.id for m in promotion.models}) if map_ else ():
             self.tell(f"the map names {model}, which is not in force")
         service = TradingService.of(self.kind, self.environ, self._request_policy())
@@ -112,10 +116,10 @@ class AccountRecorder:
             past = _Past.of(folder)
             self._refuse_others(folder, promotion)
             told = self._told(past, map_, names)
-            scrubber = Scrubber(names, _owner_of(map_.models if map_ else ()))
+            scrubber = Scrubber(names, owner_of(map_))
             snapshot = _snapshot(service, scrubber)
             until = self._until(service, past)
-            first = min(past.begin(promotion, _pattern_digest(map_), since), until - NANOSECONDS)
+            first = min(past.begin(promotion, pattern_digest(map_), since), until - NANOSECONDS)
             content: dict[Part, Any] = {
                 "orders": scrubber.orders(service.orders(first, until)),
                 "activities": scrubber.activities(service.activities(first, until)),
@@ -143,7 +147,8 @@ class AccountRecorder:
             raise SettingsError("--map", problem, "Give it again; one without [[model]] ends that")
         known = read_trader_told(past.folder, past.manifest)
         lines = read_journal(self.journal_file, names.without_ids) if self.journal_file else ()
-        news = list(dict.fromkeys(line for line in lines if line not in set(known.journal)))
+        kept = set(known.journal)
+        news = [line for line in dict.fromkeys(lines) if line not in kept]
         document = to_document(map_, news, names.without_ids)
         if map_ is not None and read_map(document["map"]) == replace(known, journal=()):
             del document["map"]
@@ -184,8 +189,11 @@ class AccountRecorder:
     def _request_policy(self) -> RequestPolicy:
         from pytest_modelgate.adapters.alpaca.transport import RateLimiter, RequestPolicy
 
-        turns = work_folder(self.cassettes) / "trading"
-        turns.mkdir(exist_ok=True)
+        try:
+            turns = work_folder(self.cassettes) / "trading"
+            turns.mkdir(exist_ok=True)
+        except OSError as error:
+            raise self._unwritable(error) from None
         limiter = RateLimiter(turns, 60.0 / self.requests_per_minute)
         return RequestPolicy(limiter=limiter, tries=_TRIES, tell=self.tell, url=TRADING_URL)
 
@@ -199,10 +207,11 @@ class AccountRecorder:
                 folder.settle(folder.manifest())
                 yield
         except OSError as error:
-            problem = f"cannot be written: {error.strerror}"
-            raise AccountError(
-                f"folder {self.cassettes}", problem, "Check its permissions and the free space"
-            ) from None
+            raise self._unwritable(error) from None
+
+    def _unwritable(self, error: OSError) -> AccountError:
+        problem = f"cannot be written: {error.strerror}"
+        return AccountError(f"folder {self.cassettes}", problem, "Check its permissions and the free space")
 
 
 @dataclass(frozen=True)
@@ -228,7 +237,7 @@ class _Past:
             return _whole(since)
         if not self.told:
             return min(_whole(pd.Timestamp(promotion.since_of(model))) for model in promotion.models)
-        (first, _), (_, until) = self.told[0].span, self.told[-1].span
+        first, until = min(told.span[0] for told in self.told), self.told[-1].span[1]
         if self.manifest.recordings[-1].map_sha256 != patterns:
             return first
         orders = join(self.folder, self.told).orders
@@ -262,27 +271,7 @@ def _snapshot(service: TradingService, scrubber: Scrubber) -> dict[str, Any]:
 def _facts(promotion: Record, map_: TraderMap | None) -> dict[str, Any]:
     models = {model.id: model.sha256 for model in promotion.models}
     seen = {"digest": promotion.digest, "models": dict(sorted(models.items()))}
-    return {"promotion": seen, "map_sha256": _pattern_digest(map_), "alpaca_py": version("alpaca-py")}
-
-
-def _pattern_digest(map_: TraderMap | None) -> str:
-    """Digest of what a map tells of ids; empty where it tells nothing."""
-    patterns = {model.id: model.client_order_id for model in map_.models if model.client_order_id} if map_ else {}
-    return json_sha256(patterns) if patterns else ""
-
-
-def _owner_of(models: Sequence[MappedModel]) -> Callable[[str], str | None]:
-    """Tells the model whose pattern an id fits."""
-    patterns = {model.id: re.compile(model.client_order_id) for model in models if model.client_order_id}
-
-    def owner(text: str) -> str | None:
-        owners = [model for model, pattern in patterns.items() if pattern.fullmatch(text)]
-        if len(owners) > 1:
-            problem = f"an order's id fits client_order_id of both {owners[0]} and {owners[1]}"
-            raise SettingsError("--map", problem, "Write patterns of which one fits")
-        return owners[0] if owners else None
-
-    return owner
+    return {"promotion": seen, "map_sha256": pattern_digest(map_), "alpaca_py": version("alpaca-py")}
 
 
 def _whole(moment: pd.Timestamp) -> int:

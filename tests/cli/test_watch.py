@@ -23,6 +23,7 @@ from pytest_modelgate.services.account_replaying import replay_account
 HISTORY = {"fitness_score": [0.8], "profit_factor": [2.0], "consistency": [0.9], "max_drawdown": [0.05]}
 SINCE, AS_OF = "2024-02-20T00:00:00+00:00", "2024-03-01"
 FRAME = random_walk("2024-01-15", 24 * 60)
+SEEN_SINCE = f"{pd.Timestamp.now('UTC') - pd.Timedelta(days=2):%Y-%m-%d}"
 
 
 @pytest.fixture
@@ -67,14 +68,14 @@ def _environment(monkeypatch: pytest.MonkeyPatch, account: Account, market: Mark
 def watch(promoted: Path, archive: Path, *options: str) -> int:
     cassettes = promoted.parents[1] / "cassettes"
     given = ["--archive", str(archive), "--to", str(cassettes), "--as-of", AS_OF, "--walk-forward-days", "40"]
-    return main(["watch", str(promoted), *given, "--requests-per-minute", "1e9", *options])
+    return main(["watch", str(promoted), *given, "--requests-per-minute", "1e9", f"--since={SEEN_SINCE}", *options])
 
 
 def test_account_and_market_are_recorded(
     promoted: Path, archive: Path, account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     digest = sha256(b"x").hexdigest()
-    account.order("mine", 3, client_order_id=order_id("UNIUSD_1Hour", digest, START))
+    account.order("mine", account.now - 3, client_order_id=order_id("UNIUSD_1Hour", digest, START))
 
     status = watch(promoted, archive)
 
@@ -95,7 +96,7 @@ def test_account_and_market_are_recorded(
     ]
     assert pd.Timestamp(manifest[bars[2]]["asked_first"]) == pd.Timestamp("2024-02-19T00:00Z")
     lines = shown.out.splitlines()
-    assert lines[0].startswith(f"paper account {record.account}: recorded 2024-02-20 00:00 to ")
+    assert lines[0].startswith(f"paper account {record.account}: recorded {SEEN_SINCE} 00:00 to ")
     assert lines[1] == "on record: 1 orders, 1 fills, 0 fees"
     assert "  account: unknown fields a_new_field" in lines
     assert "  order: statuses filled" in lines
@@ -105,7 +106,7 @@ def test_account_and_market_are_recorded(
 def test_no_secret_is_shown_or_kept(
     promoted: Path, archive: Path, account: Account, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    account.order("mine", 3, client_order_id=f"{KEY}-1", note=SECRET, source=ACCOUNT_NUMBER)
+    account.order("mine", account.now - 3, client_order_id=f"{KEY}-1", note=SECRET, source=ACCOUNT_NUMBER)
 
     watch(promoted, archive)
 

@@ -131,7 +131,8 @@ def test_uuids_in_a_journal_are_replaced(recorder: AccountRecorder, tmp_path: Pa
         "sent": False,
         "code": 40310000,
     }
-    journal.write_text(json.dumps(line | {"why": f"order {uuid('mine')} refused", "secret_field": "left out"}))
+    why = f"order {uuid('mine')} refused {'.' * 150} {uuid('cut in two')}"
+    journal.write_text(json.dumps(line | {"why": why, "secret_field": "left out"}))
 
     replace(recorder, journal_file=journal).record(PROMOTION)
 
@@ -139,6 +140,7 @@ def test_uuids_in_a_journal_are_replaced(recorder: AccountRecorder, tmp_path: Pa
     assert (kept.bar, kept.code) == ((FIRST + 2 * HOUR) // NANOSECONDS, 40310000)
     assert kept.why.startswith("order ")
     assert uuid("mine") not in texts_of(recorder.cassettes)
+    assert uuid("cut in two")[:8] not in texts_of(recorder.cassettes)
     assert "left out" not in texts_of(recorder.cassettes)
 
 
@@ -172,6 +174,18 @@ def test_an_order_that_was_open_is_asked_for_again(account: Account, recorder: A
 
     assert recorded.span[0] == FIRST + 5 * HOUR
     assert [order.ended for order in replayed(recorder).record.orders] == [FIRST + (10 * 24 + 3) * HOUR]
+
+
+def test_an_earlier_beginning_is_recorded_when_it_is_asked_for(account: Account, recorder: AccountRecorder) -> None:
+    account.order("before", -30)
+    recorder.record(PROMOTION)
+    account.now = 48
+
+    recorder.record(PROMOTION, since=START - pd.Timedelta(hours=48))
+
+    record = replayed(recorder).record
+    assert record.spans == ((FIRST - 48 * HOUR, FIRST + 48 * HOUR),)
+    assert [order.submitted for order in record.orders] == [FIRST - 30 * HOUR]
 
 
 def test_a_gap_gives_two_spans(account: Account, recorder: AccountRecorder) -> None:
@@ -396,6 +410,15 @@ def test_what_fails_midway_changes_nothing(account: Account, recorder: AccountRe
     assert files_of(recorder.cassettes) == before
 
 
+def test_a_folder_that_cannot_be_written_is_told(account: Account, recorder: AccountRecorder) -> None:
+    recorder.cassettes.write_text("a file")
+
+    with pytest.raises(AccountError, match=r"folder .*cassettes: cannot be written: "):
+        recorder.record(PROMOTION)
+
+    assert account.requests == []
+
+
 # Altered and missing recordings
 
 
@@ -498,6 +521,7 @@ recorder_of(account, Path({cassettes!r})).record(promotion_of())
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="nobody is killed there in this way")
 @pytest.mark.parametrize("writes", [0, 2, 4, 5])
 def test_a_killed_recording_leaves_a_valid_state(account: Account, recorder: AccountRecorder, writes: int) -> None:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -131,7 +132,7 @@ class Account:
     def environ(self) -> dict[str, str]:
         return {**KEYS, "APCA_API_TRADING_URL": self.url}
 
-    def answer(self, target: str, headers: Mapping[str, str | None]) -> tuple[int, Any, Mapping[str, str]]:
+    def answer(self, target: str, headers: Mapping[str, str | None] | Message) -> tuple[int, Any, Mapping[str, str]]:
         parts = urlsplit(target)
         query = dict(parse_qsl(parts.query))
         self.requests.append((parts.path, query))

@@ -74,10 +74,10 @@ def to_line(entry: Mapping[str, Any], scrub: Callable[[str], str] = lambda text:
         bar=seconds,
         model=_fitting(entry, "model", _MODEL, "SYMBOL_TIMEFRAME"),
         sha256=_fitting(entry, "sha256", _SHA256, "64 hexadecimal digits"),
-        action=scrub(_text(entry, "action")),
+        action=_text(entry, "action", scrub),
         probability=_number(entry, "probability"),
         sent=_flag(entry, "sent"),
-        why=scrub(_text(entry, "why", "")),
+        why=_text(entry, "why", scrub) if entry.get("why") is not None else "",
         code=_code(entry),
         close=_number(entry, "close"),
     )
@@ -102,13 +102,11 @@ def _fitting(entry: Mapping[str, Any], name: str, pattern: re.Pattern[str], expe
     return value
 
 
-def _text(entry: Mapping[str, Any], name: str, otherwise: str | None = None) -> str:
+def _text(entry: Mapping[str, Any], name: str, scrub: Callable[[str], str]) -> str:
     value = entry.get(name)
-    if value is None and otherwise is not None:
-        return otherwise
     if not isinstance(value, str):
         raise ValueError(f"{name} is {_kind_of(value)}, expected a text")  # noqa: TRY004 - one kind for all
-    return ascii(value[:_LONGEST])[1:-1]
+    return ascii(scrub(value)[:_LONGEST])[1:-1]  # scrubbed first: half a secret is one, too
 
 
 def _number(entry: Mapping[str, Any], name: str) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 from pytest_modelgate.adapters.account_cassettes.files import AccountFolder, Manifest
 from pytest_modelgate.adapters.account_cassettes.journal import to_line
 from pytest_modelgate.core.watching.records import Explained, JournalLine, MappedModel, TraderMap
-from pytest_modelgate.errors import AccountError
+from pytest_modelgate.digest import json_sha256
+from pytest_modelgate.errors import AccountError, SettingsError
 
 
 def to_document(map_: TraderMap | None, journal: Sequence[JournalLine], scrub: Callable[[str], str]) -> dict[str, Any]:
@@ -56,6 +58,30 @@ def read_map(document: Mapping[str, Any]) -> TraderMap:
     """
     models = (MappedModel(**{**entry, "symbols": tuple(entry["symbols"])}) for entry in document["models"])
     return TraderMap(tuple(models), tuple(Explained(**entry) for entry in document["explained"]))
+
+
+def pattern_digest(map_: TraderMap | None) -> str:
+    """Digest of what a map tells of ids; empty where it tells nothing."""
+    patterns = _patterns(map_)
+    return json_sha256(patterns) if patterns else ""
+
+
+def owner_of(map_: TraderMap | None) -> Callable[[str], str | None]:
+    """Tells the model whose pattern an id fits, None for none; SettingsError where it fits those of two."""
+    patterns = {model: re.compile(pattern) for model, pattern in _patterns(map_).items()}
+
+    def owner(text: str) -> str | None:
+        owners = [model for model, pattern in patterns.items() if pattern.fullmatch(text)]
+        if len(owners) > 1:
+            problem = f"an order's id fits client_order_id of both {owners[0]} and {owners[1]}"
+            raise SettingsError("--map", problem, "Write patterns of which one fits")
+        return owners[0] if owners else None
+
+    return owner
+
+
+def _patterns(map_: TraderMap | None) -> dict[str, str]:
+    return {model.id: model.client_order_id for model in map_.models if model.client_order_id} if map_ else {}
 
 
 def _recorded(model: MappedModel) -> MappedModel:

@@ -28,6 +28,7 @@ RECORDING_MODE: RecordingMode = "new_episodes"
 # Of a stock's prices, in Alpaca's words; it takes any list of the three, and this gate one spelling of each.
 ADJUSTMENTS = ("raw", "split", "dividend", "spin-off", "split,dividend", "split,spin-off", "dividend,spin-off", "all")
 REQUESTS_PER_MINUTE = 180.0  # Alpaca's free plan allows 200
+TRADING_REQUESTS_PER_MINUTE = 30.0  # of the 200 that Alpaca allows an account: the trader needs the rest
 
 
 @dataclass(frozen=True)
