@@ -123,7 +123,14 @@ def _of_other_key(account: Account):  # type: ignore[no-untyped-def]  # noqa: AN
 
 def test_uuids_in_a_journal_are_replaced(account: Account, recorder: AccountRecorder, tmp_path: Path) -> None:
     journal = tmp_path / "journal.jsonl"
-    line = {"bar": moment(2), "model": "UNIUSD_1Hour", "sha256": SHA256, "action": "buy", "sent": False, "code": 40310000}
+    line = {
+        "bar": moment(2),
+        "model": "UNIUSD_1Hour",
+        "sha256": SHA256,
+        "action": "buy",
+        "sent": False,
+        "code": 40310000,
+    }
     journal.write_text(json.dumps(line | {"why": f"order {uuid('mine')} refused", "secret_field": "left out"}))
 
     replace(recorder, journal_file=journal).record(PROMOTION)
@@ -180,9 +187,7 @@ def test_a_gap_gives_two_spans(account: Account, recorder: AccountRecorder) -> N
 
 
 @pytest.mark.parametrize("what", ["changed", "gone"])
-def test_a_fill_that_is_another_than_it_was_is_refused(
-    account: Account, recorder: AccountRecorder, what: str
-) -> None:
+def test_a_fill_that_is_another_than_it_was_is_refused(account: Account, recorder: AccountRecorder, what: str) -> None:
     account.order("buy", 3)
     recorder.record(PROMOTION)
     before = files_of(recorder.cassettes)
@@ -287,9 +292,7 @@ def test_a_notional_order_has_no_quantity(account: Account, recorder: AccountRec
 
 
 @pytest.mark.parametrize("status", ["accepted", "pending_review", "partially_filled", "done_for_day"])
-def test_whatever_is_not_known_to_have_ended_is_open(
-    account: Account, recorder: AccountRecorder, status: str
-) -> None:
+def test_whatever_is_not_known_to_have_ended_is_open(account: Account, recorder: AccountRecorder, status: str) -> None:
     account.order("odd", 3, status=status, canceled_at=moment(4))
 
     (order,) = recorder.record(PROMOTION).record.orders
@@ -577,7 +580,9 @@ def test_a_new_pattern_is_told_of_all_orders(account: Account, recorder: Account
 def test_an_id_that_fits_two_models_is_refused(account: Account, recorder: AccountRecorder, tmp_path: Path) -> None:
     account.order("mine", 3, client_order_id="bot-1")
     told = tmp_path / "trader.toml"
-    told.write_text("".join(f'[[model]]\nid = "{name}"\nclient_order_id = "bot.*"\n' for name in ("A_1Hour", "B_1Hour")))
+    told.write_text(
+        "".join(f'[[model]]\nid = "{name}"\nclient_order_id = "bot.*"\n' for name in ("A_1Hour", "B_1Hour"))
+    )
 
     with pytest.raises(SettingsError, match="fits client_order_id of both A_1Hour and B_1Hour"):
         replace(recorder, map_file=told).record(promotion_of("A_1Hour", "B_1Hour"))

@@ -81,7 +81,9 @@ def test_paging_finds_every_order_or_refuses(halves: list[int], limit: int) -> N
 @pytest.mark.parametrize("shortened", [1, 37])
 def test_a_short_page_is_not_taken_for_the_last(shortened: int) -> None:
     """Legs may count into the limit, so that a page is shorter though more orders follow."""
-    rows = [{"id": str(number), "submitted_at": write_moment(FIRST + number * 2 * NANOSECONDS)} for number in range(120)]
+    rows = [
+        {"id": str(number), "submitted_at": write_moment(FIRST + number * 2 * NANOSECONDS)} for number in range(120)
+    ]
     asked = []
 
     def page(after: int) -> list[dict[str, str]]:
@@ -196,9 +198,7 @@ def test_a_limited_rate_that_stays_is_told(account: Account, service: TradingSer
 
 @pytest.mark.parametrize("answer", ["<html>", '"text"', "7", "[7]", "{", ""])
 @pytest.mark.parametrize("what", ASKS)
-def test_any_other_answer_is_one_clear_error(
-    account: Account, service: TradingService, what: str, answer: str
-) -> None:
+def test_any_other_answer_is_one_clear_error(account: Account, service: TradingService, what: str, answer: str) -> None:
     account.faults.append((200, answer, {}))
 
     with pytest.raises(AccountError, match="paper account"):
