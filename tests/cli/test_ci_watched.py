@@ -178,7 +178,8 @@ def test_one_issue_for_each_model_is_opened_updated_or_closed(case: Case, monkey
     case.judge(AAPL="LIVE", BTCUSD="DROP", ETHUSD="PAPER")
     planted = issue(1, "AAPL_1Hour", login="stranger")
 
-    with github([planted, issue(2, "BTCUSD_1Hour"), issue(3, "ETHUSD_1Hour")]) as (url, told):
+    others = [planted, issue(4, "GOOGL_1Hour"), {**issue(5, ""), "body": "another workflow's"}]
+    with github([*others, issue(2, "BTCUSD_1Hour"), issue(3, "ETHUSD_1Hour")]) as (url, told):
         for name, value in {"API_URL": url, "REPOSITORY": "o/r", "SERVER_URL": "https://github.com"}.items():
             monkeypatch.setenv(f"GITHUB_{name}", value)
         monkeypatch.setenv("GITHUB_RUN_ID", "7")
@@ -190,13 +191,13 @@ def test_one_issue_for_each_model_is_opened_updated_or_closed(case: Case, monkey
         ("PATCH", "/repos/o/r/issues/2"),
         ("PATCH", "/repos/o/r/issues/3"),
     ]
-    opened, updated, closed = (content for _, _, content in told)
+    opened, updated, closed, gone = (content for _, _, content in told)
     assert opened["title"] == "Model AAPL_1Hour: has earned LIVE"
     assert opened["body"].startswith("<!-- modelgate-watch AAPL_1Hour -->\n")
     assert "https://github.com/o/r/actions/runs/7" in opened["body"]
     assert updated["title"] == "Model BTCUSD_1Hour: PAPER no more"
     assert "state" not in updated
-    assert closed["state"] == "closed"
+    assert (closed["state"], gone["state"]) == ("closed", "closed")
 
 
 def test_what_a_verdict_says_is_no_markup_of_an_issue(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ _ACCOUNT = "account"  # artifact in which the recordings of an account go from r
 _BOT = "github-actions[bot]"
 _PAGE, _MOST_PAGES = 100, 10  # of issues that the bot has open
 _MOST_REASONS = 12
+_MARK = "<!-- modelgate-watch "  # begins the text of an issue, before the model's id
 
 
 def add_watched(commands: Any) -> None:  # noqa: ANN401 - argparse has no public name for it
@@ -176,6 +177,9 @@ def _tell_watched(options: argparse.Namespace) -> int:
         else:
             ask_github(f"/issues/{issue}", os.environ, content, "PATCH")
         print(terminal_safe(f"{entry['id']}: {entry['state']}, issue {issue}"))
+    watched = {_marker(entry["id"]) for entry in document["models"]}
+    for issue in (known[marker] for marker in sorted(known.keys() - watched)):  # of what is in force no more
+        ask_github(f"/issues/{issue}", os.environ, {"state": "closed", "state_reason": "completed"}, "PATCH")
     return 0
 
 
@@ -189,7 +193,8 @@ def _issues() -> Mapping[str, int]:
         issues = ask_github(path, os.environ)
         for issue in issues:  # of anybody else's, a marker says nothing
             if issue["user"]["login"] == _BOT and "pull_request" not in issue:
-                found.setdefault(str(issue["body"] or "").partition("\n")[0].strip(), int(issue["number"]))
+                marker = str(issue["body"] or "").partition("\n")[0].strip()
+                found |= {marker: int(issue["number"])} if marker.startswith(_MARK) else {}
         if len(issues) < _PAGE:
             return found
     problem = f"are more than {_MOST_PAGES * _PAGE}"
@@ -197,7 +202,7 @@ def _issues() -> Mapping[str, int]:
 
 
 def _marker(model: str) -> str:
-    return f"<!-- modelgate-watch {model} -->"
+    return f"{_MARK}{model} -->"
 
 
 def _title(entry: Mapping[str, Any]) -> str:
