@@ -5,10 +5,11 @@
 Simulates records of models whose true skill, execution and costs are known, at the level of days and orders, and lets
 the gate's own code (``core/watching``) judge them every night. A row is a line of the table of decisions.
 
-Days: what a model earns beyond its usual position, net of costs, is fat-tailed (Student t, 5 degrees of freedom), its
-volatility clusters (log-normal, autocorrelation 0.97 a day) and its edge with it, and the walk-forward's deviation is
-known from 180 days only. The account earns that, and half as much at random. Crypto has 365 days a year, stocks 252;
-days in the table are calendar days, and 730 is what would be if no model were given up after 365.
+Days: a model has a tenth of its equity in the market, in spells of two days on average, and two days out. The market is
+fat-tailed (Student t, 5 degrees of freedom), its volatility clusters (log-normal, autocorrelation 0.97 a day), has no
+drift, and moves with the model as far as its true Sharpe ratio after costs says. What skill is measured on has half of
+that position and of its noise, hence 1.4 times its Sharpe ratio. Crypto has 365 days a year, stocks 252; days in the
+table are calendar days, and 730 is what would be if no model were given up after 365.
 """
 
 from __future__ import annotations
@@ -38,10 +39,14 @@ from pytest_modelgate.core.watching.skill import Claim, against_claim, e_process
 LIMITS = WatchLimits()
 YEARS = {"crypto": 365.0, "stocks": 252.0}
 HORIZONS = (90, 180, 365, 730)
-DEVIATION = 0.003  # of a day: a tenth of equity in a market of 4 % a day, half of the time
+MARKET = {"crypto": 0.042, "stocks": 0.019}  # deviation of a day's move: 80 % and 30 % a year
+_POSITION = 0.10  # of equity, while in the market
+_SPELL = 2.0  # days in the market, and out of it
+_LOUD = 0.4  # deviation of the logarithm of volatility
 ASSUMED = {"crypto": 0.0035, "stocks": 0.0005}
 _WALK_FORWARD = 180  # days from which the deviation is known
-_CLAIM = 3.0
+_NET = 3.0  # Sharpe ratio that is claimed
+_CLAIM = _NET * math.sqrt(2.0)  # in excess: half of the position is no timing, and half of its noise none either
 _MATCH = WatchedOrder(0, 0.1, 0.1, "match")
 _MISS = WatchedOrder(0, 0.1, 0.0, "missing")
 _LOOKS = (20, 40, 60, 120, 180, 300)  # orders at which costs are looked at
@@ -73,32 +78,45 @@ def blank(days_per_year: float) -> WatchEvidence:
     )  # fmt: skip
 
 
-def daily(rng: np.random.Generator, paths: int, days: int, sharpe: float, days_per_year: float) -> Floats:
-    """(paths, days) timing gains of a true annual Sharpe ratio."""
+def daily(rng: np.random.Generator, paths: int, days: int, sharpe: float, venue: str) -> tuple[Floats, Floats]:
+    """(paths, days) timing gains, and returns of the account, whose true annual Sharpe ratio after costs is given."""
+    sigma, position, cost = MARKET[venue], _position(rng, paths, days), _POSITION * ASSUMED[venue]
     shocks = rng.standard_normal((paths, days))
     level = np.empty_like(shocks)
     level[:, 0] = shocks[:, 0]
     for day in range(1, days):
         level[:, day] = 0.97 * level[:, day - 1] + math.sqrt(1.0 - 0.97**2) * shocks[:, day]
-    scale = np.exp(0.4 * level)
-    scale /= math.sqrt(math.exp(2.0 * 0.4**2))  # squares average 1
-    edge = sharpe / math.sqrt(days_per_year) / math.exp(-0.5 * 0.4**2)  # who is right earns as far as the market moves
-    gains: Floats = DEVIATION * scale * (edge + rng.standard_t(5, (paths, days)) / math.sqrt(5.0 / 3.0))
-    return gains
+    scale = np.exp(_LOUD * level - _LOUD**2)  # squares average 1
+    net = sharpe / math.sqrt(YEARS[venue]) * _POSITION * sigma * math.sqrt(0.5)
+    edge = 2.0 * (net + cost / _SPELL) / _POSITION / math.exp(-0.5 * _LOUD**2)
+    noise = sigma * rng.standard_t(5, (paths, days)) / math.sqrt(5.0 / 3.0)
+    moves = scale * (noise + edge * (2.0 * position - 1.0))  # who is right earns as far as the market moves
+    held = _POSITION * position
+    paid = cost * np.abs(np.diff(position, axis=1, prepend=0.0))
+    usual = (np.cumsum(held, axis=1) - held) / np.maximum(1.0, np.arange(days))
+    return (held - usual) * moves - paid, held * moves - paid
 
 
-def known_deviation(rng: np.random.Generator, paths: int) -> Floats:
-    """(paths,) what a walk-forward says of a day's deviation."""
-    return DEVIATION * np.exp(rng.normal(0.0, 1.0 / math.sqrt(2.0 * _WALK_FORWARD), paths))
+def _position(rng: np.random.Generator, paths: int, days: int) -> Floats:
+    """(paths, days) 1 in the market, 0 out of it, in spells of two days on average."""
+    changes = rng.random((paths, days)) < 1.0 / _SPELL
+    position: Floats = (np.cumsum(changes, axis=1) % 2).astype(np.float64)
+    return position
+
+
+def known_deviation(rng: np.random.Generator, paths: int, venue: str) -> Floats:
+    """(paths, 1) what a walk-forward says of the deviation of a day's timing gain."""
+    true = 0.5 * _POSITION * MARKET[venue]
+    return true * np.exp(rng.normal(0.0, 1.0 / math.sqrt(2.0 * _WALK_FORWARD), (paths, 1)))
 
 
 def skill(rng: np.random.Generator, paths: int, venue: str, sharpe: float, *, against: bool) -> Row:
     """By when a model of some true Sharpe ratio is promoted; or withdrawn, had it claimed 3."""
     per_year = YEARS[venue]
     days = round(HORIZONS[-1] * per_year / 365.0)
-    gains, deviations = daily(rng, paths, days, sharpe, per_year), known_deviation(rng, paths)
-    account = gains + rng.normal(0.0, 0.5 * DEVIATION, gains.shape)
-    units = standardised(gains, deviations[:, None])
+    gains, account = daily(rng, paths, days, sharpe, venue)
+    deviations = known_deviation(rng, paths, venue)
+    units = standardised(gains, deviations)
     if against:
         reached = against_claim(units, _CLAIM, per_year) >= LIMITS.evidence
     else:
@@ -109,10 +127,10 @@ def skill(rng: np.random.Generator, paths: int, venue: str, sharpe: float, *, ag
     for path in np.flatnonzero(when < days).tolist():
         night = int(when[path]) + 1
         evidence = record_of(gains[path, :night], account[path, :night], per_year)
-        if judge_days(evidence, forward(deviations[path]), LIMITS).limit is not level:  # a drawdown, or a loss
+        if judge_days(evidence, forward(deviations[path, 0]), LIMITS).limit is not level:  # a drawdown, or a loss
             when[path] = days
     name = f"{venue}: true net Sharpe {sharpe:g}"
-    what = f"withdrawn against a claim of {_CLAIM:g}" if against else "promoted"
+    what = f"withdrawn against a claim of {_NET:g}" if against else "promoted"
     return row_of(name, what, np.ceil((when + 1) * 365.0 / per_year), HORIZONS[: 3 if against else 4], paths)
 
 
@@ -170,10 +188,10 @@ def drawdown(rng: np.random.Generator, paths: int, sharpe: float) -> Row:
     looks = np.arange(_DAYS_APART, HORIZONS[2] + _DAYS_APART, _DAYS_APART)
     when = []
     for _ in range(_FORWARDS):
-        past = daily(rng, 1, 365, _CLAIM, 365.0)[0]
+        past = daily(rng, 1, 365, _NET, "crypto")[1][0]
         chance = [drawdown_by_chance(past, max(_FOLD, days), LIMITS.drawdown_quantile) for days in looks.tolist()]
         allowed = np.minimum(LIMITS.drawdown_factor * np.repeat(chance, _DAYS_APART), LIMITS.max_drawdown)
-        made = np.cumprod(1.0 + daily(rng, max(1, paths // _FORWARDS), len(allowed), sharpe, 365.0), axis=1)
+        made = np.cumprod(1.0 + daily(rng, max(1, paths // _FORWARDS), len(allowed), sharpe, "crypto")[1], axis=1)
         peak = np.maximum(1.0, np.maximum.accumulate(made, axis=1))
         when.append(first_time(np.maximum.accumulate(1.0 - made / peak, axis=1) > allowed))
     found = np.concatenate(when)

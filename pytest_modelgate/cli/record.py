@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -162,7 +161,7 @@ def _needed(
         SettingsError: one of them is not in the archive.
     """
     from pytest_modelgate.adapters.archive import open_archive
-    from pytest_modelgate.core.planning.plan import requests_of, when
+    from pytest_modelgate.core.planning.plan import reaching_back, requests_of, when
     from pytest_modelgate.services.account_replaying import raw_requests
     from pytest_modelgate.services.checking import history_needed
 
@@ -177,7 +176,8 @@ def _needed(
         if model.name or (models and model.id not in models):  # the first tells no timeframe, and is judged on nothing
             continue
         since = watched.get(model.id)
-        *opens, request = requests_of(model, _reaching_back(settings, as_of, since), as_of)
+        asked = settings if since is None else reaching_back(settings, as_of, since)
+        *opens, request = requests_of(model, asked, as_of)
         for halves in opens:
             needed.setdefault(halves, {})
         timeframes = needed.setdefault(request, {})
@@ -185,14 +185,6 @@ def _needed(
         for traded in raw_requests(model, settings, as_of, since) if since is not None else ():
             needed.setdefault(traded, {})
     return replace(settings, as_of=as_of), needed
-
-
-def _reaching_back(settings: Settings, as_of: pd.Timestamp, since: pd.Timestamp | None) -> Settings:
-    """The same with market data since a moment; None where they need not reach back to any."""
-    if since is None:
-        return settings
-    days = math.ceil((as_of - since).total_seconds() / timedelta(days=1).total_seconds())
-    return replace(settings, walk_forward_days=max(settings.walk_forward_days, days))
 
 
 def _own(options: argparse.Namespace, needed: dict[MarketRequest, dict[Timeframe, int]]) -> OwnBars | None:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from pytest_modelgate.cli.record import record_series
-from pytest_modelgate.cli.wording import add_options, called_as_here
+from pytest_modelgate.cli.wording import add_options
 from pytest_modelgate.core.config.options import RECORDING
 from pytest_modelgate.core.config.settings import RECORDING_MODE, REQUESTS_PER_MINUTE, Settings, parse_as_of
 from pytest_modelgate.core.watching.records import AccountKind
-from pytest_modelgate.errors import PromotionError
+from pytest_modelgate.errors import PromotionError, SettingsError
 from pytest_modelgate.text import terminal_safe
 
 if TYPE_CHECKING:  # pulls in pandas, which --help must not pay for
@@ -76,10 +76,15 @@ def _watch(options: argparse.Namespace) -> int:
         requests_per_minute=options.requests_per_minute,
         tell=_tell,
     )
-    with called_as_here():
-        since = parse_as_of(options.since) if options.since else None
-    _show(recorder.record(promotion, since))
+    _show(recorder.record(promotion, _since(options.since) if options.since else None))
     return _record_market(options, promotion, pd.Timestamp.now("UTC"))
+
+
+def _since(text: str) -> pd.Timestamp:
+    try:
+        return parse_as_of(text)
+    except SettingsError as error:
+        raise SettingsError("--since", error.problem, error.remedy) from None
 
 
 def _record_market(options: argparse.Namespace, promotion: Record, now: pd.Timestamp) -> int:

@@ -137,7 +137,9 @@ def _in_force(promotion: Record, model: Promoted) -> InForce:
 
 def not_in_force(model: str, other: Promoted | None) -> WatchEvidence:
     """Evidence of a model that no account trades, since others are in force, or none."""
-    problem = f"{f'other bytes of it, {other.sha256[:12]}...,' if other else 'no model of its name'} are in force there"
+    problem = "no model of its name is in force there"
+    if other:
+        problem = f"other bytes of it are in force there, {other.sha256[:12]}..."
     return WatchEvidence(
         model=model,
         window=PAPER,

@@ -64,7 +64,12 @@ def imported(file: str) -> set[str]:
 @cache
 def needed() -> set[str]:
     """Files that measuring imports, directly or not, and those of what it is handed."""
-    handed = ["services/champions.py", "core/features/reference.py", "adapters/gpu/torch_device.py"]
+    handed = [
+        "services/champions.py",
+        "services/watching.py",
+        "core/features/reference.py",
+        "adapters/gpu/torch_device.py",
+    ]
     todo, seen = ["services/evaluator.py", *handed], set[str]()
     while todo:
         file = todo.pop()

@@ -121,7 +121,7 @@ def _of_other_key(account: Account):  # type: ignore[no-untyped-def]  # noqa: AN
     return lambda target, _: answer(target, {"APCA-API-KEY-ID": KEY, "APCA-API-SECRET-KEY": SECRET})
 
 
-def test_uuids_in_a_journal_are_replaced(account: Account, recorder: AccountRecorder, tmp_path: Path) -> None:
+def test_uuids_in_a_journal_are_replaced(recorder: AccountRecorder, tmp_path: Path) -> None:
     journal = tmp_path / "journal.jsonl"
     line = {
         "bar": moment(2),
@@ -416,7 +416,7 @@ def test_a_cassette_that_was_touched_is_refused(
         replayed(recorder)
 
 
-def test_a_manifest_that_was_touched_is_refused(account: Account, recorder: AccountRecorder) -> None:
+def test_a_manifest_that_was_touched_is_refused(recorder: AccountRecorder) -> None:
     recorder.record(PROMOTION)
     path = folder_of(recorder) / files.MANIFEST
     document = json.loads(path.read_text())
@@ -428,7 +428,7 @@ def test_a_manifest_that_was_touched_is_refused(account: Account, recorder: Acco
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000, '{"schema": "modelgate.cassettes/1"}'])
-def test_another_manifest_is_refused(account: Account, recorder: AccountRecorder, text: str) -> None:
+def test_another_manifest_is_refused(recorder: AccountRecorder, text: str) -> None:
     recorder.record(PROMOTION)
     (folder_of(recorder) / files.MANIFEST).write_text(text)
 
@@ -436,7 +436,7 @@ def test_another_manifest_is_refused(account: Account, recorder: AccountRecorder
         replayed(recorder)
 
 
-def test_a_paper_account_is_no_live_one(account: Account, recorder: AccountRecorder) -> None:
+def test_a_paper_account_is_no_live_one(recorder: AccountRecorder) -> None:
     recorder.record(PROMOTION)
     paper = folder_of(recorder)
     (recorder.cassettes / "live").mkdir()
@@ -446,7 +446,7 @@ def test_a_paper_account_is_no_live_one(account: Account, recorder: AccountRecor
         replayed(recorder)
 
 
-def test_a_promotion_that_no_recording_saw_is_told(account: Account, recorder: AccountRecorder) -> None:
+def test_a_promotion_that_no_recording_saw_is_told(recorder: AccountRecorder) -> None:
     with pytest.raises(AccountError, match=r"none is recorded\. .*modelgate watch"):
         replayed(recorder)
     recorder.record(PROMOTION)
@@ -588,9 +588,7 @@ def test_an_id_that_fits_two_models_is_refused(account: Account, recorder: Accou
         replace(recorder, map_file=told).record(promotion_of("A_1Hour", "B_1Hour"))
 
 
-def test_a_map_of_models_that_are_not_in_force_is_told(
-    account: Account, recorder: AccountRecorder, tmp_path: Path
-) -> None:
+def test_a_map_of_models_that_are_not_in_force_is_told(recorder: AccountRecorder, tmp_path: Path) -> None:
     told, said = tmp_path / "trader.toml", list[str]()
     told.write_text('[[model]]\nid = "UNIUSD_1hour"\nsymbols = ["UNIUSD"]\n')
 

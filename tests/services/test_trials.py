@@ -77,6 +77,7 @@ def test_another_origin_of_bars_is_another_look() -> None:
         {"device": "cpu"},
         {"merge": True},
         {"output": Path("elsewhere")},
+        {"paper": Path("models/paper")},  # so that looks with and without it are one series
         {"require": DecisionLevel.LIVE},
         {"champion": Path("live")},
         {"declared": replace(DECLARED, trainer_version="2")},

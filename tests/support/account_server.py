@@ -23,8 +23,8 @@ START = pd.Timestamp("2026-01-05T00:00Z")
 
 def moment(hours: float, nanoseconds: int = 0) -> str:
     """RFC 3339 with nine decimals, so many hours after the start."""
-    at = START + pd.Timedelta(hours=hours)
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond * 1000 + nanoseconds:09d}Z"
+    at = START.as_unit("ns") + pd.Timedelta(hours=hours) + pd.Timedelta(nanoseconds, "ns")
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.value % 10**9:09d}Z"
 
 
 def uuid(name: object) -> str:

@@ -18,7 +18,8 @@ from pytest_modelgate.core.features.feature_set import FeatureSet
 from pytest_modelgate.core.features.series import compute_features
 from pytest_modelgate.core.market.bars import Bars, Instrument
 from pytest_modelgate.core.policy.actions import NO_ACTION, action_name
-from pytest_modelgate.core.watching.evidence import WatchEvidence
+from pytest_modelgate.core.typing import Floats
+from pytest_modelgate.core.watching.evidence import DayFigures, FeeFigures, WatchedOrder, WatchEvidence
 from pytest_modelgate.core.watching.measuring import InForce, WatchSubject, measure_watch
 from pytest_modelgate.core.watching.order_ids import order_id
 from pytest_modelgate.core.watching.records import (
@@ -55,7 +56,8 @@ def market(symbol: str = "BTCUSD", hours: int = 24 * 60, seed: int = 1) -> Bars:
     """Hours around the clock; of a stock the six from 14:00 UTC of every weekday."""
     frame = random_walk("2024-01-01", hours, seed)
     if not symbol.endswith("USD"):
-        frame = frame[(frame.index.dayofweek < 5) & (frame.index.hour >= 14) & (frame.index.hour < 20)]
+        days = pd.DatetimeIndex(frame.index)
+        frame = frame[(days.dayofweek < 5) & (days.hour >= 14) & (days.hour < 20)]
     return hourly_bars(symbol, frame)
 
 
@@ -90,7 +92,7 @@ class Trader:
     last_row: int | None = None
     sha256: str = SHA256
     ids: bool = True
-    alter: Callable[[int, float], Sent | float] = field(default=lambda row, quantity: quantity)
+    alter: Callable[[int, float], Sent | float] = field(default=lambda _, quantity: quantity)
     account: int = 0
 
     def __post_init__(self) -> None:
@@ -126,7 +128,7 @@ class Trader:
             account.cash, account.quantity = self.cash, self.held
             action = actions[row - self.candidate.history]
             meaning = self.candidate.policy.actions[action]
-            quantity = 0.0 if action == NO_ACTION else account.order(meaning, closes[row])
+            quantity = 0.0 if action == NO_ACTION else round(account.order(meaning, closes[row]), 9)
             self.wanted[row] = quantity
             sent = self.alter(row, quantity)
             sent = sent if isinstance(sent, Sent) else Sent(sent)
@@ -156,15 +158,13 @@ class Trader:
         units = abs(sent.quantity)
         filled = units * sent.filled
         at = close + sent.delay + SECOND
-        client = (
-            order_id(self.model, self.sha256, int(self.bars.index[row].timestamp())) if self.ids else f"other-{number}"
-        )
+        told = order_id(self.model, self.sha256, int(self.bars.index[row].timestamp()))
         for part in range(sent.parts if filled else 0):
             self.fill(key, side, filled / sent.parts, price, at + part * SECOND)
         self.orders.append(
             Order(
                 key,
-                client,
+                told if self.ids else f"other-{number}",
                 self.symbol,
                 side,
                 None if sent.notional else units,
@@ -182,12 +182,12 @@ class Trader:
         key = f"{order}/{len(self.fills)}"
         self.fills.append(AccountFill(key, order, self.symbol, side, units, price, at))
         sign = 1.0 if side == "buy" else -1.0
-        self.held += sign * units
+        self.held = round(self.held + sign * units, 9)
         self.cash -= sign * units * price
         if not self.fee:
             return
-        coin, usd = (self.fee * units, 0.0) if side == "buy" else (0.0, self.fee * units * price)
-        self.held, self.cash = self.held - coin, self.cash - usd
+        coin, usd = (round(self.fee * units, 9), 0.0) if side == "buy" else (0.0, self.fee * units * price)
+        self.held, self.cash = round(self.held - coin, 9), self.cash - usd
         self.fees.append(AccountFee(f"fee-{key}", "CFEE", self.symbol, coin, usd, price, at + self.lag))
 
     def record(self, **changes: object) -> AccountRecord:
@@ -253,3 +253,17 @@ def outcomes(evidence: WatchEvidence) -> Mapping[str, int]:
     """How many orders have each outcome."""
     kinds = [order.outcome for order in evidence.orders]
     return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
+
+
+def evidence_of_days(timing: Floats) -> WatchEvidence:
+    """Evidence of a record at PAPER that meets everything but, perhaps, skill; the account made 2 %."""
+    order = WatchedOrder(0, 0.1, 0.1, "match", slippage=0.001)
+    return WatchEvidence(
+        model="UNIUSD_1Hour", window="paper", problem="", remedy="", of_model=True, account="a1b2c3d4", kind="paper",
+        since="2024-01-01T00:00:00+00:00", start="2024-01-01T00:00:00+00:00", end="2024-03-01T00:00:00+00:00",
+        bars=24 * len(timing), decision="PAPER", orders=(order,) * 60, unexplained_notional=0.0, explained=0.0,
+        slippage=(0.001,) * 60, fees=FeeFigures(0.0025, 0.0), assumed_cost=0.0035, closure=0.0,
+        days=tuple(DayFigures(0, gain, gain, gain, 0.05) for gain in timing.tolist()), outages=0, drift=0.0,
+        times=(0, 3600), price=(1.0, 1.0), curve=(1.0, 0.99, 1.02), simulated_curve=(1.0, 0.99, 1.02),
+        actions={"HOLD": 1}, record_sha256="ab" * 32,
+    )  # fmt: skip

@@ -122,7 +122,7 @@ def _fee(row: _Row) -> AccountFee:
 
 
 def _moment(row: _Row, *names: str) -> int:
-    return parse_moment(next(row[name] for name in names if row.get(name)))
+    return parse_moment(next((row[name] for name in names if row.get(name)), ""))
 
 
 def _symbol(row: _Row) -> str:

@@ -13,6 +13,7 @@ from pytest_modelgate.core.decision.model_case import ModelCase, to_float
 from pytest_modelgate.core.decision.plausibility import find_implausible
 from pytest_modelgate.core.decision.proof import PROOFS, TITLES, Proof
 from pytest_modelgate.core.training.gating import Classification
+from pytest_modelgate.core.watching.judging import WatchCase
 
 
 @dataclass(frozen=True)
@@ -163,8 +164,7 @@ def _cap_by_paper(case: ModelCase) -> Cap | None:
     """Where an account is asked, its record; where none is, the profile may ask for one."""
     source = CapSource(CapKind.PAPER)
     if case.watch is not None and case.watch.limit < DecisionLevel.LIVE:
-        reason = f"The record of its account allows {case.watch.limit} at most: {case.watch.reason.removesuffix('.')}."
-        return Cap(case.watch.limit, reason, source, waivable=False)
+        return Cap(case.watch.limit, _held_by(case.watch), source, waivable=False)
     if case.watch is None and case.profile.watch.required:
         reason = (
             f"Profile {case.profile.name} asks for the record of an account before LIVE, and none was judged; PAPER at "
@@ -172,6 +172,22 @@ def _cap_by_paper(case: ModelCase) -> Cap | None:
         )
         return Cap(DecisionLevel.PAPER, reason, source, waivable=False)
     return None
+
+
+def _held_by(watch: WatchCase) -> str:
+    """Why a record allows no more, with the finding that its reason leads to."""
+    if not watch.evidence.since:
+        return f"No account trades it, which allows {watch.limit} at most: {watch.evidence.problem.removesuffix('.')}."
+    said, leads, _ = watch.reason.removesuffix(".").partition(_SEE_THERE)
+    worst_first = (
+        finding
+        for status in ("alarm", "incomplete", "waiting")
+        for finding in watch.findings
+        if finding.status == status
+    )
+    unmet = [finding.sentence for finding in worst_first]
+    told = f"{said}: {unmet[0].removesuffix('.')}" if leads and unmet else said
+    return f"The record of its account allows {watch.limit} at most: {told}."
 
 
 def _caps_by_integrity(case: ModelCase) -> list[Cap]:
@@ -235,6 +251,7 @@ _SINGLE: tuple[Callable[[ModelCase], Cap | None], ...] = (
     _cap_by_uncertified,
     _cap_by_paper,
 )
+_SEE_THERE = ": see there"  # ends a reason that a finding tells in full
 _ANSWERED = (CapKind.GATING, CapKind.BACKTEST, CapKind.LUCKY_FOLD)
 
 

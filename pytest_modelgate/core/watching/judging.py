@@ -152,7 +152,7 @@ def _brief(
     """What decides: what is against the model, else the first thing that is not enough yet."""
     alarms = [name for name in _BLOCKING if status[name] == "alarm"]
     judged = sum(order.outcome != "explained" for order in evidence.orders)
-    odds = f"E = {min(e_for, 1e6):.3g} of {limits.evidence:g}"
+    odds = f"E = {_odds(e_for).removesuffix(' : 1')} of {limits.evidence:g}"
     said = (
         (not evidence.since, "no account trades it"),
         (row.limit < DecisionLevel.PAPER, "evidence against it"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_modelgate.core.config.settings import OWN_FEED
+from pytest_modelgate.errors import GateError
 from pytest_modelgate.plugin.options import only_shows
 from pytest_modelgate.plugin.output.text import describe_accounts, execution_text
 from pytest_modelgate.plugin.suite import describe_suite, runs_all
@@ -38,6 +39,7 @@ def header(config: pytest.Config, run: GateRun) -> list[str]:
     )
     lines = [asked, basis, f"model gate: {describe_suite(config)}", f"model gate: {_known(run)}"]
     lines += [f"model gate: {terminal_safe(line)}" for line in _features(config)]
+    lines += [f"model gate: {terminal_safe(line)}" for line in _account(run)]
     if settings.feed == OWN_FEED:
         lines.append("model gate: judging on bars of your own (--gate-feed own), not on Alpaca's")
     lines += [f"model gate: warning: {terminal_safe(warning)}" for warning in gate.plan.run.warnings]
@@ -50,9 +52,21 @@ def header(config: pytest.Config, run: GateRun) -> list[str]:
     return lines
 
 
+def _account(run: GateRun) -> list[str]:
+    """Which account is asked about how many of the models; why none can be."""
+    watching = run.gate.watching
+    if watching is None:
+        return []
+    traded = sum(model.model.id in watching.in_force for model in run.gate.plan.models)
+    told = f"{traded} of {len(run.gate.plan.models)} models in force in {run.settings.paper}"
+    if isinstance(watching.account, GateError):
+        return [f"{told}; warning: {watching.account}"]
+    record = watching.account.record
+    return [f"{told}, traded by {record.kind} account {record.account}"]
+
+
 def _features(config: pytest.Config) -> list[str]:
     """Feature sets that are registered so far, and by which code; a registration that fails is told by its models."""
-    from pytest_modelgate.errors import GateError
     from pytest_modelgate.plugin.session.start import feature_sets
 
     try:
@@ -100,8 +114,6 @@ def begin(config: pytest.Config, run: GateRun) -> None:
     Raises:
         pytest.UsageError: market data is to be recorded, which these keys, options or cassettes do not allow.
     """
-    from pytest_modelgate.errors import GateError
-
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     try:
         run.begin(

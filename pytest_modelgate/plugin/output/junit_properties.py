@@ -19,6 +19,8 @@ def facts(fixtures: Mapping[str, Any]) -> list[tuple[str, str]]:
     from pytest_modelgate.core.decision.judgement import Judgement
     from pytest_modelgate.core.evidence.records import CheckpointEvidence, WindowEvidence
     from pytest_modelgate.core.training.gating import Gating
+    from pytest_modelgate.core.watching.findings import Finding
+    from pytest_modelgate.core.watching.judging import WatchCase
 
     properties: list[tuple[str, str]] = []
     metric = str(fixtures.get("gate_metric"))
@@ -37,6 +39,11 @@ def facts(fixtures: Mapping[str, Any]) -> list[tuple[str, str]]:
             properties += [("status", value.status)]
         elif isinstance(value, CheckpointEvidence):
             properties += [("checkpoint_sha256", value.sha256), ("parity", value.parity)]
+        elif isinstance(value, Finding):
+            properties += [("record", value.status)]
+        elif isinstance(value, WatchCase):
+            odds = {"evidence_for": value.e_for, "evidence_against": value.e_against}
+            properties += [("account", value.brief), *((name, _figure(figure)) for name, figure in odds.items())]
         elif isinstance(value, Judgement):
             table = value.decision.table if value.decision else None
             properties += [("table_decision", table.name if table is not None else ""), ("reason", value.reasons[0])]

@@ -183,6 +183,8 @@ def account_text(judgement: Judgement) -> str:
     """What an account's record says, in one line; empty where none was asked."""
     if judgement.watch is None:
         return ""
+    if not judgement.watch.evidence.since:
+        return f"account: {judgement.watch.evidence.problem}"
     said = " ".join(finding.sentence for finding in judgement.watch.findings if finding.status != "met")
     return f"account ({judgement.watch.brief}): {said or judgement.watch.reason}"
 

@@ -14,7 +14,7 @@ from pytest_modelgate.adapters.alpaca.trading import TRADING_URL, TradingService
 from pytest_modelgate.adapters.alpaca.transport import RateLimiter, RequestPolicy, UnusableAnswerError
 from pytest_modelgate.core.watching.moments import parse_moment, write_moment
 from pytest_modelgate.core.watching.records import NANOSECONDS, AccountKind
-from pytest_modelgate.errors import AccountError, GateError, SettingsError
+from pytest_modelgate.errors import AccountError, SettingsError
 
 FIRST, DAY = int(START.value), 86_400 * NANOSECONDS
 ASKS = ("account", "clock", "positions", "orders", "activities", "equity")
@@ -150,20 +150,21 @@ def test_windows_of_a_history_hold_all_of_it(days: int, seconds: int) -> None:
     assert [begin for begin, _ in windows] + [last] == [FIRST] + [end for _, end in windows]
 
 
+REFUSALS = {
+    401: (SettingsError, "does not know these keys"),
+    403: (AccountError, "refuses this to these keys"),
+    404: (AccountError, "does not know this address"),
+    422: (AccountError, "refused the request's values"),
+}
+
+
 @pytest.mark.parametrize("what", ASKS)
-@pytest.mark.parametrize(
-    ("status", "error", "told"),
-    [
-        (401, SettingsError, "does not know these keys"),
-        (403, AccountError, "refuses this to these keys"),
-        (404, AccountError, "does not know this address"),
-        (422, AccountError, "refused the request's values"),
-    ],
-)
+@pytest.mark.parametrize("status", REFUSALS)
 def test_a_refusal_is_one_clear_error_without_the_services_words(
-    account: Account, service: TradingService, what: str, status: int, error: type[GateError], told: str
+    account: Account, service: TradingService, what: str, status: int
 ) -> None:
     account.faults.append((status, {"code": 40310000, "message": f"not for {ACCOUNT_NUMBER} with {KEY} {SECRET}"}, {}))
+    error, told = REFUSALS[status]
 
     with pytest.raises(error, match=f"paper account.* {told} .*status {status}") as caught:
         ask(service, what)
@@ -171,7 +172,7 @@ def test_a_refusal_is_one_clear_error_without_the_services_words(
     assert not any(secret in str(caught.value) for secret in (ACCOUNT_NUMBER, KEY, SECRET))
 
 
-def test_a_limited_rate_midway_is_waited_for(account: Account, service: TradingService, tmp_path: Path) -> None:
+def test_a_limited_rate_midway_is_waited_for(account: Account, service: TradingService) -> None:
     for number in range(600):
         account.order(str(number), number / 100, status="canceled")
     waits: list[str] = []

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from filelock import FileLock, Timeout
+from support.record_factory import unwatched, watched
 
 from pytest_modelgate.adapters.evidence.folders import KEPT, open_folder
 from pytest_modelgate.adapters.evidence.store import EvidenceConflictError, EvidenceStore
@@ -306,3 +307,21 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(SettingsError, match="--gate-output: evidence cannot be written to"):
         open_folder(tmp_path / "file" / "evidence", "0" * 16)
+
+
+def test_what_an_account_did_comes_back_as_it_was(tmp_path: Path) -> None:
+    evidence = watched(days=3, closure=None, drift=None)
+    store = EvidenceStore(tmp_path, "0123456789abcdef")
+
+    store.write(evidence, "key")
+
+    assert store.read("UNIUSD_1Hour", "paper") == evidence
+
+
+def test_a_problem_with_an_account_is_no_failure_of_the_run(tmp_path: Path) -> None:
+    """Both have a problem and a remedy, and must not be taken for each other."""
+    store = EvidenceStore(tmp_path, "0123456789abcdef")
+
+    store.write(unwatched(), "key")
+
+    assert store.read("UNIUSD_1Hour", "paper") == unwatched()

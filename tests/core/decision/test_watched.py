@@ -152,14 +152,19 @@ def test_a_model_that_no_account_trades_gets_no_further_than_paper() -> None:
     judgement = _judged(unwatched())
 
     assert judgement.decision
-    assert [cap.level for cap in judgement.decision.caps if cap.source.kind is CapKind.PAPER] == [PAPER]
+    (cap,) = (cap for cap in judgement.decision.caps if cap.source.kind is CapKind.PAPER)
+    told = "No account trades it, which allows PAPER at most: no model of its name is in force there."
+    assert (cap.level, cap.reason) == (PAPER, told)
 
 
 def test_a_stale_record_gets_no_further_than_paper() -> None:
     judgement = _judged(watched(silent_days=4.0))
 
     assert judgement.decision
-    assert any("record of its account allows PAPER" in reason for reason in judgement.reasons)
+    told = (
+        "allows PAPER at most: LIVE needs a complete record: The last complete recording ended 4.0 days before the run"
+    )
+    assert any(told in reason for reason in judgement.reasons)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from pytest_modelgate.core.evidence.content_key import agreement, content_key, m
 from pytest_modelgate.core.market.bars import Bars, Instrument, Timeframe
 from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.market.windows import TrainingWindow
-from pytest_modelgate.core.planning.plan import ModelPlan, Work, account_mode, make_plan
+from pytest_modelgate.core.planning.plan import ModelPlan, OnAccount, Work, account_mode, make_plan
 from pytest_modelgate.core.policy.actions import CLOSE, HOLD, Order, Target
 from pytest_modelgate.core.training.run import (
     CheckpointRef,
@@ -158,6 +158,41 @@ def test_two_actions_of_one_name_and_two_kinds_of_one_size_have_keys_of_their_ow
 )
 def test_what_cannot_change_evidence_leaves_the_key_alone(change: dict[str, Any]) -> None:
     assert key(**change) == key()
+
+
+ON_ACCOUNT = replace(PLAN, watched=OnAccount("d" * 64, pd.Timestamp("2024-09-01", tz="UTC")))
+
+
+@pytest.mark.parametrize("other", [("record2", "bars"), ("record", "bars2"), ()], ids=str)
+def test_what_an_account_did_counts_for_its_comparison(other: tuple[str, ...]) -> None:
+    keys = [content_key("m", ON_ACCOUNT.watch, {}, None, watched) for watched in (("record", "bars"), other)]
+
+    assert keys[0] != keys[1]
+
+
+@pytest.mark.parametrize("work", [FOLD, PLAN.integrity, PLAN.contest], ids=lambda work: work.name)
+def test_what_an_account_did_counts_for_nothing_else(work: Work) -> None:
+    assert content_key("m", work, {}, "champion") == content_key("m", work, {}, "champion", ("record", "bars"))
+
+
+def test_asking_an_account_leaves_the_keys_of_all_other_evidence_alone() -> None:
+    facts: dict[str, Any] = {
+        "checkpoint_sha256": "ab",
+        "request": request_for("UNIUSD", FRAME),
+        "bars": hourly_bars("UNIUSD", FRAME),
+        "actions": (),
+        "code": "1",
+        "read_as": ("trainer", "1"),
+    }
+
+    assert model_key(ON_ACCOUNT, SETTINGS, PROFILE, **facts) == model_key(PLAN, SETTINGS, PROFILE, **facts)
+
+
+def test_workers_agree_on_what_is_on_record() -> None:
+    plan = make_plan(TrainingRun("a.zip", pd.Timestamp("2024-12-27", tz="UTC"), (MODEL,)), SETTINGS, PROFILE)
+    plans = [replace(plan, models=(replace(PLAN, watched=OnAccount(digest, None)),)) for digest in ("ab", "cd")]
+
+    assert agreement(plans[0], SETTINGS, PROFILE, "1") != agreement(plans[1], SETTINGS, PROFILE, "1")
 
 
 def test_workers_agree_on_what_is_deployed() -> None:

@@ -12,7 +12,7 @@ from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.market.bars import Instrument, Timeframe
 from pytest_modelgate.core.market.windows import TrainingWindow
-from pytest_modelgate.core.planning.looks import TrialCount, effective_looks
+from pytest_modelgate.core.planning.looks import Trial, TrialCount, count_trials, effective_looks
 from pytest_modelgate.core.planning.plan import Plan, make_plan
 from pytest_modelgate.core.training.run import CheckpointRef, Declared, TrainedModel, TrainingRun
 
@@ -30,6 +30,19 @@ def plan(days: float, run: TrainingRun = RUN, ledger: Path | None = None) -> Pla
     as_of = STAMP + pd.Timedelta(days=days)
     settings = Settings(archive=Path("a.zip"), output=Path("o"), as_of=as_of, ledger=ledger)
     return make_plan(run, settings, load_profile("2.4.5"))
+
+
+def look(days: int) -> Trial:
+    """At the same bytes on the same terms, so many days after the first."""
+    start, end = (STAMP + pd.Timedelta(days=days + offset) for offset in (-180, 0))
+    return Trial("UNIUSD_1Hour", "ab" * 32, start.isoformat(), end.isoformat(), 5, "terms")
+
+
+@pytest.mark.parametrize(("nights", "trials"), [(1, 1), (2, 2), (31, 8), (181, 41)])
+def test_judging_the_same_bytes_every_night_until_they_pass_costs_trials(nights: int, trials: int) -> None:
+    known = [look(night) for night in range(nights)]
+
+    assert count_trials(known, known[-1:]) == trials
 
 
 @pytest.mark.parametrize(
