@@ -7,7 +7,7 @@ LEDGER := examples/demo_ledger.jsonl
 # Many tests wait for processes of their own, so one worker more than cores; what a module sets up is set up once.
 WORKERS ?= 3
 
-.PHONY: gate test test-long check docs pictures package newest lowest plugins coverage fuzz fuzz-kills fuzz-archives fuzz-functions fuzz-coverage determinism lock bench
+.PHONY: gate test test-long check docs pictures package newest lowest plugins coverage fuzz fuzz-kills fuzz-archives fuzz-functions fuzz-coverage determinism lock bench story
 
 $(STAMP): pyproject.toml constraints.txt requirements.lock
 	$(PYTHON) -m venv .venv
@@ -111,6 +111,10 @@ lock: $(STAMP)
 bench: $(STAMP)
 	-@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group bench
 	$(BIN)/python benchmarks/table.py $(BENCH)
+
+# The way of a model, from its first verdict over paper to live, until a fault of its trader takes it out.
+story: $(STAMP)
+	$(BIN)/python benchmarks/story.py
 
 # The gate beside what other people run. The environment lies on top of .venv, so that nothing large is installed twice.
 plugins: $(STAMP)

@@ -53,6 +53,7 @@ _LOOKS = (20, 40, 60, 120, 180, 300)  # orders at which costs are looked at
 _DAYS_APART = 30  # between two looks at the drawdown that chance makes likely
 _FOLD = 36
 _FORWARDS = 20
+_FIVE_PERCENT = 1.645  # of a normal distribution lies beyond so many deviations
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,17 @@ def skill(rng: np.random.Generator, paths: int, venue: str, sharpe: float, *, ag
     return row_of(name, what, np.ceil((when + 1) * 365.0 / per_year), HORIZONS[: 3 if against else 4], paths)
 
 
+def looking(rng: np.random.Generator, paths: int, apart: int) -> Row:
+    """By when a model that knows nothing shows a t-value of the 5 % level, looked at so many days apart from day 30."""
+    gains, _ = daily(rng, paths, HORIZONS[2], 0.0, "crypto")
+    days = np.arange(1, gains.shape[1] + 1)
+    mean = np.cumsum(gains, axis=1) / days
+    variance = np.cumsum(gains**2, axis=1) / days - mean**2
+    looks = (days >= LIMITS.min_days) & (days % apart == 0)
+    when = first_time((mean * np.sqrt(days) > _FIVE_PERCENT * np.sqrt(variance)) & looks)
+    return row_of(f"crypto: true net Sharpe 0, a t-test every {apart} days", "promoted", when + 1, HORIZONS[:3], paths)
+
+
 def forward(deviation: float) -> Forward:
     """What the walk-forward of a model says, but for its drawdowns, which have rows of their own."""
     return Forward(Claim(_CLAIM, float(deviation)), np.zeros(0), 0)
@@ -200,7 +212,8 @@ def drawdown(rng: np.random.Generator, paths: int, sharpe: float) -> Row:
 
 def first_time(reached: Mask) -> Integers:
     """(paths,) column of the first that is true; the number of columns where none is."""
-    return np.where(reached.any(axis=1), reached.argmax(axis=1), reached.shape[1]).astype(np.int64)
+    first: Integers = np.where(reached.any(axis=1), reached.argmax(axis=1), reached.shape[1]).astype(np.int64)
+    return first
 
 
 def row_of(name: str, what: str, when: Floats | Integers, by: Sequence[int], paths: int) -> Row:
@@ -220,6 +233,7 @@ def makers() -> dict[str, Maker]:
         for sharpe in (0.0, 2.0, 3.0):
             found[f"promoted {venue} {sharpe:g}"] = partial(skill, venue=venue, sharpe=sharpe, against=False)
             found[f"withdrawn {venue} {sharpe:g}"] = partial(skill, venue=venue, sharpe=sharpe, against=True)
+    found["looking nightly"], found["looking monthly"] = partial(looking, apart=1), partial(looking, apart=30)
     for rate in (0.02, 0.05, 0.10):
         found[f"execution {rate:g}"] = partial(execution, rate=rate)
     for venue in YEARS:
@@ -234,9 +248,9 @@ def makers() -> dict[str, Maker]:
 
 def measure(patterns: Sequence[str], paths: int, seed: int) -> Iterator[Row]:
     """The rows whose name fits one of the patterns; each has its own random numbers, whichever others are asked for."""
-    for place, (name, make) in enumerate(makers().items()):
+    for name, make in makers().items():
         if any(fnmatch(name, f"*{pattern}*") for pattern in patterns):
-            yield make(np.random.default_rng([seed, place]), paths)
+            yield make(np.random.default_rng([seed, *name.encode()]), paths)
 
 
 def line(row: Row) -> str:

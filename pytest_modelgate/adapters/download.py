@@ -64,12 +64,15 @@ def fetch(url: str, sha256: str, folder: Path, authorization: str = "") -> Path:
     return path
 
 
-def ask_github(path: str, environment: Mapping[str, str]) -> Any:  # noqa: ANN401 - whatever JSON the API answers
+def ask_github(
+    path: str, environment: Mapping[str, str], content: Mapping[str, object] | None = None, method: str = "GET"
+) -> Any:  # noqa: ANN401 - whatever JSON the API answers
     """Answer of GitHub's API about this repository.
 
     Args:
         path: behind ``/repos/OWNER/NAME``.
         environment: of the step: ``GITHUB_API_URL``, ``GITHUB_REPOSITORY``, and ``GH_TOKEN``.
+        content: what it is told, where the method is one that tells.
 
     Raises:
         SettingsError: it does not answer with JSON.
@@ -79,12 +82,14 @@ def ask_github(path: str, environment: Mapping[str, str]) -> Any:  # noqa: ANN40
     url = f"{environment.get('GITHUB_API_URL', 'https://api.github.com')}/repos/{repository}{path}"
     _check_address(url)
     headers = {"Accept": "application/vnd.github+json", "Authorization": f"Bearer {token}"}
+    data = None if content is None else json.dumps(content).encode()
     try:
-        with _open(Request(url, headers=headers), where) as answer:  # noqa: S310 - https
+        with _open(Request(url, data, headers, method=method), where) as answer:  # noqa: S310 - https
             return json.loads(answer.read(_MOST_ANSWER))
     except (ArchiveError, OSError, HTTPException, ValueError) as error:
         problem = error.problem if isinstance(error, ArchiveError) else "cannot be read"
-        raise SettingsError(where, problem, "Check run-id, and that the job may read actions") from None
+        what = "may read actions" if content is None else "may write issues"
+        raise SettingsError(where, problem, f"Check run-id, and that the job {what}") from None
 
 
 class _Redirects(HTTPRedirectHandler):

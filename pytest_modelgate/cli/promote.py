@@ -105,7 +105,7 @@ def _promote(options: argparse.Namespace) -> int:
         digest=options.digest,
         profile=options.profile,
     )
-    facts = {"at": datetime.now(UTC), "by": options.by or _who(), "dry_run": options.dry_run}
+    facts = {"at": datetime.now(UTC), "by": options.by or who(), "dry_run": options.dry_run}
     change = promote(options.verdict, options.archive, Target(options.folder), terms, **facts)
     _show(change, options, "promoted")
     return 0
@@ -116,7 +116,7 @@ def _roll_back(options: argparse.Namespace) -> int:
     from pytest_modelgate.adapters.promotion import Target
     from pytest_modelgate.services.promotion import roll_back
 
-    facts = {"at": datetime.now(UTC), "by": options.by or _who(), "dry_run": options.dry_run}
+    facts = {"at": datetime.now(UTC), "by": options.by or who(), "dry_run": options.dry_run}
     _show(roll_back(Target(options.folder), withdrawn=options.withdrawn, **facts), options, "rolled back to")
     return 0
 
@@ -127,7 +127,7 @@ def _withdraw(options: argparse.Namespace) -> int:
     from pytest_modelgate.services.withdrawal import Because, withdraw
 
     because = Because(verdict=options.because, max_age=options.max_age, profile=options.profile)
-    facts = {"at": datetime.now(UTC), "by": options.by or _who(), "dry_run": options.dry_run}
+    facts = {"at": datetime.now(UTC), "by": options.by or who(), "dry_run": options.dry_run}
     _show_withdrawal(withdraw(options.model, Target(options.folder), because, **facts), options)
     return 0
 
@@ -164,7 +164,7 @@ def _show(change: Change, options: argparse.Namespace, done: str) -> None:
         print(terminal_safe(line))
 
 
-def _who() -> str:
+def who() -> str:
     """Name of who promotes: the CI's actor and run, or the user of this machine."""
     environment = os.environ
     if environment.get("GITHUB_ACTIONS") == "true":

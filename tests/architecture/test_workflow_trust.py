@@ -27,7 +27,9 @@ def test_what_has_no_hash_comes_out_of_no_cache(path: Path) -> None:
                 assert "--no-cache-dir" in line, f"{name}: {line}"
 
 
-_RUNS_THE_REPOSITORY = re.compile(r"\bci (plan|plan-again|shard|merge|judge-again)\b|pytest\b(?!-)|\.py\b|\bmake\b")
+_RUNS_THE_REPOSITORY = re.compile(
+    r"\bci (plan|plan-again|shard|merge|judge-again|judge-watched)\b|pytest\b(?!-)|\.py\b|\bmake\b"
+)
 
 
 def test_nothing_of_the_repository_runs_on_a_machine_that_has_keys(path: Path) -> None:

@@ -123,7 +123,9 @@ def test_secrets_are_given_to_single_steps_and_keys_to_jobs_of_an_environment(pa
             assert "secrets." not in str(within)
             if "secrets.APCA" in str(step):
                 assert job["environment"] != "modelgate"
-                assert re.search(r"modelgate ci record(-again)? ", step["run"])  # which runs no code of the repository
+                assert re.search(
+                    r"modelgate ci record(-again|-watched)? ", step["run"]
+                )  # which runs no code of the repository
 
 
 @pytest.mark.parametrize("name", [name for name in load(GATE)["jobs"] if name not in ("plan", "judged")])

@@ -182,10 +182,11 @@ class ToyTrader:
 
     def _in_force(self) -> Iterator[_Running]:
         record = json.loads((self.folder / "promotion.json").read_text())  # once, then only the files it names
-        profile, champions = load_profile(self.profile), read_champions(self.folder).by_model
         for entry in record["models"]:
             if sha256((self.folder / entry["file"]).read_bytes()).hexdigest() != entry["sha256"]:
                 raise ValueError(f"{entry['file']} does not hold what was promoted")
+        profile, champions = load_profile(self.profile), read_champions(self.folder).by_model
+        for entry in record["models"]:
             name, _, timeframe = entry["id"].partition("_")
             instrument = Instrument.parse(name)
             settings = Settings(archive=self.folder, output=self.folder, cassettes=self.folder)

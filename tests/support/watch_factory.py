@@ -57,7 +57,7 @@ def market(symbol: str = "BTCUSD", hours: int = 24 * 60, seed: int = 1) -> Bars:
     frame = random_walk("2024-01-01", hours, seed)
     if not symbol.endswith("USD"):
         days = pd.DatetimeIndex(frame.index)
-        frame = frame[(days.dayofweek < 5) & (days.hour >= 14) & (days.hour < 20)]
+        frame = frame[(days.day_of_week < 5) & (days.hour >= 14) & (days.hour < 20)]
     return hourly_bars(symbol, frame)
 
 
@@ -77,6 +77,8 @@ class Trader:
         raw: bars as traded; those of the model where None.
         spread: fraction that fills are worse than the open.
         fee: fraction of a coin bought taken in kind, of USD of one sold; ``lag`` until it is posted.
+        account: how many account features the policy reads.
+        actions: what it decides from ``since_row`` on; by default what it does with a neutral account.
         alter: row and order (signed quantity, 0 for none) to what the trader sends instead, its delay and its parts.
     """
 
@@ -94,6 +96,7 @@ class Trader:
     ids: bool = True
     alter: Callable[[int, float], Sent | float] = field(default=lambda _, quantity: quantity)
     account: int = 0
+    actions: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
         self.candidate = candidate(self.bars, self.rules, seed=self.seed, account=self.account)
@@ -111,7 +114,7 @@ class Trader:
 
     @property
     def in_force(self) -> InForce:
-        since = self.bars.index[self.since_row]
+        since = self.bars.index[self.since_row] + pd.Timedelta(minutes=1)
         return InForce(self.model, self.sha256, Instrument.parse(self.symbol), since, "PAPER")
 
     def trade(self) -> Trader:
@@ -120,15 +123,16 @@ class Trader:
         opens, closes = traded.quotes
         starts, length = self.bars.index.asi8.tolist(), self.bars.timeframe.delta.value
         last = len(starts) - 1 if self.last_row is None else self.last_row
-        actions = self.candidate.neutral_actions(slice(self.candidate.history, len(starts))).tolist()
+        actions = self.actions or self.candidate.neutral_actions(slice(self.since_row, last)).tolist()
         for row in range(self.since_row, last):
             close = starts[row] + length
             self.course.append((close, self.cash, self.held, self.cash + self.held * closes[row]))
             account = Account(self.rules, CAPITAL)
             account.cash, account.quantity = self.cash, self.held
-            action = actions[row - self.candidate.history]
+            action = actions[row - self.since_row]
             meaning = self.candidate.policy.actions[action]
-            quantity = 0.0 if action == NO_ACTION else round(account.order(meaning, closes[row]), 9)
+            quantity = 0.0 if action == NO_ACTION else round(account.order(meaning, closes[row]), 6)
+            quantity = quantity if abs(quantity) * closes[row] >= self.rules.min_order_usd else 0.0
             self.wanted[row] = quantity
             sent = self.alter(row, quantity)
             sent = sent if isinstance(sent, Sent) else Sent(sent)
@@ -182,12 +186,13 @@ class Trader:
         key = f"{order}/{len(self.fills)}"
         self.fills.append(AccountFill(key, order, self.symbol, side, units, price, at))
         sign = 1.0 if side == "buy" else -1.0
-        self.held = round(self.held + sign * units, 9)
+        self.held = round(self.held + sign * units, 6)
         self.cash -= sign * units * price
         if not self.fee:
             return
-        coin, usd = (round(self.fee * units, 9), 0.0) if side == "buy" else (0.0, self.fee * units * price)
-        self.held, self.cash = round(self.held - coin, 9), self.cash - usd
+        coin, usd = (round(self.fee * units, 6), 0.0) if side == "buy" else (0.0, self.fee * units * price)
+        self.held, self.cash = round(self.held - coin, 6), self.cash - usd
+        self.held = self.held if abs(self.held) * price >= self.rules.min_order_usd else 0.0
         self.fees.append(AccountFee(f"fee-{key}", "CFEE", self.symbol, coin, usd, price, at + self.lag))
 
     def record(self, **changes: object) -> AccountRecord:

@@ -24,7 +24,7 @@ from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.features.reference import REFERENCE
 from pytest_modelgate.core.features.series import compute_features
-from pytest_modelgate.core.market.bars import Bars, Instrument
+from pytest_modelgate.core.market.bars import Instrument
 from pytest_modelgate.core.watching.evidence import WatchEvidence
 from pytest_modelgate.core.watching.measuring import InForce, WatchSubject, measure_watch
 from pytest_modelgate.services.account_recording import AccountRecorder
@@ -111,9 +111,8 @@ class WatchedAccount:
         policy, _ = read_champions(self.models).by_model[MODEL].load(settings, builtin_formats())
         as_of = pd.Timestamp(self.exchange.now, tz="UTC")
         instrument = Instrument.parse(SYMBOL)
-        bars = Bars(
-            instrument, market_factory.Timeframe.HOUR_1, self.frame[self.frame.index + pd.Timedelta(hours=1) <= as_of]
-        )
+        known = self.frame[self.frame.index < as_of - pd.Timedelta(minutes=59)]  # bars that have closed
+        bars = market_factory.hourly_bars(SYMBOL, known)
         candidate = Candidate(
             policy, compute_features(bars, REFERENCE), rules_for(self.profile, instrument.asset_class)
         )

@@ -88,6 +88,7 @@ def test_orders_say_whose_they_are_and_at_which_bar_they_were_decided(tmp_path: 
         assert order.submitted == (said.bar + 3600) * SECOND + 2 * SECOND
 
 
+@pytest.mark.long
 def test_a_trader_over_http_does_what_one_in_process_does(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of websockets, which alpaca-py imports

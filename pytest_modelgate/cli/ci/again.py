@@ -49,39 +49,54 @@ def add_again(commands: Any) -> None:  # noqa: ANN401 - argparse has no public n
 
 def _latest(options: argparse.Namespace) -> int:
     """The newest artifact of a promotion; no number where there is none yet, red where it has expired."""
-    from pytest_modelgate.adapters.download import ask_github
-
-    branch, expired = os.environ.get("DEFAULT_BRANCH"), False
-    if not branch:
-        raise SettingsError("DEFAULT_BRANCH", "is empty, expected the branch that promotes", "Set it for this step")
-    for artifact in _promoted():
-        run = artifact["workflow_run"]
-        if run["head_repository_id"] != run["repository_id"] or run["head_branch"] != branch:
-            continue
-        if artifact["expired"]:
-            expired = True
-            continue
-        if ask_github(f"/actions/runs/{int(run['id'])}", os.environ).get("event") in TRUSTED_EVENTS:
-            _hand_on({"run-id": str(int(run["id"])), "as-of": options.as_of or _today()})
-            return 0
+    run, expired = newest_run("promoted")
+    if run:
+        _hand_on({"run-id": run, "as-of": options.as_of or _today()})
+        return 0
     if expired:
         remedy = "Promote anew, or name the trader's folder in MODELGATE_DEPLOY_TO"
         raise PromotionError("artifact promoted", "has expired, and what it deployed is judged no more", remedy)
     return _nothing("Nothing was promoted yet")
 
 
-def _promoted() -> Sequence[Any]:
-    """Artifacts of all promotions, the newest first; anybody's pull request can upload one of the name."""
+def newest_run(artifact: str) -> tuple[str, bool]:
+    """Number of the last run of the default branch that left an artifact, which nobody else can have started.
+
+    Returns:
+        It, empty where there is none, and whether a newer one's artifact has expired.
+
+    Raises:
+        SettingsError: GitHub does not answer, or the step is not told the default branch.
+    """
+    from pytest_modelgate.adapters.download import ask_github
+
+    branch, expired = os.environ.get("DEFAULT_BRANCH"), False
+    if not branch:
+        raise SettingsError("DEFAULT_BRANCH", "is empty, expected the branch that promotes", "Set it for this step")
+    for found in _artifacts(artifact):
+        run = found["workflow_run"]
+        if run["head_repository_id"] != run["repository_id"] or run["head_branch"] != branch:
+            continue
+        if found["expired"]:
+            expired = True
+            continue
+        if ask_github(f"/actions/runs/{int(run['id'])}", os.environ).get("event") in TRUSTED_EVENTS:
+            return str(int(run["id"])), expired
+    return "", expired
+
+
+def _artifacts(name: str) -> Sequence[Any]:
+    """Artifacts of a name, the newest first; anybody's pull request can upload one."""
     from pytest_modelgate.adapters.download import ask_github
 
     found: list[Any] = []
     for page in range(1, _MOST_PAGES + 1):
-        answer = ask_github(f"/actions/artifacts?name=promoted&per_page=100&page={page}", os.environ)
+        answer = ask_github(f"/actions/artifacts?name={name}&per_page=100&page={page}", os.environ)
         found += answer["artifacts"]
         if not answer["artifacts"] or len(found) >= answer["total_count"]:
             return sorted(found, key=lambda artifact: str(artifact["created_at"]), reverse=True)
     remedy = "Delete those of pull requests"
-    raise SettingsError("artifacts named promoted", f"are more than {len(found)}", remedy)
+    raise SettingsError(f"artifacts named {name}", f"are more than {len(found)}", remedy)
 
 
 def _deployed(options: argparse.Namespace) -> int:
@@ -89,7 +104,7 @@ def _deployed(options: argparse.Namespace) -> int:
     if not (options.folder / "promotion.json").exists():
         return _nothing(f"Nothing was promoted into {options.folder} yet")
     archives = Path(options.archives) if options.archives else options.folder.resolve().parent / ARCHIVES
-    in_force = _archives(options.folder, archives)
+    in_force = archives_in_force(options.folder, archives)
     if not in_force:
         return _nothing(f"No model is in force in {options.folder}")
     options.to.mkdir(parents=True)
@@ -102,8 +117,8 @@ def _deployed(options: argparse.Namespace) -> int:
 
 def _plan_again(options: argparse.Namespace) -> int:
     """A plan for each archive; apart from recording, since it runs code of the project, and that needs keys."""
-    for archive in _archives(options.folder, options.folder / ARCHIVES):
-        status = run_pytest([*_words(archive, options), f"--gate-plan={_plan_of(archive, options)}", "--quiet"])
+    for archive in archives_in_force(options.folder, options.folder / ARCHIVES):
+        status = run_pytest([*words_for(archive, options), f"--gate-plan={_plan_of(archive, options)}", "--quiet"])
         if status:
             return status
     return 0
@@ -122,7 +137,7 @@ def _record_again(options: argparse.Namespace) -> int:
     """Record; what cannot be leaves its models INCOMPLETE, which the judgement tells."""
     from pytest_modelgate.adapters.plan_file import read_plan
 
-    for archive, models in _archives(options.folder, options.folder / ARCHIVES).items():
+    for archive, models in archives_in_force(options.folder, options.folder / ARCHIVES).items():
         plan = read_plan(_plan_of(archive, options))
         if plan.missing:
             record_planned(plan, archive, options.cassettes, [model.id for model in models])
@@ -135,10 +150,10 @@ def _judge_again(options: argparse.Namespace) -> int:
     from pytest_modelgate.adapters.verdict.reader import read_verdict
 
     rows, fallen = [], 0
-    for archive, models in _archives(options.folder, options.folder / ARCHIVES).items():
+    for archive, models in archives_in_force(options.folder, options.folder / ARCHIVES).items():
         output = options.output / archive.parent.name
         with commands_stopped(os.environ):
-            status = run_pytest([*_words(archive, options), f"--gate-output={output}"])
+            status = run_pytest([*words_for(archive, options), f"--gate-output={output}"])
         if status not in _ANY:
             return status
         judged = {model.id: model for model in read_verdict(output / "verdict.json").models}
@@ -157,7 +172,7 @@ def _judge_again(options: argparse.Namespace) -> int:
     return 1 if fallen else 0
 
 
-def _archives(folder: Path, archives: Path) -> Mapping[Path, Sequence[Promoted]]:
+def archives_in_force(folder: Path, archives: Path) -> Mapping[Path, Sequence[Promoted]]:
     """Archives that the models in force came from, each with these models.
 
     Raises:
@@ -187,8 +202,13 @@ def _plan_of(archive: Path, options: argparse.Namespace) -> Path:
     return Path(options.output, f"{archive.parent.name}.json")
 
 
-def _words(archive: Path, options: argparse.Namespace) -> list[str]:
-    return [f"--model-archive={archive}", f"--gate-as-of={options.as_of}", f"--gate-cassettes={options.cassettes}"]
+def words_for(archive: Path, options: argparse.Namespace) -> list[str]:
+    """Options of the gate for an archive that a model in force came from."""
+    return [
+        f"--model-archive={archive}",
+        f"--gate-as-of={options.as_of}",
+        f"--gate-cassettes={options.cassettes}",
+    ]
 
 
 def _today() -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from pytest_modelgate.core.watching.fees import WAIT
 from pytest_modelgate.core.watching.fills import NetFill
 from pytest_modelgate.core.watching.market import RawMarket
 from pytest_modelgate.core.watching.period import split_between
@@ -45,7 +44,7 @@ def _unaccounted(
     rate: float,
 ) -> float:
     inside = [fill for fill in fills if one.at < fill.at <= other.at]
-    late = [fill for fill in fills if any(-WAIT <= fill.at - moment.at <= 0 for moment in (one, other))]
+    late = [fill for fill in fills if any(_in_flight(fill, moment.at) for moment in (one, other))]
     slack = rate * sum(abs(fill.quantity) * fill.price for fill in late)
     posted = sum(fee.usd for fee in record.fees if one.at < fee.at <= other.at)
     cash = other.cash - one.cash + posted + sum(fill.quantity * fill.price for fill in inside)
@@ -54,5 +53,10 @@ def _unaccounted(
     price = float(market.closes[max(0, min(market.row_of(other.at), len(market.closes) - 1))])
     position = (other.positions.get(symbol, 0.0) - held) * price
     if not other.equity > 0.0:
-        return float("inf")
+        return 1.0
     return max(0.0, abs(cash) + abs(position) - slack) / other.equity
+
+
+def _in_flight(fill: NetFill, moment: int) -> bool:
+    """Whether the fee of a fill was taken or told only after a moment that the fill came before."""
+    return fill.at <= moment and (fill.pending or fill.posted > moment)

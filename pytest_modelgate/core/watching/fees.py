@@ -15,10 +15,11 @@ _LEAST, _MOST = 0.0005, 0.0035  # of a notional; maker 0.15 %, taker 0.25 %, bot
 
 @dataclass(frozen=True)
 class FillFee:
-    """Fee of one fill: units of the coin taken in kind and USD, neither negative."""
+    """Fee of one fill: units of the coin taken in kind and USD, neither negative; all of it was ``posted`` by then."""
 
     coin: float
     usd: float
+    posted: int
 
 
 def fees_of(fills: Sequence[AccountFill], fees: Sequence[AccountFee]) -> dict[str, FillFee]:
@@ -39,14 +40,14 @@ def fees_of(fills: Sequence[AccountFill], fees: Sequence[AccountFee]) -> dict[st
         if fill is None:
             common.append(fee)
         else:
-            own[fill.key] = FillFee(fee.quantity, fee.usd)
+            own[fill.key] = FillFee(fee.quantity, fee.usd, fee.at)
     shared: dict[str, FillFee] = {}
     for fee in common:
         among = [fill for fill in ordered if fill.key not in own and _may_be(fill, fee)]
         whole = sum(_basis(fill, fee) for fill in among)
         for fill in among:
-            part, before = _basis(fill, fee) / whole, shared.get(fill.key, FillFee(0.0, 0.0))
-            shared[fill.key] = FillFee(before.coin + fee.quantity * part, before.usd + fee.usd * part)
+            part, before = _basis(fill, fee) / whole, shared.get(fill.key, FillFee(0.0, 0.0, 0))
+            shared[fill.key] = FillFee(before.coin + fee.quantity * part, before.usd + fee.usd * part, fee.at)
     return {**own, **shared}
 
 
@@ -60,7 +61,7 @@ def presumed_fee(fill: AccountFill, known: Mapping[str, FillFee], end: int, rate
     if fill.key in known:
         return known[fill.key]
     pending = bool(known) and is_pending(fill, known, end) and fill.side == "buy"
-    return FillFee(rate * fill.quantity if pending else 0.0, 0.0)
+    return FillFee(rate * fill.quantity if pending else 0.0, 0.0, fill.at)
 
 
 def is_pending(fill: AccountFill, known: Mapping[str, FillFee], end: int) -> bool:

@@ -18,6 +18,7 @@ class NetFill:
 
     Attributes:
         pending: a fee may still come.
+        posted: moment by which the fee was; that of the fill without one.
     """
 
     order: str
@@ -28,6 +29,7 @@ class NetFill:
     coin: float
     usd: float
     pending: bool
+    posted: int
 
     @property
     def net(self) -> float:
@@ -47,9 +49,18 @@ def net_fills(record: AccountRecord, rate: float) -> list[NetFill]:
     known, found = fees_of(fills, record.fees), []
     for fill in sorted(fills, key=lambda fill: (fill.at, fill.key)):
         fee, sign = presumed_fee(fill, known, end, rate), 1.0 if fill.side == "buy" else -1.0
-        pending = is_pending(fill, known, end)
         found.append(
-            NetFill(fill.order, fill.symbol, fill.at, sign * fill.quantity, fill.price, fee.coin, fee.usd, pending)
+            NetFill(
+                order=fill.order,
+                symbol=fill.symbol,
+                at=fill.at,
+                quantity=sign * fill.quantity,
+                price=fill.price,
+                coin=fee.coin,
+                usd=fee.usd,
+                pending=is_pending(fill, known, end),
+                posted=fee.posted,
+            )
         )
     return found
 

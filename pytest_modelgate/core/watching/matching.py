@@ -29,6 +29,7 @@ class Decision:
         close, next_open: USD, raw; the second that orders are filled at.
         equity: of the sub-account at the close, USD.
         late: moment from which an order is late.
+        dust: units that fees in kind leave in doubt.
     """
 
     bar: int
@@ -39,6 +40,7 @@ class Decision:
     equity: float
     late: int
     or_else: float | None = None
+    dust: float = 0.0
 
     def share(self, quantity: float) -> float:
         """A quantity as a fraction of equity."""
@@ -86,14 +88,15 @@ def compare(decision: Decision, sent: Sent) -> WatchedOrder | None:
     if found is None or found.outcome == "match" or decision.or_else is None:
         return found
     other = _compare(replace(decision, quantity=decision.or_else), sent)
-    return other if other is None or other.outcome == "match" else found
+    return other if other is None or other.outcome in {"match", "partial"} else found
 
 
 def _compare(decision: Decision, sent: Sent) -> WatchedOrder | None:
     expected, actual = decision.quantity, sent.quantity(decision.close)
     if sent.refused:
         actual = 0.0
-    if max(abs(expected), abs(actual)) * decision.close < _CENT:
+    largest = max(abs(expected), abs(actual))
+    if largest * decision.close < _CENT or largest <= decision.dust:
         return None
     outcome, why = _outcome(decision, sent, actual)
     measured = expected * actual > 0.0
@@ -117,7 +120,7 @@ def _outcome(decision: Decision, sent: Sent, actual: float) -> tuple[Mismatch | 
         return "other_side", ""
     if sent.ended and sent.filled == 0.0:
         return "missing", f"sent, and {sent.chains[-1].last.status} before it was filled"
-    if abs(actual / expected - 1.0) > _SIZE:
+    if abs(actual - expected) > max(_SIZE * abs(expected), decision.dust):
         return "other_size", f"{actual / expected:.0%} of what was expected"
     if min(chain.first.submitted for chain in sent.chains) >= decision.late:
         return "late", ""

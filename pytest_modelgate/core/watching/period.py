@@ -24,11 +24,13 @@ class Period:
 
     Attributes:
         problem: why there is none, half a sentence; empty where there is one.
+        held: units at the start: what fees in kind left of earlier positions.
     """
 
     first: int
     last: int
     problem: str = ""
+    held: float = 0.0
 
     @property
     def bars(self) -> int:
@@ -71,10 +73,10 @@ def find_period(
         hours = (gaps[0][1] - gaps[0][0]) / 3.6e12
         return Period(first, first, f"{hours:.1f} hours of the period are not on record")
     if last <= first:
-        return Period(first, first, "no bar with an order that could be filled is on record yet")
+        return Period(first, first, _other_bytes(other, since) or "no bar that could fill an order is on record yet")
     if not np.isfinite(market.closes[first : last + 1]).all():
         return Period(first, first, "bars as they were traded are missing in the period")
-    return Period(first, last)
+    return Period(first, last, held=float(held[first]))
 
 
 def own_position(
@@ -132,12 +134,16 @@ def _largest(held: Floats) -> float:
 
 
 def _not_ready(other: Sequence[Chain], since: int, held: Floats) -> str:
-    told = [chain.told for chain in other if chain.told and chain.first.submitted >= since]
-    if told:
-        return f"the trader still trades other bytes of it, {told[-1].sha8}..."
+    if told := _other_bytes(other, since):
+        return told
     if np.isnan(held).all():
         return "it is not known which part of the position is the model's, for the account was never flat in its symbol"
     return "no bar at which it was flat is on record since it was put in force"
+
+
+def _other_bytes(other: Sequence[Chain], since: int) -> str:
+    told = [chain.told for chain in other if chain.told and chain.first.submitted >= since]
+    return f"the trader still trades other bytes of it, {told[-1].sha8}..." if told else ""
 
 
 def by_bar(chains: Sequence[Chain], market: RawMarket) -> Mapping[int, tuple[Chain, ...]]:

@@ -9,6 +9,7 @@ from pytest_modelgate.core.backtest.fills import Trade
 from pytest_modelgate.core.backtest.rules import TradingRules
 
 _DUST = 0.005  # share of a position that fees in kind leave, and nobody sells
+_ROUNDING = 1e-9  # relative
 
 
 class SubAccount:
@@ -16,12 +17,16 @@ class SubAccount:
 
     Args:
         rules: of the model.
-        capital: USD that it starts with, flat.
+        capital: USD that it starts with.
+        held: units of them at ``price`` (USD), all but none.
     """
 
-    def __init__(self, rules: TradingRules, capital: float) -> None:
+    def __init__(self, rules: TradingRules, capital: float, held: float = 0.0, price: float = 0.0) -> None:
         self.account = Account(rules, capital)
-        self._largest = self._flow = self._most = 0.0
+        self.account.cash -= held * price
+        self.account.quantity = held
+        self._largest = self._flow = 0.0
+        self._most = abs(held) / _DUST
         self._open = False
 
     def book(self, quantity: float, price: float, coin: float, usd: float) -> None:
@@ -35,6 +40,8 @@ class SubAccount:
         account = self.account
         held, paid = account.quantity, quantity * price + usd
         left = held + quantity - coin
+        if abs(left) < _ROUNDING * max(self._most, abs(held)):
+            left = 0.0
         account.cash -= paid
         account.quantity = left
         self._flow -= paid
@@ -55,9 +62,14 @@ class SubAccount:
         self._most *= ratio
 
     @property
+    def dust(self) -> float:
+        """Units that fees in kind leave in doubt, since none of them is tied to an order."""
+        return _DUST * self._most
+
+    @property
     def all_but_flat(self) -> bool:
-        """Whether the position is no more than what fees leave, which cannot be told to the last digit."""
-        return 0.0 < abs(self.account.quantity) <= _DUST * self._most
+        """Whether the position is no more than that."""
+        return 0.0 < abs(self.account.quantity) <= self.dust
 
     def _close(self, side: Literal["long", "short"]) -> None:
         account = self.account

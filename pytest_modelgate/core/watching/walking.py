@@ -72,7 +72,8 @@ class Walker:
         capital: float,
     ) -> None:
         self._subject, self._market, self._period, self._told = subject, market, period, told
-        self._sub = SubAccount(subject.candidate.rules, capital)
+        price = float(market.closes[period.first])
+        self._sub = SubAccount(subject.candidate.rules, capital, period.held, price)
         self._capital = capital
         self._own, self._foreign = by_bar(owned.own, market), by_bar(owned.foreign, market)
         self._fills = of_chains(fills, owned.own)
@@ -127,6 +128,7 @@ class Walker:
             equity=account.equity,
             late=self._market.late(row),
             or_else=or_else,
+            dust=self._sub.dust,
         )
 
     def _apart(self, decision: Decision, chains: Sequence[Chain]) -> tuple[tuple[Chain, ...], tuple[Chain, ...]]:

@@ -24,8 +24,10 @@ from support.watch_factory import (
     record_of,
 )
 
+from pytest_modelgate.core.backtest.evaluation import evaluate
 from pytest_modelgate.core.config.watch_limits import WatchLimits
 from pytest_modelgate.core.market.bars import Bars
+from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.watching.evidence import WatchEvidence
 from pytest_modelgate.core.watching.judging import Forward, judge_days
 from pytest_modelgate.core.watching.measuring import measure_watch
@@ -55,21 +57,31 @@ def every(count: int, change: Callable[[float], Sent | float]) -> Callable[[int,
     return alter
 
 
+def large(trader: Trader) -> int:
+    """Orders but sales of what fees in kind left, which nobody can tell to the last digit."""
+    return sum((order.quantity or 0.0) > 10.0 for order in trader.orders)
+
+
+def large_matches(evidence: WatchEvidence) -> int:
+    return sum(order.outcome == "match" and abs(order.actual) > 0.01 for order in evidence.orders)
+
+
 def alarms(evidence: WatchEvidence) -> set[str]:
     found = judge_days(evidence, FORWARD, WatchLimits()).findings
-    return {finding.name for finding in found if finding.status in {"alarm", "incomplete"}} - {"promotion"}
+    turned = {str(finding.name) for finding in found if finding.status in {"alarm", "incomplete"}}
+    return turned - {"promotion"}
 
 
 def test_the_honest_trader_matches_to_the_last_order() -> None:
     trader = Trader(market()).trade()
     evidence = trader.measure()
-    assert outcomes(evidence) == {"match": len(trader.orders)}
-    assert len(trader.orders) >= 60
+    assert set(outcomes(evidence)) == {"match"}
+    assert large_matches(evidence) == large(trader) >= 60
     assert evidence.problem == ""
     assert (evidence.unexplained_notional, evidence.explained, evidence.outages) == (0.0, 0.0, 0)
     assert evidence.closure == pytest.approx(0.0, abs=1e-9)
     assert evidence.fees.realised == pytest.approx(0.0025)
-    assert evidence.slippage == pytest.approx([0.001] * len(trader.orders))
+    assert evidence.slippage == pytest.approx([0.001] * len(evidence.orders))
     assert evidence.curve[-1] == pytest.approx(trader.course[-1][3] / CAPITAL)
     assert evidence.curve[-1] == pytest.approx(evidence.simulated_curve[-1], abs=1e-3)
     assert alarms(evidence) == set()
@@ -112,8 +124,9 @@ def test_one_lost_order_is_one_mismatch(lost: int) -> None:
 
     def alter(_: int, quantity: float) -> float:
         nonlocal seen
-        seen += quantity != 0.0
-        return 0.0 if quantity and seen == lost else quantity
+        large = abs(quantity) > 1.0  # and no sale of what fees in kind left
+        seen += large
+        return 0.0 if large and seen == lost else quantity
 
     found = outcomes(Trader(market(), alter=alter).trade().measure())
     assert set(found) == {"match", "missing"}
@@ -138,11 +151,12 @@ def test_an_outage_is_counted_in_bars_while_its_orders_are_missing() -> None:
 
 
 def test_orders_in_parts_and_by_notional_match_and_those_filled_short_are_partial() -> None:
-    for sent in ({"parts": 3}, {"notional": True}):
-        evidence = (
-            Trader(market(), alter=every(2, lambda quantity, sent=sent: Sent(quantity, **sent))).trade().measure()
-        )
-        assert set(outcomes(evidence)) == {"match"}
+    in_parts = every(2, lambda quantity: Sent(quantity, parts=3))
+    by_notional = every(2, lambda quantity: Sent(quantity, notional=True))
+    for alter in (in_parts, by_notional):
+        found = outcomes(Trader(market(), alter=alter).trade().measure())
+        assert set(found) == {"match"}
+        assert found["match"] >= 60
     short = every(9, lambda quantity: Sent(quantity, filled=0.5, status="canceled"))
     evidence = Trader(market(), alter=short).trade().measure()
     assert set(outcomes(evidence)) == {"match", "partial"}
@@ -171,7 +185,9 @@ def test_an_order_of_nobody_in_the_symbol_is_foreign_and_leaves_the_models_posit
     trader = Trader(market()).trade()
     record = foreign(trader, trader.course[300][0] + 60 * SECOND, 10.0)
     evidence = measure_watch(trader.subject(), [], record, TraderMap())
-    assert outcomes(evidence) == {"foreign": 2, "match": len(trader.orders)}
+    assert set(outcomes(evidence)) == {"match", "foreign"}
+    assert outcomes(evidence)["foreign"] == 2
+    assert large_matches(evidence) == large(trader)
     assert evidence.closure == pytest.approx(0.0, abs=1e-9), "bought and sold at one price"
 
 
@@ -254,7 +270,7 @@ def test_a_deposit_shows_in_what_fills_and_fees_leave_open() -> None:
         for place, one in enumerate(record.snapshots)
     ]
     evidence = trader.measure(snapshots=tuple(rich))
-    assert evidence.closure == pytest.approx(0.005, rel=0.1)
+    assert evidence.closure == pytest.approx(0.005, rel=0.2), "less what fees may still come"
     assert alarms(evidence) == {"record"}
 
 
@@ -374,20 +390,20 @@ def test_a_split_changes_the_number_of_shares(ratio: float) -> None:
     assert sum(count for kind, count in outcomes(evidence).items() if kind != "match") <= 1
 
 
-def test_a_stop_of_the_profile_is_expected_and_one_that_it_has_not_is_extra() -> None:
+def test_a_stop_that_the_profile_has_not_is_extra() -> None:
     plain = Trader(market()).trade()
     bought = next(order for order in plain.orders if order.side == "buy")
     leg = replace(bought, key="leg", parent=bought.key, side="sell", submitted=bought.submitted, client_order_id="",
                   ended=bought.submitted + 30 * 60 * SECOND, filled_price=bought.filled_price)  # fmt: skip
     fill = AccountFill("leg", "leg", "BTCUSD", "sell", leg.filled_quantity, bought.filled_price or 0.0, leg.ended or 0)
     record = plain.record()
-    record = replace(record, orders=(*record.orders, leg), fills=(*record.fills, fill), snapshots=record.snapshots[:1])
+    until = ((record.spans[0][0], bought.submitted + HOUR),)
+    record = replace(record, orders=(*record.orders, leg), fills=(*record.fills, fill), spans=until)
     evidence = measure_watch(plain.subject(), [], record, TraderMap())
-    extra = [order for order in evidence.orders if order.outcome == "extra"]
-    assert [order.why for order in extra] == ["within the bar"]
+    assert [(order.outcome, order.why) for order in evidence.orders] == [("match", ""), ("extra", "within the bar")]
 
 
-def test_the_profiles_stop_is_matched_by_who_obeys_it_and_missed_by_who_does_not() -> None:
+def test_a_stop_of_the_profile_is_missed_by_a_trader_who_does_not_know_it() -> None:
     rules = replace(CRYPTO, stop_loss=0.004)
     careless = Trader(market(), rules, since_row=240).trade()
     evidence = careless.measure()
@@ -396,19 +412,42 @@ def test_the_profiles_stop_is_matched_by_who_obeys_it_and_missed_by_who_does_not
     assert {order.why for order in missed} == {"stop_loss"}
 
 
-def test_a_tracked_policy_sees_the_real_account() -> None:
-    """Fed with its own account, the trader decides as the walk says; with the neutral one it does not."""
-    trader = Trader(market(), account=6).trade()
-    subject = replace(trader.subject(), account="tracked")
-    tracked = measure_watch(subject, [], trader.record(), TraderMap())
-    assert set(outcomes(trader.measure())) == {"match"}
-    assert set(outcomes(tracked)) != {"match"}
+def test_a_tracked_policy_is_asked_about_the_account_as_it_really_is() -> None:
+    """Without costs a trader that follows a simulation has its very account, so each of its actions is expected."""
+    free, bars = replace(CRYPTO, fee=0.0, slippage=0.0), market()
+    model = Trader(bars, free, account=6)
+    window = Window("paper", bars.index[model.since_row], bars.index[-1] + pd.Timedelta("1h"))
+    trajectory, _ = evaluate(model.candidate, window, "tracked", CAPITAL)
+    trader = replace(model, fee=0.0, spread=0.0, actions=trajectory.actions.tolist()).trade()
+    tracked, neutral = (
+        measure_watch(replace(trader.subject(), account=mode), [], trader.record(), TraderMap())
+        for mode in ("tracked", "neutral")
+    )
+    assert set(outcomes(tracked)) == {"match"}
+    assert len(tracked.orders) >= 20
+    assert set(outcomes(neutral)) != {"match"}
 
 
 def test_no_record_and_no_bar_yet_are_problems_with_a_remedy() -> None:
     trader = Trader(market()).trade()
-    for changes in ({"spans": ()}, {"spans": ((0, trader.course[0][0] + 1),)}):
+    for changes in ({"spans": ()}, {"spans": ((0, trader.course[0][0] - HOUR + 1),)}):
         evidence = trader.measure(**changes)
         assert evidence.problem
         assert "modelgate watch" in evidence.remedy
         assert evidence.silent_days == pytest.approx((trader.subject().as_of.value - trader.in_force.since.value) / DAY)
+
+
+@pytest.mark.parametrize(("delay", "outcome"), [(17 * HOUR, "match"), (18 * HOUR + 600 * SECOND, "late")])
+def test_an_order_of_a_closed_session_is_late_once_the_next_one_is_open_for_a_while(delay: int, outcome: str) -> None:
+    bars = market("AAPL", 24 * 90)
+    nights = {row for row in range(len(bars) - 1) if bars.index[row + 1] - bars.index[row] == pd.Timedelta("19h")}
+
+    def alter(row: int, quantity: float) -> Sent:
+        return Sent(quantity, delay=delay) if row in nights else Sent(quantity)
+
+    trader = Trader(bars, STOCKS, "AAPL_1Hour", spread=0.0005, fee=0.0, since_row=100, alter=alter).trade()
+    evidence = trader.measure()
+    overnight = {int(bars.index[row].timestamp()) for row in nights if trader.wanted.get(row)}
+    found = {order.outcome for order in evidence.orders if order.bar in overnight}
+    assert found == {outcome}
+    assert {order.outcome for order in evidence.orders if order.bar not in overnight} == {"match"}
