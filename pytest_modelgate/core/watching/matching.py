@@ -99,6 +99,8 @@ def _compare(decision: Decision, sent: Sent) -> WatchedOrder | None:
     if largest * decision.close < _CENT or largest <= decision.dust:
         return None
     outcome, why = _outcome(decision, sent, actual)
+    if outcome == "other_size" and abs(actual - expected) <= decision.dust:
+        return None  # too small to tell
     measured = expected * actual > 0.0
     return WatchedOrder(
         bar=decision.bar,
@@ -120,7 +122,7 @@ def _outcome(decision: Decision, sent: Sent, actual: float) -> tuple[Mismatch | 
         return "other_side", ""
     if sent.ended and sent.filled == 0.0:
         return "missing", f"sent, and {sent.chains[-1].last.status} before it was filled"
-    if abs(actual - expected) > max(_SIZE * abs(expected), decision.dust):
+    if abs(actual / expected - 1.0) > _SIZE:
         return "other_size", f"{actual / expected:.0%} of what was expected"
     if min(chain.first.submitted for chain in sent.chains) >= decision.late:
         return "late", ""
