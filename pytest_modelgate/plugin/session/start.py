@@ -73,7 +73,7 @@ def start_run(config: pytest.Config, settings: Settings, elsewhere: Elsewhere | 
         else:
             scratch = Path(shared["scratch"] if shared else tempfile.mkdtemp(prefix="modelgate-"))
         store = elsewhere.store if elsewhere else EvidenceStore(settings.output / EVIDENCE, run_id, settings.evidence)
-        champions, watching = _champions(settings), _watching(settings)
+        champions, watching = _champions(settings), _watching(settings, elsewhere)
         compared = _compared(settings) if not shared else None
         watched = watching.of(model.id for model in archive.run.models) if watching else {}
         plan = make_plan(archive.run, settings, profile, champions.digests if champions else {}, watched)
@@ -113,10 +113,17 @@ def _champions(settings: Settings) -> Champions | None:
     return read_champions(deployed(settings.champion))
 
 
-def _watching(settings: Settings) -> Watching | None:
-    """The account that trades models, where its record is asked for."""
+def _watching(settings: Settings, elsewhere: Elsewhere | None) -> Watching | None:
+    """The account that trades models, where its record is asked for.
+
+    Raises:
+        SettingsError: it cannot be read, or this worker has none of it.
+    """
     if settings.paper is None:
         return None
+    if elsewhere:
+        problem = "workers on other machines have no record of an account"
+        raise SettingsError("--gate-paper", problem, "Run it with workers of this machine (-n), or in shards")
     from pytest_modelgate.services.watching import read_watching
 
     return read_watching(settings.paper, settings.cassettes)
