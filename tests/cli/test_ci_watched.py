@@ -190,6 +190,7 @@ def test_one_issue_for_each_model_is_opened_updated_or_closed(case: Case, monkey
         ("POST", "/repos/o/r/issues"),
         ("PATCH", "/repos/o/r/issues/2"),
         ("PATCH", "/repos/o/r/issues/3"),
+        ("PATCH", "/repos/o/r/issues/4"),
     ]
     opened, updated, closed, gone = (content for _, _, content in told)
     assert opened["title"] == "Model AAPL_1Hour: has earned LIVE"
