@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from rows import Row, make_row
 from table import text_table
 
 _FEATURES = """
-import sys, time
+import sys
 sys.path.insert(0, {benchmarks!r})
 from engine import HISTORY, market
 from pytest_modelgate.core.features.reference import REFERENCE
@@ -40,6 +41,7 @@ def rows(other: Path, pairs: int, models: int) -> Iterator[Row]:
         demo = ROOT / "examples" / "demo_archive.zip", ROOT / "cassettes"
         yield from _gated("the demo, -n 0", *demo, other, pairs)
         if models:
+            sys.path[:0] = [str(ROOT / "examples"), str(ROOT / "tests")]
             from large_models import pack, record
 
             symbols = [f"{chr(65 + number // 26)}{chr(65 + number % 26)}XUSD" for number in range(models)]
