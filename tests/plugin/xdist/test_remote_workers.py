@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from execnet import XSpec
 from support import cheap_gate, cheap_runs, elsewhere
 from support.cheap_runs import BAD, RND, WAV, WINDOWS, CheapRun
+
+from pytest_modelgate.plugin.xdist.remote.hosting import is_beside
 
 ONCE = Counter(f"{model}.{window}" for model in (RND, WAV) for window in WINDOWS)
 KILLED = f"{WAV}.fold2of5"
@@ -57,6 +60,22 @@ def away(tmp_path: Path, cheap_archive: Path) -> Away:
         return ended
 
     return run
+
+
+@pytest.mark.parametrize(
+    ("spec", "beside"),
+    [
+        ("popen", True),
+        ("popen//env:X=1", True),
+        ("popen//chdir=there", False),
+        ("popen//python=/opt/bin/python", False),
+        ("popen//via=proxy", False),
+        ("ssh=there", False),
+        ("socket=there:8888", False),
+    ],
+)
+def test_only_what_runs_as_this_process_does_is_beside_it_for_sure(spec: str, beside: bool) -> None:
+    assert is_beside(XSpec(spec)) is beside
 
 
 @needs_namespaces
@@ -123,6 +142,18 @@ def test_a_machine_with_another_project_refuses(away: Away, name: str, text: str
     assert f"on this worker's machine {differs} differ from those of the run" in run.text
     assert run.verdict["promotable"] == []
     assert run.evaluations == []
+
+
+@needs_namespaces
+@pytest.mark.long
+def test_a_machine_that_has_the_project_too_takes_part(away: Away, reference: CheapRun, tmp_path: Path) -> None:
+    """Copied by xdist, with a feature set of its own."""
+    home = tmp_path / "home"
+    files = {"pytest.ini": "[pytest]\n", "conftest.py": OWN_FEATURES}
+    run = away(f"--rsyncdir={home}", "--rsyncignore=*.zip", "-W", "ignore", str(home), files=files)
+
+    assert (run.ret, run.digest) == (reference.ret, reference.digest)
+    assert Counter(run.evaluations) == ONCE
 
 
 @needs_namespaces
