@@ -146,18 +146,6 @@ def test_a_machine_with_another_project_refuses(away: Away, name: str, text: str
 
 @needs_namespaces
 @pytest.mark.long
-def test_a_machine_that_has_the_project_too_takes_part(away: Away, reference: CheapRun, tmp_path: Path) -> None:
-    """Copied by xdist, with a feature set of its own."""
-    home = tmp_path / "home"
-    files = {"pytest.ini": "[pytest]\n", "conftest.py": OWN_FEATURES}
-    run = away(f"--rsyncdir={home}", "--rsyncignore=*.zip", "-W", "ignore", str(home), files=files)
-
-    assert (run.ret, run.digest) == (reference.ret, reference.digest)
-    assert Counter(run.evaluations) == ONCE
-
-
-@needs_namespaces
-@pytest.mark.long
 def test_a_worker_that_does_not_get_what_it_needs_ends_and_is_not_waited_for(away: Away) -> None:
     """Its process is there still when it is given up."""
     gone = "import os\ndef pytest_configure_node(node):\n    if os.path.exists('own.toml'): os.remove('own.toml')\n"
