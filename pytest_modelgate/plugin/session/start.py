@@ -173,7 +173,7 @@ def _estranged(found: Mapping[str, str], expected: Mapping[str, str]) -> str:
     others = sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
     if not others:
         return ""
-    remedy = "install the same there, and copy the project's folder (--rsyncdir)"
+    remedy = "install the same there, or share the folder of a project that has some of its own"
     return f"INCOMPLETE: on this worker's machine {', '.join(others)} differ from those of the run; {remedy}"
 
 

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from execnet import XSpec
 from support import cheap_gate, cheap_runs, elsewhere
 from support.cheap_runs import BAD, RND, WAV, WINDOWS, CheapRun
+
+from pytest_modelgate.plugin.xdist.remote.hosting import is_beside
 
 ONCE = Counter(f"{model}.{window}" for model in (RND, WAV) for window in WINDOWS)
 KILLED = f"{WAV}.fold2of5"
@@ -57,6 +60,22 @@ def away(tmp_path: Path, cheap_archive: Path) -> Away:
         return ended
 
     return run
+
+
+@pytest.mark.parametrize(
+    ("spec", "beside"),
+    [
+        ("popen", True),
+        ("popen//env:X=1", True),
+        ("popen//chdir=there", False),
+        ("popen//python=/opt/bin/python", False),
+        ("popen//via=proxy", False),
+        ("ssh=there", False),
+        ("socket=there:8888", False),
+    ],
+)
+def test_only_what_runs_as_this_process_does_is_beside_it_for_sure(spec: str, beside: bool) -> None:
+    assert is_beside(XSpec(spec)) is beside
 
 
 @needs_namespaces
