@@ -66,9 +66,11 @@ def _trade(folder: Path, market: Path, fault: Fault | None = None, *, since: pd.
         trader.run(exchange.now + (moment.value - exchange.now) // SECOND * SECOND)
         with serve_account(exchange, KEYS) as server:
             environ = {"APCA_API_TRADING_URL": server.url, KEY_ID: KEYS[0], SECRET_KEY: KEYS[1]}
-            now = pd.Timestamp(exchange.now, tz="UTC")
             recorder = AccountRecorder(
-                cassettes=cassettes, environ=environ, requests_per_minute=math.inf, now=lambda now=now: now
+                cassettes=cassettes,
+                environ=environ,
+                requests_per_minute=math.inf,
+                now=lambda: pd.Timestamp(exchange.now, tz="UTC"),
             )
             recorder.record(record)
     return Traded(archive, folder / "models", cassettes)
