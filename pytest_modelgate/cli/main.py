@@ -28,7 +28,9 @@ _EXAMPLES = """examples:
   modelgate init                        a repository of your own, in an empty folder
   modelgate check X.zip                 what would be judged, what refused, and the lines that mend it
   modelgate record X.zip                the market data that the archive is judged on, once
-  modelgate promote gate-report/verdict.json --archive X.zip --to models/live
+  modelgate promote gate-report/verdict.json --archive X.zip --to models/paper --minimum paper
+  modelgate watch models/paper --archive X.zip
+                                        what the account that trades them did, every night
 
 modelgate COMMAND --help tells the options of a command."""
 

@@ -12,6 +12,7 @@ from pytest_modelgate.adapters.drawing.accounts import ACCOUNT, Curves, Mark, dr
 from pytest_modelgate.adapters.verdict.schema import PaperPart
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.watching.evidence import WatchedOrder, WatchEvidence
+from pytest_modelgate.core.watching.findings import odds_text
 from pytest_modelgate.core.watching.skill import against_claim, claim_of, e_process, standardised
 from pytest_modelgate.report.embedded import Series, chart_json, thinned_rows
 from pytest_modelgate.report.formats import basis_points, day, moment, plural, ratio, share, signed, to_float
@@ -67,7 +68,7 @@ def _figures(part: PaperPart) -> list[tuple[str, str, str]]:
         ("Account", "account", f"{part.kind} {part.account}"),
         ("In force since", "", part.since[:16].replace("T", " ")),
         ("Compared", "", f"{plural(part.days, 'day')}, {plural(part.bars, 'bar')}"),
-        ("Orders", "", plural(sum(part.orders.values()), "bar")),
+        ("Orders", "", f"{sum(part.orders.values()):,}"),
         *(
             (f"\u2003{_WORDS.get(kind, kind)}", "", f"{count:,}")
             for kind, count in sorted(part.orders.items(), key=lambda item: -item[1])
@@ -75,17 +76,18 @@ def _figures(part: PaperPart) -> list[tuple[str, str, str]]:
         ("Account made", "", signed(made)),
         ("Simulation made", "", signed(simulated)),
         ("Slippage of fills, mean", "", basis_points(to_float(part.slippage))),
-        ("Fees", "", basis_points(to_float(part.fees))),
+        ("Fees", "", basis_points(to_float(part.fees) if part.orders else math.nan)),
         ("Assumed, both", "", basis_points(to_float(part.assumed_cost))),
         ("Unaccounted for", "closure", share(to_float(part.closure), 2)),
-        ("For skill", "odds", _odds(to_float(part.evidence_for))),
-        ("Against the claim", "odds", _odds(to_float(part.evidence_against))),
+        ("For skill", "odds", _odds(part.evidence_for)),
+        ("Against the claim", "odds", _odds(part.evidence_against)),
         ("Claimed excess Sharpe", "", ratio(to_float(part.claim))),
     ]
 
 
-def _odds(value: float) -> str:
-    return "" if math.isnan(value) else f"{min(value, 1e6):,.3g} : 1"
+def _odds(figure: float | str | None) -> str:
+    value = to_float(figure)
+    return "" if math.isnan(value) else odds_text(value)
 
 
 def _pictures(
@@ -180,18 +182,18 @@ def _progress(watched: WatchEvidence, measured: Measured | None, profile: Profil
     against = against_claim(units, claim.sharpe, watched.days_per_year)
     needed = profile.watch.evidence
     alt = (
-        f"Evidence for the skill of {watched.model} after each of {len(watched.days)} days: {_odds(float(odds[-1]))} "
-        f"on the last, {_odds(float(odds.max()))} at most; {needed:g} : 1 is enough for LIVE. Against the claim of "
-        f"{ratio(claim.sharpe)}: {_odds(float(against[-1]))}."
+        f"Evidence for the skill of {watched.model} after each of {len(watched.days)} days: "
+        f"{odds_text(float(odds[-1]))} on the last, {odds_text(float(odds.max()))} at most; {needed:g} : 1 is enough "
+        f"for LIVE. Against the claim of {ratio(claim.sharpe)}: {odds_text(float(against[-1]))}."
     )
     svg = drawn(lambda: draw_odds(times, odds, against, needed, alt))
     keys = (
-        ("model", f"for skill {_odds(float(odds[-1]))}"),
-        ("against", f"against the claim {_odds(float(against[-1]))}"),
+        ("model", f"for skill {odds_text(float(odds[-1]))}"),
+        ("against", f"against the claim {odds_text(float(against[-1]))}"),
         ("enough", f"enough, {needed:g} : 1"),
     )
     shown = thinned_rows(len(times), _ROWS)
-    rows = [(day(times[row]), _odds(float(odds[row])), _odds(float(against[row]))) for row in shown]
+    rows = [(day(times[row]), odds_text(float(odds[row])), odds_text(float(against[row]))) for row in shown]
     return Picture("account-odds", "What speaks for a skill", keys, svg, alt, ("day", "for", "against"), rows)
 
 

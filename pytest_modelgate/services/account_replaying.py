@@ -19,7 +19,7 @@ from pytest_modelgate.core.training.run import TrainedModel
 from pytest_modelgate.core.watching.records import AccountRecord, TraderMap
 from pytest_modelgate.errors import AccountError
 
-WATCH_COMMAND = "modelgate watch DIR --archive ARCHIVE"
+_WATCH = "modelgate watch DIR --archive X.zip"
 _DAY = pd.Timedelta(days=1)
 
 
@@ -47,7 +47,7 @@ def replay_account(cassettes: Path, promotion: Record) -> Watched:
     where = f"accounts in {cassettes}"
     if not saw:
         problem = "none is recorded" if not known else "none was recorded since this promotion is in force"
-        raise AccountError(where, f"{problem}", f"Record the one that trades it: {WATCH_COMMAND}")
+        raise AccountError(where, problem, f"Record the one that trades it: {_WATCH}")
     if len(saw) > 1:
         folders = ", ".join(f"{folder.kind}/{folder.account}" for folder in saw)
         problem = f"{len(saw)} were recorded with this promotion in force ({folders}), expected one"

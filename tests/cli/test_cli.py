@@ -289,7 +289,7 @@ def test_the_help_has_examples_and_every_option_its_default(capsys: pytest.Captu
     assert undefined == set()
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
-    assert capsys.readouterr().out.count("\n  modelgate ") == 5
+    assert capsys.readouterr().out.count("\n  modelgate ") == 6
     with pytest.raises(SystemExit, match="0"):
         main(["--version"])
     assert capsys.readouterr().out == f"modelgate {version('pytest-modelgate')}\n"

@@ -127,7 +127,7 @@ def test_an_order_between_bars_waits_for_the_next_open() -> None:
 
 def test_pages_of_orders_have_exclusive_bounds_on_submission_and_no_token(case: Case) -> None:
     for _ in range(60):
-        case.order("buy", 0.001)
+        case.order("buy", 0.02)
         case.move(1)
     moments = [START + number * SECOND for number in range(60)]
 
@@ -143,7 +143,7 @@ def test_pages_of_orders_have_exclusive_bounds_on_submission_and_no_token(case: 
 
 def test_pages_of_activities_go_on_behind_the_last_id(case: Case) -> None:
     for _ in range(60):
-        case.order("buy", 0.001)
+        case.order("buy", 0.02)
         case.move(1)
     first = case.activities()
     rest = case.activities(page_token=first[-1]["id"])
@@ -156,7 +156,7 @@ def test_pages_of_activities_go_on_behind_the_last_id(case: Case) -> None:
 
 
 def test_ids_of_fills_carry_the_time_of_new_york(case: Case) -> None:
-    case.order("buy", 0.001)
+    case.order("buy", 0.02)
     case.move(1)
 
     fill, fee = case.activities()
@@ -204,7 +204,7 @@ def test_one_order_in_ten_fills_in_two_parts_that_add_up() -> None:
 def test_what_is_refused_at_submission_leaves_no_order(
     case: Case, facts: dict[str, Any], status: int, code: int
 ) -> None:
-    case.order("buy", 0.001, client_order_id="twice")
+    case.order("buy", 0.02, client_order_id="twice")
 
     with pytest.raises(APIError) as caught:
         case.order(**facts)

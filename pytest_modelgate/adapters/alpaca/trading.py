@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pytest_modelgate.adapters.alpaca.client import answered, prepare
 from pytest_modelgate.adapters.alpaca.failures import KEYS, Wording
-from pytest_modelgate.adapters.alpaca.keys import KEYS_FILE, Credentials, read_credentials
+from pytest_modelgate.adapters.alpaca.keys import KEY_ID, KEYS_FILE, SECRET_KEY, Credentials, read_credentials
 from pytest_modelgate.adapters.alpaca.paging import Row, all_activities, all_orders, history_windows
 from pytest_modelgate.core.watching.moments import write_moment
 from pytest_modelgate.core.watching.records import NANOSECONDS, AccountKind
@@ -31,7 +31,7 @@ TRADING_URL = "APCA_API_TRADING_URL"
 _HOSTS: Mapping[AccountKind, str] = {"paper": "paper-api.alpaca.markets", "live": "api.alpaca.markets"}
 _ORDERS, _ACTIVITIES = 500, 100  # the most of a page
 _KINDS = "FILL,CFEE,FEE"  # no transfers
-_OWN_KEYS = f"{KEYS}: every account, paper or live, has keys of its own"
+_OWN_KEYS = f"{KEYS}: every account, paper or live, has keys of its own, and --account says which is asked"
 _WORDS = Wording(
     error=AccountError,
     advice={
@@ -76,7 +76,8 @@ class TradingService:
         credentials = read_credentials(environ)
         if credentials is None:
             problem = f"no keys are set, and Alpaca shows a {kind} account to its own keys only"
-            raise SettingsError(KEYS_FILE, problem, "Name a file with the account's keys")
+            remedy = f"Name a file with the account's keys, or set {KEY_ID} and {SECRET_KEY}"
+            raise SettingsError(KEYS_FILE, problem, remedy)
         return cls(kind, credentials, url, policy)
 
     def account(self) -> Row:

@@ -118,7 +118,7 @@ OPTIONS = (
     ),
     Option("adjustment", "price adjustment of stocks", choices=ADJUSTMENTS, group="market data"),
     Option("champion", "what is deployed: a promotion's folder or a verdict", metavar="DIR|JSON"),
-    Option("paper", "what an account trades, a promotion's folder: its record decides with", metavar="DIR"),
+    Option("paper", "a promotion's folder whose models an account trades: its record has a say", metavar="DIR"),
     Option("waivers", "what is waived, for whom, by whom and until when", metavar="FILE.toml"),
     Option("shard", "evaluate only this machine's share of the windows", metavar="i/n", group="CI"),
     Option("ledger", "file that counts the models ever tried on a market window", metavar="FILE"),

@@ -178,7 +178,7 @@ def _held_by(watch: WatchCase) -> str:
     """Why a record allows no more, with the finding that its reason leads to."""
     if not watch.evidence.since:
         return f"No account trades it, which allows {watch.limit} at most: {watch.evidence.problem.removesuffix('.')}."
-    said, leads, _ = watch.reason.removesuffix(".").partition(_SEE_THERE)
+    said, leads, _ = watch.reason.removesuffix(".").partition(_SEE_FINDINGS)
     worst_first = (
         finding
         for status in ("alarm", "incomplete", "waiting")
@@ -251,7 +251,7 @@ _SINGLE: tuple[Callable[[ModelCase], Cap | None], ...] = (
     _cap_by_uncertified,
     _cap_by_paper,
 )
-_SEE_THERE = ": see there"  # ends a reason that a finding tells in full
+_SEE_FINDINGS = ": see the findings"  # ends a reason that a finding tells in full
 _ANSWERED = (CapKind.GATING, CapKind.BACKTEST, CapKind.LUCKY_FOLD)
 
 

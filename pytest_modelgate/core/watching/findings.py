@@ -24,6 +24,7 @@ MISSES: tuple[Mismatch, ...] = ("missing", "extra", "other_side", "other_size", 
 _FEWEST_MISSES = 2  # one order that goes wrong withdraws nothing, though it be the first
 _FEWEST_ORDERS = 20  # before a share of them, or the mean of their costs, may be an alarm
 _SHIFTED = 0.25  # PSI from which a population is commonly called another
+_MOST_ODDS = 1_000_000  # that are told apart
 _NORMAL = NormalDist()
 
 
@@ -58,7 +59,7 @@ def judge_record(evidence: WatchEvidence, limits: WatchLimits) -> Finding:
     days = len(evidence.days)
     if days < limits.min_days:
         return Finding("record", "waiting", f"The record is complete, with {days} of {limits.min_days} days.")
-    return Finding("record", "met", f"The record is complete: {days} days, {evidence.bars} bars.")
+    return Finding("record", "met", f"The record is complete: {days} days, {evidence.bars:,} bars.")
 
 
 def judge_orders(evidence: WatchEvidence, limits: WatchLimits) -> Finding:
@@ -69,8 +70,8 @@ def judge_orders(evidence: WatchEvidence, limits: WatchLimits) -> Finding:
     odds = miss_evidence(len(wrong), count, limits.miss_rate) if count else 1.0
     if len(wrong) >= _FEWEST_MISSES and odds >= limits.miss_alarm:
         sentence = (
-            f"{len(wrong)} of {count} orders went wrong and nothing explains them ({kinds}): {_odds(odds)} that more "
-            f"than {limits.miss_rate:.0%} do. The trader does not trade the model that was judged."
+            f"{len(wrong)} of {count} orders went wrong and nothing explains them ({kinds}): {odds_text(odds)} that "
+            f"more than {limits.miss_rate:.0%} do. The trader does not trade the model that was judged."
         )
         return Finding("orders", "alarm", sentence)
     if evidence.explained > limits.max_explained and len(evidence.orders) >= _FEWEST_ORDERS:
@@ -135,8 +136,8 @@ def judge_costs(evidence: WatchEvidence, limits: WatchLimits) -> Finding:
         return Finding("costs", "waiting", f"Too few fills to measure costs; {limits.min_orders} are needed.")
     most = limits.cost_multiple * evidence.assumed_cost
     said = (
-        f"{cost.orders} filled orders cost {_bps(cost.mean)} of their notional ({_bps(cost.lower)} to "
-        f"{_bps(cost.upper)}), {_bps(evidence.assumed_cost)} are assumed, {_bps(most)} are borne"
+        f"{cost.orders} filled orders cost {_bp(cost.mean)} of their notional ({_bp(cost.lower)} to "
+        f"{_bp(cost.upper)}), {_bp(evidence.assumed_cost)} are assumed, {_bp(most)} are borne"
     )
     if evidence.fees.pending > 0.0:
         said += f"; the fees of {evidence.fees.pending:.0%} are not posted yet"
@@ -189,12 +190,15 @@ def _counted(orders: Sequence[WatchedOrder]) -> str:
     return ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in counts.items() if count)
 
 
-def _odds(value: float) -> str:
-    return f"{min(value, 1e6):,.0f} : 1" + (" and more" if value > 1e6 else "")
+def odds_text(value: float) -> str:
+    """An e-value as odds, never above what it is, such as ``54 : 1``."""
+    if value > _MOST_ODDS:
+        return f"over {_MOST_ODDS:,} : 1"
+    return f"{value:.2g} : 1" if value < 10.0 else f"{math.floor(value):,} : 1"
 
 
-def _bps(fraction: float) -> str:
-    return f"{1e4 * fraction:.1f} bps"
+def _bp(fraction: float) -> str:
+    return f"{1e4 * fraction:.1f} bp"
 
 
 def _ended(sentence: str) -> str:

@@ -21,6 +21,7 @@ from pytest_modelgate.core.watching.findings import (
     judge_orders,
     judge_record,
     judge_tracking,
+    odds_text,
 )
 from pytest_modelgate.core.watching.skill import Claim, against_claim, claim_of, e_process, standardised
 
@@ -136,13 +137,13 @@ def _limit(
         return row
     alarms = [name for name in _BLOCKING if status[name] == "alarm"]
     if alarms:
-        return _Row(DecisionLevel.PAPER, f"Alarm of {' and '.join(alarms)}: see there.", against=True)
+        return _Row(DecisionLevel.PAPER, f"Alarm of {' and '.join(alarms)}: see the findings.", against=True)
     if live:
         return _live(evidence, status, limits)
     if short:
         return _Row(DecisionLevel.PAPER, f"LIVE needs {short}.")
     days = len(evidence.days)
-    reason = f"{_odds(e_for)} for skill in {days} days, with orders and costs as judged: the record allows LIVE."
+    reason = f"{odds_text(e_for)} for skill in {days} days, with orders and costs as judged: the record allows LIVE."
     return _Row(DecisionLevel.LIVE, reason)
 
 
@@ -152,7 +153,7 @@ def _brief(
     """What decides: what is against the model, else the first thing that is not enough yet."""
     alarms = [name for name in _BLOCKING if status[name] == "alarm"]
     judged = sum(order.outcome != "explained" for order in evidence.orders)
-    odds = f"E = {_odds(e_for).removesuffix(' : 1')} of {limits.evidence:g}"
+    odds = f"E = {odds_text(e_for).removesuffix(' : 1')} of {limits.evidence:g}"
     said = (
         (not evidence.since, "no account trades it"),
         (row.limit < DecisionLevel.PAPER, "evidence against it"),
@@ -172,11 +173,11 @@ def _short_of_live(
 ) -> str:
     """What a record at PAPER lacks for LIVE; empty where it has everything."""
     if status["record"] != "met":
-        return "a longer record: see there" if status["record"] == "waiting" else "a complete record: see there"
+        return f"a {'longer' if status['record'] == 'waiting' else 'complete'} record: see the findings"
     if unmet := [name for name in _BLOCKING if status[name] != "met"]:
-        return f"more of {' and '.join(unmet)}: see there"
+        return f"more of {' and '.join(unmet)}: see the findings"
     if not e_for >= limits.evidence:
-        return f"{limits.evidence:g} : 1 for skill, the record has {_odds(e_for)} after {len(evidence.days)} days"
+        return f"{limits.evidence:g} : 1 for skill, the record has {odds_text(e_for)} after {len(evidence.days)} days"
     made = evidence.curve[-1] - 1.0
     return "" if made > 0.0 else f"a gain, the account made {made:+.1%}"
 
@@ -187,7 +188,7 @@ def _against(evidence: WatchEvidence, e_against: float, limits: WatchLimits, *, 
         return _Row(DecisionLevel.DROP, "The model lost all of its part of the account.", against=True)
     if not e_against < limits.evidence:
         reason = (
-            f"{_odds(e_against)} against the skill that the walk-forward claims; {limits.evidence:g} : 1 is enough."
+            f"{odds_text(e_against)} against the skill that the walk-forward claims; {limits.evidence:g} : 1 is enough."
         )
         return _Row(DecisionLevel.RETRAIN, reason, against=True)
     if given_up and len(evidence.days) >= limits.give_up_days * evidence.days_per_year / _YEAR:
@@ -200,7 +201,7 @@ def _live(evidence: WatchEvidence, status: Mapping[FindingName, FindingStatus], 
     """A model at LIVE without an alarm stays, unless nothing tells how it does."""
     young = bool(evidence.problem) and not evidence.bars and evidence.silent_days <= limits.max_silence_days
     if status["record"] == "incomplete" and not young:
-        return _Row(DecisionLevel.PAPER, "A model at LIVE needs a complete record of the last days: see there.")
+        return _Row(DecisionLevel.PAPER, "A model at LIVE needs a complete record of the last days: see the findings.")
     if status["tracking"] == "incomplete" and not young:
         return _Row(DecisionLevel.PAPER, "Nothing tells what the model's part of the account was worth.")
     return _Row(DecisionLevel.LIVE, "No alarm: the model stays at LIVE.")
@@ -222,7 +223,3 @@ def _by_day(returns: Floats, bars_per_day: float) -> Floats:
     days = len(returns) // length
     daily: Floats = np.prod(np.maximum(0.0, 1.0 + returns[: days * length].reshape(days, length)), axis=1) - 1.0
     return daily
-
-
-def _odds(value: float) -> str:
-    return f"{value:.2g} : 1" if value < 10.0 else f"{min(value, 1e6):,.0f} : 1"

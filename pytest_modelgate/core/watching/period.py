@@ -59,6 +59,8 @@ def find_period(
     """
     if not record.spans:
         return Period(0, 0, "nothing was recorded")
+    if as_of <= since:
+        return Period(0, 0, "it was put in force after the moment that the run judges as of (--gate-as-of)")
     other = [chain for chain in owned.own if chain.told and not sha256.startswith(chain.told.sha8)]
     begins = max([since, record.since, record.spans[0][0], *(chain.last.submitted for chain in other)])
     held = own_position(record, market, owned.own, fills, symbol)

@@ -101,7 +101,9 @@ def held_back_by(judgement: Judgement) -> tuple[str, ...]:
     decision = judgement.decision
     if decision is None:
         return ("no evidence",)
-    table = ("folds",) if decision.table == decision.level != DecisionLevel.LIVE else ()
+    if decision.level is DecisionLevel.LIVE:
+        return ()  # what a waiver or a record has lifted holds nothing back
+    table = ("folds",) if decision.table == decision.level else ()
     return (*table, *(_source_text(cap.source, judgement) for cap in decision.caps if cap.level == decision.level))
 
 

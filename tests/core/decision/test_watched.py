@@ -188,7 +188,7 @@ def test_costs_are_held_against_no_more_than_the_proof_of_money_has_shown() -> N
     judgement = _judged(watched(), replace(USUAL, proofs=proofs))
 
     assert judgement.watch
-    assert "52.5 bps are borne" in judgement.watch.of("costs").sentence
+    assert "52.5 bp are borne" in judgement.watch.of("costs").sentence
 
 
 def test_a_judgement_without_bars_has_them_again_where_they_are_still_the_same() -> None:

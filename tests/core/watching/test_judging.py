@@ -14,6 +14,7 @@ from pytest_modelgate.core.backtest.attribution import BarAttribution
 from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.core.config.watch_limits import WatchLimits
 from pytest_modelgate.core.watching.evidence import FeeFigures, WatchedOrder, WatchEvidence
+from pytest_modelgate.core.watching.findings import odds_text
 from pytest_modelgate.core.watching.judging import Forward, WatchCase, judge_days, judge_watch
 from pytest_modelgate.core.watching.skill import Claim
 
@@ -195,3 +196,10 @@ def test_the_walk_forward_gives_claim_deviation_and_drawdowns() -> None:
     assert case.claim == pytest.approx(0.5 * math.sqrt(8760), rel=0.3)
     unknown = judge_watch(made(), [], 8760.0, LIMITS)
     assert (unknown.e_for, unknown.e_against, unknown.limit) == (1.0, 1.0, PAPER)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.012, "0.012 : 1"), (1.25, "1.2 : 1"), (49.97, "49 : 1"), (math.inf, "over 1,000,000 : 1")]
+)
+def test_odds_are_told_as_no_more_than_they_are(value: float, text: str) -> None:
+    assert odds_text(value) == text

@@ -249,6 +249,13 @@ def test_other_bytes_begin_a_new_period() -> None:
     assert "other bytes" in measure_watch(trader.subject(), [], last, TraderMap()).problem
 
 
+def test_a_run_as_of_a_moment_before_the_promotion_is_told_which_option_names_another() -> None:
+    trader = Trader(market()).trade()
+    subject = trader.subject(as_of=trader.in_force.since)
+
+    assert "--gate-as-of" in measure_watch(subject, [], trader.record(), TraderMap()).problem
+
+
 def test_a_gap_in_the_record_is_a_problem_and_the_end_of_the_record_the_end_of_the_period() -> None:
     trader = Trader(market()).trade()
     ((begin, end),) = trader.record().spans

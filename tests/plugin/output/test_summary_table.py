@@ -109,6 +109,14 @@ def test_every_source_of_a_cap_has_a_name(source: CapSource, text: str) -> None:
     assert held_back_by(replace(judgement, decision=capped)) == (text,)
 
 
+def test_what_was_lifted_to_live_holds_nothing_back() -> None:
+    judgement = factory.judged("AAAUSD", drift=0.0008)
+    assert judgement.decision
+    cap = Cap(DecisionLevel.LIVE, "x.", CapSource(CapKind.GATING), waivable=True)
+
+    assert held_back_by(replace(judgement, decision=replace(judgement.decision, caps=(cap,)))) == ()
+
+
 def test_a_cap_above_the_decision_holds_nothing_back() -> None:
     judgement = factory.judged("CCCUSD", drift=-0.0008)
     assert judgement.decision
