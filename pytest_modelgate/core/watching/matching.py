@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -73,6 +74,12 @@ class Sent:
         """Units, signed."""
         return sum(chain.filled for chain in self.chains)
 
+    @property
+    def returned(self) -> float:
+        """Units that were bought and sold again, or the other way round."""
+        filled = [chain.filled for chain in self.chains]
+        return min(sum(units for units in filled if units > 0.0), -sum(units for units in filled if units < 0.0))
+
     def slippage(self, opened: float) -> float | None:
         """By how much the average price was worse than a bar's open, a fraction; None without fills."""
         units = sum(fill.quantity for fill in self.fills)
@@ -95,6 +102,8 @@ def _compare(decision: Decision, sent: Sent) -> WatchedOrder | None:
     expected, actual = decision.quantity, sent.quantity(decision.close)
     if sent.refused:
         actual = 0.0
+    if (churned := _churned(decision, sent, actual, expected)) is not None:
+        return churned
     largest = max(abs(expected), abs(actual))
     if largest * decision.close < _CENT or largest <= decision.dust:
         return None
@@ -110,6 +119,14 @@ def _compare(decision: Decision, sent: Sent) -> WatchedOrder | None:
         why=why,
         slippage=sent.slippage(decision.next_open) if measured else None,
     )
+
+
+def _churned(decision: Decision, sent: Sent, actual: float, expected: float = 0.0) -> WatchedOrder | None:
+    """What was traded to and fro within a bar, which its sum does not show; None where nothing was."""
+    if sent.returned * decision.close < _CENT or sent.returned <= decision.dust:
+        return None
+    traded = decision.share(actual + math.copysign(sent.returned, actual))
+    return WatchedOrder(decision.bar, decision.share(expected), traded, "extra", "traded to and fro within the bar")
 
 
 def _outcome(decision: Decision, sent: Sent, actual: float) -> tuple[Mismatch | None, str]:
@@ -169,6 +186,8 @@ def compare_exit(decision: Decision, held: float, sent: Sent, cause: str, *, cer
         certain: it reaches it by more than prices of two feeds differ.
     """
     actual = sent.filled
+    if (churned := _churned(decision, sent, actual, -held if cause else 0.0)) is not None:
+        return churned
     if not cause:
         extra = WatchedOrder(decision.bar, 0.0, decision.share(actual), "extra", "within the bar")
         return extra if actual else None
