@@ -130,14 +130,15 @@ def _limit(
 ) -> _Row:
     """The first row that applies, from the worst on; whatever is not known is a reason for less."""
     live = evidence.decision == "LIVE"
-    short = "" if live else _short_of_live(evidence, status, e_for, limits)
-    row = _against(evidence, e_against, limits, given_up=short)
+    stays = live and (evidence.earned or not limits.required)  # else it was put there on other terms than these
+    short = "" if stays else _short_of_live(evidence, status, e_for, limits)
+    row = _against(evidence, e_against, limits, given_up="" if live else short)
     if row is not None:
         return row
     alarms = [name for name in _BLOCKING if status[name] == "alarm"]
     if alarms:
         return _Row(DecisionLevel.PAPER, f"Alarm of {' and '.join(alarms)}: see there.", against=True)
-    if live:
+    if stays:
         return _live(evidence, status, limits)
     if short:
         return _Row(DecisionLevel.PAPER, f"LIVE needs {short}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,6 +16,7 @@ _SIZE = 0.10  # more of a quantity is another size
 _REFUSED = ("rejected",)
 _ENDED = ("canceled", "expired", "rejected", "done_for_day", "stopped", "suspended")
 _SAME_CLOSE = 1e-3  # relative
+_AMOUNT = re.compile(r"\d[\d,]*\.\d+|\d[\d,]{3,}")
 _CENT = 0.01  # USD; less is rounding, which no broker takes an order for
 
 
@@ -172,9 +174,10 @@ def explain(
         return replace(order, why=f"the trader decided {line.action}, the judged bytes {decision.action}")
     if order.outcome != "missing" or line.sent:
         return order
+    why = _AMOUNT.sub("#", line.why)  # a broker's words quote what the account has
     if line.code is not None:
-        return replace(order, outcome="refused", why=f"refused with {line.code}{f': {line.why}' if line.why else ''}")
-    return replace(order, outcome="explained", why=line.why) if line.why else order
+        return replace(order, outcome="refused", why=f"refused with {line.code}{f': {why}' if why else ''}")
+    return replace(order, outcome="explained", why=why) if why else order
 
 
 def compare_exit(decision: Decision, held: float, sent: Sent, cause: str, *, certain: bool) -> WatchedOrder | None:
