@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from support.watch_factory import DAY, HOUR, SECOND, Trader, market, outcomes
 
-from pytest_modelgate.core.market.bars import Instrument
+from pytest_modelgate.core.market.bars import Bars, Instrument, Timeframe
+from pytest_modelgate.core.watching.market import RawMarket
 from pytest_modelgate.core.watching.measuring import InForce, measure_watch
 from pytest_modelgate.core.watching.order_ids import order_id
 from pytest_modelgate.core.watching.records import AccountFill, AccountRecord, Order, OrderSide, TraderMap
@@ -95,3 +96,30 @@ def test_an_order_of_other_bytes_amid_those_of_the_model_forgives_nothing() -> N
     evidence = measure_watch(trader.subject(), [], record, TraderMap())
     assert pd.Timestamp(evidence.start) == trader.bars.index[trader.since_row]
     assert outcomes(evidence)["missing"] > 9
+
+
+@pytest.mark.parametrize(
+    ("timeframe", "start", "closes"),
+    [
+        ("1Day", "2024-03-08T05:00:00Z", "2024-03-08T21:00:00Z"),  # the Friday before daylight saving
+        ("1Day", "2024-03-11T04:00:00Z", "2024-03-11T20:00:00Z"),
+        ("4Hour", "2024-03-11T17:30:00Z", "2024-03-11T20:00:00Z"),
+        ("2Hour", "2024-03-11T13:30:00Z", "2024-03-11T15:30:00Z"),
+        ("1Hour", "2024-03-11T20:00:00Z", "2024-03-11T21:00:00Z"),  # after hours
+    ],
+)
+def test_an_order_sent_when_a_session_has_closed_is_of_its_last_bar(timeframe: str, start: str, closes: str) -> None:
+    """Bars of stocks that reach past the close end with it: nobody waits for midnight."""
+    index = pd.DatetimeIndex([pd.Timestamp(start) - pd.Timedelta("1D"), pd.Timestamp(start)]).as_unit("ns")
+    frame = pd.DataFrame(dict.fromkeys(("open", "high", "low", "close", "volume"), 1.0), index=index)
+    stock = RawMarket.of(Bars(Instrument.parse("AAPL"), Timeframe(timeframe), frame), None)
+    assert stock.row_of(pd.Timestamp(closes).value) == 1
+    assert stock.row_of(pd.Timestamp(closes).value - 1) == 0
+
+
+def test_an_order_for_the_open_is_not_late_in_the_morning_of_a_daily_bar() -> None:
+    index = pd.DatetimeIndex(["2024-03-08T05:00:00Z", "2024-03-11T04:00:00Z"]).as_unit("ns")  # daylight saving between
+    frame = pd.DataFrame(dict.fromkeys(("open", "high", "low", "close", "volume"), 1.0), index=index)
+    stock = RawMarket.of(Bars(Instrument.parse("AAPL"), Timeframe.DAY_1, frame), None)
+    opened = pd.Timestamp("2024-03-11T13:30:00Z").value
+    assert opened < stock.late(0) < opened + 2 * HOUR
