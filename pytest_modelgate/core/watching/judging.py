@@ -22,7 +22,7 @@ from pytest_modelgate.core.watching.findings import (
     judge_record,
     judge_tracking,
 )
-from pytest_modelgate.core.watching.skill import Claim, against_claim, claim_of, e_process, standardised
+from pytest_modelgate.core.watching.skill import Claim, against_claim, claim_of, for_skill, standardised
 
 __all__ = ["Finding", "FindingName", "FindingStatus", "Forward", "WatchCase", "judge_days", "judge_watch"]
 
@@ -211,9 +211,9 @@ def _skill(evidence: WatchEvidence, claim: Claim) -> tuple[float, float]:
     """Evidence for skill and against the claim, as of the last day; 1 where nothing says how a day varies."""
     if not evidence.days or not claim.deviation > 0.0:
         return 1.0, 1.0
-    units = standardised(np.array([day.timing for day in evidence.days]), claim.deviation)
-    gained = e_process(units, evidence.days_per_year)
-    lost = against_claim(units, claim.sharpe, evidence.days_per_year)
+    gains = np.array([day.timing for day in evidence.days])
+    gained = for_skill(gains, claim.deviation, evidence.days_per_year)
+    lost = against_claim(standardised(gains, claim.deviation), claim.sharpe, evidence.days_per_year)
     return float(gained[-1]), float(lost[-1])
 
 
