@@ -12,7 +12,7 @@ from pytest_modelgate.core.market.bars import Bars, Instrument, Timeframe
 from pytest_modelgate.core.watching.market import RawMarket
 from pytest_modelgate.core.watching.measuring import InForce, measure_watch
 from pytest_modelgate.core.watching.order_ids import order_id
-from pytest_modelgate.core.watching.records import AccountFill, AccountRecord, Order, OrderSide, TraderMap
+from pytest_modelgate.core.watching.records import AccountFill, AccountRecord, Order, OrderSide, Snapshot, TraderMap
 
 ELSE = "ETHUSD_1Hour"
 OTHER = "77" * 32
@@ -123,3 +123,16 @@ def test_an_order_for_the_open_is_not_late_in_the_morning_of_a_daily_bar() -> No
     stock = RawMarket.of(Bars(Instrument.parse("AAPL"), Timeframe.DAY_1, frame), None)
     opened = pd.Timestamp("2024-03-11T13:30:00Z").value
     assert opened < stock.late(0) < opened + 2 * HOUR
+
+
+@pytest.mark.parametrize(("seconds", "seen"), [(5, True), (300, False)])
+def test_a_fill_between_a_look_at_the_account_and_the_end_of_its_recording_leaves_nothing_open(
+    seconds: int, seen: bool
+) -> None:
+    trader = Trader(market()).trade()
+    record = trader.record()
+    bought = next(fill for fill in trader.fills if fill.side == "buy" and fill.at > record.snapshots[5].at)
+    before = [state for state in trader.course if state[0] <= bought.at][-1]  # as it was looked at
+    look = Snapshot(bought.at + seconds * SECOND, before[3], before[1], {trader.symbol: before[2]})
+    snapshots = sorted([*record.snapshots, look], key=lambda snapshot: snapshot.at)
+    assert (trader.measure(snapshots=tuple(snapshots)).closure == pytest.approx(0.0, abs=1e-4)) == seen
