@@ -139,7 +139,7 @@ def _outcome(decision: Decision, sent: Sent, actual: float) -> tuple[Mismatch | 
         return "extra", ""
     if expected * actual < 0.0:
         return "other_side", ""
-    if sent.ended and sent.filled == 0.0:
+    if sent.ended and abs(sent.filled) <= _SIZE * abs(actual):  # so little of it is as good as nothing
         return "missing", f"sent, and {sent.chains[-1].last.status} before it was filled"
     if abs(actual / expected - 1.0) > _SIZE:
         return "other_size", f"{actual / expected:.0%} of what was expected"
@@ -221,8 +221,8 @@ def uncovered(order: WatchedOrder) -> tuple[float, float]:
 
 
 def journal_of(lines: Sequence[JournalLine], model: str, sha256: str) -> Mapping[int, JournalLine]:
-    """The lines of these very bytes, by bar."""
-    return {line.bar: line for line in lines if line.model == model and line.sha256 == sha256}
+    """The lines of these very bytes, by bar; of two the first, for what is said later may be said for a purpose."""
+    return {line.bar: line for line in reversed(lines) if line.model == model and line.sha256 == sha256}
 
 
 def _units(chain: Chain, close: float) -> float:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from support.watch_factory import DAY, HOUR, SECOND, Trader, market, outcomes
+from support.watch_factory import DAY, HOUR, SECOND, Sent, Trader, market, outcomes
 
 from pytest_modelgate.core.market.bars import Bars, Instrument, Timeframe
 from pytest_modelgate.core.watching.market import RawMarket
@@ -136,3 +136,22 @@ def test_a_fill_between_a_look_at_the_account_and_the_end_of_its_recording_leave
     look = Snapshot(bought.at + seconds * SECOND, before[3], before[1], {trader.symbol: before[2]})
     snapshots = sorted([*record.snapshots, look], key=lambda snapshot: snapshot.at)
     assert (trader.measure(snapshots=tuple(snapshots)).closure == pytest.approx(0.0, abs=1e-4)) == seen
+
+
+def test_an_order_called_back_with_next_to_nothing_filled_is_missing() -> None:
+    """Else a trader that sends each order and calls it back trades the model without trading it."""
+
+    def alter(_: int, quantity: float) -> Sent:
+        return Sent(quantity, filled=0.02, status="canceled")
+
+    evidence = Trader(market(), alter=alter).trade().measure()
+    assert outcomes(evidence)["missing"] > 20
+    assert "partial" not in outcomes(evidence)
+
+
+def test_a_journal_says_why_once() -> None:
+    trader = Trader(market(), alter=lambda row, quantity: 0.0 if row % 5 == 0 else quantity).trade()
+    afterwards = [replace(line, sent=False, why="a holiday") for line in trader.journal]
+    evidence = trader.measure(TraderMap(journal=(*trader.journal, *afterwards)))
+    assert outcomes(evidence)["missing"] > 5
+    assert "explained" not in outcomes(evidence)
