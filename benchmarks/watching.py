@@ -34,7 +34,7 @@ from pytest_modelgate.core.watching.drawdown import drawdown_by_chance
 from pytest_modelgate.core.watching.evidence import DayFigures, FeeFigures, WatchedOrder, WatchEvidence
 from pytest_modelgate.core.watching.findings import judge_costs, judge_orders
 from pytest_modelgate.core.watching.judging import Forward, judge_days
-from pytest_modelgate.core.watching.skill import Claim, against_claim, e_process, standardised
+from pytest_modelgate.core.watching.skill import Claim, against_claim, for_skill, standardised
 
 LIMITS = WatchLimits()
 YEARS = {"crypto": 365.0, "stocks": 252.0}
@@ -117,12 +117,13 @@ def skill(rng: np.random.Generator, paths: int, venue: str, sharpe: float, *, ag
     days = round(HORIZONS[-1] * per_year / 365.0)
     gains, account = daily(rng, paths, days, sharpe, venue)
     deviations = known_deviation(rng, paths, venue)
-    units = standardised(gains, deviations)
     if against:
-        reached = against_claim(units, _CLAIM, per_year) >= LIMITS.evidence
+        reached = against_claim(standardised(gains, deviations), _CLAIM, per_year) >= LIMITS.evidence
     else:
         enough = np.arange(1, days + 1) >= LIMITS.min_days
-        reached = (e_process(units, per_year) >= LIMITS.evidence) & enough & (np.cumprod(1.0 + account, 1) > 1.0)
+        reached = (
+            (for_skill(gains, deviations, per_year) >= LIMITS.evidence) & enough & (np.cumprod(1.0 + account, 1) > 1.0)
+        )
     when = first_time(reached)
     level = DecisionLevel.RETRAIN if against else DecisionLevel.LIVE
     for path in np.flatnonzero(when < days).tolist():

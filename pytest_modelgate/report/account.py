@@ -13,7 +13,7 @@ from pytest_modelgate.adapters.verdict.schema import PaperPart
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.watching.evidence import WatchedOrder, WatchEvidence
 from pytest_modelgate.core.watching.findings import odds_text
-from pytest_modelgate.core.watching.skill import against_claim, claim_of, e_process, standardised
+from pytest_modelgate.core.watching.skill import against_claim, claim_of, for_skill, standardised
 from pytest_modelgate.report.embedded import Series, chart_json, thinned_rows
 from pytest_modelgate.report.formats import basis_points, day, moment, plural, ratio, share, signed, to_float
 from pytest_modelgate.report.measured import Measured
@@ -177,9 +177,9 @@ def _progress(watched: WatchEvidence, measured: Measured | None, profile: Profil
     if not claim.deviation > 0.0:
         return None
     times = np.array([item.day for item in watched.days], dtype=np.int64)
-    units = standardised(np.array([item.timing for item in watched.days]), claim.deviation)
-    odds = e_process(units, watched.days_per_year)
-    against = against_claim(units, claim.sharpe, watched.days_per_year)
+    gains = np.array([item.timing for item in watched.days])
+    odds = for_skill(gains, claim.deviation, watched.days_per_year)
+    against = against_claim(standardised(gains, claim.deviation), claim.sharpe, watched.days_per_year)
     needed = profile.watch.evidence
     alt = (
         f"Evidence for the skill of {watched.model} after each of {len(watched.days)} days: "

@@ -231,15 +231,16 @@ class _Past:
         """Where the next recording begins.
 
         With the oldest order that was open at the end of the last one, and three days before that end at least; at the
-        very beginning where patterns for ids changed, since what they tell is told when orders are recorded.
+        very beginning where patterns for ids changed, since what they tell is told when orders are recorded, or where
+        that is later than a model in force: no record of it counts that leaves out its first days.
         """
         if since is not None:
             return _whole(since)
-        if not self.told:
-            return min(_whole(pd.Timestamp(promotion.since_of(model))) for model in promotion.models)
-        first, until = min(told.span[0] for told in self.told), self.told[-1].span[1]
-        if self.manifest.recordings[-1].map_sha256 != patterns:
-            return first
+        longest = min(_whole(pd.Timestamp(promotion.since_of(model))) for model in promotion.models)
+        first = min((told.span[0] for told in self.told), default=longest)
+        if not self.told or longest < first or self.manifest.recordings[-1].map_sha256 != patterns:
+            return min(longest, first)
+        until = self.told[-1].span[1]
         orders = join(self.folder, self.told).orders
         open_since = min((order.submitted for order in orders if order.ended is None), default=until)
         return max(first, min(until - _OVERLAP, open_since // NANOSECONDS * NANOSECONDS))

@@ -188,6 +188,21 @@ def test_an_earlier_beginning_is_recorded_when_it_is_asked_for(account: Account,
     assert [order.submitted for order in record.orders] == [FIRST - 30 * HOUR]
 
 
+def test_what_is_missing_since_a_model_is_in_force_is_recorded_the_next_time(
+    account: Account, recorder: AccountRecorder
+) -> None:
+    account.order("first", 2)
+    recorder.record(PROMOTION, since=START + pd.Timedelta(hours=12))
+    assert replayed(recorder).record.spans == ((FIRST + 12 * HOUR, FIRST + 24 * HOUR),)
+    account.now = 48
+
+    recorder.record(PROMOTION)
+
+    record = replayed(recorder).record
+    assert record.spans == ((FIRST, FIRST + 48 * HOUR),)
+    assert [order.submitted for order in record.orders] == [FIRST + 2 * HOUR]
+
+
 def test_a_gap_gives_two_spans(account: Account, recorder: AccountRecorder) -> None:
     recorder.record(PROMOTION)
     account.now = 72

@@ -321,7 +321,7 @@ def _watch(evidence: Evidence | None, folds: Sequence[WindowEvidence], profile: 
     """What a record is worth.
 
     Of costs it has to show no more than the proof of money has shown to be borne. One at LIVE that is there without
-    having earned it on paper keeps it, and outweighs nothing.
+    having earned it on paper keeps it, and outweighs nothing; where the profile asks for a record, it has to earn it.
     """
     if not isinstance(evidence, WatchEvidence) or not folds:
         return None
@@ -329,7 +329,8 @@ def _watch(evidence: Evidence | None, folds: Sequence[WindowEvidence], profile: 
     borne = replace(limits, cost_multiple=min(limits.cost_multiple, profile.proofs.cost_multiple))
     attributions = [fold.bars.attribution() for fold in folds]
     case = judge_watch(evidence, attributions, folds[0].metrics.bars_per_year, borne)
-    return replace(case, lifts=case.lifts and (evidence.decision == "PAPER" or evidence.earned))
+    met_all = evidence.decision == "PAPER" or evidence.earned or limits.required == 1
+    return replace(case, lifts=case.lifts and met_all)
 
 
 def judge_sanity(

@@ -53,8 +53,8 @@ class Owned:
 
     Attributes:
         own: the model's, whatever bytes of it decided them; by submission.
-        others: of further models in force.
-        foreign: nobody's in force.
+        others: of further models in force that trade it.
+        foreign: nobody's of these: who trades another symbol owns nothing here.
         problem: why they cannot be told apart, one sentence; empty where they can.
     """
 
@@ -89,7 +89,7 @@ def own_orders(
             return Owned((), (), (), problem)
         if owner is None:  # whose orders have ids sends none without
             owner = traders[0] if len(traders) == 1 and traders[0] not in identified else _UNKNOWN
-        by_owner.setdefault(owner if owner in in_force else _UNKNOWN, []).append(chain)
+        by_owner.setdefault(owner if owner in traders else _UNKNOWN, []).append(chain)
     own, foreign = by_owner.pop(model, []), by_owner.pop(_UNKNOWN, [])
     others = [chain for kept in by_owner.values() for chain in kept]
     own, others, foreign = (sorted(kept, key=_submitted) for kept in (own, others, foreign))

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
+
+import numpy as np
 
 from pytest_modelgate.core.watching.fills import NetFill
 from pytest_modelgate.core.watching.market import RawMarket
 from pytest_modelgate.core.watching.period import split_between
-from pytest_modelgate.core.watching.records import AccountRecord, Snapshot
+from pytest_modelgate.core.watching.records import NANOSECONDS, AccountRecord, Snapshot
+
+_LOOKING = 60 * NANOSECONDS
 
 
 def closure(
@@ -29,8 +34,20 @@ def closure(
     """
     begun = [snapshot for snapshot in record.snapshots if snapshot.at <= start][-1:]
     seen = [*begun, *(snapshot for snapshot in record.snapshots if snapshot.at > start)]
-    apart = [_unaccounted(one, other, record, market, fills, symbol=symbol, rate=rate) for one, other in pairwise(seen)]
-    return max(apart) if apart else None
+    apart = [
+        min(
+            _unaccounted(earlier, later, record, market, fills, symbol=symbol, rate=rate)
+            for earlier in _moments(one)
+            for later in _moments(other)
+        )
+        for one, other in pairwise(seen)
+    ]
+    return float(np.max(apart)) if apart else None  # NaN where one of them is
+
+
+def _moments(snapshot: Snapshot) -> tuple[Snapshot, Snapshot]:
+    """It was looked at some requests before its recording ended: a fill in between may be in it or not."""
+    return snapshot, replace(snapshot, at=snapshot.at - _LOOKING)
 
 
 def _unaccounted(
@@ -54,7 +71,7 @@ def _unaccounted(
     position = (other.positions.get(symbol, 0.0) - held) * price
     if not other.equity > 0.0:
         return 1.0
-    return max(0.0, abs(cash) + abs(position) - slack) / other.equity
+    return max(abs(cash) + abs(position) - slack, 0.0) / other.equity
 
 
 def _in_flight(fill: NetFill, moment: int) -> bool:

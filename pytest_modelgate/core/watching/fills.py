@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -79,7 +80,8 @@ def contradiction(record: AccountRecord, symbol: str, start: int) -> str:
         if order is None or order.submitted < start:
             continue
         if abs(quantity - order.filled_quantity) > _SAME * max(quantity, order.filled_quantity):
-            return f"an order in {symbol} was filled for {order.filled_quantity:g}, its fills are {quantity:g}"
+            share = quantity / order.filled_quantity if order.filled_quantity else math.inf
+            return f"an order in {symbol} was filled for something else than its fills say, {share:.1%} of it"
     return ""
 
 

@@ -23,7 +23,7 @@ from pytest_modelgate.core.watching.findings import (
     judge_tracking,
     odds_text,
 )
-from pytest_modelgate.core.watching.skill import Claim, against_claim, claim_of, e_process, standardised
+from pytest_modelgate.core.watching.skill import Claim, against_claim, claim_of, for_skill, standardised
 
 __all__ = ["Finding", "FindingName", "FindingStatus", "Forward", "WatchCase", "judge_days", "judge_watch"]
 
@@ -131,14 +131,15 @@ def _limit(
 ) -> _Row:
     """The first row that applies, from the worst on; whatever is not known is a reason for less."""
     live = evidence.decision == "LIVE"
-    short = "" if live else _short_of_live(evidence, status, e_for, limits)
-    row = _against(evidence, e_against, limits, given_up=short)
+    stays = live and (evidence.earned or not limits.required)  # else it was put there on other terms than these
+    short = "" if stays else _short_of_live(evidence, status, e_for, limits)
+    row = _against(evidence, e_against, limits, given_up="" if live else short)
     if row is not None:
         return row
     alarms = [name for name in _BLOCKING if status[name] == "alarm"]
     if alarms:
         return _Row(DecisionLevel.PAPER, f"Alarm of {' and '.join(alarms)}: see the findings.", against=True)
-    if live:
+    if stays:
         return _live(evidence, status, limits)
     if short:
         return _Row(DecisionLevel.PAPER, f"LIVE needs {short}.")
@@ -211,9 +212,9 @@ def _skill(evidence: WatchEvidence, claim: Claim) -> tuple[float, float]:
     """Evidence for skill and against the claim, as of the last day; 1 where nothing says how a day varies."""
     if not evidence.days or not claim.deviation > 0.0:
         return 1.0, 1.0
-    units = standardised(np.array([day.timing for day in evidence.days]), claim.deviation)
-    gained = e_process(units, evidence.days_per_year)
-    lost = against_claim(units, claim.sharpe, evidence.days_per_year)
+    gains = np.array([day.timing for day in evidence.days])
+    gained = for_skill(gains, claim.deviation, evidence.days_per_year)
+    lost = against_claim(standardised(gains, claim.deviation), claim.sharpe, evidence.days_per_year)
     return float(gained[-1]), float(lost[-1])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +16,7 @@ _SIZE = 0.10  # more of a quantity is another size
 _REFUSED = ("rejected",)
 _ENDED = ("canceled", "expired", "rejected", "done_for_day", "stopped", "suspended")
 _SAME_CLOSE = 1e-3  # relative
+_AMOUNT = re.compile(r"\d[\d,]*\.\d+|\d[\d,]{3,}")
 _CENT = 0.01  # USD; less is rounding, which no broker takes an order for
 
 
@@ -73,6 +76,12 @@ class Sent:
         """Units, signed."""
         return sum(chain.filled for chain in self.chains)
 
+    @property
+    def returned(self) -> float:
+        """Units that were bought and sold again, or the other way round."""
+        filled = [chain.filled for chain in self.chains]
+        return min(sum(units for units in filled if units > 0.0), -sum(units for units in filled if units < 0.0))
+
     def slippage(self, opened: float) -> float | None:
         """By how much the average price was worse than a bar's open, a fraction; None without fills."""
         units = sum(fill.quantity for fill in self.fills)
@@ -95,6 +104,8 @@ def _compare(decision: Decision, sent: Sent) -> WatchedOrder | None:
     expected, actual = decision.quantity, sent.quantity(decision.close)
     if sent.refused:
         actual = 0.0
+    if (churned := _churned(decision, sent, actual, expected)) is not None:
+        return churned
     largest = max(abs(expected), abs(actual))
     if largest * decision.close < _CENT or largest <= decision.dust:
         return None
@@ -112,6 +123,14 @@ def _compare(decision: Decision, sent: Sent) -> WatchedOrder | None:
     )
 
 
+def _churned(decision: Decision, sent: Sent, actual: float, expected: float = 0.0) -> WatchedOrder | None:
+    """What was traded to and fro within a bar, which its sum does not show; None where nothing was."""
+    if sent.returned * decision.close < _CENT or sent.returned <= decision.dust:
+        return None
+    traded = decision.share(actual + math.copysign(sent.returned, actual))
+    return WatchedOrder(decision.bar, decision.share(expected), traded, "extra", "traded to and fro within the bar")
+
+
 def _outcome(decision: Decision, sent: Sent, actual: float) -> tuple[Mismatch | None, str]:
     expected = decision.quantity
     if expected != 0.0 and actual == 0.0:
@@ -120,7 +139,7 @@ def _outcome(decision: Decision, sent: Sent, actual: float) -> tuple[Mismatch | 
         return "extra", ""
     if expected * actual < 0.0:
         return "other_side", ""
-    if sent.ended and sent.filled == 0.0:
+    if sent.ended and abs(sent.filled) <= _SIZE * abs(actual):  # so little of it is as good as nothing
         return "missing", f"sent, and {sent.chains[-1].last.status} before it was filled"
     if abs(actual / expected - 1.0) > _SIZE:
         return "other_size", f"{actual / expected:.0%} of what was expected"
@@ -155,9 +174,10 @@ def explain(
         return replace(order, why=f"the trader decided {line.action}, the judged bytes {decision.action}")
     if order.outcome != "missing" or line.sent:
         return order
+    why = _AMOUNT.sub("#", line.why)  # a broker's words quote what the account has
     if line.code is not None:
-        return replace(order, outcome="refused", why=f"refused with {line.code}{f': {line.why}' if line.why else ''}")
-    return replace(order, outcome="explained", why=line.why) if line.why else order
+        return replace(order, outcome="refused", why=f"refused with {line.code}{f': {why}' if why else ''}")
+    return replace(order, outcome="explained", why=why) if why else order
 
 
 def compare_exit(decision: Decision, held: float, sent: Sent, cause: str, *, certain: bool) -> WatchedOrder | None:
@@ -169,6 +189,8 @@ def compare_exit(decision: Decision, held: float, sent: Sent, cause: str, *, cer
         certain: it reaches it by more than prices of two feeds differ.
     """
     actual = sent.filled
+    if (churned := _churned(decision, sent, actual, -held if cause else 0.0)) is not None:
+        return churned
     if not cause:
         extra = WatchedOrder(decision.bar, 0.0, decision.share(actual), "extra", "within the bar")
         return extra if actual else None
@@ -199,8 +221,8 @@ def uncovered(order: WatchedOrder) -> tuple[float, float]:
 
 
 def journal_of(lines: Sequence[JournalLine], model: str, sha256: str) -> Mapping[int, JournalLine]:
-    """The lines of these very bytes, by bar."""
-    return {line.bar: line for line in lines if line.model == model and line.sha256 == sha256}
+    """The lines of these very bytes, by bar; of two the first, for what is said later may be said for a purpose."""
+    return {line.bar: line for line in reversed(lines) if line.model == model and line.sha256 == sha256}
 
 
 def _units(chain: Chain, close: float) -> float:

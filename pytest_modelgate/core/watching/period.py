@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,10 +13,11 @@ from pytest_modelgate.core.typing import Floats
 from pytest_modelgate.core.watching.attribution import Chain, Owned
 from pytest_modelgate.core.watching.fills import NetFill, of_chains
 from pytest_modelgate.core.watching.market import RawMarket
-from pytest_modelgate.core.watching.records import AccountRecord
+from pytest_modelgate.core.watching.records import NANOSECONDS, AccountRecord
 
 _FLAT = 0.005  # share of the largest position: what fees in kind leave
 _NOTHING = 1e-9
+_HOUR = 3600 * NANOSECONDS
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,11 @@ def find_period(
         return Period(0, 0, "nothing was recorded")
     if as_of <= since:
         return Period(0, 0, "it was put in force after the moment that the run judges as of (--gate-as-of)")
-    other = [chain for chain in owned.own if chain.told and not sha256.startswith(chain.told.sha8)]
-    begins = max([since, record.since, record.spans[0][0], *(chain.last.submitted for chain in other)])
+    begins = max(since, record.since)
+    if (begun := record.spans[0][0]) > begins:
+        return Period(0, 0, f"its first {(begun - begins) / _HOUR:.1f} hours in force are not on record")
+    other = _before_handover(owned.own, sha256, since)
+    begins = max([begins, *(chain.last.submitted for chain in other)])
     held = own_position(record, market, owned.own, fills, symbol)
     ready = np.flatnonzero((market.ends >= begins) & (np.abs(held) <= _FLAT * _largest(held)))
     ready = ready[ready >= earliest]
@@ -72,7 +77,7 @@ def find_period(
     last = market.row_of(min(as_of, record.spans[-1][1]))
     gaps = [(ended, begun) for (_, ended), (begun, _) in pairwise(record.spans) if begun > market.ends[first]]
     if gaps:
-        hours = (gaps[0][1] - gaps[0][0]) / 3.6e12
+        hours = (gaps[0][1] - gaps[0][0]) / _HOUR
         return Period(first, first, f"{hours:.1f} hours of the period are not on record")
     if last <= first:
         return Period(first, first, _other_bytes(other, since) or "no bar that could fill an order is on record yet")
@@ -143,16 +148,32 @@ def _not_ready(other: Sequence[Chain], since: int, held: Floats) -> str:
     return "no bar at which it was flat is on record since it was put in force"
 
 
+def _before_handover(own: Sequence[Chain], sha256: str, since: int) -> list[Chain]:
+    """Orders of other bytes until the model's own ones come: whatever comes later is a fault, and forgives none."""
+    ours = (chain for chain in own if chain.told and sha256.startswith(chain.told.sha8))
+    handover = next((chain.first.submitted for chain in ours if chain.first.submitted >= since), math.inf)
+    return [
+        chain
+        for chain in own
+        if chain.told and not sha256.startswith(chain.told.sha8) and chain.first.submitted < handover
+    ]
+
+
 def _other_bytes(other: Sequence[Chain], since: int) -> str:
     told = [chain.told for chain in other if chain.told and chain.first.submitted >= since]
     return f"the trader still trades other bytes of it, {told[-1].sha8}..." if told else ""
 
 
-def by_bar(chains: Sequence[Chain], market: RawMarket) -> Mapping[int, tuple[Chain, ...]]:
-    """Orders by the row of the bar that they were decided at: by their id, or else by submission; legs by theirs."""
+def by_bar(chains: Sequence[Chain], market: RawMarket, first: int) -> Mapping[int, tuple[Chain, ...]]:
+    """Orders by the row of the bar that they were decided at: by their id, or else by submission; legs by theirs.
+
+    An id that names a bar before the ``first`` one, or one that had not begun, is wrong: it hides no order.
+    """
     found: dict[int, list[Chain]] = {}
     for chain in chains:
         told = None if chain.told is None or chain.leg else market.row_starting(chain.told.bar)
+        if told is not None and (told < first or market.starts[told] > chain.first.submitted):
+            told = None
         moment = chain.last.ended if chain.leg and chain.last.ended is not None else chain.first.submitted
         row = market.row_of(moment) if told is None else told
         found.setdefault(row, []).append(chain)

@@ -69,11 +69,31 @@ def standardised(gains: Floats, deviation: float | Floats) -> Floats:
         gains: (..., days), oldest first.
         deviation: v0, of a day, above 0; one, or one for each series (..., 1).
     """
+    scaled: Floats = gains / np.sqrt(_variances(gains, deviation))
+    return scaled
+
+
+def _variances(gains: Floats, deviation: float | Floats) -> Floats:
+    """(..., days) s^2 of ``standardised``."""
     squares = np.cumsum(gains**2, axis=-1)
     earlier = np.concatenate([np.zeros_like(squares[..., :1]), squares[..., :-1]], axis=-1)
-    days = np.arange(1, gains.shape[-1] + 1)
-    scaled: Floats = gains / np.sqrt((_PRIOR_DAYS * deviation**2 + earlier) / (_PRIOR_DAYS - 1.0 + days))
-    return scaled
+    found: Floats = (_PRIOR_DAYS * deviation**2 + earlier) / (_PRIOR_DAYS - 1.0 + np.arange(1, gains.shape[-1] + 1))
+    return found
+
+
+def for_skill(gains: Floats, deviation: float | Floats, days_per_year: float) -> Floats:
+    """(..., days) evidence for skill: the less of two bets, so that either's assumption is enough.
+
+    One is ``e_process``, for days that are symmetric. Many small gains and a rare large loss are not, and would look
+    like skill until the loss comes. The other takes days of any shape whose deviation is no more than the
+    walk-forward's or the record's own, whichever is larger: V = sum of (u^2 + 2) / 3 (Delyon 2009).
+
+    Args:
+        gains, deviation: as of ``standardised``.
+    """
+    bounded = gains / np.sqrt(np.maximum(_variances(gains, deviation), np.square(deviation)))
+    any_shape = _mixed(bounded, (bounded**2 + 2.0) / 3.0, days_per_year)
+    return np.minimum(e_process(standardised(gains, deviation), days_per_year), any_shape)
 
 
 def e_process(units: Floats, days_per_year: float) -> Floats:
@@ -85,7 +105,11 @@ def e_process(units: Floats, days_per_year: float) -> Floats:
     Args:
         units: (..., days) as of ``standardised``.
     """
-    total, square = np.cumsum(units, axis=-1), np.cumsum(units**2, axis=-1)
+    return _mixed(units, units**2, days_per_year)
+
+
+def _mixed(units: Floats, variances: Floats, days_per_year: float) -> Floats:
+    total, square = np.cumsum(units, axis=-1), np.cumsum(variances, axis=-1)
     terms = [
         np.exp(np.minimum(delta * total - delta**2 * square / 2.0, _MOST))
         for delta in (sharpe / math.sqrt(days_per_year) for sharpe in SHARPES)

@@ -75,7 +75,7 @@ class Walker:
         price = float(market.closes[period.first])
         self._sub = SubAccount(subject.candidate.rules, capital, period.held, price)
         self._capital = capital
-        self._own, self._foreign = by_bar(owned.own, market), by_bar(owned.foreign, market)
+        self._own, self._foreign = (by_bar(chains, market, period.first) for chains in (owned.own, owned.foreign))
         self._fills = of_chains(fills, owned.own)
         self._journal = journal_of(told.journal, subject.model.id, subject.model.sha256)
         self._choose = _chooser(subject, period)

@@ -160,6 +160,16 @@ def test_a_model_just_put_live_has_three_days_for_its_first_record() -> None:
     assert judged(replace(none, silent_days=2.0, decision="")).limit is PAPER
 
 
+@pytest.mark.parametrize("earned", [False, True])
+def test_a_profile_that_asks_for_a_record_keeps_at_live_only_what_earned_it(earned: bool) -> None:
+    """Else what another profile put there would be LIVE by the strict one, too."""
+    asking = replace(LIMITS, required=1)
+    few = made(decision="LIVE", earned=earned, orders=(SENT,) * 5)
+    assert judged(few).limit is LIVE
+    assert judged(few, asking).limit is (LIVE if earned else PAPER)
+    assert judged(made(decision="LIVE", earned=earned), asking).limit is LIVE
+
+
 def test_the_drawdown_allowed_is_the_lesser_of_chance_and_profile() -> None:
     fallen = made(curve=(1.0, 1.1, 1.1 * 0.9, 1.05))
     assert statuses(judged(fallen))["tracking"] == "alarm", "chance makes some 6 % of these days"

@@ -295,7 +295,7 @@ def test_a_fill_without_its_order_and_one_twice_are_contradictions() -> None:
     lost = trader.measure(orders=(*record.orders[:40], *record.orders[41:]))
     assert "not on record" in lost.problem
     twice = trader.measure(fills=(*record.fills, replace(record.fills[40], key="again")))
-    assert "its fills are" in twice.problem
+    assert "its fills say, 200.0% of it" in twice.problem
 
 
 @pytest.mark.parametrize(("lag", "pending"), [(20 * HOUR, True), (0, False)])
@@ -346,6 +346,14 @@ def test_a_refusal_that_left_no_order_is_told_by_the_journal_alone() -> None:
     trader = Trader(market(), alter=every(9, lambda _: Sent(0.0, why="buying power", code=40310000))).trade()
     evidence = trader.measure(TraderMap(journal=tuple(trader.journal)))
     assert set(outcomes(evidence)) == {"match", "refused"}
+
+
+def test_what_a_broker_says_is_told_without_what_the_account_has() -> None:
+    said = "insufficient balance (requested: 12,000.5, available: 9876.10), try 2"
+    trader = Trader(market(), alter=every(9, lambda _: Sent(0.0, why=said, code=40310000))).trade()
+    evidence = trader.measure(TraderMap(journal=tuple(trader.journal)))
+    told = {order.why for order in evidence.orders if order.outcome == "refused"}
+    assert told == {"refused with 40310000: insufficient balance (requested: #, available: #), try 2"}
 
 
 def test_a_third_of_explained_orders_is_another_strategy() -> None:

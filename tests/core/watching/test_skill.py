@@ -17,6 +17,7 @@ from pytest_modelgate.core.watching.skill import (
     against_claim,
     claim_of,
     e_process,
+    for_skill,
     miss_evidence,
     standardised,
     timing_gains,
@@ -64,6 +65,16 @@ def test_nobody_expects_evidence_to_grow_under_what_it_bets_against(against: boo
         assert mean <= 1.0 + 4.0 * error
     assert np.mean(found.max(axis=1) >= 50.0) <= 0.02
     assert np.mean(found.max(axis=1) >= 5.0) <= 0.2
+
+
+@pytest.mark.parametrize("wins", [0.9, 0.96, 0.99, 0.1])
+def test_many_small_gains_that_rare_losses_take_back_are_no_skill(wins: float) -> None:
+    won = np.random.default_rng(5).random((2000, 365)) < wins
+    gain = 0.01 * math.sqrt((1.0 - wins) / wins)
+    gains = np.where(won, gain, -gain * wins / (1.0 - wins))  # nothing on average, with a deviation of 0.01
+    found = for_skill(gains, 0.01, 365.0)
+    assert np.mean(found.max(axis=1) >= 50.0) <= 0.02
+    assert (found <= e_process(standardised(gains, 0.01), 365.0)).all()
 
 
 def test_skill_becomes_evidence_for_it_and_its_lack_against_the_claim() -> None:
