@@ -129,6 +129,14 @@ GLOSSARY: dict[str, tuple[str, str]] = {
 }
 
 
+_OF_ACCOUNTS = ("account", "closure", "odds")
+
+
+def glossary(*, accounts: bool) -> dict[str, tuple[str, str]]:
+    """Terms with their titles and meanings; those of accounts where any was asked."""
+    return {name: entry for name, entry in GLOSSARY.items() if accounts or name not in _OF_ACCOUNTS}
+
+
 def term(name: str, text: str = "", explained: bool = True) -> Markup:  # noqa: FBT001, FBT002 - from a template
     """A term that explains itself where a pointer rests on it, and leads to the glossary.
 

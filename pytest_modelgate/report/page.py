@@ -25,7 +25,7 @@ from pytest_modelgate.report import formats
 from pytest_modelgate.report.assumptions import assumptions, judged_on, remarks
 from pytest_modelgate.report.facts import PageFacts
 from pytest_modelgate.report.further import FurtherPages
-from pytest_modelgate.report.glossary import GLOSSARY, term
+from pytest_modelgate.report.glossary import glossary, term
 from pytest_modelgate.report.measured import Measured, measured
 from pytest_modelgate.report.overview import Brief, bets_text, brief_of, matrix, overlay, pairs_of
 from pytest_modelgate.report.pictures import Detail, training_picture
@@ -104,7 +104,7 @@ def _further(
     names = [beside.name(place) for place in range(1, count + 1)]
     yield environment.get_template("further.html.j2").render(**around, names=names)
     yield from sheets
-    yield environment.get_template("glossary.html.j2").render(glossary=GLOSSARY, script=_script_element())
+    yield environment.get_template("glossary.html.j2").render(glossary=_terms(facts), script=_script_element())
     yield "</body></html>\n"
 
 
@@ -210,7 +210,7 @@ def _first_screen(facts: PageFacts, rows: Sequence[Row], briefs: Sequence[Brief]
         "names": names,
         "matrix": [[(None if a == b else tinted_correlation(values[a, b])) for b in names] for a in names],
         "stopped": _stopped(facts),
-        "glossary": GLOSSARY,
+        "glossary": _terms(facts),
         "metrics": [(METRIC_NAMES[name], _limits(facts, name)) for name in METRICS],
     }
 
@@ -258,6 +258,10 @@ def _stopped(facts: PageFacts) -> list[dict[str, Any]]:
     return found
 
 
+def _terms(facts: PageFacts) -> dict[str, tuple[str, str]]:
+    return glossary(accounts=any(model.paper for model in facts.verdict.models))
+
+
 def _end(facts: PageFacts) -> dict[str, Any]:
     return {
         "verdict": facts.verdict,
@@ -266,6 +270,6 @@ def _end(facts: PageFacts) -> dict[str, Any]:
         "profile": facts.profile,
         "command": facts.command,
         "version": version("pytest-modelgate"),
-        "glossary": GLOSSARY,
+        "glossary": _terms(facts),
         "script": _script_element(),
     }
