@@ -74,6 +74,7 @@ def kubernetes(play: Play, tasks: Sequence[int]) -> int:
     return play([*merge["command"], *merge["args"]], {}).returncode
 
 
+@pytest.mark.long
 def test_without_a_shard_nothing_is_promotable(play: Play, tmp_path: Path) -> None:
     assert kubernetes(play, [1, 3]) == 1
     verdict = json.loads((tmp_path / "results" / "merged" / "verdict.json").read_text())

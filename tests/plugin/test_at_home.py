@@ -280,6 +280,7 @@ def test_a_decision_test_that_somebody_tolerates_does_not_hide_the_model(
     assert f"{BAD} (DROP)" in run.text.strip().splitlines()[-1]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("options", "subject"),
     [

@@ -14,6 +14,7 @@ DECISION = "model_tests/test_decision.py::test_decision[{}]"
 BROKEN = f"{WAV}.fold2of5"
 
 
+@pytest.mark.long
 def test_a_random_order_of_another_plugin(cheap: Cheap, reference: CheapRun) -> None:
     run = cheap("-n2", "-p", "randomly", "-p", "no:cacheprovider", plugins=("randomly",))
 
@@ -39,6 +40,7 @@ def test_a_rerun_that_fails_again_leaves_its_model_incomplete(cheap: Cheap) -> N
     assert Counter(run.evaluations)[BROKEN] == 2
 
 
+@pytest.mark.long
 def test_a_crash_that_is_rerun_on_another_worker_is_decided_afterwards(cheap: Cheap, reference: CheapRun) -> None:
     options = ("-n2", "-k", WAV, "--reruns=1")
     run = cheap(*options, plugins=("rerunfailures",), mishap={BROKEN: "kill once"})
@@ -59,6 +61,7 @@ def test_a_time_limit_ends_one_fold_and_leaves_its_model_incomplete(cheap: Cheap
     assert "INTERNALERROR" not in run.text
 
 
+@pytest.mark.long
 def test_coverage_is_measured_in_workers_too(cheap: Cheap, reference: CheapRun) -> None:
     options = ("-n2", "--cov=pytest_modelgate.core.backtest.metrics", "--cov-report=term", "-p", "no:cacheprovider")
     run = cheap(*options, plugins=("pytest_cov",))
@@ -69,6 +72,7 @@ def test_coverage_is_measured_in_workers_too(cheap: Cheap, reference: CheapRun) 
     assert int(measured[1]) > 0
 
 
+@pytest.mark.long
 def test_failed_first_and_stepwise_choose_as_usual(cheap: Cheap) -> None:
     broken = cheap("-n0", "-k", WAV, "--sw", mishap={BROKEN: "setup"})
     assert broken.ret == 2

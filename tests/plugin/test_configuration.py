@@ -281,6 +281,7 @@ def test_without_an_archive_nothing_is_anybodys_affair(parse: Callable[..., pyte
     assert parse("--gate-output", str(elsewhere)).rootpath == elsewhere
 
 
+@pytest.mark.long
 def test_workers_are_under_the_same_terms(
     cheap: Callable[..., CheapRun], tmp_path: Path, elsewhere: Path, marker: Path
 ) -> None:

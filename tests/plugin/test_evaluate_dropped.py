@@ -53,6 +53,7 @@ def test_the_configuration_may_ask_for_it(archive: Path, tmp_path: Path) -> None
     assert of_dropped(cheap_runs.run(tmp_path, archive, "-k", BAD)) == FOLDS
 
 
+@pytest.mark.long
 def test_shards_share_these_folds_and_a_merge_shows_them(archive: Path, plain: CheapRun, tmp_path: Path) -> None:
     shown = "--gate-evaluate-dropped"
     shards = [

@@ -21,6 +21,7 @@ def record(run: CheapRun, name: str) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_twenty_random_orders_give_one_verdict(tmp_path: Path, cheap_archive: Path, reference: CheapRun) -> None:
     code = (
         "import json, os, sys, pytest\n"

@@ -16,6 +16,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return generations.write(tmp_path_factory.mktemp("generations"))
 
 
+@pytest.mark.long
 def test_every_generation_is_judged_as_what_it_is(pytester: pytest.Pytester, archive: Path) -> None:
     pytester.makeconftest(generations.CONFTEST)
     pytester.runpytest_inprocess(f"--model-archive={archive}", f"--gate-cassettes={CASSETTES}", "-p", "no:html")

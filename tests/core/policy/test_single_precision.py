@@ -41,6 +41,7 @@ def share(policy: MlpPolicy, market: Floats | None = None, rng: np.random.Genera
     return float(float32_changes(policy, market, account, actions, rng).mean())
 
 
+@pytest.mark.long
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(networks())
 def test_a_policy_acts_in_torch_as_judged_or_it_is_told(tmp_path: Path, made: Network) -> None:

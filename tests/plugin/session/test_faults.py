@@ -55,6 +55,7 @@ def assert_stopped(run: CheapRun) -> None:
     assert list((run.folder / "scratch").glob("modelgate-*")) == []
 
 
+@pytest.mark.long
 def test_an_interrupted_run_and_what_failed_in_it_are_finished_by_the_next(
     cheap: Cheap, tmp_path: Path, cheap_archive: Path, reference: CheapRun
 ) -> None:
@@ -100,6 +101,7 @@ def test_an_interrupt_in_another_plugins_hook_is_one_where_warnings_are_errors(
     assert run.verdict["promotable"] == []
 
 
+@pytest.mark.long
 def test_a_run_that_is_asked_to_stop_ends_as_one_that_is_interrupted(tmp_path: Path, cheap_archive: Path) -> None:
     run = start_and_stop(tmp_path, cheap_archive, "-n2", signal.SIGTERM)
 
@@ -165,6 +167,7 @@ def fill(folder):
 """
 
 
+@pytest.mark.long
 def test_a_disk_that_fills_up_leaves_an_incomplete_verdict_and_the_next_run_goes_on(
     cheap: Cheap, disk: Disk, tmp_path: Path, reference: CheapRun
 ) -> None:
