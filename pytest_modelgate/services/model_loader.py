@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+import pandas as pd
+
 from pytest_modelgate.adapters.archive import Archive
 from pytest_modelgate.adapters.formats import builtin_formats
 from pytest_modelgate.adapters.policy_format import LoadedPolicy, PolicyFile, PolicyFormat, choose_format, read_policy
@@ -69,7 +71,7 @@ class ModelLoader:
         self._settings, self._archive, self._profile, self._scratch = settings, archive, profile, scratch
         self.formats: Sequence[PolicyFormat] = builtin_formats() if formats is None else formats
         self._read_market = read_market
-        self.as_of = when(archive.run, settings)
+        self.as_of: pd.Timestamp = when(archive.run, settings)
         self._accelerator = Accelerator(settings.device)
         self._prepared: dict[str, PreparedModel] = {}
         self._series = lru_cache(maxsize=_SERIES_IN_MEMORY)(_compute_series)

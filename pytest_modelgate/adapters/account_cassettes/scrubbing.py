@@ -64,7 +64,7 @@ class Pseudonyms:
 
     def __init__(self, account_id: str) -> None:
         self._key = account_id.encode()
-        self.account8 = self.of("account")[:8]
+        self.account8: str = self.of("account")[:8]
 
     def of(self, text: str) -> str:
         """Sixteen hexadecimal digits that stand for a text."""

@@ -22,7 +22,7 @@ class SubAccount:
     """
 
     def __init__(self, rules: TradingRules, capital: float, held: float = 0.0, price: float = 0.0) -> None:
-        self.account = Account(rules, capital)
+        self.account: Account = Account(rules, capital)
         self.account.cash -= held * price
         self.account.quantity = held
         self._largest = self._flow = 0.0

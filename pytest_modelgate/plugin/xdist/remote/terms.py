@@ -45,7 +45,8 @@ class Terms:
         self._options, champion = asked_for(config), _deployed(settings)
         self._named = _named(config, settings, champion)
         copies = list(_copies(self._named, champion))
-        self.files, self._names = [path for path, _ in copies], [name for _, name in copies]
+        self.files: list[Path] = [path for path, _ in copies]
+        self._names = [name for _, name in copies]
         self._evidence = [str(folder.absolute()) for folder in settings.evidence]
 
     def leave_mark(self) -> None:
