@@ -12,7 +12,7 @@ import pytest
 from support import market_factory, model_factory
 from support.exchange import SECOND, Exchange, Terms, moment_of
 from support.plugin_helpers import AS_OF, GOOD, GateResult, RunGate, model, pack
-from support.promotion_factory import verdict_of, write
+from support.promotion_factory import released
 from support.toy_trader import Fault, ToyTrader
 from support.trading_server import serve_account
 
@@ -48,14 +48,9 @@ def _trade(folder: Path, market: Path, fault: Fault | None = None, *, since: pd.
     """Put a model in force, let a trader trade it up to the moment of the judgement, and record the account twice."""
     folder.mkdir(exist_ok=True)
     archive = pack(folder, IN_REVIEW)
-    path = verdict_of(archive, {"WAVUSD": "PAPER"}, folder / "verdict.json")
-    body = json.loads(path.read_text())
-    body["models"][0]["checkpoint"] |= {"feature_set": "reference-v1", "activation": "tanh"}
-    body["models"][0]["account_mode"] = "neutral"
-    body["settings"]["as_of"] = body["run"]["written"] = since.isoformat()
-    target, terms = Target(folder / "models"), PromotionTerms(minimum=DecisionLevel.PAPER)
-    at = since.to_pydatetime()
-    promote(write(path, body), archive, target, terms, at=at, by="somebody", dry_run=False)
+    target, terms, at = Target(folder / "models"), PromotionTerms(minimum=DecisionLevel.PAPER), since.to_pydatetime()
+    verdict = released(archive, ["WAVUSD"], folder / "verdict.json", at)
+    promote(verdict, archive, target, terms, at=at, by="somebody", dry_run=False)
     frame, cassettes = market_factory.waves(), shutil.copytree(market, folder / "cassettes")
     series = {Instrument.parse("WAVUSD").alpaca_symbol: frame}
     exchange = Exchange(series, moment_of(since.isoformat()), 100_000.0, Terms(half_spread=0.0005), 0)

@@ -30,10 +30,10 @@ def random_walk(first: str, hours: int, seed: int = 1) -> pd.DataFrame:
     return frame.set_index(pd.date_range(first, periods=hours, freq="h", tz="UTC", unit="ns"))
 
 
-def waves() -> pd.DataFrame:
+def waves(hours: int = 24 * 430, seed: int = 7) -> pd.DataFrame:
     """Trends up and down in turn, with a little noise: whoever follows them earns in every fold."""
-    frame = random_walk("2023-11-01", 24 * 430, seed=7)
-    rng = np.random.default_rng(7)
+    frame = random_walk("2023-11-01", hours, seed=seed)
+    rng = np.random.default_rng(seed)
     returns = model_factory.waves(len(frame)) + rng.normal(0.0, 0.009, len(frame))
     close = np.round(100.0 * np.exp(np.cumsum(returns - returns.mean())), 4)
     opened = np.concatenate([[100.0], close[:-1]])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from pytest_modelgate.adapters.archive import open_archive
 from pytest_modelgate.adapters.config_files.profiles import load_profile
 from pytest_modelgate.adapters.verdict.schema import CheckpointPart, ModelPart, Verdict
 from pytest_modelgate.adapters.verdict.writer import digest, seal, write_verdict
+from pytest_modelgate.core.features.reference import REFERENCE
 
 TRAINED = datetime(2026, 3, 1, tzinfo=UTC)
 WRITTEN = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -54,6 +56,16 @@ def verdict_of(archive: Path, decisions: Mapping[str, str], path: Path, **change
         "promotable": [model["id"] for model in models if model["decision"] in WORTHY],
     }
     return write(path, {**body, **changes})
+
+
+def released(archive: Path, symbols: Iterable[str], path: Path, at: datetime) -> Path:
+    """A verdict that releases models of ``model_factory`` for PAPER, judged and written at a moment."""
+    body = json.loads(verdict_of(archive, dict.fromkeys(symbols, "PAPER"), path).read_text())
+    for model in body["models"]:
+        model["checkpoint"] |= {"feature_set": REFERENCE.name, "activation": "tanh"}
+        model["account_mode"] = "neutral"
+    body["settings"]["as_of"] = body["run"]["written"] = at.isoformat()
+    return write(path, body)
 
 
 def write(path: Path, body: Mapping[str, Any]) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 from support import market_factory, model_factory
 from support.exchange import SECOND, Exchange, Terms, moment_of
-from support.promotion_factory import archive_of, verdict_of, write
+from support.promotion_factory import archive_of, released
 from support.toy_trader import Fault, ToyTrader
 from support.trading_server import Quirks, serve_account
 
@@ -69,14 +68,8 @@ class WatchedAccount:
         """Promote a model that follows trends."""
         policy = model_factory.follow("momentum_24")
         archive = archive_of(self.folder / "X.zip", {SYMBOL: model_factory.checkpoint(policy)})
-        path = verdict_of(archive, {SYMBOL: "PAPER"}, self.folder / "verdict.json")
-        body = json.loads(path.read_text())
-        body["models"][0]["checkpoint"] |= {"feature_set": REFERENCE.name, "activation": "tanh"}
-        body["models"][0]["account_mode"] = "neutral"
-        body["settings"]["as_of"] = body["run"]["written"] = at.isoformat()
-        write(path, body)
         promote(
-            path,
+            released(archive, [SYMBOL], self.folder / "verdict.json", at),
             archive,
             self.target,
             PromotionTerms(minimum=DecisionLevel.PAPER),
