@@ -54,6 +54,7 @@ def test_without_an_archive_its_own_tests_run(pytester: pytest.Pytester, project
     result.assert_outcomes(passed=8, skipped=1)
 
 
+@pytest.mark.long
 def test_with_an_archive_the_suite_runs_beside_them(cheap: Callable[..., CheapRun], tmp_path: Path) -> None:
     run = cheap(cheap_runs.cheap_archive(tmp_path), "-n2")
 
@@ -70,6 +71,7 @@ def test_with_an_archive_the_suite_runs_beside_them(cheap: Callable[..., CheapRu
     assert "model gate: feature set mine-v1 of " in run.text
 
 
+@pytest.mark.long
 def test_vs_code_lists_all_tests_and_runs_what_is_clicked(
     cheap: Callable[..., CheapRun], project: Path, tmp_path: Path
 ) -> None:

@@ -75,6 +75,7 @@ def ours(run: CheapRun) -> dict[str, str]:
     return {test: outcome for test, outcome in run.outcomes.items() if test.startswith("model_tests/")}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("configuration", "workers"),
     [
@@ -177,6 +178,7 @@ def test_a_folder_of_that_name_elsewhere_is_another_one(tmp_path: Path) -> None:
     assert in_suite("sub/model_tests/test_it.py", tmp_path / "suite", tmp_path) == "sub/model_tests/test_it.py"
 
 
+@pytest.mark.long
 def test_ids_are_pasted_back_where_they_were_printed_or_elsewhere(installed: Cheap, tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")
 
@@ -184,6 +186,7 @@ def test_ids_are_pasted_back_where_they_were_printed_or_elsewhere(installed: Che
     assert set(installed("-n0", f"{tmp_path}/{CLASSIFICATION}").outcomes) == {CLASSIFICATION}
 
 
+@pytest.mark.long
 def test_ids_that_are_printed_in_a_subfolder_can_be_pasted_there(
     site: Path, cheap_archive: Path, tmp_path: Path
 ) -> None:
@@ -231,6 +234,7 @@ def test_an_editor_lists_tests_by_their_paths_and_runs_them_by_these(
     assert run.ret == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("options", "environment", "status"),
     [

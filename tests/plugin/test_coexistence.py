@@ -22,6 +22,7 @@ def test_a_random_order_of_another_plugin(cheap: Cheap, reference: CheapRun) -> 
     assert (run.digest, run.outcomes) == (reference.digest, reference.outcomes)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", ["-n0", "-n2"])
 def test_a_rerun_gets_another_try(cheap: Cheap, reference: CheapRun, workers: str) -> None:
     options = (workers, "-k", WAV, "--reruns=1")
@@ -51,6 +52,7 @@ def test_a_crash_that_is_rerun_on_another_worker_is_decided_afterwards(cheap: Ch
     assert run.outcomes[DECISION.format(WAV)] == "PASSED"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", ["-n0", "-n2"])
 def test_a_time_limit_ends_one_fold_and_leaves_its_model_incomplete(cheap: Cheap, workers: str) -> None:
     run = cheap(workers, "--timeout=6", "--timeout-method=signal", plugins=("timeout",), sleep={BROKEN: 60})
@@ -88,6 +90,7 @@ def test_failed_first_and_stepwise_choose_as_usual(cheap: Cheap) -> None:
     assert first.decisions[WAV] == "PAPER"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", ["-n0", "-n2"])
 def test_maxfail_stops_and_decides_nothing_that_is_not_settled(cheap: Cheap, workers: str) -> None:
     mishap = {f"{WAV}.backtest": "setup", BROKEN: "setup"}
@@ -98,6 +101,7 @@ def test_maxfail_stops_and_decides_nothing_that_is_not_settled(cheap: Cheap, wor
     assert run.decisions[WAV] == "INCOMPLETE"
 
 
+@pytest.mark.long
 def test_a_marker_and_a_keyword_choose_as_usual(cheap: Cheap) -> None:
     run = cheap("-n2", "-m", "walk_forward", "-k", f"{WAV} and fold")
 
@@ -105,6 +109,7 @@ def test_a_marker_and_a_keyword_choose_as_usual(cheap: Cheap) -> None:
     assert Counter(run.evaluations) == Counter(f"{WAV}.{window}" for window in WINDOWS if "fold" in window)
 
 
+@pytest.mark.long
 def test_other_peoples_tests_run_along(cheap: Cheap, reference: CheapRun, tmp_path: Path) -> None:
     (tmp_path / "model_tests").symlink_to(Path(__file__).parents[2] / "model_tests")
     (tmp_path / "test_mine.py").write_text(

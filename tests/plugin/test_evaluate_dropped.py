@@ -23,6 +23,7 @@ def of_dropped(run: CheapRun) -> list[str]:
     return sorted(name for name in run.evaluations if name.startswith(BAD))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", ["-n0", "-n2"])
 def test_folds_of_dropped_models_are_shown_and_change_nothing(
     archive: Path, plain: CheapRun, tmp_path: Path, workers: str

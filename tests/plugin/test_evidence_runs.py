@@ -39,6 +39,7 @@ def test_twenty_random_orders_give_one_verdict(tmp_path: Path, cheap_archive: Pa
     assert len({tuple(log) for log in logs}) > 10
 
 
+@pytest.mark.long
 def test_what_an_interrupted_run_gained_is_not_computed_again(cheap: Cheap, reference: CheapRun) -> None:
     broken = cheap("-n0", mishap={f"{WAV}.fold3of5": "kill"})
     assert broken.verdict["complete"] == "the run has not finished"
@@ -101,6 +102,7 @@ def _comes_first(seed: int) -> bool:
     return tests[0] == "decision"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", ["-n0", "-n2"])
 def test_stopping_at_the_first_failure_decides_nothing_from_partial_evidence(cheap: Cheap, workers: str) -> None:
     cheap("-n0")

@@ -89,6 +89,7 @@ def test_folds_that_lie_after_the_registration_are_told(run_gate: RunGate, tmp_p
     assert spread.verdict["digest"] == alone.verdict["digest"]
 
 
+@pytest.mark.long
 def test_workers_decide_on_the_same_number_of_trials(run_gate: RunGate, good_archive: Path, tmp_path: Path) -> None:
     ledger = f"--gate-ledger={tmp_path / 'ledger.jsonl'}"
     alone = run_gate(good_archive, ledger)

@@ -109,6 +109,7 @@ def test_a_run_that_is_asked_to_stop_ends_as_one_that_is_interrupted(tmp_path: P
     assert "KeyboardInterrupt: asked to stop by SIGTERM" in run.text
 
 
+@pytest.mark.long
 def test_workers_of_a_run_that_is_killed_do_not_outlive_it(tmp_path: Path, cheap_archive: Path) -> None:
     run = start_and_stop(tmp_path, cheap_archive, "-n2", signal.SIGKILL)
 
