@@ -12,8 +12,8 @@ from pytest_modelgate.adapters.promotion import Promoted, Record, Target
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.market.bars import Instrument
 from pytest_modelgate.core.market.requests import MarketRequest
-from pytest_modelgate.core.planning.plan import PAPER, ModelPlan, OnAccount, reaching_back, requests_of
-from pytest_modelgate.core.watching.evidence import FeeFigures, WatchEvidence
+from pytest_modelgate.core.planning.plan import ModelPlan, OnAccount, reaching_back, requests_of
+from pytest_modelgate.core.watching.evidence import WatchEvidence, unmeasured
 from pytest_modelgate.core.watching.measuring import InForce, WatchSubject, measure_watch
 from pytest_modelgate.digest import json_sha256
 from pytest_modelgate.errors import AccountError, GateError, SettingsError
@@ -140,33 +140,5 @@ def not_in_force(model: str, other: Promoted | None) -> WatchEvidence:
     problem = "no model of its name is in force there"
     if other:
         problem = f"other bytes of it are in force there, {other.sha256[:12]}..."
-    return WatchEvidence(
-        model=model,
-        window=PAPER,
-        problem=problem,
-        remedy="Promote it there, then record what the account does with it: modelgate watch",
-        of_model=True,
-        account="",
-        kind="paper",
-        since="",
-        start="",
-        end="",
-        bars=0,
-        decision="",
-        orders=(),
-        unexplained_notional=0.0,
-        explained=0.0,
-        slippage=(),
-        fees=FeeFigures(0.0, 0.0),
-        assumed_cost=0.0,
-        closure=None,
-        days=(),
-        outages=0,
-        drift=None,
-        times=(),
-        price=(),
-        curve=(),
-        simulated_curve=(),
-        actions={},
-        record_sha256="",
-    )
+    remedy = "Promote it there, then record what the account does with it: modelgate watch"
+    return unmeasured(model, problem, remedy)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import pandas as pd
@@ -44,18 +44,7 @@ Fault = Literal[
     "foreign",
     "dear_fills",
 ]
-FAULTS: tuple[Fault, ...] = (
-    "lost",
-    "late",
-    "inverted",
-    "half_size",
-    "confidence",
-    "stops",
-    "stale_bars",
-    "outage",
-    "foreign",
-    "dear_fills",
-)
+FAULTS: tuple[Fault, ...] = get_args(Fault)
 _DELAY = 2 * SECOND  # from a bar's close to the order
 _LOST = 0.3  # of the orders
 _CONFIDENCE = 0.9  # that a trader asks for whose models were judged without

@@ -122,3 +122,37 @@ class WatchEvidence:
     days_per_year: float = 365.0
     silent_days: float = 0.0
     earned: bool = False
+
+
+def unmeasured(model: str, problem: str, remedy: str) -> WatchEvidence:
+    """Evidence of a model of which nothing was measured, and why."""
+    return WatchEvidence(
+        model=model,
+        window="paper",
+        problem=problem,
+        remedy=remedy,
+        of_model=True,
+        account="",
+        kind="paper",
+        since="",
+        start="",
+        end="",
+        bars=0,
+        decision="",
+        orders=(),
+        unexplained_notional=0.0,
+        explained=0.0,
+        slippage=(),
+        fees=FeeFigures(0.0, 0.0),
+        assumed_cost=0.0,
+        closure=None,
+        days=(),
+        outages=0,
+        drift=None,
+        times=(),
+        price=(),
+        curve=(),
+        simulated_curve=(),
+        actions={},
+        record_sha256="",
+    )

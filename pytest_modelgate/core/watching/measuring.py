@@ -14,7 +14,7 @@ from pytest_modelgate.core.config.settings import AccountMode
 from pytest_modelgate.core.market.bars import AssetClass, Bars, Instrument
 from pytest_modelgate.core.watching.attribution import own_orders
 from pytest_modelgate.core.watching.closure import closure
-from pytest_modelgate.core.watching.evidence import FeeFigures, WatchEvidence
+from pytest_modelgate.core.watching.evidence import FeeFigures, WatchEvidence, unmeasured
 from pytest_modelgate.core.watching.fills import NetFill, contradiction, net_fills, of_chains
 from pytest_modelgate.core.watching.market import RawMarket
 from pytest_modelgate.core.watching.matching import uncovered
@@ -132,34 +132,13 @@ def _without(subject: WatchSubject, record: AccountRecord, problem: str, remedy:
     """Evidence of a record from which nothing was measured."""
     rules, recorded = subject.candidate.rules, record.spans[-1][1] if record.spans else subject.model.since.value
     instrument = subject.model.instrument
-    return WatchEvidence(
-        model=subject.model.id,
-        window="paper",
-        problem=problem,
-        remedy=remedy,
-        of_model=True,
+    return replace(
+        unmeasured(subject.model.id, problem, remedy),
         account=record.account,
         kind=record.kind,
         since=_iso(subject.model.since.value),
-        start="",
-        end="",
-        bars=0,
         decision=subject.model.decision,
-        orders=(),
-        unexplained_notional=0.0,
-        explained=0.0,
-        slippage=(),
-        fees=FeeFigures(0.0, 0.0),
         assumed_cost=rules.fee + rules.slippage,
-        closure=None,
-        days=(),
-        outages=0,
-        drift=None,
-        times=(),
-        price=(),
-        curve=(),
-        simulated_curve=(),
-        actions={},
         record_sha256=record.sha256,
         days_per_year=365.0 if instrument.asset_class is AssetClass.CRYPTO else 252.0,
         silent_days=_silent_days(subject, recorded, since_promoted=bool(problem)),
