@@ -46,7 +46,7 @@ def measure(folder: Path, models: int, days: int) -> Iterator[Night]:
         The account's first recording, of all days; another one a day later; the gate with the record, and without.
 
     Raises:
-        RuntimeError: the gate broke, or it saw no record.
+        RuntimeError: the gate broke, it saw no record, or it found a size that this honest trader did not order.
     """
     artifacts = [_model(number) for number in range(models)]
     frames = {
@@ -64,6 +64,8 @@ def measure(folder: Path, models: int, days: int) -> Iterator[Night]:
         watched, bare = archive.judge(day, "paper"), archive.judge(day)
     if not all(model.get("paper") for model in watched.models.values()):
         raise RuntimeError("a model was judged without its record")
+    if odd := [name for name, model in watched.models.items() if "other_size" in model["paper"]["orders"]]:
+        raise RuntimeError(f"the gate finds orders of another size: {', '.join(odd)}")
     yield Night("gate with --gate-paper", watched.cost.cpu, watched.cost.wall)
     yield Night("gate without", bare.cost.cpu, bare.cost.wall)
 

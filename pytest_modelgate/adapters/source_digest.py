@@ -69,6 +69,7 @@ EVIDENCE = (
     "core/statistics/paired_comparison.py",
     "core/training/run.py",
     "core/typing.py",
+    "core/watching/account_equity.py",
     "core/watching/attribution.py",
     "core/watching/closure.py",
     "core/watching/evidence.py",

@@ -80,6 +80,7 @@ class Trader:
         account: how many account features the policy reads.
         actions: what it decides from ``since_row`` on; by default what it does with a neutral account.
         alter: row and order (signed quantity, 0 for none) to what the trader sends instead, its delay and its parts.
+        beside: USD that the rest of the account has gained by a moment; sizes refer to it, too.
     """
 
     bars: Bars
@@ -97,6 +98,7 @@ class Trader:
     alter: Callable[[int, float], Sent | float] = field(default=lambda _, quantity: quantity)
     account: int = 0
     actions: Sequence[int] | None = None
+    beside: Callable[[int], float] = field(default=lambda _: 0.0)
 
     def __post_init__(self) -> None:
         self.candidate = candidate(self.bars, self.rules, seed=self.seed, account=self.account)
@@ -128,7 +130,7 @@ class Trader:
             close = starts[row] + length
             self.course.append((close, self.cash, self.held, self.cash + self.held * closes[row]))
             account = Account(self.rules, CAPITAL)
-            account.cash, account.quantity = self.cash, self.held
+            account.cash, account.quantity = self.cash + self.beside(close), self.held
             action = actions[row - self.since_row]
             meaning = self.candidate.policy.actions[action]
             quantity = 0.0 if action == NO_ACTION else round(account.order(meaning, closes[row]), 6)
@@ -227,18 +229,18 @@ class Sent:
 
 
 def record_of(traders: Sequence[Trader], **changes: object) -> AccountRecord:
-    """What is on record of an account that some trade; snapshots once a day."""
-    one = traders[0]
+    """What is on record of an account that some trade: hours by their beginnings, snapshots once a day."""
+    one, courses = traders[0], [trader.course for trader in traders]
     begin, end = one.course[0][0], one.course[-1][0]
+    worth = [CAPITAL + sum(state[3] - CAPITAL for state in states) for states in zip(*courses, strict=True)]
     snapshots = []
     for place in [*range(0, len(one.course) - 1, 24), len(one.course) - 1]:
-        states = [trader.course[place] for trader in traders]
+        states = [course[place] for course in courses]
         positions: dict[str, float] = {}
         for trader, state in zip(traders, states, strict=True):
             positions[trader.symbol] = positions.get(trader.symbol, 0.0) + state[2]
         cash = CAPITAL + sum(state[1] - CAPITAL for state in states)
-        equity = CAPITAL + sum(state[3] - CAPITAL for state in states)
-        snapshots.append(Snapshot(states[0][0], equity, cash, positions))
+        snapshots.append(Snapshot(states[0][0], worth[place], cash, positions))
     made = AccountRecord(
         account="a1b2c3d4",
         kind="paper",
@@ -246,7 +248,7 @@ def record_of(traders: Sequence[Trader], **changes: object) -> AccountRecord:
         orders=tuple(order for trader in traders for order in trader.orders),
         fills=tuple(fill for trader in traders for fill in trader.fills),
         fees=tuple(fee for trader in traders for fee in trader.fees),
-        equity=(),
+        equity=tuple((state[0] - HOUR, usd) for state, usd in zip(one.course, worth, strict=True)),
         snapshots=tuple(snapshots),
         promotions=(),
         sha256="ab" * 32,

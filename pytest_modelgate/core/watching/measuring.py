@@ -12,6 +12,7 @@ import pandas as pd
 from pytest_modelgate.core.backtest.candidate import Candidate
 from pytest_modelgate.core.config.settings import AccountMode
 from pytest_modelgate.core.market.bars import AssetClass, Bars, Instrument
+from pytest_modelgate.core.watching.account_equity import AccountEquity, shared
 from pytest_modelgate.core.watching.attribution import own_orders
 from pytest_modelgate.core.watching.closure import closure
 from pytest_modelgate.core.watching.evidence import FeeFigures, WatchEvidence, unmeasured
@@ -97,13 +98,15 @@ def measure_watch(
     start = int(market.ends[period.first])
     if problem := contradiction(record, symbol, start):
         return _without(subject, record, problem, _RECORD)
-    capital = _capital(record, market, of_chains(traded, owned.own), subject, start)
-    walk = Walker(subject, market, period, owned, fills=traded, told=told, capital=capital).walk()
+    whole, alone = AccountEquity(record), not others and not shared(record, symbol)
+    capital = _capital(record, market, of_chains(traded, owned.own), subject, start, whole=whole, alone=alone)
+    account = None if alone else whole
+    walk = Walker(subject, market, period, owned, fills=traded, told=told, capital=capital, account=account).walk()
     track = simulated_track(subject, period, np.array(walk.curve))
     own = [fill for fill in of_chains(traded, owned.own) if start <= fill.at < market.ends[period.last]]
     covered = [uncovered(order) for order in walk.orders]
-    whole, rows = slice(period.first, period.last + 1), range(period.first, period.last + 1)
-    starts = (market.starts[whole] // NANOSECONDS).tolist()
+    inside, rows = slice(period.first, period.last + 1), range(period.first, period.last + 1)
+    starts = (market.starts[inside] // NANOSECONDS).tolist()
     expected = sum(order.expected != 0.0 for order in walk.orders)
     explained = sum(order.outcome == "explained" for order in walk.orders)
     return replace(
@@ -121,7 +124,7 @@ def measure_watch(
         outages=outage_bars(walk.orders, dict(zip(starts, rows, strict=True))),
         drift=_drift(subject, period),
         times=tuple(starts),
-        price=tuple((market.closes[whole] / market.closes[period.first]).tolist()),
+        price=tuple((market.closes[inside] / market.closes[period.first]).tolist()),
         curve=tuple(walk.curve),
         simulated_curve=track.curve,
         actions=dict(sorted(walk.actions.items())),
@@ -152,26 +155,28 @@ def _silent_days(subject: WatchSubject, recorded: int, *, since_promoted: bool) 
 
 
 def _capital(
-    record: AccountRecord, market: RawMarket, own: Sequence[NetFill], subject: WatchSubject, start: int
+    record: AccountRecord,
+    market: RawMarket,
+    own: Sequence[NetFill],
+    subject: WatchSubject,
+    start: int,
+    *,
+    whole: AccountEquity,
+    alone: bool,
 ) -> float:
     """USD that the sub-account starts with: the account's equity then, for that is what a trader's sizes refer to.
 
-    The first recording since, less what the model made until then; without one the last before, or else the history.
+    Of a model that is alone on it the first recording since, less what the model made until then; else what is known.
     """
     later = next((snapshot for snapshot in record.snapshots if snapshot.at >= start), None)
-    if later is not None:
+    capital = whole.at(start)
+    if later is not None and alone:
         inside = [fill for fill in own if start <= fill.at <= later.at]
         row = max(0, market.row_of(later.at))
         held = sum(fill.net * split_between(market, fill.at, later.at) for fill in inside)
         paid = sum(fill.quantity * fill.price + fill.usd for fill in inside)
-        return _positive(later.equity - held * float(market.closes[row]) + paid, subject)
-    known = [*((snapshot.at, snapshot.equity) for snapshot in record.snapshots), *record.equity]
-    before = [equity for at, equity in sorted(known) if at <= start]
-    return _positive(before[-1] if before else subject.capital, subject)
-
-
-def _positive(capital: float, subject: WatchSubject) -> float:
-    return capital if 0.0 < capital < math.inf else subject.capital
+        capital = later.equity - held * float(market.closes[row]) + paid
+    return capital if capital is not None and 0.0 < capital < math.inf else subject.capital
 
 
 def _fees(own: Sequence[NetFill]) -> FeeFigures:

@@ -7,6 +7,7 @@ from typing import Literal
 from pytest_modelgate.core.backtest.account import Account
 from pytest_modelgate.core.backtest.fills import Trade
 from pytest_modelgate.core.backtest.rules import TradingRules
+from pytest_modelgate.core.policy.actions import Action
 
 _DUST = 0.005  # share of a position that fees in kind leave, and nobody sells
 _ROUNDING = 1e-9  # relative
@@ -53,6 +54,21 @@ class SubAccount:
             self._close("long" if held > 0.0 else "short")
         self._open |= abs(left) > abs(held) or held * left < 0.0
         self._largest, self._most = max(self._largest, abs(left)), max(self._most, abs(left))
+
+    def order(self, action: Action, close: float, equity: float, *, flat: bool = False) -> float:
+        """Units, signed, that an action asks for at a close (USD).
+
+        Args:
+            equity: USD that sizes refer to.
+            flat: as if nothing were held.
+        """
+        account = self.account.fork() if flat else self.account  # which remembers the target it was asked for
+        books = account.cash, account.quantity
+        account.quantity = 0.0 if flat else account.quantity
+        account.cash = equity - account.quantity * close
+        quantity = account.order(action, close)
+        account.cash, account.quantity = books
+        return quantity
 
     def split(self, ratio: float) -> None:
         """So many shares for each that is held."""

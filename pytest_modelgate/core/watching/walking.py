@@ -11,6 +11,7 @@ import numpy as np
 
 from pytest_modelgate.core.backtest.account import account_features
 from pytest_modelgate.core.policy.actions import NO_ACTION, action_name
+from pytest_modelgate.core.watching.account_equity import AccountEquity
 from pytest_modelgate.core.watching.attribution import Chain, Owned
 from pytest_modelgate.core.watching.evidence import WatchedOrder
 from pytest_modelgate.core.watching.fills import NetFill, of_chains
@@ -58,6 +59,7 @@ class Walker:
     Args:
         fills: all in its symbol.
         capital: USD that the sub-account starts with.
+        account: what sizes refer to where the model shares the account; None where it has one of its own.
     """
 
     def __init__(
@@ -70,11 +72,13 @@ class Walker:
         fills: Sequence[NetFill],
         told: TraderMap,
         capital: float,
+        account: AccountEquity | None = None,
     ) -> None:
         self._subject, self._market, self._period, self._told = subject, market, period, told
         price = float(market.closes[period.first])
         self._sub = SubAccount(subject.candidate.rules, capital, period.held, price)
-        self._capital = capital
+        self._capital, self._account = capital, account
+        self._level, self._before, self._whole = 1.0, capital, capital
         self._own, self._foreign = (by_bar(chains, market, period.first) for chains in (owned.own, owned.foreign))
         self._fills = of_chains(fills, owned.own)
         self._journal = journal_of(told.journal, subject.model.id, subject.model.sha256)
@@ -91,10 +95,24 @@ class Walker:
                 fill = pending.pop(0)
                 self._sub.book(fill.quantity, fill.price, fill.coin, fill.usd)
             self._sub.account.mark(float(self._market.closes[row]))
-            found.curve.append(self._sub.account.equity / self._capital)
+            found.curve.append(self._relative(row))
             if row < last:
                 found.orders += self._bar(row, found.actions)
         return found
+
+    def _relative(self, row: int) -> float:
+        """Equity relative to the start; on a shared account a bar's gain is a share of all of it, as sizes are."""
+        equity = self._sub.account.equity
+        if self._account is None or equity <= 0.0:
+            return equity / self._capital
+        self._level *= 1.0 + (equity - self._before) / self._whole
+        self._before, self._whole = equity, self._sizes_refer_to(row)
+        return self._level
+
+    def _sizes_refer_to(self, row: int) -> float:
+        """USD at a bar's close."""
+        known = self._account.at(int(self._market.ends[row])) if self._account else None
+        return known or self._sub.account.equity
 
     def _bar(self, row: int, actions: Counter[str]) -> list[WatchedOrder]:
         """Everything expected or sent from a bar's close to the next one's."""
@@ -109,23 +127,22 @@ class Walker:
 
     def _decide(self, row: int) -> Decision:
         account, close, or_else = self._sub.account, float(self._market.closes[row]), None
+        equity = self._sizes_refer_to(row)
         if account.equity <= 0.0:
             action, quantity = NO_ACTION, -account.quantity
         else:
             action = self._choose(row, self._sub)
             meaning = None if action == NO_ACTION else self._subject.candidate.policy.actions[action]
             if meaning is not None and self._sub.all_but_flat:
-                spare = account.fork()
-                spare.quantity = 0.0
-                or_else = spare.order(meaning, close)
-            quantity = 0.0 if meaning is None else account.order(meaning, close)
+                or_else = self._sub.order(meaning, close, equity, flat=True)
+            quantity = 0.0 if meaning is None else self._sub.order(meaning, close, equity)
         return Decision(
             bar=int(self._market.starts[row]) // NANOSECONDS,
             action=UNSURE if action == NO_ACTION else action_name(self._subject.candidate.policy.actions[action]),
             quantity=quantity,
             close=close,
             next_open=float(self._market.opens[row + 1]),
-            equity=account.equity,
+            equity=equity,
             late=self._market.late(row),
             or_else=or_else,
             dust=self._sub.dust,

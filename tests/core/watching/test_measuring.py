@@ -192,9 +192,14 @@ def test_an_order_of_nobody_in_the_symbol_is_foreign_and_leaves_the_models_posit
 
 
 def two_traders() -> tuple[Trader, Trader]:
-    """Two models of one symbol on one account."""
-    one = Trader(market()).trade()
-    other = Trader(market(), model="BTCUSD_4Hour", seed=3, sha256="77" * 32).trade()
+    """Two models of one symbol on one account; each sizes by all of it, as three rounds find out."""
+    one, other = Trader(market()), Trader(market(), model="BTCUSD_4Hour", seed=3, sha256="77" * 32)
+    for _ in range(3):
+        gains = [{at: equity - CAPITAL for at, *_, equity in trader.course} for trader in (one, other)]
+        one, other = (
+            replace(trader, beside=others.__getitem__ if others else trader.beside).trade()
+            for trader, others in ((one, gains[1]), (other, gains[0]))
+        )
     return one, other
 
 

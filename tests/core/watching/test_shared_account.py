@@ -1,0 +1,119 @@
+"""A model that shares its account: sizes refer to what the whole of it is worth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.watch_factory import CAPITAL, HOUR, Trader, market, outcomes, record_of
+
+from pytest_modelgate.core.watching.account_equity import AccountEquity, shared
+from pytest_modelgate.core.watching.evidence import WatchEvidence
+from pytest_modelgate.core.watching.measuring import InForce, measure_watch
+from pytest_modelgate.core.watching.records import AccountRecord, Snapshot, TraderMap
+
+BARS = market()
+BEGIN = BARS.index[240].value + HOUR
+MOMENTS = st.integers(0, 10**6)
+POINTS = st.lists(st.tuples(MOMENTS, st.floats(1.0, 1e6)), max_size=20, unique_by=lambda point: point[0])
+
+
+def doubling(moment: int) -> float:
+    """Another holding that is worth as much again as the capital after the 50 days that are traded."""
+    return CAPITAL * (moment - BEGIN) / (50 * 24 * HOUR)
+
+
+def trader(share: float = 1.0) -> Trader:
+    """One that sizes by the whole account, and sends a share of that."""
+    return Trader(BARS, beside=doubling, alter=lambda _, quantity: share * quantity).trade()
+
+
+def record(of: Trader, *, history: bool = True) -> AccountRecord:
+    """What is on record of an account that holds one unit of something else, too."""
+    snapshots = [
+        replace(one, equity=one.equity + doubling(one.at), positions={**one.positions, "ELSE": 1.0})
+        for one in record_of([of]).snapshots
+    ]
+    points = [(at - HOUR, equity + doubling(at)) for at, _, _, equity in of.course]  # named by the hour's beginning
+    return record_of([of], snapshots=tuple(snapshots), equity=tuple(points) if history else ())
+
+
+def measured(of: Trader, seen: AccountRecord, *others: InForce) -> WatchEvidence:
+    return measure_watch(of.subject(), others, seen, TraderMap())
+
+
+def test_orders_of_a_shared_account_match_while_the_rest_of_it_doubles() -> None:
+    honest = trader()
+
+    evidence = measured(honest, record(honest))
+
+    assert set(outcomes(evidence)) == {"match"}
+    assert outcomes(evidence)["match"] >= 60
+
+
+def test_what_a_model_makes_of_a_shared_account_is_a_share_of_the_whole_of_it() -> None:
+    honest, alone = trader(), Trader(BARS).trade()
+
+    ours, theirs = measured(honest, record(honest)).curve, alone.measure().curve
+
+    assert ours == pytest.approx(theirs, abs=0.002)
+    assert max(ours) - min(ours) > 0.02
+    assert honest.cash - CAPITAL != pytest.approx(alone.cash - CAPITAL, rel=0.1), "its orders grew with the account"
+
+
+def test_without_a_history_daily_recordings_tell_what_the_account_was_worth() -> None:
+    honest = trader()
+
+    assert set(outcomes(measured(honest, record(honest, history=False)))) == {"match"}
+
+
+def test_half_the_size_is_another_size_on_a_shared_account_too() -> None:
+    careful = trader(0.5)
+
+    assert outcomes(measured(careful, record(careful)))["other_size"] >= 60
+
+
+def test_sizes_of_a_model_alone_are_its_own_whatever_a_history_says() -> None:
+    alone = Trader(BARS).trade()
+    wrong = record_of([alone], equity=tuple((at - HOUR, 3.0 * CAPITAL) for at, *_ in alone.course))
+
+    assert set(outcomes(measured(alone, wrong))) == {"match"}
+
+
+def test_another_model_in_force_makes_an_account_a_shared_one_before_it_trades() -> None:
+    alone = Trader(BARS).trade()
+    other = replace(alone.in_force, id="ETHUSD_1Hour")
+    wrong = record_of([alone], equity=tuple((at - HOUR, 3.0 * CAPITAL) for at, *_ in alone.course))
+
+    assert "other_size" in outcomes(measured(alone, wrong, other))
+
+
+@pytest.mark.parametrize(("positions", "expected"), [({}, False), ({"BTCUSD": 1.0}, False), ({"ELSE": 1.0}, True)])
+def test_an_account_is_shared_with_what_it_holds_beside_the_symbol(positions: dict[str, float], expected: bool) -> None:
+    snapshot = Snapshot(0, CAPITAL, CAPITAL, positions)
+
+    assert shared(replace(record_of([trader()]), snapshots=(snapshot,)), "BTCUSD") is expected
+
+
+def test_an_account_is_shared_with_what_was_bought_and_sold_between_recordings() -> None:
+    seen = record_of([trader()])
+    elsewhere = replace(seen.fills[0], symbol="ELSE")
+
+    assert not shared(seen, "BTCUSD")
+    assert shared(replace(seen, fills=(*seen.fills, elsewhere)), "BTCUSD")
+
+
+@given(history=POINTS, seen=POINTS, moment=MOMENTS)
+def test_equity_is_the_last_that_was_known_and_never_a_later_one(
+    history: list[tuple[int, float]], seen: list[tuple[int, float]], moment: int
+) -> None:
+    snapshots = tuple(Snapshot(at, usd, usd, {}) for at, usd in seen)
+    known = replace(record_of([trader()]), snapshots=snapshots, equity=tuple(sorted(history)))
+
+    found = AccountEquity(known).at(moment)
+
+    points = sorted([*((at + HOUR, usd) for at, usd in history), *seen])
+    before = [usd for at, usd in points if at <= moment]
+    assert found == (before[-1] if before else points[0][1] if points else None)
