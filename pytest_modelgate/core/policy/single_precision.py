@@ -1,8 +1,8 @@
 """Actions in float32, the arithmetic in which traders run a policy, where they can differ from the judged ones.
 
 A float32 sum depends on the order in which a kernel adds, and that on the machine and on how many bars it is given. So
-the plain forward pass only tells which bars are beyond doubt: its action is the judged one, by more than float32 can
-have lost. The others are evaluated product by product, in the order of the inputs and in a random one, which is a pure
+a float64 evaluation only tells which bars are beyond doubt: its action is the judged one, by more than float32 can
+lose. The others are evaluated product by product, in the order of the inputs and in a random one, which is a pure
 function of the numbers: every machine counts the same bars, and weights that cancel in one order do not in both.
 
 What float32 loses is estimated layer by layer, for every value: the root of the sum of the squares of all products that
@@ -14,6 +14,7 @@ What silu and gelu lose is measured by their argument, since left of 0 they canc
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from pytest_modelgate.core.policy.activations import activate, errs_with_argument, steepest
 from pytest_modelgate.core.policy.confidence import same_beyond_doubt, sure_actions
+from pytest_modelgate.core.policy.first_layer import choose_blocking, convolve
 from pytest_modelgate.core.policy.layer_norm import LayerNorm
 from pytest_modelgate.core.policy.mlp import MlpPolicy
 from pytest_modelgate.core.typing import Actions, Floats, Weights
@@ -28,7 +30,8 @@ from pytest_modelgate.core.typing import Actions, Floats, Weights
 Singles = NDArray[np.float32]
 _LOSS = 64.0 * 2.0**-24
 _LEAST = 64.0 * 2.0**-149  # what a product too small for float32 can lose
-_ROWS = 256  # windows that are observed at a time
+_MOST = float(np.finfo(np.float32).max)
+_ROWS = 512  # windows whose hidden layers are evaluated at a time
 _GROUP = 64  # windows that are evaluated product by product at a time, and share a random order
 
 
@@ -60,33 +63,37 @@ def float32_changes(
     """
     changed = np.zeros(len(actions), dtype=np.bool_)
     with np.errstate(all="ignore"):
-        pairs = zip(policy.weights, policy.biases, strict=True)
-        layers = [_single(weight, bias, first=number == 0) for number, (weight, bias) in enumerate(pairs)]
+        single = _rounded(policy)
+        layers = [_layer(*pair, first=not n) for n, pair in enumerate(zip(single.weights, single.biases, strict=True))]
         seen = _seen(policy, market, account)
+        sums, largest = _first_layer(single, *seen), _largest(policy, *seen)
         for first in range(0, len(actions), _ROWS):
-            judged = actions[first : first + _ROWS]
-            observations = _observations(policy, *seen, first, len(judged))
-            doubtful = np.flatnonzero(~_beyond_doubt(policy, layers, observations, judged, least))
+            part = slice(first, first + _ROWS)
+            sure = _beyond_doubt(single, layers, sums[part], largest[part], actions[part], least)
+            doubtful = first + np.flatnonzero(~sure)
             for group in np.split(doubtful, range(_GROUP, len(doubtful), _GROUP)) if len(doubtful) else ():
+                observations = _observations(policy, *seen, group)
                 for shuffle in (None, rng):
-                    logits = _product_by_product(policy, layers, observations[group], shuffle)
+                    logits = _product_by_product(policy, layers, observations, shuffle)
                     finite = np.flatnonzero(np.isfinite(logits).all(axis=1))
                     same = np.zeros(len(group), dtype=np.bool_)
-                    same[finite] = sure_actions(logits[finite].astype(np.float64), least) == judged[group[finite]]
-                    changed[first + group] |= ~same
+                    same[finite] = sure_actions(logits[finite].astype(np.float64), least) == actions[group[finite]]
+                    changed[group] |= ~same
     return changed
 
 
-def _single(weight: Weights, bias: Weights, *, first: bool) -> _Layer:
+def _rounded(policy: MlpPolicy) -> MlpPolicy:
+    """The policy with all numbers in float32, as ``load_state_dict`` rounds them."""
+    weights, biases = (
+        [part.astype(np.float32, copy=False) for part in parts] for parts in (policy.weights, policy.biases)
+    )
+    return replace(policy, weights=weights, biases=biases)
+
+
+def _layer(weight: Weights, bias: Weights, *, first: bool) -> _Layer:
     single = np.ascontiguousarray(weight.T, dtype=np.float32)
     sums = np.einsum("ij,ij->j", single, single, dtype=np.float64)[None]
     return _Layer(single, bias.astype(np.float32), sums if first else np.square(single, dtype=np.float64))
-
-
-def _observations(policy: MlpPolicy, market: Singles, account: Singles, first: int, count: int) -> Singles:
-    """Flat observations (count, obs_dim) of consecutive windows."""
-    rows = first + np.arange(count)[:, None] + np.arange(policy.lookback)
-    return policy.observe(market[rows], account)
 
 
 def _seen(policy: MlpPolicy, market: Floats, account: Floats) -> tuple[Singles, Singles]:
@@ -97,45 +104,72 @@ def _seen(policy: MlpPolicy, market: Floats, account: Floats) -> tuple[Singles, 
     )
 
 
-def _beyond_doubt(
-    policy: MlpPolicy, layers: Sequence[_Layer], observations: Singles, judged: Actions, least: float
+def _observations(policy: MlpPolicy, market: Singles, account: Singles, windows: NDArray[np.int64]) -> Singles:
+    """Flat observations (n, obs_dim) of windows (n,)."""
+    return policy.observe(market[windows[:, None] + np.arange(policy.lookback)], account)
+
+
+def _largest(policy: MlpPolicy, market: Singles, account: Singles) -> Floats:
+    """The largest feature of every window (windows, 1), whatever its sign."""
+    by_bar = np.abs(market).max(axis=1, initial=np.abs(account).max(initial=0.0))
+    windows = np.lib.stride_tricks.sliding_window_view(by_bar, policy.lookback)
+    largest: Floats = windows.max(axis=1, keepdims=True).astype(np.float64)
+    return largest
+
+
+def _first_layer(policy: MlpPolicy, market: Singles, account: Singles) -> Floats:
+    """The first layer's sums of every window (windows, width), in float64."""
+    series = [market.astype(np.float64)]
+    blocking = choose_blocking([len(market) - policy.lookback + 1], policy.lookback, policy.n_market)
+    return convolve(policy, series, blocking, policy.biases[0] + policy.account_weights @ account.astype(np.float64))
+
+
+def _beyond_doubt(  # noqa: PLR0917 - a policy, what it sees, and what was judged
+    policy: MlpPolicy, layers: Sequence[_Layer], sums: Floats, largest: Floats, judged: Actions, least: float
 ) -> NDArray[np.bool_]:
-    """Whether the plain forward pass gives the judged action (n,), by more than it can have lost."""
-    values = observations
-    squares: Floats = np.square(np.abs(observations).max(axis=1, keepdims=True), dtype=np.float64)
+    """Whether the judged action (n,) is that of float64, by more than float32 can lose, and no sum is too large for it.
+
+    Args:
+        sums: (n, width) of the first layer.
+        largest: (n, 1) features.
+    """
+    fits = np.ones(len(sums), dtype=np.bool_)
+    values = sums
+    squares: Floats = np.square(largest)
     lost: Floats = np.zeros_like(squares)
     for number, layer in enumerate(layers):
         if number:
             values, lost = _between(policy, number - 1, values, lost)
-            squares = np.square(values, dtype=np.float64)
+            squares = np.square(values)
         lost = (lost + _LOSS**2 * squares) @ layer.squares
         lost += _LOSS**2 * np.square(layer.bias, dtype=np.float64) + len(layer.weight) * _LEAST**2
-        values = values @ layer.weight + layer.bias
-    return same_beyond_doubt(values.astype(np.float64), np.sqrt(lost), judged, least)
+        fits &= (len(layer.weight) + 1) * lost.max(axis=1) < (_LOSS * _MOST) ** 2  # by Cauchy and Schwarz
+        if number:
+            values = values @ layer.weight.astype(np.float64) + layer.bias
+    return fits & same_beyond_doubt(values, np.sqrt(lost), judged, least)
 
 
-def _between(policy: MlpPolicy, hidden: int, values: Singles, lost: Floats) -> tuple[Singles, Floats]:
+def _between(policy: MlpPolicy, hidden: int, values: Floats, lost: Floats) -> tuple[Floats, Floats]:
     """Activation and normalisation of a hidden layer, and the squares of what the values have lost then."""
     norm = policy.norm_behind(hidden)
     if norm is not None and norm.before_activation:
         values, lost = _loss_of_norm(norm, values, lost)
     if errs_with_argument(policy.activation):
-        lost = lost * steepest(policy.activation) ** 2 + _LOSS**2 * np.square(values, dtype=np.float64)
-    values = _activated(policy.activation, values)
+        lost = lost * steepest(policy.activation) ** 2 + _LOSS**2 * np.square(values)
+    values = activate(policy.activation, values)
     if norm is not None and not norm.before_activation:
         values, lost = _loss_of_norm(norm, values, lost)
     return values, lost
 
 
-def _loss_of_norm(norm: LayerNorm, values: Singles, lost: Floats) -> tuple[Singles, Floats]:
+def _loss_of_norm(norm: LayerNorm, values: Floats, lost: Floats) -> tuple[Floats, Floats]:
     """Each value loses what it had lost, and its share of what mean and deviation have lost."""
-    wide = values.astype(np.float64)
-    normalised, deviation = norm.apply(wide)
-    own = lost + _LOSS**2 * (np.square(wide) + np.square(wide).mean(axis=1, keepdims=True))
+    normalised, deviation = norm.apply(values)
+    own = lost + _LOSS**2 * (np.square(values) + np.square(values).mean(axis=1, keepdims=True))
     quotient = (normalised - norm.bias) / np.where(norm.weight == 0.0, 1.0, norm.weight)
     common = (1.0 + np.square(quotient)) * own.mean(axis=1, keepdims=True)
     scale = np.square(norm.weight) / np.square(deviation)[:, None]
-    return normalised.astype(np.float32), (own + common) * scale + _LOSS**2 * np.square(norm.bias)
+    return normalised, (own + common) * scale + _LOSS**2 * np.square(norm.bias)
 
 
 def _activated(activation: str, values: Singles) -> Singles:
