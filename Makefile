@@ -7,7 +7,7 @@ LEDGER := examples/demo_ledger.jsonl
 # Many tests wait for processes of their own, so one worker more than cores; what a module sets up is set up once.
 WORKERS ?= 3
 
-.PHONY: gate test test-long check docs pictures package newest lowest plugins coverage fuzz fuzz-kills fuzz-archives fuzz-functions fuzz-coverage determinism lock bench story
+.PHONY: gate test test-long check check-code check-mypy check-pyright check-types docs pictures package newest lowest plugins coverage fuzz fuzz-kills fuzz-archives fuzz-functions fuzz-coverage determinism lock bench story
 
 $(STAMP): pyproject.toml constraints.txt requirements.lock
 	$(PYTHON) -m venv .venv
@@ -31,20 +31,29 @@ test: $(STAMP)
 test-long: $(STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m long
 
-check: $(STAMP) package
+# Independent of each other: `make -j2 check` takes little more than half of the time on two cores.
+check: check-code check-mypy check-pyright check-types package docs
+
+check-code: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
-	PATH="$(CURDIR)/.venv/bin:$$PATH" $(BIN)/basedpyright
-	PATH="$(CURDIR)/.venv/bin:$$PATH" $(BIN)/basedpyright --verifytypes pytest_modelgate --ignoreexternal
 	$(BIN)/actionlint .github/workflows/*.yml examples/consumer/.github/workflows/*.yml
 	$(BIN)/zizmor --offline --quiet --persona auditor .github examples/consumer/.github
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+check-mypy: $(STAMP)
+	$(BIN)/mypy
+
+check-pyright check-types: export PATH := $(CURDIR)/.venv/bin:$(PATH)
+check-pyright: $(STAMP)
+	$(BIN)/basedpyright
+
+check-types: $(STAMP)
+	$(BIN)/basedpyright --verifytypes pytest_modelgate --ignoreexternal
 
 # The documentation as a site, in build/site; a link or an anchor that leads nowhere is an error.
 docs: $(STAMP)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # The pictures of README and documentation, from the demo and a real browser.
 pictures: $(STAMP)
