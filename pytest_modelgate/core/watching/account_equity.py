@@ -17,15 +17,19 @@ class AccountEquity:
     """
 
     def __init__(self, record: AccountRecord) -> None:
-        known = [(at + _HOUR, usd) for at, usd in record.equity]
-        known += [(snapshot.at, snapshot.equity) for snapshot in record.snapshots]
-        points = sorted((at, usd) for at, usd in known if 0.0 < usd < math.inf)
-        self._at, self._usd = [at for at, _ in points], [usd for _, usd in points]
+        history = [(at + _HOUR, usd) for at, usd in record.equity]
+        seen = [(snapshot.at, snapshot.equity) for snapshot in record.snapshots]
+        self._points = sorted((at, usd) for at, usd in [*history, *seen] if 0.0 < usd < math.inf)
 
-    def at(self, moment: int) -> float | None:
-        """The last that is known at a moment, or the first of all where that is later; None without any."""
-        place = max(0, bisect_right(self._at, moment) - 1)
-        return self._usd[place] if self._usd else None
+    def last(self, moment: int) -> tuple[int, float] | None:
+        """What was known last at a moment, and since when; None before anything was."""
+        place = bisect_right(self._points, (moment, math.inf))
+        return self._points[place - 1] if place else None
+
+    @property
+    def first(self) -> tuple[int, float] | None:
+        """What was known first; None without anything."""
+        return self._points[0] if self._points else None
 
 
 def shared(record: AccountRecord, symbol: str) -> bool:

@@ -78,7 +78,8 @@ class Walker:
         price = float(market.closes[period.first])
         self._sub = SubAccount(subject.candidate.rules, capital, period.held, price)
         self._capital, self._account = capital, account
-        self._level, self._before, self._whole = 1.0, capital, capital
+        self._level, self._whole = 1.0, capital
+        self._worth = list[float]()  # of the sub-account, USD at every close so far
         self._own, self._foreign = (by_bar(chains, market, period.first) for chains in (owned.own, owned.foreign))
         self._fills = of_chains(fills, owned.own)
         self._journal = journal_of(told.journal, subject.model.id, subject.model.sha256)
@@ -103,16 +104,23 @@ class Walker:
     def _relative(self, row: int) -> float:
         """Equity relative to the start; on a shared account a bar's gain is a share of all of it, as sizes are."""
         equity = self._sub.account.equity
+        before = self._worth[-1] if self._worth else equity
+        self._worth.append(equity)
         if self._account is None or equity <= 0.0:
             return equity / self._capital
-        self._level *= 1.0 + (equity - self._before) / self._whole
-        self._before, self._whole = equity, self._sizes_refer_to(row)
+        self._level *= 1.0 + (equity - before) / self._whole
+        self._whole = self._sizes_refer_to(row)
         return self._level
 
     def _sizes_refer_to(self, row: int) -> float:
-        """USD at a bar's close."""
-        known = self._account.at(int(self._market.ends[row])) if self._account else None
-        return known or self._sub.account.equity
+        """USD at a bar's close: of a shared account what was known last, and what the model made since."""
+        equity, first = self._sub.account.equity, self._period.first
+        known = self._account.last(int(self._market.ends[row])) if self._account else None
+        if known is None:
+            return equity
+        at, usd = known
+        made = equity - self._worth[max(0, self._market.row_of(at) - first)]
+        return usd + made if usd + made > 0.0 else usd
 
     def _bar(self, row: int, actions: Counter[str]) -> list[WatchedOrder]:
         """Everything expected or sent from a bar's close to the next one's."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.watch_factory import CAPITAL, HOUR, Trader, market, outcomes, record_of
+from support.watch_factory import CAPITAL, CRYPTO, HOUR, Trader, market, outcomes, record_of
 
 from pytest_modelgate.core.watching.account_equity import AccountEquity, shared
 from pytest_modelgate.core.watching.evidence import WatchEvidence
@@ -69,6 +69,19 @@ def test_without_a_history_daily_recordings_tell_what_the_account_was_worth() ->
     assert set(outcomes(measured(honest, record(honest, history=False)))) == {"match"}
 
 
+@pytest.mark.parametrize("kept", [slice(None, None, 7), slice(-2, None), slice(0, 0)])
+def test_what_a_model_made_since_is_counted_where_the_account_was_last_seen_long_ago(kept: slice) -> None:
+    bold = Trader(BARS, replace(CRYPTO, position_size=0.45, max_position=0.95), seed=2).trade()
+    known = record_of([bold])
+    other = replace(bold.in_force, id="ETHUSD_1Hour")
+
+    evidence = measured(bold, replace(known, equity=(), snapshots=known.snapshots[kept]), other)
+
+    assert set(outcomes(evidence)) == {"match"}
+    assert evidence.curve == pytest.approx(bold.measure().curve, rel=1e-9)
+    assert min(evidence.curve) < 0.75
+
+
 def test_half_the_size_is_another_size_on_a_shared_account_too() -> None:
     careful = trader(0.5)
 
@@ -112,8 +125,8 @@ def test_equity_is_the_last_that_was_known_and_never_a_later_one(
     snapshots = tuple(Snapshot(at, usd, usd, {}) for at, usd in seen)
     known = replace(record_of([trader()]), snapshots=snapshots, equity=tuple(sorted(history)))
 
-    found = AccountEquity(known).at(moment)
+    found = AccountEquity(known).last(moment)
 
     points = sorted([*((at + HOUR, usd) for at, usd in history), *seen])
-    before = [usd for at, usd in points if at <= moment]
-    assert found == (before[-1] if before else points[0][1] if points else None)
+    before = [point for point in points if point[0] <= moment]
+    assert found == (before[-1] if before else None)
