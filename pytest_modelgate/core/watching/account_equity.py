@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 
+from pytest_modelgate.core.backtest.account import Account
 from pytest_modelgate.core.watching.records import NANOSECONDS, AccountRecord
 
 _HOUR = 3600 * NANOSECONDS
@@ -30,6 +31,36 @@ class AccountEquity:
     def first(self) -> tuple[int, float] | None:
         """What was known first; None without anything."""
         return self._points[0] if self._points else None
+
+
+class AccountShare:
+    """A model's part of an account that others share, as an account of its own that makes and holds the same shares.
+
+    Its equity grows by what each bar's gain is of all of the shared one, to which sizes refer: as if it were alone.
+
+    Args:
+        part: the model's sub-account.
+    """
+
+    def __init__(self, part: Account) -> None:
+        self.account: Account = Account(part.rules, part.capital)
+        self._part, self._worth, self._whole = part, part.capital, part.capital
+
+    def mark(self, close: float, whole: float) -> None:
+        """Follow the sub-account to a bar's close; nothing comes back from a ruin.
+
+        Args:
+            close, whole: USD; what a unit, and all of the shared account, is worth then.
+        """
+        account, part = self.account, self._part
+        equity = account.equity
+        if not account.ruined:
+            equity *= 1.0 + (part.equity - self._worth) / self._whole
+        account.quantity = part.quantity * equity / whole if min(equity, whole) > 0.0 else 0.0
+        account.cash = equity - account.quantity * close
+        account.trades, account.winning = part.trades, part.winning
+        account.mark(close)
+        self._worth, self._whole = part.equity, whole
 
 
 def shared(record: AccountRecord, symbol: str) -> bool:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.watch_factory import CAPITAL, CRYPTO, HOUR, Trader, market, outcomes, record_of
 
-from pytest_modelgate.core.watching.account_equity import AccountEquity, shared
+from pytest_modelgate.core.backtest.account import Account
+from pytest_modelgate.core.backtest.evaluation import evaluate
+from pytest_modelgate.core.market.windows import Window
+from pytest_modelgate.core.watching.account_equity import AccountEquity, AccountShare, shared
 from pytest_modelgate.core.watching.evidence import WatchEvidence
 from pytest_modelgate.core.watching.measuring import InForce, measure_watch
 from pytest_modelgate.core.watching.records import AccountRecord, Snapshot, TraderMap
@@ -18,6 +24,11 @@ BARS = market()
 BEGIN = BARS.index[240].value + HOUR
 MOMENTS = st.integers(0, 10**6)
 POINTS = st.lists(st.tuples(MOMENTS, st.floats(1.0, 1e6)), max_size=20, unique_by=lambda point: point[0])
+
+
+def jumping(factor: float) -> Callable[[int], float]:
+    """Another holding that is worth so many times the capital from 20 bars after the beginning on."""
+    return lambda moment: factor * CAPITAL * (moment >= BEGIN + 20 * HOUR)
 
 
 def doubling(moment: int) -> float:
@@ -33,10 +44,10 @@ def trader(share: float = 1.0) -> Trader:
 def record(of: Trader, *, history: bool = True) -> AccountRecord:
     """What is on record of an account that holds one unit of something else, too."""
     snapshots = [
-        replace(one, equity=one.equity + doubling(one.at), positions={**one.positions, "ELSE": 1.0})
+        replace(one, equity=one.equity + of.beside(one.at), positions={**one.positions, "ELSE": 1.0})
         for one in record_of([of]).snapshots
     ]
-    points = [(at - HOUR, equity + doubling(at)) for at, _, _, equity in of.course]  # named by the hour's beginning
+    points = [(at - HOUR, equity + of.beside(at)) for at, _, _, equity in of.course]  # named by the hour's beginning
     return record_of([of], snapshots=tuple(snapshots), equity=tuple(points) if history else ())
 
 
@@ -82,6 +93,44 @@ def test_what_a_model_made_since_is_counted_where_the_account_was_last_seen_long
     assert min(evidence.curve) < 0.75
 
 
+def test_a_model_that_lost_more_than_there_was_at_first_is_not_ruined_where_the_account_has_grown() -> None:
+    rules = replace(CRYPTO, position_size=0.45, max_position=0.95)
+    honest, alone = Trader(BARS, rules, seed=2, beside=jumping(30.0)).trade(), Trader(BARS, rules, seed=2).trade()
+
+    evidence = measured(honest, record(honest))
+
+    assert honest.cash + honest.held * BARS.quotes[1][-1] < 0.0, "of the capital alone nothing would be left"
+    assert set(outcomes(evidence)) == {"match"}
+    assert evidence.curve == pytest.approx(alone.measure().curve, abs=0.01)
+
+
+def test_a_ruin_stays_one_on_a_shared_account() -> None:
+    account = Account(CRYPTO, 100.0)
+    share, curve = AccountShare(account), []
+    for equity, whole in ((100.0, 100.0), (50.0, 50.0), (-10.0, 50.0), (80.0, 50.0), (120.0, 50.0)):
+        account.equity = equity
+        share.mark(1.0, whole)
+        curve.append(share.account.equity)
+
+    assert curve[:3] == pytest.approx([100.0, 50.0, -10.0])
+    assert curve[3:] == curve[2:3] * 2
+
+
+def test_a_policy_is_asked_about_its_share_of_a_shared_account() -> None:
+    """Without costs a trader that follows a simulation has its very account, in shares of whatever sizes refer to."""
+    free = replace(CRYPTO, fee=0.0, slippage=0.0)
+    model = Trader(BARS, free, account=6)
+    window = Window("paper", BARS.index[model.since_row], BARS.index[-1] + pd.Timedelta("1h"))
+    trajectory, _ = evaluate(model.candidate, window, "tracked", CAPITAL)
+    actions = trajectory.actions.tolist()
+    trader = replace(model, fee=0.0, spread=0.0, actions=actions, beside=jumping(4.0)).trade()
+
+    evidence = measure_watch(replace(trader.subject(), account="tracked"), [], record(trader), TraderMap())
+
+    assert set(outcomes(evidence)) == {"match"}
+    assert outcomes(evidence)["match"] >= 60
+
+
 def test_half_the_size_is_another_size_on_a_shared_account_too() -> None:
     careful = trader(0.5)
 
@@ -118,12 +167,17 @@ def test_an_account_is_shared_with_what_was_bought_and_sold_between_recordings()
     assert shared(replace(seen, fills=(*seen.fills, elsewhere)), "BTCUSD")
 
 
+@cache
+def empty() -> AccountRecord:
+    return record_of([trader()])
+
+
 @given(history=POINTS, seen=POINTS, moment=MOMENTS)
 def test_equity_is_the_last_that_was_known_and_never_a_later_one(
     history: list[tuple[int, float]], seen: list[tuple[int, float]], moment: int
 ) -> None:
     snapshots = tuple(Snapshot(at, usd, usd, {}) for at, usd in seen)
-    known = replace(record_of([trader()]), snapshots=snapshots, equity=tuple(sorted(history)))
+    known = replace(empty(), snapshots=snapshots, equity=tuple(sorted(history)))
 
     found = AccountEquity(known).last(moment)
 
