@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections.abc import Sequence
 
 from pytest_modelgate.core.backtest.account import Account
 from pytest_modelgate.core.watching.records import NANOSECONDS, AccountRecord
 
 _HOUR = 3600 * NANOSECONDS
+_JUMP = 2.0  # more from one hour to the next is an error, or a deposit between two recordings
+_Point = tuple[int, float]  # moment, USD
 
 
 class AccountEquity:
     """Equity of an account, USD, by its portfolio history and by what recordings saw.
 
-    The history names the beginning of an hour, and tells what the account was worth at its end.
+    The history names the beginning of an hour, and tells what the account was worth at its end. An hour that
+    fits neither what was known next nor the recording before it, within a factor of two, is an error and left out.
     """
 
     def __init__(self, record: AccountRecord) -> None:
-        history = [(at + _HOUR, usd) for at, usd in record.equity]
-        seen = [(snapshot.at, snapshot.equity) for snapshot in record.snapshots]
-        self._points = sorted((at, usd) for at, usd in [*history, *seen] if 0.0 < usd < math.inf)
+        seen = [(one.at, one.equity) for one in record.snapshots if 0.0 < one.equity < math.inf]
+        told = [(at + _HOUR, usd) for at, usd in record.equity if 0.0 < usd < math.inf]
+        self._points = _credible(told, sorted(seen))
 
     def last(self, moment: int) -> tuple[int, float] | None:
         """What was known last at a moment, and since when; None before anything was."""
@@ -31,6 +35,24 @@ class AccountEquity:
     def first(self) -> tuple[int, float] | None:
         """What was known first; None without anything."""
         return self._points[0] if self._points else None
+
+
+def _credible(told: Sequence[_Point], seen: Sequence[_Point]) -> list[_Point]:
+    """What recordings saw, oldest first, and what of the history can be true beside it: all of it without any.
+
+    Args:
+        told: by the history.
+        seen: by recordings, oldest first.
+    """
+    if not seen:
+        return sorted(told)
+    kept, known = list[_Point](), set(seen)
+    for point in sorted([*told, *seen], reverse=True):
+        before = bisect_right(seen, point)
+        near = [*kept[-1:], *seen[max(0, before - 1) : before]]
+        if point in known or any(max(point[1], usd) <= _JUMP * min(point[1], usd) for _, usd in near):
+            kept.append(point)
+    return kept[::-1]
 
 
 class AccountShare:

@@ -23,7 +23,7 @@ from pytest_modelgate.core.watching.records import AccountRecord, Snapshot, Trad
 BARS = market()
 BEGIN = BARS.index[240].value + HOUR
 MOMENTS = st.integers(0, 10**6)
-POINTS = st.lists(st.tuples(MOMENTS, st.floats(1.0, 1e6)), max_size=20, unique_by=lambda point: point[0])
+POINTS = st.lists(st.tuples(MOMENTS, st.floats(1.0, 2.0)), max_size=20, unique_by=lambda point: point[0])
 
 
 def jumping(factor: float) -> Callable[[int], float]:
@@ -131,6 +131,45 @@ def test_a_policy_is_asked_about_its_share_of_a_shared_account() -> None:
     assert outcomes(evidence)["match"] >= 60
 
 
+@pytest.mark.parametrize("usd", [1.0, 3e4, 1e9])
+@pytest.mark.parametrize("hours", [1, 5])
+def test_an_hour_that_no_recording_bears_out_makes_neither_a_gain_nor_a_ruin(usd: float, hours: int) -> None:
+    honest = trader()
+    known = record(honest)
+    right = measured(honest, known)
+    for wrong in range(300, 1100, 200):
+        points = [*known.equity]
+        points[wrong : wrong + hours] = [(at, usd) for at, _ in points[wrong : wrong + hours]]
+
+        evidence = measured(honest, replace(known, equity=tuple(points)))
+
+        assert evidence.curve == pytest.approx(right.curve, rel=1e-3)
+        assert set(outcomes(evidence)) == {"match"}
+
+
+def test_a_deposit_between_two_recordings_is_no_error() -> None:
+    seen = [Snapshot(24 * HOUR * day, usd, usd, {}) for day, usd in ((1, 1e5), (2, 1e6))]
+    told = [(hour * HOUR, 1e5 if hour < 36 else 1e6) for hour in range(23, 48)]
+
+    known = AccountEquity(replace(empty(), snapshots=tuple(seen), equity=tuple(told)))
+
+    assert [known.last((hour + 1) * HOUR) for hour in range(24, 47)] == [
+        ((hour + 1) * HOUR, 1e5 if hour < 36 else 1e6) for hour in range(24, 47)
+    ]
+
+
+def test_a_later_recording_changes_nothing_that_was_credible_before_an_earlier_one() -> None:
+    told = [(hour * HOUR, 1e5 if hour % 5 else 3.0) for hour in range(72)]
+    seen = [Snapshot(24 * HOUR * day, usd, usd, {}) for day, usd in ((1, 1e5), (2, 1e5), (3, 4e5))]
+    one, other = (
+        AccountEquity(replace(empty(), snapshots=tuple(seen[:count]), equity=tuple(told[: 24 * count])))
+        for count in (2, 3)
+    )
+
+    for hour in range(49):
+        assert one.last(hour * HOUR) == other.last(hour * HOUR)
+
+
 def test_half_the_size_is_another_size_on_a_shared_account_too() -> None:
     careful = trader(0.5)
 
@@ -139,7 +178,7 @@ def test_half_the_size_is_another_size_on_a_shared_account_too() -> None:
 
 def test_sizes_of_a_model_alone_are_its_own_whatever_a_history_says() -> None:
     alone = Trader(BARS).trade()
-    wrong = record_of([alone], equity=tuple((at - HOUR, 3.0 * CAPITAL) for at, *_ in alone.course))
+    wrong = record_of([alone], equity=tuple((at - HOUR, 1.5 * CAPITAL) for at, *_ in alone.course))
 
     assert set(outcomes(measured(alone, wrong))) == {"match"}
 
@@ -147,7 +186,7 @@ def test_sizes_of_a_model_alone_are_its_own_whatever_a_history_says() -> None:
 def test_another_model_in_force_makes_an_account_a_shared_one_before_it_trades() -> None:
     alone = Trader(BARS).trade()
     other = replace(alone.in_force, id="ETHUSD_1Hour")
-    wrong = record_of([alone], equity=tuple((at - HOUR, 3.0 * CAPITAL) for at, *_ in alone.course))
+    wrong = record_of([alone], equity=tuple((at - HOUR, 1.5 * CAPITAL) for at, *_ in alone.course))
 
     assert "other_size" in outcomes(measured(alone, wrong, other))
 
