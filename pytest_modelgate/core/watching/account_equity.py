@@ -18,12 +18,13 @@ class AccountEquity:
     """Equity of an account, USD, by its portfolio history and by what recordings saw.
 
     The history names the beginning of an hour, and tells what the account was worth at its end. An hour that
-    fits neither what was known next nor the recording before it, within a factor of two, is an error and left out.
+    fits neither what was known next nor the recording before it, within a factor of two, is an error and left out, and
+    so is one that repeats the hour before.
     """
 
     def __init__(self, record: AccountRecord) -> None:
         seen = [(one.at, one.equity) for one in record.snapshots if 0.0 < one.equity < math.inf]
-        told = [(at + _HOUR, usd) for at, usd in record.equity if 0.0 < usd < math.inf]
+        told = [(at + _HOUR, usd) for at, usd in _news(record.equity) if 0.0 < usd < math.inf]
         self._points = _credible(told, sorted(seen))
 
     def last(self, moment: int) -> tuple[int, float] | None:
@@ -35,6 +36,12 @@ class AccountEquity:
     def first(self) -> tuple[int, float] | None:
         """What was known first; None without anything."""
         return self._points[0] if self._points else None
+
+
+def _news(history: Sequence[_Point]) -> list[_Point]:
+    """Without what repeats the hour before to the cent: a service that knows nothing new carries on what it knew."""
+    before = [math.nan, *(usd for _, usd in history)]
+    return [point for point, usd in zip(history, before, strict=False) if point[1] != usd]
 
 
 def _credible(told: Sequence[_Point], seen: Sequence[_Point]) -> list[_Point]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from operator import itemgetter
 
 import pandas as pd
 import pytest
@@ -23,7 +24,7 @@ from pytest_modelgate.core.watching.records import AccountRecord, Snapshot, Trad
 BARS = market()
 BEGIN = BARS.index[240].value + HOUR
 MOMENTS = st.integers(0, 10**6)
-POINTS = st.lists(st.tuples(MOMENTS, st.floats(1.0, 2.0)), max_size=20, unique_by=lambda point: point[0])
+POINTS = st.lists(st.tuples(MOMENTS, st.floats(1.0, 2.0)), max_size=20, unique_by=(itemgetter(0), itemgetter(1)))
 
 
 def jumping(factor: float) -> Callable[[int], float]:
@@ -147,19 +148,28 @@ def test_an_hour_that_no_recording_bears_out_makes_neither_a_gain_nor_a_ruin(usd
         assert set(outcomes(evidence)) == {"match"}
 
 
+def test_a_history_that_repeats_itself_tells_nothing_new() -> None:
+    bold = Trader(BARS, replace(CRYPTO, position_size=0.45, max_position=0.95), seed=2).trade()
+    known, other = record_of([bold]), replace(bold.in_force, id="ETHUSD_1Hour")
+    stuck = tuple((at, usd if at < BEGIN + 100 * HOUR else 0.98 * CAPITAL) for at, usd in known.equity)
+
+    evidence = measured(bold, replace(known, equity=stuck), other)
+
+    assert set(outcomes(evidence)) == {"match"}
+    assert evidence.curve == pytest.approx(bold.measure().curve, rel=0.01)
+
+
 def test_a_deposit_between_two_recordings_is_no_error() -> None:
     seen = [Snapshot(24 * HOUR * day, usd, usd, {}) for day, usd in ((1, 1e5), (2, 1e6))]
-    told = [(hour * HOUR, 1e5 if hour < 36 else 1e6) for hour in range(23, 48)]
+    told = [(hour * HOUR, (1e5 if hour < 36 else 1e6) + hour) for hour in range(23, 48)]
 
     known = AccountEquity(replace(empty(), snapshots=tuple(seen), equity=tuple(told)))
 
-    assert [known.last((hour + 1) * HOUR) for hour in range(24, 47)] == [
-        ((hour + 1) * HOUR, 1e5 if hour < 36 else 1e6) for hour in range(24, 47)
-    ]
+    assert [known.last(at + HOUR) for at, _ in told[1:-1]] == [(at + HOUR, usd) for at, usd in told[1:-1]]
 
 
 def test_a_later_recording_changes_nothing_that_was_credible_before_an_earlier_one() -> None:
-    told = [(hour * HOUR, 1e5 if hour % 5 else 3.0) for hour in range(72)]
+    told = [(hour * HOUR, 1e5 + hour if hour % 5 else 3.0) for hour in range(72)]
     seen = [Snapshot(24 * HOUR * day, usd, usd, {}) for day, usd in ((1, 1e5), (2, 1e5), (3, 4e5))]
     one, other = (
         AccountEquity(replace(empty(), snapshots=tuple(seen[:count]), equity=tuple(told[: 24 * count])))
