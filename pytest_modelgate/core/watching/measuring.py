@@ -98,7 +98,7 @@ def measure_watch(
     start = int(market.ends[period.first])
     if problem := contradiction(record, symbol, start):
         return _without(subject, record, problem, _RECORD)
-    whole, alone = AccountEquity(record), not others and not shared(record, symbol)
+    whole, alone = AccountEquity(record), not (others or owned.foreign or shared(record, symbol))
     capital = _capital(record, market, of_chains(traded, owned.own), subject, start, whole=whole, alone=alone)
     account = None if alone else whole
     walk = Walker(subject, market, period, owned, fills=traded, told=told, capital=capital, account=account).walk()

@@ -208,6 +208,21 @@ def test_an_account_is_shared_with_what_it_holds_beside_the_symbol(positions: di
     assert shared(replace(record_of([trader()]), snapshots=(snapshot,)), "BTCUSD") is expected
 
 
+def test_an_account_is_shared_with_whoever_else_traded_the_symbol() -> None:
+    """Such as a model that was withdrawn since."""
+    honest = trader()
+    known = record(honest)
+    key, moment = "withdrawn", honest.orders[3].submitted + HOUR // 2
+    order = replace(honest.orders[3], key=key, client_order_id="other-1", submitted=moment, ended=moment + 1)
+    fill = replace(honest.fills[3], key=key, order=key, at=moment + 1, quantity=order.filled_quantity)
+    snapshots = tuple(replace(one, positions={"BTCUSD": one.positions["BTCUSD"]}) for one in known.snapshots)
+    seen = replace(known, orders=(*known.orders, order), fills=(*known.fills, fill), snapshots=snapshots)
+
+    found = outcomes(measured(honest, seen))
+
+    assert found == {"match": found["match"], "foreign": 1}
+
+
 def test_an_account_is_shared_with_what_was_bought_and_sold_between_recordings() -> None:
     seen = record_of([trader()])
     elsewhere = replace(seen.fills[0], symbol="ELSE")
