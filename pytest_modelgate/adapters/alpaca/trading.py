@@ -118,7 +118,7 @@ class TradingService:
         return self._rows("activities", lambda client: all_activities(lambda token: page(client, token), _ACTIVITIES))
 
     def equity(self, first: int, until: int) -> list[tuple[int, float]]:
-        """Seconds since 1970 UTC and USD, hourly, as the portfolio history has them; a cross-check only.
+        """Beginnings of hours, seconds since 1970 UTC, and USD at their ends, as the portfolio history has them.
 
         Raises:
             AccountError: it is no such history.

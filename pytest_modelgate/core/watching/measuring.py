@@ -98,7 +98,7 @@ def measure_watch(
     start = int(market.ends[period.first])
     if problem := contradiction(record, symbol, start):
         return _without(subject, record, problem, _RECORD)
-    whole, alone = AccountEquity(record), not others and not shared(record, symbol)
+    whole, alone = AccountEquity(record), not (others or owned.foreign or shared(record, symbol))
     capital = _capital(record, market, of_chains(traded, owned.own), subject, start, whole=whole, alone=alone)
     account = None if alone else whole
     walk = Walker(subject, market, period, owned, fills=traded, told=told, capital=capital, account=account).walk()
@@ -166,17 +166,21 @@ def _capital(
 ) -> float:
     """USD that the sub-account starts with: the account's equity then, for that is what a trader's sizes refer to.
 
-    Of a model that is alone on it the first recording since, less what the model made until then; else what is known.
+    Of a model that is alone on it the first recording since, else what was known then; what was known only later, less
+    what the model made until then.
     """
-    later = next((snapshot for snapshot in record.snapshots if snapshot.at >= start), None)
-    capital = whole.at(start)
-    if later is not None and alone:
-        inside = [fill for fill in own if start <= fill.at <= later.at]
-        row = max(0, market.row_of(later.at))
-        held = sum(fill.net * split_between(market, fill.at, later.at) for fill in inside)
+    seen = next(((one.at, one.equity) for one in record.snapshots if one.at >= start), None)
+    known = whole.last(start) or whole.first
+    known = (seen or known) if alone else known
+    if known is None:
+        return subject.capital
+    at, capital = known
+    if at >= start:
+        inside = [fill for fill in own if start <= fill.at <= at]
+        held = sum(fill.net * split_between(market, fill.at, at) for fill in inside)
         paid = sum(fill.quantity * fill.price + fill.usd for fill in inside)
-        capital = later.equity - held * float(market.closes[row]) + paid
-    return capital if capital is not None and 0.0 < capital < math.inf else subject.capital
+        capital += paid - held * float(market.closes[max(0, market.row_of(at))])
+    return capital if 0.0 < capital < math.inf else subject.capital
 
 
 def _fees(own: Sequence[NetFill]) -> FeeFigures:

@@ -105,7 +105,8 @@ class AccountRecord:
     Attributes:
         account: eight characters that stand for the account.
         spans: half-open stretches that were recorded without a gap, as pairs of moments; disjoint, ascending.
-        equity: USD by moment, from the portfolio history; a cross-check only.
+        equity: USD at the end of an hour by its beginning, from the portfolio history; sizes on a shared account refer
+            to it.
         promotions: those that the recordings saw, oldest first.
         sha256: over all of it.
         since: moment from which the account is the same without a reset.

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_modelgate.core.backtest.account import account_features
+from pytest_modelgate.core.backtest.account import Account, account_features
 from pytest_modelgate.core.policy.actions import NO_ACTION, action_name
-from pytest_modelgate.core.watching.account_equity import AccountEquity
+from pytest_modelgate.core.watching.account_equity import AccountEquity, AccountShare
 from pytest_modelgate.core.watching.attribution import Chain, Owned
 from pytest_modelgate.core.watching.evidence import WatchedOrder
 from pytest_modelgate.core.watching.fills import NetFill, of_chains
@@ -78,7 +78,9 @@ class Walker:
         price = float(market.closes[period.first])
         self._sub = SubAccount(subject.candidate.rules, capital, period.held, price)
         self._capital, self._account = capital, account
-        self._level, self._before, self._whole = 1.0, capital, capital
+        self._share = AccountShare(self._sub.account)
+        self._seen = self._sub.account if account is None else self._share.account  # by the policy
+        self._worth = list[float]()  # of the sub-account, USD at every close so far
         self._own, self._foreign = (by_bar(chains, market, period.first) for chains in (owned.own, owned.foreign))
         self._fills = of_chains(fills, owned.own)
         self._journal = journal_of(told.journal, subject.model.id, subject.model.sha256)
@@ -94,25 +96,29 @@ class Walker:
             while pending and pending[0].at < self._market.ends[row]:
                 fill = pending.pop(0)
                 self._sub.book(fill.quantity, fill.price, fill.coin, fill.usd)
-            self._sub.account.mark(float(self._market.closes[row]))
-            found.curve.append(self._relative(row))
+            self._mark(row)
+            found.curve.append(self._seen.equity / self._capital)
             if row < last:
                 found.orders += self._bar(row, found.actions)
         return found
 
-    def _relative(self, row: int) -> float:
-        """Equity relative to the start; on a shared account a bar's gain is a share of all of it, as sizes are."""
-        equity = self._sub.account.equity
-        if self._account is None or equity <= 0.0:
-            return equity / self._capital
-        self._level *= 1.0 + (equity - self._before) / self._whole
-        self._before, self._whole = equity, self._sizes_refer_to(row)
-        return self._level
+    def _mark(self, row: int) -> None:
+        """Value the model's part at a bar's close."""
+        close = float(self._market.closes[row])
+        self._sub.account.mark(close)
+        self._worth.append(self._sub.account.equity)
+        if self._account is not None:
+            self._share.mark(close, self._sizes_refer_to(row))
 
     def _sizes_refer_to(self, row: int) -> float:
-        """USD at a bar's close."""
-        known = self._account.at(int(self._market.ends[row])) if self._account else None
-        return known or self._sub.account.equity
+        """USD at a bar's close: of a shared account what was known last, and what the model made since."""
+        equity, first = self._sub.account.equity, self._period.first
+        known = self._account.last(int(self._market.ends[row])) if self._account else None
+        if known is None:
+            return equity
+        at, usd = known
+        made = equity - self._worth[max(0, self._market.row_of(at) - first)]
+        return usd + made if usd + made > 0.0 else usd
 
     def _bar(self, row: int, actions: Counter[str]) -> list[WatchedOrder]:
         """Everything expected or sent from a bar's close to the next one's."""
@@ -128,10 +134,10 @@ class Walker:
     def _decide(self, row: int) -> Decision:
         account, close, or_else = self._sub.account, float(self._market.closes[row]), None
         equity = self._sizes_refer_to(row)
-        if account.equity <= 0.0:
+        if self._seen.equity <= 0.0:
             action, quantity = NO_ACTION, -account.quantity
         else:
-            action = self._choose(row, self._sub)
+            action = self._choose(row, self._seen)
             meaning = None if action == NO_ACTION else self._subject.candidate.policy.actions[action]
             if meaning is not None and self._sub.all_but_flat:
                 or_else = self._sub.order(meaning, close, equity, flat=True)
@@ -195,15 +201,15 @@ class Walker:
         return Sent(tuple(chains), tuple(of_chains(self._fills, chains)))
 
 
-def _chooser(subject: WatchSubject, period: Period) -> Callable[[int, SubAccount], int]:
-    """The policy's certified action at a row, from what the sub-account really is where it reads that."""
+def _chooser(subject: WatchSubject, period: Period) -> Callable[[int, Account], int]:
+    """The policy's certified action at a row, from what its account really is where it reads that."""
     candidate, rows = subject.candidate, slice(period.first, period.last)
     features = candidate.policy.account
     if subject.account == "neutral" or not features:
         known = candidate.neutral_actions(rows).tolist()
         return lambda row, _: int(known[row - rows.start])
     ask = candidate.ask(rows)
-    return lambda row, sub: ask(np.array([row]), np.array([account_features(sub.account, features)]))[0]
+    return lambda row, account: ask(np.array([row]), np.array([account_features(account, features)]))[0]
 
 
 def outage_bars(orders: Sequence[WatchedOrder], rows: Mapping[int, int]) -> int:
