@@ -35,7 +35,7 @@ from support.trading_server import serve_account
 from pytest_modelgate import ModelArtifact
 from pytest_modelgate.adapters.alpaca.keys import KEY_ID, SECRET_KEY
 from pytest_modelgate.adapters.promotion import Record, Target
-from pytest_modelgate.cli.record import record_series
+from pytest_modelgate.cli.record import needed_series, record_series
 from pytest_modelgate.cli.watch import add_watch
 from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.core.market.bars import Instrument
@@ -134,7 +134,7 @@ class TradedArchive:
         words = ["nowhere", f"--archive={self.archive}", f"--to={self.cassettes}", f"--as-of={as_of:%Y-%m-%dT%H:%M}"]
         options = parser.parse_args(words)
         options.own, options.models, options.record_mode, options.requests_per_minute = None, None, None, 1e6
-        record_series(options, since)
+        record_series(options, needed_series(options, since))
 
     def judge(self, as_of: datetime, kind: AccountKind | None = None) -> Judged:
         """Run the gate, with an account's record where there is one.

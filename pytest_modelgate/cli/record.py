@@ -6,14 +6,14 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, get_args
 
 from pytest_modelgate.cli.progress import Progress
-from pytest_modelgate.cli.wording import add_options, called_as_here
+from pytest_modelgate.cli.wording import add_options, called_as_here, positive
 from pytest_modelgate.core.config.options import RECORDING
 from pytest_modelgate.core.config.settings import (
     OWN_FEED,
@@ -50,15 +50,26 @@ def add_record(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="own", type=Path, metavar="FILE", help=own)
     model = "only what this model is judged on, such as UNIUSD_1Hour (repeatable; default: what all of them are)"
     parser.add_argument("--model", dest="models", action="append", metavar="ID", help=model)
-    parser.add_argument("--requests-per-minute", type=_positive, default=per_minute, metavar="N", help=rate)
+    parser.add_argument("--requests-per-minute", type=positive, default=per_minute, metavar="N", help=rate)
     parser.set_defaults(run=_record)
 
 
-def _positive(text: str) -> float:
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise ValueError
-    return number
+@dataclass(frozen=True, kw_only=True)
+class NeededSeries:
+    """What an archive is judged on, before anything is fetched.
+
+    Attributes:
+        settings: of the gate run, with the moment it is judged as of.
+        profile: limits that recorded bars are held against.
+        needed: each series to record; of each, by the timeframes made of it, how many bars its models need before a
+            window.
+        own: the user's own bars; None for Alpaca's.
+    """
+
+    settings: Settings
+    profile: Profile
+    needed: dict[MarketRequest, dict[Timeframe, int]]
+    own: OwnBars | None
 
 
 def _record(options: argparse.Namespace) -> int:
@@ -67,13 +78,31 @@ def _record(options: argparse.Namespace) -> int:
     return 1 if counts["failed"] or counts["unfit"] else 0
 
 
-def record_series(
+def needed_series(
     options: argparse.Namespace, watched: Mapping[str, pd.Timestamp] = MappingProxyType({})
-) -> Counter[str]:
-    """Record what is missing, and say what became of each series.
+) -> NeededSeries:
+    """Which series an archive is judged on; nothing is asked of anybody, nothing written.
 
     Args:
         watched: models that an account trades, by id, since when: what it did is compared on market data from then on.
+
+    Raises:
+        GateError: an option, the archive, the profile or a file of own bars is unusable.
+    """
+    from pytest_modelgate.adapters.config_files.profiles import load_profile
+
+    with called_as_here():
+        settings = _settings(options)
+        profile = load_profile(settings.profile)
+        settings, needed = _needed(settings, profile, options.models, watched)
+        return NeededSeries(settings=settings, profile=profile, needed=needed, own=_own(options, needed))
+
+
+def record_series(options: argparse.Namespace, series: NeededSeries | None = None) -> Counter[str]:
+    """Record what is missing, and say what became of each series.
+
+    Args:
+        series: those that these options ask for, where somebody knows already.
 
     Returns:
         How many series were recorded, extended and kept, and how many failed or are unfit for a verdict.
@@ -81,14 +110,10 @@ def record_series(
     Raises:
         GateError: what is wrong for one series is wrong for all, such as the keys.
     """
-    from pytest_modelgate.adapters.config_files.profiles import load_profile
     from pytest_modelgate.services.recording import Recorder, estimate, record_each
 
-    with called_as_here():
-        settings = _settings(options)
-        profile = load_profile(settings.profile)
-        settings, needed = _needed(settings, profile, options.models, watched)
-        own = _own(options, needed)
+    asked = series or needed_series(options)
+    settings, profile, needed = asked.settings, asked.profile, asked.needed
     requests, counts, progress = list(needed), Counter[str](), Progress()
     halves: dict[MarketRequest, Bars] = {}
     failed: list[str] = []
@@ -98,17 +123,17 @@ def record_series(
         requests_per_minute=options.requests_per_minute,
         tell=progress.tell,
         page=progress.page,
-        own=own,
+        own=asked.own,
     )
     missing, seconds = estimate(recorder, requests)
     fetching = f", {len(missing)} of them to be fetched in about {timedelta(seconds=round(seconds))}" if missing else ""
     print(f"{len(requests)} series as of {settings.as_of:%Y-%m-%d %H:%M} UTC{fetching}")
     with progress.over(missing):
         for number, (request, result) in enumerate(record_each(recorder, requests), start=1):
-            series = f"{request.instrument.symbol} {request.timeframe}"
-            what = f"[{number}/{len(requests)}] {series}"
+            name = f"{request.instrument.symbol} {request.timeframe}"
+            what = f"[{number}/{len(requests)}] {name}"
             if isinstance(result, GateError):
-                failed.append(f"{series}: {result}")
+                failed.append(f"{name}: {result}")
                 progress.print(f"{what}: failed")
                 continue
             outcome, bars = result
@@ -155,10 +180,10 @@ def _needed(
 
     Args:
         models: ids of those that count; None for all.
-        watched: as of ``record_series``.
+        watched: as of ``needed_series``.
 
     Raises:
-        SettingsError: one of them is not in the archive.
+        SettingsError: one of them, or every one that is watched, is not in the archive.
     """
     from pytest_modelgate.adapters.archive import open_archive
     from pytest_modelgate.core.planning.plan import reaching_back, requests_of, when
@@ -172,6 +197,9 @@ def _needed(
     if unknown := sorted({*(models or ())} - {model.id for model in run.models}):
         problem = f"{unknown[0]!r} is not in {run.name}"
         raise SettingsError("--model", problem, "Name one as modelgate check lists them")
+    if watched and not watched.keys() & {model.id for model in run.models}:
+        problem = f"{run.name} holds none of the models in force: {', '.join(sorted(watched))}"
+        raise SettingsError("--archive", problem, "Name the one they were promoted from, as promotion.json does")
     for model in run.models:
         if model.name or (models and model.id not in models):  # the first tells no timeframe, and is judged on nothing
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import html
 import os
 import shlex
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pytest_modelgate.errors import PromotionError
-from pytest_modelgate.text import terminal_safe
+from pytest_modelgate.text import shell_command, terminal_safe
 
 _FILES = ("cassettes", "profile", "ledger", "champion", "paper", "waivers")
 _DONE = (0, 1)  # pytest's exit status when models were judged
@@ -61,12 +62,18 @@ def _report(options: argparse.Namespace) -> int:
         try:
             for path in further_files(page):
                 write_atomically(target.with_name(path.name), path.read_bytes())
-            write_atomically(target, page.read_bytes())
+            write_atomically(target, page_naming(options.verdict, page))
         except OSError as error:
             problem = f"cannot be written: {error.strerror}"
             raise PromotionError(str(target), problem, "Name a file with --out") from None
     print(f"report: {terminal_safe(str(target))}")
     return 0
+
+
+def page_naming(verdict: Path, page: Path) -> bytes:
+    """The page, whose commands name the verdict that was given: the one beside the page is gone when it is read."""
+    given = html.escape(shell_command([str(verdict)]))
+    return page.read_bytes().replace(str(page.with_name("verdict.json")).encode(), given.encode())
 
 
 def _merge(archive: Path, words: Sequence[str], evidence: Path, page: Path, location: str) -> None:

@@ -8,8 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from pytest_modelgate.cli.record import record_series
-from pytest_modelgate.cli.wording import add_options
+from pytest_modelgate.cli.record import NeededSeries, needed_series, record_series
+from pytest_modelgate.cli.wording import add_options, positive
 from pytest_modelgate.core.config.options import RECORDING
 from pytest_modelgate.core.config.settings import (
     RECORDING_MODE,
@@ -52,15 +52,8 @@ def add_watch(parser: argparse.ArgumentParser) -> None:
     add_options(parser, [option for option in RECORDING if option.setting not in {"cassettes", "as_of"}])
     per_minute = TRADING_REQUESTS_PER_MINUTE
     rate = f"of the account (default: {per_minute:g}; Alpaca allows 200, of which the trader needs the rest)"
-    parser.add_argument("--requests-per-minute", type=_positive, default=per_minute, metavar="N", help=rate)
+    parser.add_argument("--requests-per-minute", type=positive, default=per_minute, metavar="N", help=rate)
     parser.set_defaults(run=_watch)
-
-
-def _positive(text: str) -> float:
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise ValueError
-    return number
 
 
 def _watch(options: argparse.Namespace) -> int:
@@ -74,6 +67,8 @@ def _watch(options: argparse.Namespace) -> int:
     if promotion is None or not promotion.models:
         problem = "no model is in force there"
         raise PromotionError(str(options.promoted), problem, "Name the folder given to modelgate promote")
+    now = pd.Timestamp.now("UTC")
+    since = _since(options.since, now) if options.since else None
     recorder = AccountRecorder(
         cassettes=Path(options.cassettes),
         kind=options.account,
@@ -82,28 +77,33 @@ def _watch(options: argparse.Namespace) -> int:
         requests_per_minute=options.requests_per_minute,
         tell=_tell,
     )
-    _show(recorder.record(promotion, _since(options.since) if options.since else None))
-    return _record_market(options, promotion, pd.Timestamp.now("UTC"))
+    series = _series(options, promotion, now)  # what is wrong is told before anything is asked
+    _show(recorder.record(promotion, since))
+    counts = record_series(options, series)
+    print(f"judge with --gate-as-of {options.as_of} --gate-paper {terminal_safe(str(options.promoted))}")
+    return 1 if counts["failed"] or counts["unfit"] else 0
 
 
-def _since(text: str) -> pd.Timestamp:
+def _since(text: str, now: pd.Timestamp) -> pd.Timestamp:
     try:
-        return parse_as_of(text)
+        since = parse_as_of(text)
     except SettingsError as error:
         raise SettingsError("--since", error.problem, error.remedy) from None
+    if since >= now:
+        problem = f"{text!r} is still to come, now is {now:%Y-%m-%dT%H:%M} UTC"
+        raise SettingsError("--since", problem, "Name an earlier moment, or leave it out")
+    return since
 
 
-def _record_market(options: argparse.Namespace, promotion: Record, now: pd.Timestamp) -> int:
-    """As ``_watch``, of the market data."""
+def _series(options: argparse.Namespace, promotion: Record, now: pd.Timestamp) -> NeededSeries:
+    """The market data that what the account did is held against."""
     import pandas as pd
 
     options.as_of = options.as_of or f"{now - _FINAL:%Y-%m-%dT%H:%M}"
     since = {model.id: pd.Timestamp(promotion.since_of(model)).tz_convert("UTC") for model in promotion.models}
     options.own, options.models, options.record_mode = None, None, RECORDING_MODE
     options.requests_per_minute = REQUESTS_PER_MINUTE
-    counts = record_series(options, since)
-    print(f"judge with --gate-as-of {options.as_of} --gate-paper {terminal_safe(str(options.promoted))}")
-    return 1 if counts["failed"] or counts["unfit"] else 0
+    return needed_series(options, since)
 
 
 def _show(recorded: RecordedAccount) -> None:

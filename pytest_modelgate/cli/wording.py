@@ -17,10 +17,30 @@ def add_options(parser: argparse.ArgumentParser, options: Sequence[Option]) -> N
             option.short_name,
             type=option.kind,
             choices=option.choices,
-            metavar=option.metavar,
+            metavar=option.metavar or _listed(option.choices),
             default=option.default,
             help=option.help,
         )
+
+
+def _listed(choices: Sequence[str] | None) -> str | None:
+    """How choices that hold commas are told apart; None where argparse's own list does."""
+    return "|".join(choices) if choices and any("," in choice for choice in choices) else None
+
+
+def positive(text: str) -> float:
+    """A number above 0, of an option.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return number
 
 
 @contextmanager

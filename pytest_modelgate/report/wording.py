@@ -103,7 +103,7 @@ def _training(model: ModelPart, profile: Profile) -> str:
     limits = profile.review if band == "DROP" else profile.approved
     parts = [
         f"{METRIC_NAMES[metric]} {training_figure(metric, to_float(gating.metrics[metric]))} (needs "
-        f"{training_figure(metric, getattr(limits, metric))})"
+        f"{'at most ' if metric == 'max_drawdown' else ''}{training_figure(metric, getattr(limits, metric))})"
         for metric in METRICS
         if gating.bands.get(metric) == band
     ]

@@ -124,6 +124,7 @@ def roll_back(target: Target, *, at: datetime, by: str, dry_run: bool, withdrawn
         PromotionError: there is none, it was altered, it holds what was withdrawn, or the folder cannot be written; the
             folder is as before.
     """
+    target.check_begun()
     if dry_run:
         return _plan_rollback(target, withdrawn=withdrawn)[0]
     with target.changing():

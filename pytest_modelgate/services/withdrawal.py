@@ -63,6 +63,7 @@ def withdraw(model_id: str, target: Target, because: Because, *, at: datetime, b
             cannot be written; the folder is as before.
         SettingsError: the profile cannot be used.
     """
+    target.check_begun()
     verdict, location = read_verdict(because.verdict), f"verdict {because.verdict}"
     check_verdict(verdict, location, at=at, max_age=because.max_age, digest=None, profile=because.profile)
     said = {"at": at.astimezone(UTC).isoformat(timespec="seconds"), "by": by}

@@ -1,5 +1,6 @@
 """What a user meets first: a repository written, and a report written again."""
 
+import html
 import json
 import os
 from pathlib import Path
@@ -9,7 +10,9 @@ from support import cheap_gate, cheap_runs
 from support.cheap_runs import WAV, CheapRun
 
 from pytest_modelgate.cli.main import main
+from pytest_modelgate.cli.report import page_naming
 from pytest_modelgate.services.scaffolding import BESIDES, CONSUMER, demonstration, lay_out, repository
+from pytest_modelgate.text import shell_command
 
 ROOT = Path(__file__).parents[2]
 
@@ -97,6 +100,16 @@ def test_a_report_is_written_again_and_nothing_else(judged: CheapRun, tmp_path: 
     assert f"{WAV}" in (tmp_path / "page.html").read_text(encoding="utf-8")
     assert written(judged.output) == before
     assert judged.evaluations == evaluated
+
+
+def test_a_page_written_again_names_the_verdict_that_was_given(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text(f"modelgate promote {tmp_path / 'verdict.json'} --archive X.zip", encoding="utf-8")
+
+    told = page_naming(Path("gate report", "verdict.json"), page).decode()
+
+    verdict = html.escape(shell_command([str(Path("gate report", "verdict.json"))]))
+    assert told == f"modelgate promote {verdict} --archive X.zip"
 
 
 @pytest.mark.usefixtures("_cheaply")

@@ -133,6 +133,11 @@ def test_bars_that_cannot_be_judged_need_attention(promoted: Path, archive: Path
 
 MISTAKES = {
     "--since=yesterday": "modelgate: --since: 'yesterday' is not a date",
+    "--since=2999-01-01": "modelgate: --since: '2999-01-01' is still to come, now is 2",
+    "--as-of=yesterday": "modelgate: --as-of: 'yesterday' is not a date",
+    "--archive=none.zip": "modelgate: archive none.zip: ",
+    "--profile=none": "modelgate: --profile: 'none' is unknown",
+    "--folds=0": "modelgate: --folds: is 0",
     "--map=none.toml": "modelgate: map none.toml: cannot be read: ",
     "--journal=none.jsonl": "modelgate: journal none.jsonl: cannot be read: ",
 }
@@ -147,6 +152,34 @@ def test_a_users_mistake_is_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(MISTAKES[option])
     assert files_of(tmp_path / "cassettes") == {}
+
+
+def test_an_archive_of_other_models_is_refused_before_the_account_is_recorded(
+    promoted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "other").mkdir()
+    models = [ModelArtifact("ETHUSD", "1Hour", b"x", HISTORY)]
+    other = pack_unopened(tmp_path / "other", models, trained_at=datetime(2024, 3, 1, tzinfo=UTC))
+
+    assert watch(promoted, other) == 1
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"modelgate: --archive: {other.name} holds none of the models in force: AAPL_1Hour, UNIUSD")
+    assert files_of(tmp_path / "cassettes") == {}
+
+
+def test_a_rate_is_a_number_above_0(promoted: Path, archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        watch(promoted, archive, "--requests-per-minute=many")
+
+    assert left.value.code == 2
+    assert "--requests-per-minute: 'many' is no number above 0" in capsys.readouterr().err
+
+
+def test_a_file_in_place_of_the_folder_is_told(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["watch", str(archive), "--archive", str(archive)]) == 1
+
+    assert f"modelgate: {archive}: is a file, expected a folder. Name the folder" in capsys.readouterr().err
 
 
 def test_a_folder_without_a_promotion_is_told(

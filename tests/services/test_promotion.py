@@ -441,6 +441,7 @@ def test_an_altered_record_stops_everything(case: Case) -> None:
 def test_a_rollback_needs_something_to_go_back_to(case: Case) -> None:
     with pytest.raises(PromotionError, match="nothing was promoted there"):
         roll_back(case.target, at=NOW, by="", dry_run=False)
+    assert not case.folder.exists()
 
 
 def test_models_in_force_do_not_leave_unless_told(case: Case) -> None:

@@ -157,6 +157,7 @@ def test_a_model_that_is_not_in_force_cannot_leave(case: Case, tmp_path: Path) -
     case.target = Target(tmp_path / "elsewhere")
     with pytest.raises(PromotionError, match="nothing was promoted there"):
         case.withdraw()
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_what_nobody_judged_is_not_gone_over(case: Case) -> None:

@@ -217,6 +217,9 @@ def read_record(path: Path) -> Record | None:
         raw = path.read_bytes()
     except FileNotFoundError:
         return None
+    except NotADirectoryError:
+        problem = "is a file, expected a folder"
+        raise PromotionError(str(path.parent), problem, "Name the folder given to modelgate promote") from None
     except OSError as error:
         raise PromotionError(str(path), f"cannot be read: {error.strerror}", remedy) from None
     try:

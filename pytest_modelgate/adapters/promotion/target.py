@@ -45,6 +45,16 @@ class Target:
         self._choose = layout
         self._sets = folder / HOME / SETS
 
+    def check_begun(self) -> None:
+        """Refuse a folder that no promotion was ever begun in: a mistyped one is not to be made.
+
+        Raises:
+            PromotionError: it is none, or no folder at all.
+        """
+        if not os.path.lexists(self.folder / HOME) and self.record() is None:
+            remedy = "Name the folder given to modelgate promote"
+            raise PromotionError(str(self.folder), "nothing was promoted there", remedy)
+
     @contextmanager
     def changing(self) -> Iterator[None]:
         """Lock the folder against other promotions while a block runs, and first finish what was cut off.
