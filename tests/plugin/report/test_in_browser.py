@@ -127,7 +127,7 @@ def test_models_are_sorted_filtered_and_found(whole: Watched) -> None:
 def test_a_row_leads_to_its_sheet(whole: Watched) -> None:
     whole.page.locator(".mg-models tbody a").first.click()
 
-    whole.page.wait_for_url(f"**#model-{WAV}")
+    whole.page.wait_for_function("hash => location.hash === hash", arg=f"#model-{WAV}")
     assert 0 <= whole.page.locator(f"#model-{WAV}").bounding_box()["y"] < 200  # type: ignore[index]
 
 
