@@ -17,7 +17,7 @@ def registration_notes(plan: ModelPlan, registered: str | None) -> tuple[str, ..
     """
     if registered is None:
         unknown = "Its bytes are not registered in the ledger, so each fold rests on the declared training window"
-        return (f"{unknown}; `modelgate register` makes later bars certain to be unseen.",)
+        return (f"{unknown}: modelgate register makes later bars certain to be unseen.",)
     moment = pd.Timestamp(registered)
     later = [fold.name for fold in plan.folds if fold.start >= moment]
     since = f"Registered on {moment.strftime(_FORMAT)}"
