@@ -109,6 +109,7 @@ def test_an_environment_inside_of_the_project_is_no_matter(cheap: Cheap, referen
     assert (ours(run), run.digest) == (reference.outcomes, reference.digest)
 
 
+@pytest.mark.long
 def test_the_projects_own_copy_takes_the_place_of_the_shipped_one(installed: Cheap, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "model_tests", tmp_path / "model_tests", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "model_tests" / "test_backtest.py").unlink()
@@ -124,6 +125,7 @@ def test_the_projects_own_copy_takes_the_place_of_the_shipped_one(installed: Che
     assert "suite model_tests/ of the project, in place of the shipped one, beside the project's own tests" in run.text
 
 
+@pytest.mark.long
 def test_nothing_of_an_archive_or_of_results_is_collected(
     installed: Cheap, reference: CheapRun, cheap_archive: Path, tmp_path: Path
 ) -> None:
@@ -270,6 +272,7 @@ def test_of_a_model_whose_decision_test_failed_or_passed_the_exit_status_says_al
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", ["a class", "a mark"])
 def test_a_decision_test_that_somebody_tolerates_does_not_hide_the_model(
     installed: Cheap, tmp_path: Path, way: str
@@ -318,6 +321,7 @@ def test_a_partial_run_replaces_no_complete_verdict_and_says_whose_it_is(
     assert decided.verdict["run"]["id"] != full.verdict["run"]["id"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("hook", "stays"), [("os.kill(os.getpid(), 9)", False), ("items[:] = items[:1]", True)])
 def test_an_earlier_verdict_is_out_of_the_way_before_tests_are_collected_and_comes_back_if_few_are(
     installed: Cheap, tmp_path: Path, hook: str, stays: bool
@@ -334,6 +338,7 @@ def test_an_earlier_verdict_is_out_of_the_way_before_tests_are_collected_and_com
     assert ("as it was: complete, on this archive;" in run.text) is stays
 
 
+@pytest.mark.long
 def test_fixtures_and_parameters_of_the_project_are_its_own(
     installed: Cheap, reference: CheapRun, tmp_path: Path
 ) -> None:

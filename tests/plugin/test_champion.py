@@ -51,7 +51,12 @@ def worse(shared: dict[str, GateResult], run_gate: RunGate, worse_archive: Path,
     return shared["worse"]
 
 
-@pytest.fixture(params=[("deployed", 2), ("run/verdict.json", 0)], ids=["folder and workers", "verdict"])
+@pytest.fixture(
+    params=[
+        pytest.param(("deployed", 2), id="folder and workers", marks=pytest.mark.long),
+        pytest.param(("run/verdict.json", 0), id="verdict"),
+    ]
+)
 def equal(
     request: pytest.FixtureRequest,
     shared: dict[str, GateResult],

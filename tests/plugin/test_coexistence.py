@@ -147,6 +147,7 @@ def without(tmp_path: Path, *missing: str) -> dict[str, str]:
     return {"PYTHONPATH": folders, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("missing", "others"),
     [

@@ -39,6 +39,7 @@ def test_folds_of_dropped_models_are_shown_and_change_nothing(
     assert "gating dropped the model; for information, fold1of5 returns" in page
 
 
+@pytest.mark.long
 def test_a_fold_that_cannot_be_evaluated_is_told_and_changes_nothing(
     archive: Path, plain: CheapRun, tmp_path: Path
 ) -> None:

@@ -52,6 +52,7 @@ def test_what_an_interrupted_run_gained_is_not_computed_again(cheap: Cheap, refe
     assert resumed.digest == reference.digest
 
 
+@pytest.mark.long
 def test_last_failed_picks_an_errored_fold_and_its_decision(cheap: Cheap, reference: CheapRun) -> None:
     first = cheap("-n0", "-k", WAV, mishap={f"{WAV}.fold2of5": "raise"})
     assert first.ret == 1
@@ -70,6 +71,7 @@ def test_last_failed_picks_an_errored_fold_and_its_decision(cheap: Cheap, refere
     assert second.decisions[WAV] == reference.decisions[WAV]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("workers", "mishap"), [("-n0", "setup"), ("-n2", "setup"), ("-n2", "body")])
 def test_an_older_good_record_does_not_cover_up_an_error(cheap: Cheap, workers: str, mishap: str) -> None:
     cheap("-n0", "-k", WAV)
@@ -116,6 +118,7 @@ def test_stopping_at_the_first_failure_decides_nothing_from_partial_evidence(che
     assert "no worker was left" not in run.text
 
 
+@pytest.mark.long
 def test_a_run_of_some_checks_is_completed_by_what_is_known(cheap: Cheap, reference: CheapRun) -> None:
     cheap("-n0")
 
@@ -125,6 +128,7 @@ def test_a_run_of_some_checks_is_completed_by_what_is_known(cheap: Cheap, refere
     assert run.evaluations == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("damage", ["truncated", "edited"])
 def test_a_record_that_is_damaged_during_the_run_leaves_its_model_incomplete(
     cheap: Cheap, tmp_path: Path, damage: str
@@ -146,6 +150,7 @@ def test_a_record_that_is_damaged_during_the_run_leaves_its_model_incomplete(
     assert f"evidence {WAV}.fold2of5.json: the record is damaged or was altered" in run.text
 
 
+@pytest.mark.long
 def test_a_damaged_record_of_an_earlier_run_is_measured_anew(cheap: Cheap, reference: CheapRun) -> None:
     first = cheap("-n0")
     path = record(first, f"{WAV}.fold2of5")
@@ -166,6 +171,7 @@ def test_evidence_on_other_terms_is_not_used(cheap: Cheap) -> None:
     assert f"{ALL} windows to compute" in run.text
 
 
+@pytest.mark.long
 def test_two_runs_in_one_folder_share_the_work_and_agree(
     tmp_path: Path, cheap_archive: Path, reference: CheapRun
 ) -> None:
@@ -196,6 +202,7 @@ def evidence_of(shards: list[CheapRun]) -> list[str]:
     return [f"--gate-evidence={shard.output / 'evidence'}" for shard in shards]
 
 
+@pytest.mark.long
 def test_shards_share_the_windows_and_decide_nothing(shards: list[CheapRun]) -> None:
     assert Counter(name for shard in shards for name in shard.evaluations) == ONCE
     assert all(shard.evaluations for shard in shards)
@@ -245,6 +252,7 @@ def test_a_damaged_file_fails_its_model_alone(cheap: Cheap, shards: list[CheapRu
     assert "the record is damaged or was altered" in str(run.verdict["complete"])
 
 
+@pytest.mark.long
 def test_a_shard_that_failed_says_why_in_the_merge(cheap: Cheap) -> None:
     shard = cheap("-n0", "--gate-shard=1/1", output="shard", mishap={f"{WAV}.fold4of5": "raise"})
     assert shard.ret == 1

@@ -56,6 +56,7 @@ def judged(market_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Jud
     return Judged(archive, folder / "gate-report")
 
 
+@pytest.mark.long
 def test_it_is_judged_as_the_same_layers_in_a_checkpoint_are(judged: Judged, run_gate: RunGate, tmp_path: Path) -> None:
     theirs = judged.model
 

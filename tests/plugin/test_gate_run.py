@@ -159,7 +159,7 @@ def test_a_second_run_gives_the_same_bytes_apart_from_its_own_facts(run_gate: Ru
     assert json.dumps(first) == json.dumps(second)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_real_workers_give_the_digest_of_a_single_process(run_gate: RunGate, good_archive: Path, workers: int) -> None:
     alone = run_gate(good_archive)
     spread = run_gate(good_archive, f"-n{workers}", subprocess=True)
@@ -269,6 +269,7 @@ def test_last_failed_picks_what_failed(run_gate: RunGate, good_archive: Path) ->
     }
 
 
+@pytest.mark.long
 def test_warnings_as_errors_do_not_stop_the_gate(run_gate: RunGate, tmp_path: Path) -> None:
     result = run_gate(pack(tmp_path, GOOD), "-W", "error", subprocess=True)
 

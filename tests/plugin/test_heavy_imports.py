@@ -70,6 +70,7 @@ def test_collecting_imports_nothing_heavy(archive: Path, tmp_path: Path) -> None
     assert imported(tmp_path, archive, "-n0", "--collect-only") == [["collected", []], ["controller", []]]
 
 
+@pytest.mark.long
 def test_neither_controller_nor_workers_import_what_they_do_not_use(archive: Path, tmp_path: Path) -> None:
     found = imported(tmp_path, archive, "-n1", "-m", "gating")
 

@@ -164,6 +164,7 @@ def test_neither_runxfail_nor_an_edited_suite_makes_the_verdict_kinder(
     assert softened.verdict["promotable"] == ["WAVUSD_1Hour"]
 
 
+@pytest.mark.long
 def test_an_earlier_verdict_does_not_outlive_the_start_of_a_run(
     run_gate: RunGate, tmp_path: Path, pytester: pytest.Pytester
 ) -> None:

@@ -57,6 +57,7 @@ def judge(pytester: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyP
     return run
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [

@@ -67,7 +67,9 @@ def recorded(folder: Path, frame: pd.DataFrame) -> None:
         recorder(folder, server).record(MarketRequest(instrument, Timeframe.HOUR_1, first, last, "sip", "all"))
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "two workers"])
+@pytest.mark.parametrize(
+    "workers", [pytest.param((), id="one process"), pytest.param(("-n", "2"), id="two workers", marks=pytest.mark.long)]
+)
 def test_what_is_missing_is_recorded_before_the_first_test(
     pytester: pytest.Pytester, market: MarketServer, archive: Path, workers: tuple[str, ...]
 ) -> None:
@@ -269,6 +271,7 @@ def test_figures_stand_in_verdict_terminal_and_report(pytester: pytest.Pytester,
     assert json.dumps(quality["warnings"][0])[1:-1] in page
 
 
+@pytest.mark.long
 def test_opens_that_nobody_paid_turn_no_decision(pytester: pytest.Pytester, archive: Path) -> None:
     """Opens at not much more than half of the price, which the model buys at: the table takes them for skill."""
     opens = FRAME["open"].to_numpy().copy()

@@ -144,6 +144,7 @@ def test_ones_own_hours_of_a_stock_open_with_their_session_where_half_hours_are_
     assert ("sessions opened" in warned) is not halves
 
 
+@pytest.mark.long
 def test_orders_of_a_night_wait_for_the_session_and_the_verdict_counts_them(
     pytester: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

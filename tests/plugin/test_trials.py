@@ -76,6 +76,7 @@ def test_without_a_ledger_the_header_says_what_is_assumed(run_gate: RunGate, goo
     result.run.stdout.fnmatch_lines(["*; 2 validations may have seen the folds: declare the selection window)"])
 
 
+@pytest.mark.long
 def test_folds_that_lie_after_the_registration_are_told(run_gate: RunGate, tmp_path: Path) -> None:
     archive, ledger = pack(tmp_path, GOOD, training_window=HELD_OUT), tmp_path / "ledger.jsonl"
     register_archive(archive, ledger, lambda: datetime(2024, 10, 1, tzinfo=UTC))

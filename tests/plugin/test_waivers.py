@@ -42,7 +42,7 @@ def shared() -> dict[str, Waived]:
     return {}
 
 
-@pytest.fixture(params=["alone", "workers"])
+@pytest.fixture(params=["alone", pytest.param("workers", marks=pytest.mark.long)])
 def waived(
     request: pytest.FixtureRequest,
     shared: dict[str, Waived],

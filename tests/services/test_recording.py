@@ -450,6 +450,7 @@ def replay_of(name: str, facts: dict[str, Any], folder: Path) -> str:
     return replay_bars(request, folder).sha256
 
 
+@pytest.mark.long
 def test_two_processes_record_twenty_symbols_at_once(tmp_path: Path) -> None:
     """Nothing is lost, nothing is interleaved, nothing is fetched twice."""
     frame = random_walk("2024-02-05", 600)
@@ -470,6 +471,7 @@ def test_two_processes_record_twenty_symbols_at_once(tmp_path: Path) -> None:
     assert all(replay_of(name, facts, folder) == facts["bars_sha256"] for name, facts in requests_of(folder))
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is POSIX")
 def test_a_recording_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     frame = random_walk("2024-02-05", 600)

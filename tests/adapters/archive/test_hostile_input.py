@@ -101,6 +101,7 @@ for name, (read, build, _) in CORPUS.items():
     return dict(json.loads(line) for line in done.stdout.splitlines())
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="a limit to memory takes Linux")
 @pytest.mark.parametrize("name", CORPUS)
 def test_what_once_broke_or_cost_too_much_does_not_any_more(readings: dict[str, str], name: str) -> None:

@@ -56,6 +56,7 @@ def test_other_plugins_and_counts_see_every_report(
     assert result.text.count("short test summary info") == 1
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="for a POSIX shell; what cmd.exe reads is tried in test_text.py")
 @pytest.mark.parametrize("folder", ["plain", ODD])
 def test_the_command_works_as_pasted(run_gate: RunGate, tmp_path: Path, pytester: pytest.Pytester, folder: str) -> None:

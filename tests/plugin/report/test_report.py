@@ -216,6 +216,7 @@ def test_an_error_of_another_plugin_is_not_taken_for_the_pages(
     assert "ValueError: a broken plugin" in result.text
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("plugin", ["html", "xdist"])
 def test_the_gate_runs_without_its_companions(run_gate: RunGate, tmp_path: Path, plugin: str) -> None:
     result = run_gate(pack(tmp_path, GOOD), "-p", f"no:{plugin}", subprocess=True)
@@ -276,6 +277,7 @@ def test_a_narrow_terminal_gets_a_table_that_fits(
     assert max(map(len, lines[first:last])) <= 40
 
 
+@pytest.mark.long
 def test_a_windows_console_can_show_all_of_it(
     run_gate: RunGate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,7 @@ def assert_told_in_order(run: CheapRun) -> None:
     assert "INTERNALERROR" not in run.text
 
 
+@pytest.mark.long
 def test_too_little_memory_and_a_lost_gpu_cost_their_own_model_alone(cheap: Cheap, reference: CheapRun) -> None:
     run = cheap("-n0", mishap={f"{WAV}.fold2of5": "memory", f"{WAV}.fold3of5": "gpu"})
 
@@ -72,6 +73,7 @@ def test_an_interrupted_run_and_what_failed_in_it_are_finished_by_the_next(
     assert not done & {*last_failed.evaluations, *again.evaluations}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("option", ["-o filterwarnings=error", "-Werror"])
 def test_an_interrupt_in_another_plugins_hook_is_one_where_warnings_are_errors(
     tmp_path: Path, cheap_archive: Path, option: str

@@ -60,6 +60,7 @@ def test_each_worker_has_a_gpu_before_anything_is_imported_and_who_replaces_it_k
     assert told in run.text
 
 
+@pytest.mark.long
 def test_who_finds_no_room_computes_on_the_cpu_and_what_the_user_set_stays(
     cheap: Cheap, machine: dict[str, str]
 ) -> None:
@@ -72,6 +73,7 @@ def test_who_finds_no_room_computes_on_the_cpu_and_what_the_user_set_stays(
     assert "gw1: CPU only" in run.text
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("options", "workers"),
     [
@@ -88,6 +90,7 @@ def test_auto_means_as_many_workers_as_the_gpus_hold(
     assert len(started(run)) == workers + 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("option", "changes", "seen"),
     [

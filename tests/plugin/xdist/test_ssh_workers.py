@@ -57,6 +57,7 @@ def test_one_verdict_on_one_machine_and_on_several(machine: Machine) -> None:
     assert not list(machine.own.rglob("*.zip"))
 
 
+@pytest.mark.long
 def test_a_machine_s_worker_that_is_killed_leaves_its_model_incomplete(machine: Machine) -> None:
     archive = cheap_runs.cheap_archive(machine.home)
     (machine.own / "told.json").write_text(

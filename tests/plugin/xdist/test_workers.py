@@ -46,10 +46,12 @@ def test_a_worker_killed_inside_a_fold_fails_that_fold_and_its_decision_alone(
     )
 
 
+@pytest.mark.long
 def test_a_worker_killed_after_its_fold_gained_evidence_is_no_better(cheap: Cheap) -> None:
     assert_only_wav_is_incomplete(cheap("-n2", mishap={KILLED: "body"}))
 
 
+@pytest.mark.long
 def test_without_restarts_what_never_ran_is_an_error_everywhere(cheap: Cheap, reference: CheapRun) -> None:
     run = cheap("-n2", "--max-worker-restart=0", mishap={KILLED: "exit"})
 
@@ -60,6 +62,7 @@ def test_without_restarts_what_never_ran_is_an_error_everywhere(cheap: Cheap, re
     assert "it was collected, and then no worker was left to run it" in run.text
 
 
+@pytest.mark.long
 def test_a_crash_that_is_to_be_run_again_without_a_worker_left_does_not_end_green(cheap: Cheap) -> None:
     """Where a plugin turns a crash into a rerun, no test of a run that broke off is red."""
     options = ("-n1", "--max-worker-restart=0", "--reruns=1", "-k", WAV)
@@ -83,6 +86,7 @@ def test_a_cold_decision_is_one_test_and_its_folds_spread_over_the_workers(cheap
     assert _model(run, WAV) == _model(reference, WAV)
 
 
+@pytest.mark.long
 def test_a_crash_in_a_fold_that_nobody_selected_fails_the_decision_that_needs_it(cheap: Cheap) -> None:
     run = cheap("-n2", "-k", "WAVUSD and decision", mishap={KILLED: "kill"})
 
@@ -92,6 +96,7 @@ def test_a_crash_in_a_fold_that_nobody_selected_fails_the_decision_that_needs_it
     assert "came to a sudden end" in run.text
 
 
+@pytest.mark.long
 def test_a_time_limit_in_a_fold_that_nobody_selected_fails_the_decision_that_needs_it(cheap: Cheap) -> None:
     run = cheap("-n2", "-k", "WAVUSD and decision", mishap={KILLED: "interrupt"})
 
@@ -100,6 +105,7 @@ def test_a_time_limit_in_a_fold_that_nobody_selected_fails_the_decision_that_nee
     assert "INTERNALERROR" not in run.text
 
 
+@pytest.mark.long
 def test_worksteal_works_from_evidence_alone(cheap: Cheap, reference: CheapRun) -> None:
     run = cheap("-n2", "--dist=worksteal")
 
@@ -132,6 +138,7 @@ def test_collecting_shows_nothing_internal(cheap: Cheap, reference: CheapRun) ->
     assert not run.output.exists()
 
 
+@pytest.mark.long
 def test_nothing_internal_is_reported_by_workers_either(cheap: Cheap, reference: CheapRun) -> None:
     run = cheap("-n2", "-k", "decision or spread", "-rA", "--durations=0")
 
@@ -140,6 +147,7 @@ def test_nothing_internal_is_reported_by_workers_either(cheap: Cheap, reference:
     assert "end-of-session" not in run.text
 
 
+@pytest.mark.long
 def test_a_file_of_other_peoples_tests_stays_on_one_worker_and_its_fixtures_last(cheap: Cheap, tmp_path: Path) -> None:
     (tmp_path / "model_tests").symlink_to(Path(__file__).parents[3] / "model_tests")
     (tmp_path / "test_others.py").write_text(
