@@ -16,7 +16,6 @@ from support.cheap_runs import RND, WAV, WINDOWS
 from support.elsewhere import Machine
 
 ROOT = Path(__file__).parents[3]
-DEMO_DIGEST = "003777011117e71d"  # of the demo's archive, without a ledger
 pytestmark = pytest.mark.skipif(
     not elsewhere.has_machines(),
     reason="an sshd in a mount namespace of its own takes root, and Debian's openssh-server",
@@ -36,10 +35,11 @@ def test_one_verdict_on_one_machine_and_on_several(machine: Machine) -> None:
     """The demo itself, with its real checkpoints and cassettes."""
     shutil.copy(ROOT / "examples" / "demo_archive.zip", machine.home)
     shutil.copytree(ROOT / "cassettes", machine.home / "cassettes")
-    ways = {"n": ["-n2"], "popen": ["--tx=2*popen"], "ssh": [machine.workers(2)]}
+    spread = {"n": ["-n2"], "popen": ["--tx=2*popen"], "ssh": [machine.workers(2)]}
+    ways = {"alone": ["-n0"], **{name: ["--dist=load", *options] for name, options in spread.items()}}
     digests = {}
     for name, options in ways.items():
-        command = [sys.executable, "-m", "pytest", "-q", "--dist=load", "--model-archive=demo_archive.zip", *options]
+        command = [sys.executable, "-m", "pytest", "-q", "--model-archive=demo_archive.zip", *options]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
         done = subprocess.run(
             [*command, f"--gate-output={name}", "-p", "no:cacheprovider"],
@@ -50,9 +50,11 @@ def test_one_verdict_on_one_machine_and_on_several(machine: Machine) -> None:
             check=False,
         )
         assert "INTERNALERROR" not in done.stdout, done.stdout
-        digests[name] = json.loads((machine.home / name / "verdict.json").read_text())["digest"][:16]
+        verdict = json.loads((machine.home / name / "verdict.json").read_text())
+        assert verdict["complete"] is True
+        digests[name] = verdict["digest"]
 
-    assert digests == dict.fromkeys(ways, DEMO_DIGEST)
+    assert digests == dict.fromkeys(ways, digests["alone"])
     assert machine.left() == []
     assert not list(machine.own.rglob("*.zip"))
 
