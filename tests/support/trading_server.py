@@ -210,9 +210,8 @@ class TradingServer:
         start = max(_moment(query, "start") or end - _LONGEST, self.exchange.opened)
         if frame in _INTRADAY and end - start > _LONGEST:
             raise RefusedError(422, 40010001, "intraday history reaches back 30 days at most")
-        moments = list(
-            range(-(-start // step) * step, end + 1, step)
-        )  # a window's beginning, and its equity at its end
+        moments = list(range(-(-start // step) * step, end + 1, step))
+        # A window's beginning, and the equity at its end.
         equity = self.exchange.equity_at([min(moment + step, now) for moment in moments])
         base = equity[0] if equity else 0.0
         return {

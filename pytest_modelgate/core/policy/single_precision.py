@@ -63,13 +63,13 @@ def float32_changes(
     """
     changed = np.zeros(len(actions), dtype=np.bool_)
     with np.errstate(all="ignore"):
-        single = _rounded(policy)
-        layers = [_layer(*pair, first=not n) for n, pair in enumerate(zip(single.weights, single.biases, strict=True))]
+        policy = _rounded(policy)
+        layers = [_layer(*pair, first=not n) for n, pair in enumerate(zip(policy.weights, policy.biases, strict=True))]
         seen = _seen(policy, market, account)
-        sums, largest = _first_layer(single, *seen), _largest(policy, *seen)
+        sums, largest = _first_layer(policy, *seen), _largest(policy, *seen)
         for first in range(0, len(actions), _ROWS):
             part = slice(first, first + _ROWS)
-            sure = _beyond_doubt(single, layers, sums[part], largest[part], actions[part], least)
+            sure = _beyond_doubt(policy, layers, sums[part], largest[part], actions[part], least=least)
             doubtful = first + np.flatnonzero(~sure)
             for group in np.split(doubtful, range(_GROUP, len(doubtful), _GROUP)) if len(doubtful) else ():
                 observations = _observations(policy, *seen, group)
@@ -124,8 +124,8 @@ def _first_layer(policy: MlpPolicy, market: Singles, account: Singles) -> Floats
     return convolve(policy, series, blocking, policy.biases[0] + policy.account_weights @ account.astype(np.float64))
 
 
-def _beyond_doubt(  # noqa: PLR0917 - a policy, what it sees, and what was judged
-    policy: MlpPolicy, layers: Sequence[_Layer], sums: Floats, largest: Floats, judged: Actions, least: float
+def _beyond_doubt(
+    policy: MlpPolicy, layers: Sequence[_Layer], sums: Floats, largest: Floats, judged: Actions, *, least: float
 ) -> NDArray[np.bool_]:
     """Whether the judged action (n,) is that of float64, by more than float32 can lose, and no sum is too large for it.
 
@@ -133,8 +133,7 @@ def _beyond_doubt(  # noqa: PLR0917 - a policy, what it sees, and what was judge
         sums: (n, width) of the first layer.
         largest: (n, 1) features.
     """
-    fits = np.ones(len(sums), dtype=np.bool_)
-    values = sums
+    values, fits = sums, np.ones(len(sums), dtype=np.bool_)
     squares: Floats = np.square(largest)
     lost: Floats = np.zeros_like(squares)
     for number, layer in enumerate(layers):

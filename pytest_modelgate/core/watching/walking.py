@@ -78,8 +78,8 @@ class Walker:
         price = float(market.closes[period.first])
         self._sub = SubAccount(subject.candidate.rules, capital, period.held, price)
         self._capital, self._account = capital, account
-        self._share = AccountShare(self._sub.account)
-        self._seen = self._sub.account if account is None else self._share.account  # by the policy
+        self._share = AccountShare(self._sub.account) if account else None
+        self._seen = self._share.account if self._share else self._sub.account  # by the policy
         self._worth = list[float]()  # of the sub-account, USD at every close so far
         self._own, self._foreign = (by_bar(chains, market, period.first) for chains in (owned.own, owned.foreign))
         self._fills = of_chains(fills, owned.own)
@@ -107,7 +107,7 @@ class Walker:
         close = float(self._market.closes[row])
         self._sub.account.mark(close)
         self._worth.append(self._sub.account.equity)
-        if self._account is not None:
+        if self._share:
             self._share.mark(close, self._sizes_refer_to(row))
 
     def _sizes_refer_to(self, row: int) -> float:

@@ -90,6 +90,13 @@ def test_numbers_that_float32_does_not_have_are_told(size: float) -> None:
     assert share(policy) == 1.0
 
 
+def test_a_sum_that_float32_does_not_have_is_told() -> None:
+    """Of numbers that it has: the judged action is ahead by more than any rounding."""
+    head = np.array([[3e38, 3e38], [0.0, 0.0], [0.0, 0.0]])
+    policy = mlp([np.ones((2, 3)), head], [np.zeros(2), np.zeros(3)], "tanh", 3, 0, 1)
+    assert share(policy, np.abs(np.random.default_rng(1).normal(size=(300, 3))) + 1.0) == 1.0
+
+
 @pytest.mark.parametrize("activation", ["gelu", "gelu_tanh"])
 def test_what_cancels_inside_of_an_activation_is_told(activation: str) -> None:
     """Left of -6 torch's float32 has nothing left of either gelu, and of three logits alike the first wins."""
