@@ -61,10 +61,19 @@ def parametrize(metafunc: pytest.Metafunc, plan: Plan | None) -> None:
     _check_names(metafunc, asked)
     if plan is not None:
         cases = {name: case for model in plan.models for name, case in _cases(asked, model).items()}
-        metafunc.parametrize(CASE, list(cases.values()), ids=list(cases), indirect=True)
+        if cases:
+            metafunc.parametrize(CASE, list(cases.values()), ids=list(cases), indirect=True)
+        elif f"{PREFIX}champion" in asked:
+            _skip(metafunc, "no-champion", "no model has a champion: --gate-champion names its archive")
+        else:
+            _skip(metafunc, "no-account", "no account is watched: --gate-paper names its record")
     elif _is_plainly_ours(metafunc):
-        skip = pytest.mark.skip(reason="needs --model-archive")
-        metafunc.parametrize(CASE, [pytest.param(None, marks=skip, id="no-archive")], indirect=True)
+        _skip(metafunc, "no-archive", "needs --model-archive")
+
+
+def _skip(metafunc: pytest.Metafunc, name: str, reason: str) -> None:
+    """One test that says why there is none: pytest's own, of no parameters, would ask for a case nonetheless."""
+    metafunc.parametrize(CASE, [pytest.param(None, marks=pytest.mark.skip(reason=reason), id=name)], indirect=True)
 
 
 def reached(metafunc: pytest.Metafunc) -> frozenset[str]:

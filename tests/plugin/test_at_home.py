@@ -13,7 +13,7 @@ import pytest
 from support import cheap_runs
 from support.cheap_runs import BAD, RND, TESTS_PER_MODEL, WAV, CheapRun
 from support.installed import ROOT, install, using
-from support.plugin_helpers import RunGate
+from support.plugin_helpers import GOOD, RunGate, pack
 
 from pytest_modelgate.plugin.suite import in_suite
 
@@ -405,3 +405,17 @@ def test_what_runs_no_test_writes_nothing(run_gate: RunGate, good_archive: Path,
 
     assert result.run.ret == 0
     assert not (result.output / "verdict.json").exists()
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.long)])
+@pytest.mark.parametrize(("fixture", "option"), [("gate_champion", "--gate-champion"), ("gate_paper", "--gate-paper")])
+def test_a_projects_test_of_what_this_run_lacks_says_which_option_it_needs(
+    pytester: pytest.Pytester, fixture: str, option: str, workers: int
+) -> None:
+    mine = pytester.makepyfile(f"def test_mine({fixture}): pass")
+    archive = pack(pytester.path, GOOD)
+
+    result = pytester.runpytest_subprocess(mine, f"--model-archive={archive}", "-rs", f"-n{workers}")
+
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines([f"SKIPPED*{option} names*"])
