@@ -15,7 +15,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
+from string import ascii_uppercase
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -28,16 +30,14 @@ from support.plugin_helpers import pack
 _MANY = 200
 _PLUGINS = ("modelgate", "html", "metadata", "xdist", "support.cheap_gate")  # by the names they look for each other
 _WITHOUT = ("-p", "no:html")
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def archive(folder: Path, models: int) -> Path:
     """So many models, most of them evaluated in every window, with long histories."""
     history = {metric: [values[-1] * (0.5 + 0.5 * step / 99) for step in range(100)] + list(values)
                for metric, values in model_factory.APPROVED.items()}  # fmt: skip
-    symbols = [
-        f"WA{'V' if number % 2 else 'X'}{_LETTERS[number // 26]}{_LETTERS[number % 26]}USD" for number in range(models)
-    ]
+    names = ("".join(letters) for letters in product(ascii_uppercase, repeat=3))
+    symbols = [f"WA{'V' if number % 2 else 'X'}{name}USD" for number, name in zip(range(models), names, strict=False)]
     return pack(folder, *(cheap_gate.artifact(symbol, history) for symbol in symbols))
 
 

@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from support.checkpoints import load
 from support.torch_functions import Network, market, torch_logits
 
-from pytest_modelgate.core.policy.inference import choose_actions
+from pytest_modelgate.core.policy.inference import choose_of_all
 from pytest_modelgate.core.policy.single_precision import float32_changes
 from pytest_modelgate.errors import CheckpointError
 
@@ -30,10 +30,10 @@ def judge(made: Network, folder: Path) -> tuple[Outcome, str]:
     try:
         policy = load(path).policy
         features = market(np.random.default_rng(made.seed), BARS + policy.lookback - 1)
-        actions = choose_actions(policy, features, np.zeros(0))
+        (choice,) = choose_of_all(policy, [features], np.zeros(0))
     except CheckpointError:
         return "refused", ""
-    told = float32_changes(policy, features, np.zeros(0), actions, np.random.default_rng(made.seed + 1)).mean()
+    told = float32_changes(policy, features, np.zeros(0), choice, np.random.default_rng(made.seed + 1)).mean()
     if told > LIMIT:
         return "told", ""
     windows = sliding_window_view(features, policy.lookback, axis=0).transpose(0, 2, 1).reshape(BARS, -1)
@@ -41,7 +41,7 @@ def judge(made: Network, folder: Path) -> tuple[Outcome, str]:
     trader = made.module(path, torch.float32)
     batched = torch_logits(trader, observations)
     single = np.concatenate([torch_logits(trader, observations[row : row + 1]) for row in range(0, BARS, 10)])
-    for logits, judged in ((batched, actions), (single, actions[::10])):
+    for logits, judged in ((batched, choice.actions), (single, choice.actions[::10])):
         differ = int((~np.isfinite(logits).all(axis=1) | (np.argmax(logits, axis=1) != judged)).sum())
         if differ > LIMIT * BARS + 3.0 * math.sqrt(LIMIT * BARS):
             return "alike", f"torch differs at {differ} of {len(judged)} bars, the gate says {told:.2%}"

@@ -16,7 +16,7 @@ from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.policy.account_features import neutral_account
 from pytest_modelgate.core.policy.actions import NO_ACTION
 from pytest_modelgate.core.policy.confidence import sure_actions
-from pytest_modelgate.core.policy.inference import Device, PolicySession, choose_actions_of_all
+from pytest_modelgate.core.policy.inference import Choice, Device, PolicySession, choose_of_all
 from pytest_modelgate.core.policy.mlp import MlpPolicy, Policy
 from pytest_modelgate.core.typing import Actions, Floats
 from pytest_modelgate.errors import CheckpointError
@@ -62,6 +62,7 @@ class Candidate:
     device: Device | None = None
     tracked: tuple[Window, ...] = ()
     _actions: Actions = field(init=False, repr=False)
+    _chosen: tuple[slice, Choice] | None = field(default=None, init=False, repr=False)
     _session: _Session | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -95,8 +96,17 @@ class Candidate:
         """
         if self.known_actions(rows) is None:
             whole = self._spanning(rows, self.judged)
-            self._actions[whole] = self.choose_actions(self.policy, [self.series.matrix], whole)[0]
+            (choice,) = self._choose(self.policy, [self.series.matrix], whole)
+            self._actions[whole], self._chosen = choice.actions, (whole, choice)
         return self._actions[rows]
+
+    def neutral_choice(self, rows: slice) -> Choice:
+        """``neutral_actions`` of a range and by how much they were chosen, without leads where that was forgotten."""
+        actions = self.neutral_actions(rows)
+        if self._chosen and self._chosen[0].start <= rows.start and rows.stop <= self._chosen[0].stop:
+            whole, choice = self._chosen
+            return choice.cut(rows.start - whole.start, rows.stop - whole.start)
+        return Choice(actions, np.zeros(len(actions)), np.empty((len(actions), 0)))
 
     def known_actions(self, rows: slice) -> Actions | None:
         """Neutral actions (n,) of a range as far as they were asked for before; None where one is missing."""
@@ -140,6 +150,9 @@ class Candidate:
         Args:
             matrices: features of the whole series (bars, features), and of what else it is shown.
         """
+        return [choice.actions for choice in self._choose(policy, matrices, rows)]
+
+    def _choose(self, policy: Policy, matrices: Sequence[Floats], rows: slice) -> list[Choice]:
         observed = [matrix[rows.start - policy.lookback + 1 : rows.stop] for matrix in matrices]
         neutral = neutral_account(policy.account)
-        return choose_actions_of_all(policy, observed, neutral, self.device, self.rules.min_confidence)
+        return choose_of_all(policy, observed, neutral, self.device, self.rules.min_confidence)

@@ -37,9 +37,8 @@ def check_precision(candidate: Candidate, windows: Sequence[Window], limits: Int
     rows = slice(int(ends[0]), int(ends[-1]) + 1)
     market = candidate.series.matrix[rows.start - policy.lookback + 1 : rows.stop]
     neutral = neutral_account(policy.account)
-    actions, rng = candidate.neutral_actions(rows), seeded(sha256, "precision")
-    least = candidate.rules.min_confidence
-    changes = float32_changes(policy, market, neutral, actions, rng, least=least)
+    choice, rng = candidate.neutral_choice(rows), seeded(sha256, "precision")
+    changes = float32_changes(policy, market, neutral, choice, rng, least=candidate.rules.min_confidence)
     changed = int(np.count_nonzero(changes[judged[rows]]))
     share = changed / len(ends)
     figures = {"actions_that_differ": share, "bars_that_differ": float(changed), "bars": float(len(ends))}

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,25 @@ class Device(Protocol):
         ...
 
 
+class Choice(NamedTuple):
+    """Actions at the ends of windows, and by how much they were chosen.
+
+    Attributes:
+        actions: (windows,)
+        leads: (windows,) of the largest logit over every other; 0 where the action was found by definition, and where
+            a policy shows no logits.
+        sizes: (windows, figures) what ``RemainingLayers.evaluate`` tells of hidden layers.
+    """
+
+    actions: Actions
+    leads: Floats
+    sizes: Floats
+
+    def cut(self, first: int, last: int) -> Choice:
+        """A part of the windows."""
+        return Choice(self.actions[first:last], self.leads[first:last], self.sizes[first:last])
+
+
 class RemainingLayers:
     """Layers of a policy after the first, converted to float64 once."""
 
@@ -94,6 +113,15 @@ def _normalise(norm: LayerNorm, values: Floats, figures: list[Floats]) -> Floats
     return normalised
 
 
+def _leads(logits: Floats, actions: Actions) -> Floats:
+    """By how much the logits (n, n_actions) of actions (n,) exceed every other."""
+    rows, others = np.arange(len(actions)), logits.copy()
+    others[rows, actions] = -np.inf
+    with np.errstate(invalid="ignore"):
+        leads: Floats = logits[rows, actions] - others.max(axis=1)
+    return leads
+
+
 def _norms_of_rows(values: Floats) -> Floats:
     norms: Floats = np.sqrt(np.einsum("ij,ij->i", values, values))
     return norms
@@ -123,13 +151,20 @@ def choose_actions_of_all(
     policy: Policy, series: Sequence[Floats], account: Floats, device: Device | None = None, least: float = 0.0
 ) -> list[Actions]:
     """``choose_actions`` for several series; of an MLP at once, since preparing its weights is much of the work."""
+    return [choice.actions for choice in choose_of_all(policy, series, account, device, least)]
+
+
+def choose_of_all(
+    policy: Policy, series: Sequence[Floats], account: Floats, device: Device | None = None, least: float = 0.0
+) -> list[Choice]:
+    """``choose_actions_of_all``, and by how much they were chosen."""
     if not isinstance(policy, MlpPolicy):
-        return [sure_actions(policy.logits(market, account), least) for market in series]
+        found = (sure_actions(policy.logits(market, account), least) for market in series)
+        return [Choice(actions, np.zeros(len(actions)), np.empty((len(actions), 0))) for actions in found]
     evaluator = _BatchEvaluator(policy, [policy.normalised_market(market) for market in series], device, least)
-    account = policy.normalised_account(account)
     counts = evaluator.blocking.counts
-    actions = evaluator.choose_actions(account) if any(counts) else np.empty(0, dtype=np.int64)
-    return [actions[first:last] for first, last in pairwise(accumulate(counts, initial=0))]
+    choice = evaluator.choose(policy.normalised_account(account))
+    return [choice.cut(first, last) for first, last in pairwise(accumulate(counts, initial=0))]
 
 
 class PolicySession:
@@ -150,7 +185,7 @@ class PolicySession:
         accounts = evaluator.policy.normalised_account(accounts)
         with np.errstate(all="ignore"):
             sums = self._market_sums[windows] + accounts @ evaluator.policy.account_weights.T
-        return evaluator.settle(windows, accounts, *evaluator.remaining_layers.evaluate(sums))
+        return evaluator.settle(windows, accounts, *evaluator.remaining_layers.evaluate(sums)).actions
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,9 +231,11 @@ class _BatchEvaluator:
             sums = self.device.first_layer(*task) if self.device else None
             return convolve(*task) if sums is None else sums
 
-    def choose_actions(self, account: Floats) -> Actions:
-        """Actions of all windows, with one account: evaluated by the device or in parts, then settled."""
+    def choose(self, account: Floats) -> Choice:
+        """Of all windows, with one account: evaluated by the device or in parts, then settled."""
         count = sum(self.blocking.counts)
+        if not count:
+            return Choice(np.empty(0, dtype=np.int64), np.empty(0), np.empty((0, 0)))
         windows, accounts = np.arange(count), np.broadcast_to(account, (count, self.policy.n_account))
         with np.errstate(all="ignore"):
             shift = self.policy.biases[0] + self.policy.account_weights @ account
@@ -209,20 +246,23 @@ class _BatchEvaluator:
             sums = convolve(*task)
         parts = [slice(first, first + _ROWS) for first in range(0, count, _ROWS)]
         evaluate = self.remaining_layers.evaluate
-        return np.concatenate([self.settle(windows[part], accounts[part], *evaluate(sums[part])) for part in parts])
+        settled = [self.settle(windows[part], accounts[part], *evaluate(sums[part])) for part in parts]
+        actions, leads, sizes = zip(*settled, strict=True)
+        return Choice(np.concatenate(actions), np.concatenate(leads), np.concatenate(sizes))
 
-    def settle(self, windows: NDArray[np.int64], accounts: Floats, logits: Floats, hidden_norms: Floats) -> Actions:
-        """Actions of windows (n,): by their logits (n, n_actions) where these are certain, by definition elsewhere."""
+    def settle(self, windows: NDArray[np.int64], accounts: Floats, logits: Floats, hidden_norms: Floats) -> Choice:
+        """Of windows (n,): by their logits (n, n_actions) where these are certain, by definition elsewhere."""
         account_norms = np.sqrt(self.policy.lookback * np.einsum("ij,ij->i", accounts, accounts))
         errors = logit_errors(self.norms, self.market_norms[windows] + account_norms, hidden_norms)
         actions, certain = certify(logits, errors, self.norms.rivals)
+        leads = np.where(certain, _leads(logits, actions), 0.0)
         if self.least > 0.0:
             reached, sure = certify_confidence(logits, errors, actions, self.least)
             actions, certain = np.where(reached, actions, NO_ACTION), certain & sure
         for index in np.flatnonzero(~certain).tolist():
             observation = self._observation(windows[index], accounts[index])
             actions[index] = sure_action(reference_logits(self.policy, observation), self.least)
-        return actions
+        return Choice(actions, leads, hidden_norms)
 
     def _observation(self, window: np.int64, account: Floats) -> Floats:
         """The flat observation (obs_dim,) of a window; an account that is not finite is refused."""

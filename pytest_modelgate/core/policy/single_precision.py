@@ -9,6 +9,9 @@ What float32 loses is estimated layer by layer, for every value: the root of the
 go into it, times 64 units of roundoff, and what the values before it had lost already. Rounding errors add up like
 independent ones unless they conspire (Higham & Mary 2019, "A New Approach to Probabilistic Rounding Error Analysis").
 What silu and gelu lose is measured by their argument, since left of 0 they cancel.
+
+That is done in three steps, each for the bars that the one before left: by what is known from judging, with one bound
+for all values of a layer; by an evaluation of what float32 is shown, with one bound; with a bound for each value.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from numpy.typing import NDArray
 from pytest_modelgate.core.policy.activations import activate, errs_with_argument, steepest
 from pytest_modelgate.core.policy.confidence import same_beyond_doubt, sure_actions
 from pytest_modelgate.core.policy.first_layer import choose_blocking, convolve
+from pytest_modelgate.core.policy.inference import Choice
 from pytest_modelgate.core.policy.layer_norm import LayerNorm
 from pytest_modelgate.core.policy.mlp import MlpPolicy
 from pytest_modelgate.core.typing import Actions, Floats, Weights
@@ -32,22 +36,27 @@ _LOSS = 64.0 * 2.0**-24
 _LEAST = 64.0 * 2.0**-149  # what a product too small for float32 can lose
 _MOST = float(np.finfo(np.float32).max)
 _ROWS = 512  # windows whose hidden layers are evaluated at a time
+_FEW = 64  # windows of which the first layer's sums are found one by one
 _GROUP = 64  # windows that are evaluated product by product at a time, and share a random order
 
 
 class _Layer(NamedTuple):
-    """Weights (in, out), biases (out,), and the weights' squares in float64; of the first layer (1, out) their sums."""
+    """Weights (in, out), biases (out,); in float64 the weights' squares, and (out,) what these add up to by output.
+
+    The first layer, of which all features count alike, needs no squares but their sums: it holds (0, out).
+    """
 
     weight: Singles
     bias: Singles
     squares: Floats
+    sums: Floats
 
 
 def float32_changes(
     policy: MlpPolicy,
     market: Floats,
     account: Floats,
-    actions: Actions,
+    choice: Choice,
     rng: np.random.Generator,
     *,
     least: float = 0.0,
@@ -57,21 +66,27 @@ def float32_changes(
     Args:
         market: (bars, n_market), oldest first, all finite.
         account: (n_account,) for all windows alike.
-        actions: (windows,) as judged.
+        choice: as judged; its leads spare evaluating most windows once more.
         rng: gives the random orders.
         least: confidence that an action needs to count, in float64, of the logits in float32.
     """
-    changed = np.zeros(len(actions), dtype=np.bool_)
+    actions = choice.actions
+    changed, unsure = np.zeros(len(actions), dtype=np.bool_), np.ones(len(actions), dtype=np.bool_)
     with np.errstate(all="ignore"):
-        policy = _rounded(policy)
+        judged, policy = policy, _rounded(policy)
         layers = [_layer(*pair, first=not n) for n, pair in enumerate(zip(policy.weights, policy.biases, strict=True))]
         seen = _seen(policy, market, account)
-        sums, largest = _first_layer(policy, *seen), _largest(policy, *seen)
+        largest = _largest(policy, *seen)
+        if least <= 0.0 and not judged.norms and choice.leads.any():
+            rounding = _rounding(judged, market, account, *seen)
+            unsure = ~_known_beyond_doubt(judged.activation, layers, largest, rounding, choice)
+        sums = _first_layer(policy, *seen, unsure)
         for first in range(0, len(actions), _ROWS):
-            part = slice(first, first + _ROWS)
-            sure = _beyond_doubt(policy, layers, sums[part], largest[part], actions[part], least=least)
-            doubtful = first + np.flatnonzero(~sure)
-            for group in np.split(doubtful, range(_GROUP, len(doubtful), _GROUP)) if len(doubtful) else ():
+            rows = first + np.flatnonzero(unsure[first : first + _ROWS])
+            for closely in (False, True):
+                facts = sums[rows], largest[rows], actions[rows]
+                rows = rows[~_beyond_doubt(policy, layers, *facts, least=least, closely=closely)]
+            for group in np.split(rows, range(_GROUP, len(rows), _GROUP)) if len(rows) else ():
                 observations = _observations(policy, *seen, group)
                 for shuffle in (None, rng):
                     logits = _product_by_product(policy, layers, observations, shuffle)
@@ -92,8 +107,8 @@ def _rounded(policy: MlpPolicy) -> MlpPolicy:
 
 def _layer(weight: Weights, bias: Weights, *, first: bool) -> _Layer:
     single = np.ascontiguousarray(weight.T, dtype=np.float32)
-    sums = np.einsum("ij,ij->j", single, single, dtype=np.float64)[None]
-    return _Layer(single, bias.astype(np.float32), sums if first else np.square(single, dtype=np.float64))
+    sums = np.einsum("ij,ij->j", single, single, dtype=np.float64)
+    return _Layer(single, bias.astype(np.float32), np.square(single[: 0 if first else None], dtype=np.float64), sums)
 
 
 def _seen(policy: MlpPolicy, market: Floats, account: Floats) -> tuple[Singles, Singles]:
@@ -117,21 +132,75 @@ def _largest(policy: MlpPolicy, market: Singles, account: Singles) -> Floats:
     return largest
 
 
-def _first_layer(policy: MlpPolicy, market: Singles, account: Singles) -> Floats:
-    """The first layer's sums of every window (windows, width), in float64."""
-    series = [market.astype(np.float64)]
-    blocking = choose_blocking([len(market) - policy.lookback + 1], policy.lookback, policy.n_market)
-    return convolve(policy, series, blocking, policy.biases[0] + policy.account_weights @ account.astype(np.float64))
+def _rounding(policy: MlpPolicy, market: Floats, account: Floats, *seen: Singles) -> Floats:
+    """Squared norm of what the features of every window (windows, 1) differ by from those that were judged."""
+    shown = policy.normalised_market(market), policy.normalised_account(account)
+    of_market, of_account = (np.square(a - b).sum(axis=-1) for a, b in zip(shown, seen, strict=True))
+    windows = np.lib.stride_tricks.sliding_window_view(of_market + of_account, policy.lookback)
+    squares: Floats = windows.sum(axis=1, keepdims=True)
+    return squares
+
+
+def _known_beyond_doubt(
+    activation: str, layers: Sequence[_Layer], largest: Floats, rounding: Floats, choice: Choice
+) -> NDArray[np.bool_]:
+    """Whether actions (n,) lead by more than float32 can lose, told by what was chosen by alone.
+
+    The features that float32 is shown are others, too: by Cauchy and Schwarz a sum of the first layer differs by no
+    more than the norm of what they differ by times that of the weights. Rounding the weights is part of what products
+    lose. No value of a layer exceeds the norm of all, nor 1 after tanh.
+
+    Args:
+        largest: (n, 1) features.
+        rounding: (n, 1) as of ``_rounding``.
+        choice: of a policy without normalisation.
+    """
+    fits, squares, lost = np.ones(len(largest), dtype=np.bool_), np.square(largest), rounding
+    for number, layer in enumerate(layers):
+        if number:
+            squares = np.square(choice.sizes[:, number - 1 : number])
+            if activation == "tanh":
+                squares = np.minimum(squares, 1.0)
+            if errs_with_argument(activation):
+                lost = lost * steepest(activation) ** 2 + _LOSS**2 * squares
+        lost = (lost + _LOSS**2 * squares) * layer.sums.max()
+        lost += _LOSS**2 * np.square(layer.bias, dtype=np.float64).max() + len(layer.weight) * _LEAST**2
+        fits &= (len(layer.weight) + 1) * lost[:, 0] < (_LOSS * _MOST) ** 2
+    return fits & (choice.leads > 2.0 * np.sqrt(lost[:, 0]))
+
+
+def _first_layer(policy: MlpPolicy, market: Singles, account: Singles, wanted: NDArray[np.bool_]) -> Floats:
+    """The first layer's sums of every window (windows, width), in float64; if few are wanted, of these alone."""
+    series, rows = [market.astype(np.float64)], np.flatnonzero(wanted)
+    sums = np.zeros((len(wanted), len(policy.biases[0])))
+    if len(rows) <= _FEW:
+        series = [series[0][row : row + policy.lookback] for row in rows]
+    else:
+        rows = np.arange(len(wanted))
+    if len(rows):
+        counts = [len(part) - policy.lookback + 1 for part in series]
+        shift = policy.biases[0] + policy.account_weights @ account.astype(np.float64)
+        sums[rows] = convolve(policy, series, choose_blocking(counts, policy.lookback, policy.n_market), shift)
+    return sums
 
 
 def _beyond_doubt(
-    policy: MlpPolicy, layers: Sequence[_Layer], sums: Floats, largest: Floats, judged: Actions, *, least: float
+    policy: MlpPolicy,
+    layers: Sequence[_Layer],
+    sums: Floats,
+    largest: Floats,
+    judged: Actions,
+    *,
+    least: float,
+    closely: bool,
 ) -> NDArray[np.bool_]:
     """Whether the judged action (n,) is that of float64, by more than float32 can lose, and no sum is too large for it.
 
     Args:
         sums: (n, width) of the first layer.
         largest: (n, 1) features.
+        closely: whether a hidden layer's values count each by itself; else all as the largest, which is never surer
+            and spares half of the work.
     """
     values, fits = sums, np.ones(len(sums), dtype=np.bool_)
     squares: Floats = np.square(largest)
@@ -140,7 +209,8 @@ def _beyond_doubt(
         if number:
             values, lost = _between(policy, number - 1, values, lost)
             squares = np.square(values)
-        lost = (lost + _LOSS**2 * squares) @ layer.squares
+        lost = lost + _LOSS**2 * squares
+        lost = lost @ layer.squares if number and closely else lost.max(axis=1, keepdims=True) * layer.sums
         lost += _LOSS**2 * np.square(layer.bias, dtype=np.float64) + len(layer.weight) * _LEAST**2
         fits &= (len(layer.weight) + 1) * lost.max(axis=1) < (_LOSS * _MOST) ** 2  # by Cauchy and Schwarz
         if number:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.checkpoints import Actor, contents, load, refused, saved
 
 from pytest_modelgate.core.policy.actions import HALF_ORDERS
-from pytest_modelgate.core.policy.inference import PolicySession, choose_actions
+from pytest_modelgate.core.policy.inference import PolicySession, choose_actions, choose_of_all
 from pytest_modelgate.core.policy.single_precision import float32_changes
 from pytest_modelgate.core.training.run import Declared, DeclaredFeature
 
@@ -75,7 +75,8 @@ def test_actions_are_those_of_the_normalised_observations(
     episodes = PolicySession(policy, market).choose_actions(np.arange(58), np.tile(account, (58, 1)))
     assert episodes.tolist() == expected.tolist()
     assert np.array_equal(np.argmax(policy.logits(market, account), axis=1), expected)
-    assert float32_changes(policy, market, account, expected, rng).mean() < 0.1
+    (choice,) = choose_of_all(policy, [market], account)
+    assert float32_changes(policy, market, account, choice, rng).mean() < 0.1
 
 
 def test_statistics_of_market_features_are_theirs_wherever_account_features_stand(tmp_path: Path) -> None:
@@ -108,8 +109,8 @@ def test_what_float32_loses_of_a_large_feature_is_told(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     market = 1e8 + rng.normal(size=(300, 53))
 
-    actions = choose_actions(policy, market, np.zeros(0))
-    assert float32_changes(policy, market, np.zeros(0), actions, rng).mean() > 0.1
+    (choice,) = choose_of_all(policy, [market], np.zeros(0))
+    assert float32_changes(policy, market, np.zeros(0), choice, rng).mean() > 0.1
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

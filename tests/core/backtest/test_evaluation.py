@@ -21,7 +21,7 @@ from pytest_modelgate.core.features.feature_set import FeatureSet
 from pytest_modelgate.core.features.series import FeatureSeries, compute_features
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.policy.actions import NO_ACTION
-from pytest_modelgate.core.policy.inference import Device, PolicySession, choose_actions_of_all
+from pytest_modelgate.core.policy.inference import Choice, Device, PolicySession, choose_of_all
 from pytest_modelgate.core.policy.mlp import MlpPolicy, Policy
 from pytest_modelgate.core.typing import Actions, Floats
 from pytest_modelgate.errors import CheckpointError, MarketDataError
@@ -109,11 +109,11 @@ def test_what_several_windows_share_is_decided_once(monkeypatch: pytest.MonkeyPa
 
     def counted(
         policy: Policy, series: Sequence[Floats], account: Floats, device: Device | None, least: float
-    ) -> list[Actions]:
+    ) -> list[Choice]:
         asked.extend(len(market) for market in series)
-        return choose_actions_of_all(policy, series, account, device, least)
+        return choose_of_all(policy, series, account, device, least)
 
-    monkeypatch.setattr(candidates, "choose_actions_of_all", counted)
+    monkeypatch.setattr(candidates, "choose_of_all", counted)
     for rules in (RULES, SURE):  # an action that is withheld is known, too
         asked.clear()
         made = replace(candidate(3), judged=tuple(FOLDS), rules=rules)

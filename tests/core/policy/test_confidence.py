@@ -16,7 +16,7 @@ from pytest_modelgate.core.policy.actions import NO_ACTION
 from pytest_modelgate.core.policy.confidence import certify_confidence, sure_action, sure_actions
 from pytest_modelgate.core.policy.definition import reference_logits
 from pytest_modelgate.core.policy.elementary import exp
-from pytest_modelgate.core.policy.inference import PolicySession, choose_actions
+from pytest_modelgate.core.policy.inference import PolicySession, choose_actions, choose_of_all
 from pytest_modelgate.core.policy.mlp import MlpPolicy
 from pytest_modelgate.core.policy.single_precision import float32_changes
 from pytest_modelgate.core.typing import Floats
@@ -129,7 +129,7 @@ def test_what_float32_changes_is_the_same_whether_bars_are_looked_at_or_known(mo
     market = market_for(policy, rng, 64)
     logits = [plain_logits(policy, observation(policy, market[row : row + policy.lookback], NONE)) for row in range(64)]
     least = confidence(logits[7]) * (1.0 + 1e-9)  # where float64 stays below, and float32 may not
-    judged = choose_actions(policy, market, NONE, None, least)
+    (judged,) = choose_of_all(policy, [market], NONE, None, least)
 
     def changes() -> list[bool]:
         found = float32_changes(policy, market, NONE, judged, np.random.default_rng(1), least=least)
@@ -151,6 +151,6 @@ def test_what_float32_cannot_tell_from_the_threshold_is_told() -> None:
         for side in (1.0 + 1e-10, 1.0 - 1e-10):
             least = confidence(plain_logits(policy, seen)) * side
             part = market[row : row + policy.lookback]
-            judged = choose_actions(policy, part, NONE, None, least)
+            (judged,) = choose_of_all(policy, [part], NONE, None, least)
             told += int(float32_changes(policy, part, NONE, judged, rng, least=least)[0])
     assert 40 < told < 128  # on one of the two sides float32 says the other thing

@@ -9,16 +9,19 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
+from support.checkpoints import load
 from support.function_fuzzing import judge
 from support.policies import mlp
 from support.policy_oracle import market_for, network
 from support.torch_functions import Network, networks
+from support.torch_functions import market as market_of_fuzzing
 
 from pytest_modelgate.core.policy import single_precision
-from pytest_modelgate.core.policy.inference import choose_actions
+from pytest_modelgate.core.policy.inference import Choice, choose_actions, choose_of_all
 from pytest_modelgate.core.policy.mlp import MlpPolicy
 from pytest_modelgate.core.policy.single_precision import float32_changes
 from pytest_modelgate.core.typing import Floats
+from pytest_modelgate.errors import CheckpointError
 
 ACCOUNT = np.array([0.0, 0.5, 0.0])
 
@@ -37,8 +40,8 @@ def share(policy: MlpPolicy, market: Floats | None = None, rng: np.random.Genera
     rng = rng or np.random.default_rng(1)
     market = market_for(policy, rng, 300) if market is None else market
     account = ACCOUNT[: policy.n_account]
-    actions = choose_actions(policy, market, account)
-    return float(float32_changes(policy, market, account, actions, rng).mean())
+    (choice,) = choose_of_all(policy, [market], account)
+    return float(float32_changes(policy, market, account, choice, rng).mean())
 
 
 @pytest.mark.long
@@ -52,6 +55,39 @@ def test_a_policy_acts_in_torch_as_judged_or_it_is_told(tmp_path: Path, made: Ne
 @given(networks(ills=("none",)))
 def test_a_sound_policy_is_not_accused(tmp_path: Path, made: Network) -> None:
     assert judge(made, tmp_path)[0] != "told"
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(networks())
+def test_what_is_known_from_judging_changes_nothing(tmp_path: Path, made: Network) -> None:
+    """With the leads of the judged actions, and without, so that every window is evaluated anew."""
+    try:
+        policy = load(made.save(tmp_path)).policy
+        market = market_of_fuzzing(np.random.default_rng(made.seed), 100 + policy.lookback - 1)
+        (choice,) = choose_of_all(policy, [market], np.zeros(0))
+    except CheckpointError:
+        return
+    blind = choice._replace(leads=np.zeros(len(choice.leads)))
+    knowing, anew = (
+        float32_changes(policy, market, np.zeros(0), given, np.random.default_rng(1)).tolist()
+        for given in (choice, blind)
+    )
+    assert knowing == anew
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "elu", "silu", "gelu", "leaky_relu"])
+def test_a_window_beyond_doubt_is_not_evaluated_once_more(activation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    policy = network(rng, [64, 32], activation=activation)
+    market = market_for(policy, rng, 300)
+    (choice,) = choose_of_all(policy, [market], np.zeros(0))
+    evaluated = []
+    monkeypatch.setattr(single_precision, "convolve", lambda _policy, series, *_: evaluated.extend(series))
+    clear = np.flatnonzero(choice.leads > 0.01)
+    for row in clear.tolist():
+        float32_changes(policy, market[row : row + policy.lookback], np.zeros(0), choice.cut(row, row + 1), rng)
+    assert len(clear) > 100
+    assert evaluated == []
 
 
 @pytest.mark.parametrize("size", [1e9, 1e12])
@@ -123,7 +159,8 @@ def test_every_window_is_counted_once(windows: int) -> None:
     policy = network(rng, [16])
     market = market_for(policy, rng, windows)
     wrong = (choose_actions(policy, market, np.zeros(0)) + 1) % 3
-    assert float32_changes(policy, market, np.zeros(0), wrong, rng).tolist() == [True] * windows
+    choice = Choice(wrong, np.zeros(windows), np.empty((windows, 0)))
+    assert float32_changes(policy, market, np.zeros(0), choice, rng).tolist() == [True] * windows
 
 
 def test_what_is_counted_does_not_depend_on_how_a_kernel_adds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,12 +169,12 @@ def test_what_is_counted_does_not_depend_on_how_a_kernel_adds(monkeypatch: pytes
     policy = network(rng, [16, 16], window=8)
     policy.weights[-1][:], policy.biases[-1][:] = 1.0 + 2e-6 * policy.weights[-1], 0.0
     market = market_for(policy, rng, 500)
-    actions = choose_actions(policy, market, np.zeros(0))
+    (choice,) = choose_of_all(policy, [market], np.zeros(0))
     counts = []
     for rows in (256, 100, 1):  # other shapes, other kernels
         monkeypatch.setattr(single_precision, "_ROWS", rows)
         monkeypatch.setattr(single_precision, "_GROUP", 1)
-        plain = [float32_changes(policy, market, np.zeros(0), actions, _Sparing()).tolist()]
+        plain = [float32_changes(policy, market, np.zeros(0), choice, _Sparing()).tolist()]
         counts += plain
     assert counts[0] == counts[1] == counts[2]
     assert any(counts[0])
