@@ -121,8 +121,9 @@ def ema_weights(span: int) -> Floats:
     (1 - 2 / (span + 1)) ** lag for 4 * span lags, normalised to 1: a finite memory, so that the value does not depend
     on where the series starts.
     """
-    weights = np.power(1.0 - 2.0 / (span + 1), np.arange(_EMA_SPANS * span), dtype=np.float64)
-    return weights / weights.sum(dtype=np.float64)
+    weights = ((1.0 - 2.0 / (span + 1)) ** np.arange(_EMA_SPANS * span)).astype(np.float64)
+    normalised: Floats = weights / weights.sum()
+    return normalised
 
 
 def rolling_stds(values: Floats, means: Mapping[int, Floats]) -> dict[int, Floats]:
