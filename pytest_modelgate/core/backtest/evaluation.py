@@ -83,8 +83,9 @@ def attribute_window(candidate: Candidate, window: Window, trajectory: Trajector
     """Weights held and returns earned at every bar of a window just traded."""
     bars = candidate.series.bars
     rows = bars.positions(window.start, window.end)
-    before = bars.frame["close"].iloc[rows.start - 1] if rows.start else bars.quotes[0][0]
-    return attribute(trajectory, bars.rows(rows), float(before), candidate.rules)
+    opens, closes = bars.quotes
+    before = closes[rows.start - 1] if rows.start else opens[0]
+    return attribute(trajectory, bars.rows(rows), before, candidate.rules)
 
 
 def waited_orders(trajectory: Trajectory, bars: Bars) -> int:
