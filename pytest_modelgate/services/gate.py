@@ -129,7 +129,7 @@ class Gate:
         terms = self._terms(plan, trials)
         if brief := self._remembered(plan, terms):
             return brief.with_bars(partial(self.evidence, model))
-        judgement = self._judge(plan, partial(self.evidence, model), trials)
+        judgement = self._judge(plan, partial(self.evidence, model), trials, self._before(plan, terms))
         self._remember(judgement, terms)
         return judgement
 
@@ -143,8 +143,10 @@ class Gate:
         """
         plan = self.plan.of(model)
         terms = self._terms(plan, trials)
-        known = self._remembered(plan, terms)
-        return known or self._remember(self._judge(plan, lambda name: self.known(model, name, selected), trials), terms)
+        if known := self._remembered(plan, terms):
+            return known
+        found = self._judge(plan, lambda name: self.known(model, name, selected), trials, self._before(plan, terms))
+        return self._remember(found, terms)
 
     def _terms(self, plan: ModelPlan, trials: float) -> _Terms:
         """What a judgement rests on: taken before the records are read, so that a change meanwhile is noticed."""
@@ -154,6 +156,11 @@ class Gate:
         """What was decided on these very records before, without what happened at every bar."""
         judged_on, judgement = self._judged.get(plan.model.id, (None, None))
         return judgement if judged_on == terms else None
+
+    def _before(self, plan: ModelPlan, terms: _Terms) -> Judgement | None:
+        """What was decided on these very records, be it with another number of trials."""
+        (_, records), judgement = self._judged.get(plan.model.id, ((0.0, ()), None))
+        return judgement if records == terms[1] else None
 
     def _remember(self, judgement: Judgement, terms: _Terms) -> Judgement:
         """Note what was decided, where all its evidence is on record in this run; without what happened at every bar.
@@ -166,7 +173,13 @@ class Gate:
             self._judged[brief.plan.model.id] = terms, brief
         return brief
 
-    def _judge(self, plan: ModelPlan, find: Callable[[str], Evidence | None], trials: float) -> Judgement:
+    def _judge(
+        self,
+        plan: ModelPlan,
+        find: Callable[[str], Evidence | None],
+        trials: float,
+        before: Judgement | None = None,
+    ) -> Judgement:
         rule, waivers = self.settings.decision, self.settings.waivers
         notes: tuple[str, ...] = ()
         if self.ledger and not plan.dropped:
@@ -180,6 +193,7 @@ class Gate:
             waivers=waivers,
             stamp=self.plan.run.timestamp,
             notes=notes,
+            before=before,
         )
 
     def sanity(self, backtest: WindowEvidence) -> Sanity:

@@ -11,6 +11,7 @@ from support import report_factory as factory
 
 from pytest_modelgate.adapters.evidence.store import EvidenceStore
 from pytest_modelgate.core.config.settings import Settings
+from pytest_modelgate.core.decision import judgement, robustness
 from pytest_modelgate.core.evidence.records import WindowEvidence
 from pytest_modelgate.core.planning.looks import TrialCount
 from pytest_modelgate.core.planning.plan import Plan
@@ -53,6 +54,27 @@ def test_fixtures_and_the_verdict_share_one_judgement(gate: Gate, judged: list[s
     assert str(gate.judge(MODEL)) == str(whole)
     assert str(gate.judge_known(MODEL, frozenset(), 1.0)) == str(whole.without_bars())
     assert judged == [MODEL]
+
+
+def test_another_number_of_trials_measures_only_what_hangs_on_it(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    anew = gate.judge(MODEL, lambda _, name: EVIDENCE[name], 3.0)
+    gate.judge(MODEL)
+    for name in ("_bear_costs", "put_in_context"):
+        for part in (robustness, judgement):
+            monkeypatch.delattr(part, name, raising=False)
+    assert str(gate.judge_known(MODEL, frozenset(), 3.0)) == str(anew.without_bars())
+
+
+def test_a_record_that_changed_is_measured_anew(gate: Gate) -> None:
+    before = gate.judge_known(MODEL, frozenset(), 1.0)
+    fold = EVIDENCE["fold1of5"]
+    assert isinstance(fold, WindowEvidence)
+    paid = replace(fold.bars, fees=tuple(0.001 for _ in fold.bars.fees))
+    gate.store.write(replace(fold, bars=paid), "key")
+    after = gate.judge_known(MODEL, frozenset(), 3.0)
+    assert before.robustness
+    assert after.robustness
+    assert after.robustness.costs != before.robustness.costs
 
 
 def test_a_record_that_changed_is_judged_anew(gate: Gate, judged: list[str]) -> None:

@@ -9,8 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_modelgate.core.backtest.known_actions import simulate_known
 from pytest_modelgate.core.backtest.metrics import bars_per_year
 from pytest_modelgate.core.backtest.rules import TradingRules
+from pytest_modelgate.core.backtest.simulation import Trajectory
 from pytest_modelgate.core.features.series import FeatureSeries
 from pytest_modelgate.core.market.windows import Window
 from pytest_modelgate.core.policy.account_features import neutral_account
@@ -63,6 +65,7 @@ class Candidate:
     tracked: tuple[Window, ...] = ()
     _actions: Actions = field(init=False, repr=False)
     _chosen: tuple[slice, Choice] | None = field(default=None, init=False, repr=False)
+    _traded: dict[tuple[int, int, float], Trajectory] = field(default_factory=dict, init=False, repr=False)
     _session: _Session | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -107,6 +110,23 @@ class Candidate:
             whole, choice = self._chosen
             return choice.cut(rows.start - whole.start, rows.stop - whole.start)
         return Choice(actions, np.zeros(len(actions)), np.empty((len(actions), 0)))
+
+    def trade_neutral(self, rows: slice, capital: float) -> Trajectory:
+        """Trade a range from flat by its neutral actions; each is traded once.
+
+        Args:
+            rows: as of ``neutral_actions``.
+            capital: USD.
+
+        Raises:
+            MarketDataError, CheckpointError: as ``neutral_actions`` and ``simulate_known``.
+        """
+        key = rows.start, rows.stop, capital
+        if key not in self._traded:
+            actions: list[int] = self.neutral_actions(rows).tolist()
+            bars = self.series.bars.rows(rows)
+            self._traded[key] = simulate_known(bars, actions, self.policy.actions, self.rules, capital)
+        return self._traded[key]
 
     def known_actions(self, rows: slice) -> Actions | None:
         """Neutral actions (n,) of a range as far as they were asked for before; None where one is missing."""

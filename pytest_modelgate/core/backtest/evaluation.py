@@ -47,7 +47,7 @@ def evaluate_all(
     """
     ranges = [usable_rows(candidate, window) for window in windows]
     if account == "neutral" or not candidate.policy.account:
-        traded = [_neutral(candidate, rows, capital) for rows in ranges]
+        traded = [candidate.trade_neutral(rows, capital) for rows in ranges]  # no observation depends on the account
     else:
         traded = _tracked(candidate, ranges, capital)
     return [(trajectory, measure(trajectory, candidate.bars_per_year)) for trajectory in traded]
@@ -83,8 +83,9 @@ def attribute_window(candidate: Candidate, window: Window, trajectory: Trajector
     """Weights held and returns earned at every bar of a window just traded."""
     bars = candidate.series.bars
     rows = bars.positions(window.start, window.end)
-    before = bars.frame["close"].iloc[rows.start - 1] if rows.start else bars.quotes[0][0]
-    return attribute(trajectory, bars.rows(rows), float(before), candidate.rules)
+    opens, closes = bars.quotes
+    before = closes[rows.start - 1] if rows.start else opens[0]
+    return attribute(trajectory, bars.rows(rows), before, candidate.rules)
 
 
 def waited_orders(trajectory: Trajectory, bars: Bars) -> int:
@@ -93,13 +94,6 @@ def waited_orders(trajectory: Trajectory, bars: Bars) -> int:
     if len(bars) and trajectory.quantity[-1] != 0.0 and trajectory.fills[-1].cause == "order":
         orders.pop()  # the liquidation at the end
     return int(np.count_nonzero(bars.waits[orders]))
-
-
-def _neutral(candidate: Candidate, rows: slice, capital: float) -> Trajectory:
-    """All actions at once, since no observation depends on the account."""
-    actions: list[int] = candidate.neutral_actions(rows).tolist()
-    bars = candidate.series.bars.rows(rows)
-    return simulate_known(bars, actions, candidate.policy.actions, candidate.rules, capital)
 
 
 def _tracked(candidate: Candidate, ranges: Sequence[slice], capital: float) -> list[Trajectory]:

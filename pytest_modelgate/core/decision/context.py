@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -88,6 +88,15 @@ def put_in_context(attribution: BarAttribution, days: float, percentile: float, 
         deflated=deflated_sharpe(shape, trials),
         regimes=(*_by_volatility(attribution), *_by_trend(attribution)),
     )
+
+
+def with_trials(context: Context, attribution: BarAttribution, trials: float) -> Context:
+    """The same for another number of trials.
+
+    Args:
+        attribution: that the context was measured on.
+    """
+    return replace(context, deflated=deflated_sharpe(sharpe_shape(attribution.returns), trials))
 
 
 def bootstrap_interval(returns: Floats) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.config.settings import DecisionRule
 from pytest_modelgate.core.config.waivers import Waiver
 from pytest_modelgate.core.decision.backtest_sanity import Sanity, judge_backtest, one_sided
-from pytest_modelgate.core.decision.context import Context, put_in_context
+from pytest_modelgate.core.decision.context import Context, put_in_context, with_trials
 from pytest_modelgate.core.decision.decision import Decision, decide
 from pytest_modelgate.core.decision.flagged_bars import find_hanging
 from pytest_modelgate.core.decision.model_case import NOT_COMPARED, ModelCase
@@ -205,6 +205,7 @@ def judge(
     waivers: Sequence[Waiver] = (),
     stamp: pd.Timestamp | None = None,
     notes: tuple[str, ...] = (),
+    before: Judgement | None = None,
 ) -> Judgement:
     """Decide on one model from its evidence alone.
 
@@ -214,6 +215,8 @@ def judge(
         waivers: for whatever models.
         stamp: when the archive was made, as far as it says.
         notes: ``Judgement.notes``.
+        before: what the very same evidence was judged to be with another number of trials, if it was: what does not
+            hang on that number is not measured again.
     """
     evidence = {window.name: find(window.name) for window in plan.work}
     judgement = replace(_undecided(plan, profile, evidence), notes=notes)
@@ -254,7 +257,7 @@ def judge(
         comparison=case.comparison,
         watch=case.watch,
     )
-    return _with_context(decided, case, attributions, trials) if folds else decided
+    return _with_context(decided, case, attributions, trials, before) if folds else decided
 
 
 def _altered(model: str, window: str) -> GateError:
@@ -352,7 +355,11 @@ def judge_sanity(
 
 
 def _with_context(
-    decided: Judgement, case: ModelCase, attributions: Sequence[FoldAttribution], trials: float
+    decided: Judgement,
+    case: ModelCase,
+    attributions: Sequence[FoldAttribution],
+    trials: float,
+    before: Judgement | None,
 ) -> Judgement:
     """Add what is shown beside a decision, and never changes it."""
     delayed = [fold.delayed for fold in decided.measured_folds]
@@ -361,12 +368,21 @@ def _with_context(
     days = (windows[-1].end - windows[0].start) / pd.Timedelta(days=1)
     _, pooled, _ = pool(attributions)
     (timing,) = (proof for proof in case.proofs if proof.name == "timing")
+    costs, context = None, None
+    if before and before.robustness and before.context:
+        costs, context = before.robustness.costs, with_trials(before.context, pooled, trials)
     return replace(
         decided,
         robustness=disturb(
-            attributions, case.folds, delayed, decided.noise, partial(_decide_on, case), undrawn=undrawn
+            attributions,
+            case.folds,
+            delayed,
+            decided.noise,
+            partial(_decide_on, case),
+            costs=costs,
+            undrawn=undrawn,
         ),
-        context=put_in_context(pooled, days, timing.details["percentile"], trials),
+        context=context or put_in_context(pooled, days, timing.details["percentile"], trials),
     )
 
 

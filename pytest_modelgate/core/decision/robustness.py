@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import numpy as np
 
+from pytest_modelgate.core.backtest.attribution import concatenate
 from pytest_modelgate.core.backtest.metrics import FoldResult, sharpe_ratio
 from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.core.decision.proof import FoldAttribution, compound
 from pytest_modelgate.core.integrity.check import NoiseDraw
+from pytest_modelgate.core.typing import Floats
 
 MULTIPLES = (0.0, 1.0, 2.0, 3.0, 5.0)
 _MOST = 100.0  # nobody needs to know beyond
@@ -27,6 +30,9 @@ class CostPoint:
     fees: float
     slippage: float
     total_return: float
+
+
+Costs = tuple[tuple[CostPoint, ...], float]  # ``Robustness.surface`` and ``break_even``
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,11 @@ class Robustness:
     disturbances: tuple[Disturbance, ...]
     undrawn: str = ""
 
+    @property
+    def costs(self) -> Costs:
+        """What the folds bear of costs, whatever is decided."""
+        return self.surface, self.break_even
+
 
 def disturb(
     folds: Sequence[FoldAttribution],
@@ -72,6 +83,7 @@ def disturb(
     noise: Sequence[NoiseDraw],
     decide: Decide,
     *,
+    costs: Costs | None = None,
     undrawn: str = "",
 ) -> Robustness:
     """Disturb a walk-forward.
@@ -81,11 +93,9 @@ def disturb(
         delayed: had every order come one bar later, in the same order.
         noise: as the examination drew it.
         decide: gives the decision for other results of the folds.
+        costs: ``Robustness.costs`` of the same folds, where they were measured before.
         undrawn: why the examination drew no noise, half a sentence.
     """
-    surface = tuple(
-        CostPoint(fees, slippage, _return(folds, fees, slippage)) for fees in MULTIPLES for slippage in MULTIPLES
-    )
     disturbances = []
     for multiple in (2.0, 3.0):
         costly = [_costly(fold, result, multiple) for fold, result in zip(folds, results, strict=True)]
@@ -97,15 +107,12 @@ def disturb(
         name = f"noise on {draw.kind} {counts[draw.kind]}"
         disturbances.append(_disturbance(name, draw.folds, draw.actions_changed, decide))
     told = f"Noise was not drawn: it could not change the decision, since {undrawn}." if undrawn else ""
-    return Robustness(decide(results), surface, _break_even(folds), tuple(disturbances), told)
+    surface, break_even = costs or _bear_costs(folds)
+    return Robustness(decide(results), surface, break_even, tuple(disturbances), told)
 
 
 def _disturbance(name: str, results: Sequence[FoldResult], changed: float, decide: Decide) -> Disturbance:
     return Disturbance(name, compound([fold.total_return for fold in results]), changed, decide(results))
-
-
-def _return(folds: Sequence[FoldAttribution], fees: float, slippage: float) -> float:
-    return compound([fold.attribution.total_return(fees, slippage) for fold in folds])
 
 
 def _costly(fold: FoldAttribution, result: FoldResult, multiple: float) -> FoldResult:
@@ -115,16 +122,53 @@ def _costly(fold: FoldAttribution, result: FoldResult, multiple: float) -> FoldR
     return FoldResult(total, sharpe_ratio(returns), result.bars, result.bars_per_year)
 
 
-def _break_even(folds: Sequence[FoldAttribution]) -> float:
+@dataclass(frozen=True, eq=False)
+class _AtCosts:
+    """All folds one after the other, as ``BarAttribution.total_return`` sees them: it is asked a hundred times.
+
+    Attributes:
+        ends: row after the last one of every fold.
+        growth: (bars,) 1 and the return.
+    """
+
+    ends: Sequence[int]
+    growth: Floats
+    fees: Floats
+    slippage: Floats
+
+    @classmethod
+    def of(cls, folds: Sequence[FoldAttribution]) -> _AtCosts:
+        """Join folds."""
+        joined = concatenate([fold.attribution for fold in folds])
+        ends = [*accumulate(len(fold.attribution) for fold in folds)]
+        return cls(ends, 1.0 + joined.returns, joined.fees, joined.slippage)
+
+    def earned(self, fees: float, slippage: float) -> float:
+        """Compounded return of all folds, had fees and slippage been these multiples of what they were."""
+        left = self.growth - ((fees - 1.0) * self.fees + (slippage - 1.0) * self.slippage)
+        np.maximum(0.0, left, out=left)
+        folds = pairwise((0, *self.ends))
+        return compound([float(np.multiply.reduce(left[start:end])) - 1.0 for start, end in folds])
+
+
+def _bear_costs(folds: Sequence[FoldAttribution]) -> Costs:
+    at_costs = _AtCosts.of(folds)
+    surface = tuple(
+        CostPoint(fees, slippage, at_costs.earned(fees, slippage)) for fees in MULTIPLES for slippage in MULTIPLES
+    )
+    return surface, _break_even(at_costs)
+
+
+def _break_even(at_costs: _AtCosts) -> float:
     """Bisection; the return falls with the multiple."""
-    if not any(np.any(fold.attribution.fees + fold.attribution.slippage > 0.0) for fold in folds):
+    if not np.any(at_costs.fees + at_costs.slippage > 0.0):
         return math.nan  # without costs there is no multiple
-    if _return(folds, 0.0, 0.0) <= 0.0:
+    if at_costs.earned(0.0, 0.0) <= 0.0:
         return 0.0
-    if _return(folds, _MOST, _MOST) > 0.0:
+    if at_costs.earned(_MOST, _MOST) > 0.0:
         return math.inf
     low, high = 0.0, _MOST
     for _ in range(_STEPS):
         middle = (low + high) / 2.0
-        low, high = (middle, high) if _return(folds, middle, middle) > 0.0 else (low, middle)
+        low, high = (middle, high) if at_costs.earned(middle, middle) > 0.0 else (low, middle)
     return low

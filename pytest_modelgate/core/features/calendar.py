@@ -13,27 +13,35 @@ _DAY_NS = 86_400_000_000_000
 _DAY_BARS = 96  # a day of 15-minute bars; the day counts no further back, so that warm-up is bounded
 
 
-def intraday(bars: LogBars) -> dict[str, Floats]:
-    """Position of the present close in its day so far."""
-    row = np.arange(len(bars.time))
+def intraday(bars: LogBars, volatility: Floats) -> dict[str, Floats]:
+    """Position of the present close in its day so far.
+
+    Args:
+        volatility: per bar, (series, rows).
+    """
+    row = np.arange(bars.time.size)
     since = np.minimum(row - _first_row_of_day(bars.time.ravel()), _DAY_BARS - 1)
-    first, into = row - since, since[:, None]
-    high, low = np.full_like(bars.close, -np.inf), np.full_like(bars.close, np.inf)
-    traded, weighted = np.zeros_like(bars.close), np.zeros_like(bars.close)
-    typical = (bars.high + bars.low + bars.close) / 3
-    for lag in range(int(since.max(initial=-1)) + 1):
-        today = lag <= into
-        volume = np.where(today, lagged(bars.volume, lag), 0.0)
-        high = np.where(today, np.maximum(high, lagged(bars.high, lag)), high)
-        low = np.where(today, np.minimum(low, lagged(bars.low, lag)), low)
-        traded += volume
-        weighted += np.where(today, volume * (lagged(typical, lag) - bars.close), 0.0)
-    expected = bars.volatility * np.sqrt(into + 1.0)
+    first = row - since
+    high, low, close, volume = (each.ravel() for each in (bars.high, bars.low, bars.close, bars.volume))
+    typical, into = (high + low + close) / 3, np.tile(since, len(bars.close))
+    day_high, day_low, traded, weighted = high.copy(), low.copy(), volume.copy(), volume * (typical - close)
+    for lag in range(1, int(since.max(initial=0)) + 1):  # all series as one row: no day reaches beyond its own
+        today = into[lag:] >= lag
+        distance = typical[:-lag] - close[lag:]
+        distance *= volume[:-lag]
+        np.maximum(day_high[lag:], high[:-lag], out=day_high[lag:], where=today)
+        np.minimum(day_low[lag:], low[:-lag], out=day_low[lag:], where=today)
+        np.add(traded[lag:], volume[:-lag], out=traded[lag:], where=today)
+        np.add(weighted[lag:], distance, out=weighted[lag:], where=today)
+    shape = bars.close.shape
+    highest, lowest = day_high.reshape(shape), day_low.reshape(shape)
+    flow = share(weighted.reshape(shape), traded.reshape(shape))
+    expected = volatility * np.sqrt(since + 1.0)
     return {
-        "day_return": wide(per(bars.close - bars.open[first], expected)),
-        "day_range_position": per(2 * bars.close - high - low, high - low),
-        "day_vwap_distance": wide(per(-share(weighted, traded), expected)),
-        "overnight_gap": wide(per(bars.open[first] - lagged(bars.close, 1)[first], bars.volatility)),
+        "day_return": wide(per(bars.close - bars.open[:, first], expected)),
+        "day_range_position": per(2 * bars.close - highest - lowest, highest - lowest),
+        "day_vwap_distance": wide(per(-flow, expected)),
+        "overnight_gap": wide(per(bars.open[:, first] - lagged(bars.close, 1)[:, first], volatility)),
     }
 
 

@@ -9,21 +9,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pytest_modelgate.core.features.rolling import lagged, rolling_rms
+from pytest_modelgate.core.features.rolling import lagged
+from pytest_modelgate.core.market.bars import COLUMNS
 from pytest_modelgate.core.typing import Floats
 
 TINY = 1e-8  # log units, a ten-thousandth of a basis point: far below any tick, far above rounding
 _WIDE = 5.0
 _VOLUME_CAP = 1e300  # sums over a window stay finite
-_LONG = 96  # bars of the volatility that other features are measured in
 
 
 @dataclass(frozen=True, eq=False)
 class LogBars:
-    """Series side by side, (rows, series) in every column, oldest first; row t rests on bars up to t.
+    """Series side by side, (series, rows) in every column, oldest first; row t rests on bars up to t.
 
     Attributes:
-        time: bar starts (rows, 1), nanoseconds since the epoch, UTC; all series have them in common.
+        time: bar starts (1, rows), nanoseconds since the epoch, UTC; all series have them in common.
         open: natural logarithm of the open; likewise ``close``.
         high: natural logarithm of the highest of open, high, low and close: feeds do print an open above the high.
         low: natural logarithm of the lowest of the four.
@@ -31,7 +31,6 @@ class LogBars:
         volume: units of the asset.
         returns: log return from the bar before; the first is NaN.
         true_range: log high less log low, both extended to the close before (Wilder 1978); the first is NaN.
-        volatility: root mean square of the last 96 log returns, per bar.
     """
 
     time: NDArray[np.int64]
@@ -42,7 +41,6 @@ class LogBars:
     volume: Floats
     returns: Floats
     true_range: Floats
-    volatility: Floats
 
     @classmethod
     def of(cls, frames: Sequence[pd.DataFrame]) -> LogBars:
@@ -53,30 +51,33 @@ class LogBars:
                 lack is NaN.
         """
         longest = max(frames, key=len)
-        # Contiguous copies: numpy may round differently in its code for strided columns.
-        prices = [np.log(_side_by_side(frames, name, len(longest))) for name in ("open", "high", "low", "close")]
+        columns = _side_by_side(frames, len(longest))
+        # Of contiguous copies: numpy may round differently in its code for strided columns.
+        prices = [np.log(columns[name]) for name in ("open", "high", "low", "close")]
         open_, close = prices[0], prices[3]
         high, low = np.max(prices, axis=0), np.min(prices, axis=0)
         before = lagged(close, 1)
         returns = close - before
         return cls(
-            time=pd.DatetimeIndex(longest.index).as_unit("ns").asi8[:, None],
+            time=pd.DatetimeIndex(longest.index).as_unit("ns").asi8[None],
             open=open_,
             high=high,
             low=low,
             close=close,
-            volume=np.minimum(_side_by_side(frames, "volume", len(longest)), _VOLUME_CAP),
+            volume=np.minimum(columns["volume"], _VOLUME_CAP),
             returns=returns,
             true_range=np.maximum(high, before) - np.minimum(low, before),
-            volatility=rolling_rms(returns, _LONG),
         )
 
 
-def _side_by_side(frames: Sequence[pd.DataFrame], column: str, rows: int) -> Floats:
-    values = np.full((rows, len(frames)), np.nan)
+def _side_by_side(frames: Sequence[pd.DataFrame], rows: int) -> dict[str, Floats]:
+    """The columns of all frames, (series, rows) each."""
+    columns = {name: np.full((len(frames), rows), np.nan) for name in COLUMNS}
     for number, frame in enumerate(frames):
-        values[: len(frame), number] = frame[column]
-    return values
+        table = frame.to_numpy(dtype=np.float64)  # once: to pick a column of a frame takes as long as a window
+        for name, column in columns.items():
+            column[number, : len(frame)] = table[:, frame.columns.get_loc(name)]
+    return columns
 
 
 def per(numerator: Floats, denominator: Floats) -> Floats:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pytest_modelgate.core.features.feature_set import FeatureSet
+from pytest_modelgate.core.features.reference import REFERENCE, compute_all
 from pytest_modelgate.core.market.bars import Bars
 from pytest_modelgate.core.typing import Floats
 from pytest_modelgate.errors import CheckpointError
+
+_REMEDY = "Correct the feature set's code, or name another with --gate-feature-set"
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,14 +38,33 @@ def compute_features(bars: Bars, feature_set: FeatureSet) -> FeatureSeries:
     Raises:
         CheckpointError: the feature set broke its promise: other columns or rows, or a value that is not finite.
     """
-    location = f"feature set {feature_set.name!r} on {bars.instrument.symbol} {bars.timeframe}"
-    remedy = "Correct the feature set's code, or name another with --gate-feature-set"
     frame = feature_set.compute(bars.frame)
     if tuple(frame.columns) != feature_set.columns or not frame.index.equals(bars.index):
-        raise CheckpointError(location, "returned other columns or rows than it declares", remedy)
-    values = np.ascontiguousarray(frame.to_numpy(dtype=np.float64))
+        raise CheckpointError(_location(bars, feature_set), "returned other columns or rows than it declares", _REMEDY)
+    return _checked(bars, feature_set, frame.to_numpy(dtype=np.float64))
+
+
+def compute_features_of_all(series: Sequence[Bars], feature_set: FeatureSet) -> list[FeatureSeries]:
+    """``compute_features`` of several series with the same times; the gate's own set takes all of them at once.
+
+    Raises:
+        CheckpointError: as ``compute_features``.
+    """
+    if feature_set is not REFERENCE:
+        return [compute_features(bars, feature_set) for bars in series]
+    matrices = compute_all([bars.frame for bars in series])
+    return [_checked(bars, feature_set, matrix) for bars, matrix in zip(series, matrices, strict=True)]
+
+
+def _location(bars: Bars, feature_set: FeatureSet) -> str:
+    return f"feature set {feature_set.name!r} on {bars.instrument.symbol} {bars.timeframe}"
+
+
+def _checked(bars: Bars, feature_set: FeatureSet, matrix: Floats) -> FeatureSeries:
+    values = np.ascontiguousarray(matrix)
     if not np.isfinite(values[feature_set.warmup :]).all():
         row, column = (int(part) for part in np.argwhere(~np.isfinite(values[feature_set.warmup :]))[0])
         stamp = bars.index[feature_set.warmup + row]
-        raise CheckpointError(location, f"column {feature_set.columns[column]!r} is not finite at {stamp}", remedy)
+        problem = f"column {feature_set.columns[column]!r} is not finite at {stamp}"
+        raise CheckpointError(_location(bars, feature_set), problem, _REMEDY)
     return FeatureSeries(bars, values, feature_set.warmup, feature_set.columns)

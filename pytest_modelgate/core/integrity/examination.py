@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_modelgate.core.backtest.evaluation import evaluate
-from pytest_modelgate.core.backtest.metrics import compounded, measure
-from pytest_modelgate.core.backtest.simulation import Trajectory
+from pytest_modelgate.core.backtest.evaluation import evaluate, evaluate_all
+from pytest_modelgate.core.backtest.metrics import Metrics, compounded
 from pytest_modelgate.core.config.profiles import Profile
 from pytest_modelgate.core.config.settings import AccountMode
 from pytest_modelgate.core.features.feature_set import FeatureSet
@@ -59,7 +58,8 @@ def examine(
     neutral, _ = evaluate(candidate, backtest, "neutral", replayer.capital)
     tracked = evaluate(candidate, backtest, "tracked", replayer.capital)[0] if policy.account else None
     actions = replayer.actions(policy)
-    trajectories = replayer.trade(actions)
+    folds = evaluate_all(candidate, replayer.folds, "neutral", replayer.capital)
+    trajectories = tuple(trajectory for trajectory, _ in folds)
     own = replayer.attribution(trajectories)
     checks = (
         check_causality(bars, feature_set, policy, replayer.rows, candidate.rules.min_confidence),
@@ -70,13 +70,13 @@ def examine(
         check_account(neutral, tracked),
         check_precision(candidate, (*replayer.folds, backtest), profile.integrity, sha256),
     )
-    if undrawn := _why_no_noise(replayer, trajectories, checks, account):
+    if undrawn := _why_no_noise(replayer, [metrics for _, metrics in folds], checks, account):
         return Examination(checks, (), undrawn)
     return Examination(checks, draw_noise(replayer, actions, feature_set, profile.robustness, sha256))
 
 
 def _why_no_noise(
-    replayer: FoldReplayer, trajectories: Sequence[Trajectory], checks: Sequence[Check], account: AccountMode
+    replayer: FoldReplayer, folds: Sequence[Metrics], checks: Sequence[Check], account: AccountMode
 ) -> str:
     """Why no draw of noise could change the decision, half a sentence; empty where one could.
 
@@ -87,6 +87,5 @@ def _why_no_noise(
         return f"the integrity checks fail ({', '.join(failed)})"
     if account == "tracked" and replayer.candidate.policy.account:
         return ""  # the folds are judged on other actions than these
-    per_year = replayer.candidate.bars_per_year
-    earned = compounded(measure(trajectory, per_year).total_return for trajectory in trajectories)
+    earned = compounded(metrics.total_return for metrics in folds)
     return "" if earned > 0 else "its folds made no money together"

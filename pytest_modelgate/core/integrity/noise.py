@@ -10,7 +10,7 @@ import numpy as np
 from pytest_modelgate.core.backtest.metrics import FoldResult, measure
 from pytest_modelgate.core.config.profiles import RobustnessLimits
 from pytest_modelgate.core.features.feature_set import FeatureSet
-from pytest_modelgate.core.features.series import compute_features
+from pytest_modelgate.core.features.series import compute_features_of_all
 from pytest_modelgate.core.integrity.check import NoiseDraw
 from pytest_modelgate.core.integrity.perturbations import FoldReplayer, noisy, seeded
 from pytest_modelgate.core.policy.mlp import MlpPolicy
@@ -45,12 +45,13 @@ def _noisy_features(
     series = replayer.candidate.series
     first = max(0, replayer.rows.start - series.warmup - replayer.candidate.policy.lookback + 1)
     part = slice(first, replayer.rows.stop)
-    for _ in range(_DRAWS):
-        frame = series.bars.frame.iloc[part].copy()
+    frames = [series.bars.frame.iloc[part].copy() for _ in range(_DRAWS)]
+    for frame in frames:
         frame.iloc[:, :4] *= np.exp(size * rng.standard_normal(len(frame)))[:, None]
-        bars = type(series.bars)(series.bars.instrument, series.bars.timeframe, frame)
+    drawn = [type(series.bars)(series.bars.instrument, series.bars.timeframe, frame) for frame in frames]
+    for seen in compute_features_of_all(drawn, feature_set):
         matrix = np.full_like(series.matrix, np.nan)
-        matrix[part] = compute_features(bars, feature_set).matrix
+        matrix[part] = seen.matrix
         yield matrix
 
 

@@ -51,7 +51,9 @@ def off_grid(moments: Sequence[pd.Timestamp], bars: Bars) -> str:
     """
     zone = "UTC" if bars.instrument.asset_class is AssetClass.CRYPTO else _EXCHANGE_ZONE
     form = "%H:%M" if _is_open(bars.timeframe) else ":%M"
-    known = set(bars.index.tz_convert(zone).strftime(form))
+    begins_at = bars.index.tz_convert(zone)
+    times = begins_at.hour * 60 + begins_at.minute if _is_open(bars.timeframe) else begins_at.minute
+    known = set(begins_at[~times.duplicated()].strftime(form))  # few: to spell every bar's takes longer than all else
     for moment in moments:
         begins = moment.tz_convert(zone).strftime(form)
         if begins not in known:

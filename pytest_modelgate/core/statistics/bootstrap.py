@@ -33,7 +33,9 @@ def resampled_sums(values: Floats, seed: Floats) -> Floats:
     count = math.ceil(bars / length)
     summed = np.concatenate([[0.0], np.cumsum(np.tile(values, 2))])
     starts = rng.integers(0, bars, (_DRAWS, count))
-    lengths = np.full(count, length)
-    lengths[-1] = bars - length * (count - 1)
-    sums: Floats = (summed[starts + lengths] - summed[starts]).sum(axis=1)
+    rest = bars - length * (count - 1)  # rows of the last block
+    whole, last = (summed[rows : rows + bars] - summed[:bars] for rows in (length, rest))
+    blocks = whole[starts]
+    blocks[:, -1] = last[starts[:, -1]]
+    sums: Floats = blocks.sum(axis=1)
     return sums

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from pytest_modelgate.core.backtest.account import Account, account_features
 from pytest_modelgate.core.backtest.candidate import Candidate
 from pytest_modelgate.core.backtest.evaluation import evaluate, evaluate_all
 from pytest_modelgate.core.backtest.rules import TradingRules
-from pytest_modelgate.core.backtest.simulation import simulate
+from pytest_modelgate.core.backtest.simulation import Trajectory, simulate
 from pytest_modelgate.core.features.feature_set import FeatureSet
 from pytest_modelgate.core.features.series import FeatureSeries, compute_features
 from pytest_modelgate.core.market.windows import Window
@@ -122,6 +122,25 @@ def test_what_several_windows_share_is_decided_once(monkeypatch: pytest.MonkeyPa
         assert asked == [96 - 12 + 3]  # from the first bar of any of them to the last of all, and the first window
         each = replace(candidate(3), rules=rules)
         assert found == [evaluate(each, fold, "neutral", 10_000.0)[0].actions.tolist() for fold in FOLDS]
+
+
+def test_a_window_is_traded_once_by_the_same_actions(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, count = candidate(3), 0
+    simulate_known = vars(candidates)["simulate_known"]
+
+    def counted(*arguments: Any) -> Trajectory:
+        nonlocal count
+        count += 1
+        trajectory: Trajectory = simulate_known(*arguments)
+        return trajectory
+
+    monkeypatch.setattr(candidates, "simulate_known", counted)
+    first, again, richer = (evaluate(made, WINDOW, "neutral", capital)[0] for capital in (1e4, 1e4, 2e4))
+
+    assert count == 2
+    assert first.equity.tolist() == again.equity.tolist() != richer.equity.tolist()
+    other = replace(made, policy=policy(3, seed=2))
+    assert evaluate(other, WINDOW, "neutral", 1e4)[0].actions.tolist() != first.actions.tolist()
 
 
 @pytest.mark.parametrize("room", [candidates._SHARED, 0])
