@@ -13,9 +13,10 @@ from typing import Any
 
 import requests
 from filelock import FileLock
-from pydantic_core import from_json
 from requests.adapters import HTTPAdapter
 from requests.exceptions import ChunkedEncodingError, ConnectionError, ContentDecodingError, Timeout  # noqa: A004 - theirs
+
+from pytest_modelgate.adapters.files.fast_json import parse_json
 
 # Method and address to status, headers and body.
 Answer = Callable[[str, str], tuple[int, Mapping[str, list[str]], bytes]]
@@ -126,12 +127,8 @@ class RecordedSession(requests.Session):
 
 
 class _RecordedResponse(requests.Response):
-    def json(self, **options: Any) -> Any:  # noqa: ANN401 - any JSON
-        """The body's JSON, by a parser that takes half the time; what that one refuses is the usual one's to judge."""
-        try:
-            return from_json(self.content)
-        except ValueError:
-            return super().json(**options)
+    def json(self, **_: Any) -> Any:  # noqa: ANN401 - any JSON
+        return parse_json(self.text)
 
 
 class RetryingAdapter(HTTPAdapter):
