@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 from marketsim.generator import SeriesSpec, generate
 from marketsim.server import serve
 
-from pytest_modelgate.adapters.alpaca.transport import RecordedAdapter
+from pytest_modelgate.adapters.alpaca.transport import RecordedSession
 from pytest_modelgate.adapters.cassettes import files as cassette_files
 from pytest_modelgate.adapters.cassettes import vcr as cassettes
 from pytest_modelgate.core.market.bars import COLUMNS, Instrument, Timeframe
@@ -109,7 +109,7 @@ def frame_of_models(request: MarketRequest, folder: Path) -> pd.DataFrame:
         text = cassette_files.read_cassette(folder, cassette_files.path_of(request))
         client = CryptoHistoricalDataClient()
         with cassettes.play(text, "benchmark", "") as player:
-            client._session.mount("https://", RecordedAdapter(player.answer))  # noqa: SLF001 - there is no public way
+            client._session = RecordedSession(player.answer)  # noqa: SLF001 - there is no public way
             answer: Any = client.get_crypto_bars(question)  # a dict only where raw data is asked for
             frame: pd.DataFrame = answer.df
     return frame

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from functools import lru_cache
+from collections.abc import Sequence
+from copy import copy
+from datetime import time
+from functools import cached_property, lru_cache
 from typing import Any
 
 import pandas as pd
@@ -34,7 +37,10 @@ def _sessions(start: pd.Timestamp, end: pd.Timestamp) -> SessionTimes:
 
 
 def _calendar(start: pd.Timestamp, end: pd.Timestamp) -> Any:  # noqa: ANN401 - it publishes no types
-    """The exchange's calendar, which asks for the holidays of its own years; by itself it asks for 1970 to 2200."""
+    """The exchange's calendar, which asks for the holidays of its own years, once; by itself, for 1970 to 2200, thrice.
+
+    Of its rules, too, only those years are worked out, which pandas would since they began.
+    """
     from exchange_calendars.exchange_calendar import HolidayCalendar
     from exchange_calendars.exchange_calendar_xnys import XNYSExchangeCalendar
 
@@ -43,9 +49,21 @@ def _calendar(start: pd.Timestamp, end: pd.Timestamp) -> Any:  # noqa: ANN401 - 
             return super().holidays(start or first, end or last, return_name)
 
     class Exchange(XNYSExchangeCalendar):  # type: ignore[misc]
-        @property
+        @cached_property  # a calendar of holidays keeps those that it has found
         def regular_holidays(self) -> Holidays:
-            return Holidays(super().regular_holidays.rules)
+            return Holidays(_within(super().regular_holidays.rules, first, last))
+
+        @property
+        def special_closes(self) -> list[tuple[time, Holidays]]:
+            return [(at, Holidays(_within(days.rules, first, last))) for at, days in super().special_closes]
 
     first, last = start - _YEAR, end + _YEAR
     return Exchange(start=start, end=end)
+
+
+def _within(rules: Sequence[Any], first: pd.Timestamp, last: pd.Timestamp) -> list[Any]:
+    """The rules of holidays that may give a day of a span, each begun no earlier: pandas works them out from there."""
+    begun = [copy(rule) for rule in rules if (rule.start_date or first) <= last and (rule.end_date or last) >= first]
+    for rule in begun:
+        rule.start_date = max(rule.start_date or first, first)
+    return begun

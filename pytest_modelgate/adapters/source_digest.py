@@ -44,6 +44,7 @@ EVIDENCE = (
     "adapters/cassettes",
     "adapters/checkpoint",
     "adapters/exchange_calendar.py",
+    "adapters/files/fast_json.py",
     "adapters/files/file_kinds.py",
     "adapters/files/statistic_names.py",
     "adapters/files/tar_layout.py",

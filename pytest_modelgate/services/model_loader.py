@@ -28,7 +28,7 @@ from pytest_modelgate.core.planning.plan import ModelPlan, bar_origin, market_re
 from pytest_modelgate.core.policy.actions import action_name
 from pytest_modelgate.core.policy.mlp import MlpPolicy, Policy
 from pytest_modelgate.core.training.run import CheckpointRef, TrainedModel
-from pytest_modelgate.errors import CheckpointError
+from pytest_modelgate.errors import CheckpointError, MarketDataError
 from pytest_modelgate.services.accelerator import Accelerator
 from pytest_modelgate.services.market_data import MarketSeries, as_traded, load_series
 
@@ -188,7 +188,7 @@ class ModelLoader:
         model, settings = plan.model, reaching_back(self._settings, self.as_of, plan.watch.start)
         origin = bar_origin(model, settings)
         request = market_request(model.instrument, model.timeframe, settings, self.as_of, origin)
-        return self._markets(request, model.timeframe, plan.windows)
+        return self._market_of(request, model.timeframe, plan.windows)
 
     def raw_bars(self, plan: ModelPlan, requests: Sequence[MarketRequest]) -> Bars | None:
         """The bars of a model as they were traded; None where nothing is asked, since they are not adjusted.
@@ -278,10 +278,22 @@ class ModelLoader:
 
     def _market(self, plan: ModelPlan) -> MarketSeries:
         """Bars and their quality; models of one symbol and timeframe have the same windows, and share them."""
-        return self._markets(self.request(plan.model), plan.model.timeframe, plan.windows)
+        return self._market_of(self.request(plan.model), plan.model.timeframe, plan.windows)
 
-    def _load_market(self, request: MarketRequest, timeframe: Timeframe, windows: tuple[Window, ...]) -> MarketSeries:
-        return self._read_market(request, timeframe, windows, self._profile.market_data, self._settings)
+    def _market_of(self, request: MarketRequest, timeframe: Timeframe, windows: tuple[Window, ...]) -> MarketSeries:
+        market = self._markets(request, timeframe, windows)
+        if isinstance(market, MarketDataError):  # raised anew: one that is kept would keep what raised it
+            raise MarketDataError(market.where, market.problem, market.remedy)
+        return market
+
+    def _load_market(
+        self, request: MarketRequest, timeframe: Timeframe, windows: tuple[Window, ...]
+    ) -> MarketSeries | MarketDataError:
+        """Bars, or why there are none: every test of a model asks, and is to be told the same."""
+        try:
+            return self._read_market(request, timeframe, windows, self._profile.market_data, self._settings)
+        except MarketDataError as error:
+            return MarketDataError(error.where, error.problem, error.remedy)
 
 
 def _compute_series(market: MarketSeries, feature_set: FeatureSet) -> FeatureSeries:

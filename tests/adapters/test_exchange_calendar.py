@@ -2,12 +2,14 @@
 
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import exchange_calendars
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pandas.tseries.holiday import Holiday
 from support.market_factory import hourly_bars, random_walk
 
 from pytest_modelgate.adapters.exchange_calendar import regular_sessions
@@ -60,6 +62,20 @@ def test_holidays_of_other_years_are_not_asked_for_and_change_nothing() -> None:
     schedule = exchange_calendars.get_calendar("XNYS", start="2001-07-25", end="2002-01-17").schedule
     assert found.opens.equals(pd.DatetimeIndex(schedule["open"]).as_unit("ns"))
     assert found.closes.equals(pd.DatetimeIndex(schedule["close"]).as_unit("ns"))
+
+
+def test_each_rule_of_holidays_is_worked_out_once_and_for_the_years_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    worked, dates = list[Holiday](), Holiday.dates
+
+    def noted(rule: Holiday, *arguments: Any, **options: Any) -> Any:
+        worked.append(rule)
+        return dates(rule, *arguments, **options)
+
+    monkeypatch.setattr(Holiday, "dates", noted)
+    regular_sessions(pd.Timestamp("2003-08-02", tz="UTC"), pd.Timestamp("2004-01-11", tz="UTC"))
+
+    assert 10 < len(worked) == len({id(rule) for rule in worked})
+    assert all(rule.start_date and rule.start_date.year >= 2002 for rule in worked)
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,10 @@ from pytest_modelgate.core.backtest.candidate import Candidate
 from pytest_modelgate.core.config.settings import Settings
 from pytest_modelgate.core.features.reference import REFERENCE
 from pytest_modelgate.core.market.bars import Timeframe
+from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.core.planning.plan import CHAMPION, ModelPlan, make_plan
 from pytest_modelgate.core.training.run import Declared, ParityProbe
-from pytest_modelgate.errors import CheckpointError
+from pytest_modelgate.errors import CheckpointError, MarketDataError
 from pytest_modelgate.services import evaluator
 from pytest_modelgate.services.champions import Champion
 from pytest_modelgate.services.evaluator import ModelEvaluator
@@ -78,6 +79,27 @@ def test_one_model_is_kept_and_all_bars(archive: Archive, settings: Settings) ->
         assert loader.prepared(plan).market.symbol == plan.model.instrument.symbol
 
     assert reads.reads == {"RNDUSD_1Hour.pt": 2, "WAVUSD_1Hour.pt": 1, "RNDUSD": 1, "WAVUSD": 1}
+
+
+def test_bars_that_are_refused_are_read_once_and_refused_alike_again(archive: Archive, settings: Settings) -> None:
+    reads = list[str]()
+
+    def refuse(request: MarketRequest, *_: object) -> MarketSeries:
+        reads.append(request.instrument.symbol)
+        raise MarketDataError("bars of RNDUSD 1Hour", "are too few", "Choose another feed")
+
+    readers: Any = {"formats": (CheapFormat(cheap_gate.load),), "read_market": refuse}
+    loader = ModelLoader(settings, archive, PROFILE, lambda: {REFERENCE.name: REFERENCE}, settings.output, **readers)
+    refusals = []
+
+    for ask in (loader.bars, loader.bars, loader.prepared):
+        with pytest.raises(MarketDataError, match="too few") as caught:
+            ask(plans(archive, settings)[0])
+        refusals.append(caught.value)
+
+    assert len(reads) == 1
+    assert len({str(refusal) for refusal in refusals}) == 1
+    assert len({id(refusal) for refusal in refusals}) == 3  # each has its own traceback, and none outlives its test
 
 
 def test_what_an_earlier_model_traded_on_is_let_go_of(archive: Archive, settings: Settings) -> None:

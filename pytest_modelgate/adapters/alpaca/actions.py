@@ -12,7 +12,7 @@ from pytest_modelgate.adapters.alpaca.client import Credentials, answered, prepa
 from pytest_modelgate.core.market.corporate_actions import ActionsRequest, CorporateAction, company_history
 
 if TYPE_CHECKING:  # pulls in requests, which a run that replays nothing must not pay for
-    from requests.adapters import BaseAdapter
+    from requests import Session
 
     from pytest_modelgate.adapters.alpaca.transport import Answer, RequestPolicy
 
@@ -30,10 +30,10 @@ def fetch_actions(
     Args, errors: as of ``fetch_bars``.
     """
 
-    def ask(adapter: BaseAdapter, *, trusting: bool) -> tuple[CorporateAction, ...]:
+    def ask(session: Session) -> tuple[CorporateAction, ...]:
         names, actions = [request.symbol], set[CorporateAction]()
         for name in names:  # which grows by those that the company had before
-            question = _question(request, name, credentials, data_url, adapter, trusting=trusting)
+            question = _question(request, name, credentials, data_url, session)
             actions.update(to_actions(name, question(), str(request)))
             earlier = company_history(request.symbol, tuple(actions), request.until).names
             names += [other for other in earlier if other not in names]
@@ -47,9 +47,7 @@ def _question(
     name: str,
     credentials: Credentials | None,
     data_url: str | None,
-    adapter: BaseAdapter,
-    *,
-    trusting: bool,
+    session: Session,
 ) -> Callable[[], Any]:
     """The call that fetches all pages of a name's actions as Alpaca's JSON, by kind."""
     with warnings.catch_warnings():
@@ -60,7 +58,7 @@ def _question(
 
     pair = (credentials.key, credentials.secret) if credentials else ("replay", "replay")
     client = CorporateActionsClient(*pair, raw_data=True, url_override=data_url.rstrip("/") if data_url else None)
-    prepare(client, adapter, trusting=trusting)
+    prepare(client, session)
     # With a limit the client would stop there without a word; without one it asks for every page.
     query = CorporateActionsRequest(symbols=[name], start=request.first, end=request.last, limit=None)
     return partial(client.get_corporate_actions, query)

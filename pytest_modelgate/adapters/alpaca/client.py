@@ -17,7 +17,7 @@ from pytest_modelgate.core.market.requests import MarketRequest
 from pytest_modelgate.errors import SettingsError
 
 if TYPE_CHECKING:  # pulls in requests, which a run that replays nothing must not pay for
-    from requests.adapters import BaseAdapter
+    from requests import Session
 
     from pytest_modelgate.adapters.alpaca.transport import Answer, RequestPolicy
 
@@ -50,10 +50,8 @@ def fetch_bars(
     """
     where = f"market data of {request}"
 
-    def ask(adapter: BaseAdapter, *, trusting: bool) -> Any:  # noqa: ANN401 - whatever JSON came
-        return _question(request, credentials, data_url, adapter, trusting=trusting)().get(
-            request.instrument.alpaca_symbol, []
-        )
+    def ask(session: Session) -> Any:  # noqa: ANN401 - whatever JSON came
+        return _question(request, credentials, data_url, session)().get(request.instrument.alpaca_symbol, [])
 
     rows = answered(where, ask, credentials, request_policy, reply)
     return to_bars(request, rows, where)
@@ -61,7 +59,7 @@ def fetch_bars(
 
 def answered(
     where: str,
-    ask: Callable[..., _Answered],
+    ask: Callable[[Session], _Answered],
     credentials: Credentials | None,
     request_policy: RequestPolicy | None,
     reply: Answer | None = None,
@@ -72,23 +70,22 @@ def answered(
 
     Args:
         where: names what is asked for in error messages.
-        ask: takes an adapter of requests, and whether the environment's proxies count.
+        ask: takes the session of requests to ask with.
         words: how errors speak of the service.
     """
     from alpaca.common.exceptions import APIError
     from requests import RequestException
 
     from pytest_modelgate.adapters.alpaca.transport import (
-        RecordedAdapter,
+        RecordedSession,
         RequestPolicy,
-        RetryingAdapter,
         UnusableAnswerError,
     )
 
     request_policy = request_policy or RequestPolicy()
-    adapter = RecordedAdapter(reply) if reply else RetryingAdapter(request_policy)
+    session = RecordedSession(reply) if reply else _networked(request_policy)
     try:
-        return ask(adapter, trusting=request_policy.limiter is not None)
+        return ask(session)
     # The client trusts JSON to be what it expects: anything may come of one that is not.
     except (APIError, RequestException, UnusableAnswerError, *_OF_OTHER_JSON) as error:
         raise explained(error, where, credentials, request_policy.timeout_s, words) from None
@@ -98,9 +95,7 @@ def _question(
     request: MarketRequest,
     credentials: Credentials | None,
     data_url: str | None,
-    adapter: BaseAdapter,
-    *,
-    trusting: bool,
+    session: Session,
 ) -> Callable[[], Any]:
     """The call that fetches all pages as Alpaca's JSON, per symbol; its arguments are checked and bound."""
     with warnings.catch_warnings():
@@ -115,14 +110,14 @@ def _question(
     if request.instrument.asset_class is AssetClass.CRYPTO:
         pair = (credentials.key, credentials.secret) if credentials else (None, None)
         crypto = CryptoHistoricalDataClient(*pair, **options)
-        prepare(crypto, adapter, trusting=trusting)
+        prepare(crypto, session)
         return partial(crypto.get_crypto_bars, CryptoBarsRequest(**window))
     feed = _one_of(DataFeed, request.feed, "feed")
     if request.adjustment not in ADJUSTMENTS:
         raise _unknown(request.adjustment, ADJUSTMENTS, "adjustment")
     pair = (credentials.key, credentials.secret) if credentials else ("replay", "replay")
     stocks = StockHistoricalDataClient(*pair, **options)
-    prepare(stocks, adapter, trusting=trusting)
+    prepare(stocks, session)
 
     class Question(StockBarsRequest):  # theirs knows neither spin-offs nor combinations, which the service takes
         adjustment: str | None = None  # type: ignore[assignment]
@@ -168,14 +163,20 @@ def _unknown(word: str, words: Sequence[str], what: str) -> SettingsError:
     return SettingsError(what, problem, f"Choose one with --gate-{what}, or --{what} when recording")
 
 
-def prepare(client: Any, adapter: BaseAdapter, *, trusting: bool) -> None:  # noqa: ANN401 - one of three clients
-    """Set up the client's session, for which it offers no public way.
-
-    Args:
-        trusting: whether the environment's proxies count.
-    """
+def prepare(client: Any, session: Session) -> None:  # noqa: ANN401 - one of three clients
+    """Have a client ask with a session, once, for which it offers no public way."""
     client._retry = 0  # noqa: SLF001 - it would retry 429 and 504 only, after 3 s whatever their headers say
-    session = client._session  # noqa: SLF001 - alpaca-py offers no public way
+    client._session = session  # noqa: SLF001 - alpaca-py offers no public way
+
+
+def _networked(request_policy: RequestPolicy) -> Session:
+    """A session that asks over the network; the environment's proxies count where the policy has turns."""
+    from requests import Session
+
+    from pytest_modelgate.adapters.alpaca.transport import RetryingAdapter
+
+    session, trusting = Session(), request_policy.limiter is not None
+    adapter = RetryingAdapter(request_policy)
     for scheme in ("http://", "https://"):
         session.mount(scheme, adapter)
     # Newer Pythons would ask for zstd too, which vcrpy cannot decode.
@@ -185,6 +186,7 @@ def prepare(client: Any, adapter: BaseAdapter, *, trusting: bool) -> None:  # no
     session.trust_env = trusting
     if trusting:
         session.auth = _as_it_is
+    return session
 
 
 def _as_it_is(request: Any) -> Any:  # noqa: ANN401 - a prepared request of requests

@@ -22,7 +22,7 @@ from pytest_modelgate.core.watching.records import NANOSECONDS, AccountKind
 from pytest_modelgate.errors import AccountError, SettingsError
 
 if TYPE_CHECKING:  # pulls in requests
-    from requests.adapters import BaseAdapter
+    from requests import Session
 
     from pytest_modelgate.adapters.alpaca.transport import RequestPolicy
 
@@ -144,18 +144,18 @@ class TradingService:
         return self._answer(what, lambda client: _as_rows(ask(client)))
 
     def _answer(self, what: str, ask: Callable[[Any], _Answer]) -> _Answer:
-        def question(adapter: BaseAdapter, *, trusting: bool) -> _Answer:
-            return ask(self._client(adapter, trusting=trusting))
+        def question(session: Session) -> _Answer:
+            return ask(self._client(session))
 
         return answered(self._where(what), question, self.credentials, self.policy, words=_WORDS)
 
-    def _client(self, adapter: BaseAdapter, *, trusting: bool) -> Any:  # noqa: ANN401 - alpaca's
+    def _client(self, session: Session) -> Any:  # noqa: ANN401 - alpaca's
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of websockets, as in ``client``
             from alpaca.trading.client import TradingClient
         keys = self.credentials
         client = TradingClient(keys.key, keys.secret, paper=self.kind == "paper", raw_data=True, url_override=self.url)
-        prepare(client, adapter, trusting=trusting)
+        prepare(client, session)
         return client
 
 

@@ -13,8 +13,10 @@ from typing import Any
 
 import requests
 from filelock import FileLock
-from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.adapters import HTTPAdapter
 from requests.exceptions import ChunkedEncodingError, ConnectionError, ContentDecodingError, Timeout  # noqa: A004 - theirs
+
+from pytest_modelgate.adapters.files.fast_json import parse_json
 
 # Method and address to status, headers and body.
 Answer = Callable[[str, str], tuple[int, Mapping[str, list[str]], bytes]]
@@ -99,25 +101,34 @@ class RequestPolicy:
     url: str = "APCA_API_DATA_URL"
 
 
-class RecordedAdapter(BaseAdapter):
-    """Adapter of requests that answers from a recording: no connection, no waiting, no second try."""
+class RecordedSession(requests.Session):
+    """Session of requests that answers from a recording: no connection, no waiting, no second try.
+
+    Of a request it prepares method and address, as any session does: a recording knows no more of it, and preparing and
+    sending the rest takes as long as parsing a page.
+    """
 
     def __init__(self, answer: Answer) -> None:
         super().__init__()
         self._answer = answer
 
-    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:  # noqa: ANN401
+    def request(self, method: str, url: str, params: Any = None, **_: Any) -> requests.Response:  # type: ignore[override]  # noqa: ANN401
         """The recorded response; what ``answer`` raises is passed on."""
-        response = requests.Response()
-        response.request, response.url = request, request.url or ""
-        response.status_code, headers, body = self._answer(request.method or "", response.url)
+        asked = requests.PreparedRequest()
+        asked.prepare_method(method)
+        asked.prepare_url(url, params)
+        response = _RecordedResponse()
+        response.request, response.url = asked, asked.url or ""
+        response.status_code, headers, body = self._answer(asked.method or "", response.url)
         response.headers.update({name: ", ".join(values) for name, values in headers.items()})
         response.raw = BytesIO(body)
         response.encoding = "utf-8"  # as JSON is (RFC 8259); guessing it would take longer than parsing it
         return response
 
-    def close(self) -> None:
-        """Nothing: there is no connection."""
+
+class _RecordedResponse(requests.Response):
+    def json(self, **_: Any) -> Any:  # noqa: ANN401 - any JSON
+        return parse_json(self.text)
 
 
 class RetryingAdapter(HTTPAdapter):

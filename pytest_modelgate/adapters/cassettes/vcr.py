@@ -5,7 +5,6 @@ A text holds one request with all its pages, as JSON: where it lies is the affai
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import socket
@@ -15,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from pytest_modelgate.adapters.cassettes.scrubbing import scrub_request, scrub_response, spell_address, spellings_of
+from pytest_modelgate.adapters.files.fast_json import parse_json
 from pytest_modelgate.digest import canonical_json
 from pytest_modelgate.errors import MarketDataError
 
@@ -176,7 +176,7 @@ class _CompactJson:
 
     @staticmethod
     def deserialize(text: str) -> Any:  # noqa: ANN401 - any JSON
-        return json.loads(text)
+        return parse_json(text)
 
 
 def _recorder(persister: _InMemoryPersister) -> Any:  # noqa: ANN401 - vcrpy publishes no types

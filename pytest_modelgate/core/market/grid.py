@@ -8,6 +8,7 @@ refused, as are days.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -50,15 +51,13 @@ def off_grid(moments: Sequence[pd.Timestamp], bars: Bars) -> str:
     Crypto is held against the UTC clock, stocks against New York's; up to hours only the minutes have to fit.
     """
     zone = "UTC" if bars.instrument.asset_class is AssetClass.CRYPTO else _EXCHANGE_ZONE
-    form = "%H:%M" if _is_open(bars.timeframe) else ":%M"
-    begins_at = bars.index.tz_convert(zone)
-    times = begins_at.hour * 60 + begins_at.minute if _is_open(bars.timeframe) else begins_at.minute
-    known = set(begins_at[~times.duplicated()].strftime(form))  # few: to spell every bar's takes longer than all else
+    of_day = _is_open(bars.timeframe)
+    known = set(_minutes(bars.index.tz_convert(zone), of_day=of_day).unique())
     for moment in moments:
-        begins = moment.tz_convert(zone).strftime(form)
+        begins = _minutes(moment.tz_convert(zone), of_day=of_day)
         if begins not in known:
-            listed = ", ".join(sorted(known)[:_SHOWN])
-            return f"a bar begins at {begins} {zone}, those judged begin at {listed}"
+            listed = ", ".join(_spelled(minute, of_day=of_day) for minute in sorted(known)[:_SHOWN])
+            return f"a bar begins at {_spelled(begins, of_day=of_day)} {zone}, those judged begin at {listed}"
     return ""
 
 
@@ -77,6 +76,15 @@ def against(bars: Bars) -> str:
     if bars.instrument.asset_class is AssetClass.CRYPTO:
         return "Train on days as Alpaca has them, on two and four hours that all begin on one grid of full hours (UTC)"
     return "Train on bars that are counted from the session's open, as recorded_bars gives them: stocks have no others"
+
+
+def _minutes(local: Any, *, of_day: bool) -> Any:  # noqa: ANN401 - of a time an int, of an index an index of them
+    """Minutes since midnight by a local clock, or since the hour."""
+    return local.hour * 60 + local.minute if of_day else local.minute
+
+
+def _spelled(minute: int, *, of_day: bool) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}" if of_day else f":{minute:02}"
 
 
 def _is_open(timeframe: Timeframe) -> bool:

@@ -65,10 +65,10 @@ def open_with_sessions(bars: Bars, halves: Bars | None, regular: SessionTimes) -
         return Opened(bars, len(rows), len(rows))
     traded = bars.frame[["open", "high", "low"]].to_numpy(dtype=np.float64, copy=True)
     prices, whole = (frame.to_numpy(dtype=np.float64) for frame in (halves.frame, bars.frame))
+    moments = (regular.opens[session[rows]], ends[rows], regular.closes[session[rows]])
+    places = np.column_stack([halves.index.searchsorted(times) for times in moments])
     unknown = 0
-    for row in rows.tolist():
-        opened, closed = regular.opens[session[row]], regular.closes[session[row]]
-        first, after, over = map(int, halves.index.searchsorted([opened, ends[row], closed]))
+    for row, (first, after, over) in zip(rows.tolist(), places.tolist(), strict=True):
         if first == over or not _same_prices(prices[first:after], whole[row]):
             unknown += 1
             continue

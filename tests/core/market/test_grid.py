@@ -36,6 +36,12 @@ def test_a_bar_off_the_grid_is_named(judged: Bars, moment: str, words: str) -> N
     assert bool(found) == bool(words)
 
 
+def test_hours_of_bars_are_compared_as_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(pd.DatetimeIndex, "strftime")  # spelling a year of them takes longer than all the rest
+
+    assert off_grid([FOUR_HOURS.index[1]], FOUR_HOURS) == ""
+
+
 def test_stocks_are_held_against_new_yorks_clock_in_winter_and_summer() -> None:
     opens = pd.DatetimeIndex(["2024-07-01T13:30", "2024-07-01T17:30"], tz="UTC").as_unit("ns")
     frame = random_walk("2024-03-01", 2).set_index(opens)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,6 +46,19 @@ def test_a_window_trades_at_the_prices_of_the_whole() -> None:
     bars = open_with_sessions(HOURS, HALVES, SESSIONS).bars
 
     assert bars.rows(slice(7, 21)).quotes == tuple(prices[7:21] for prices in bars.quotes)
+
+
+def test_half_hours_are_looked_up_for_all_sessions_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, search = list[int](), pd.DatetimeIndex.searchsorted
+
+    def counted(index: pd.DatetimeIndex, *arguments: Any, **options: Any) -> Any:
+        calls.append(len(index))
+        return search(index, *arguments, **options)
+
+    monkeypatch.setattr(pd.DatetimeIndex, "searchsorted", counted)
+
+    assert open_with_sessions(HOURS, HALVES, SESSIONS).unknown == 0
+    assert calls.count(len(HALVES)) < len(OPENS)
 
 
 def test_half_hours_adjusted_otherwise_say_nothing() -> None:
