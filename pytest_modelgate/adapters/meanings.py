@@ -55,7 +55,7 @@ Version = Annotated[str, Field(pattern=r"^v?[0-9]{1,4}\.[0-9]{1,4}(\.[0-9]{1,4})
 class AccountItem(BaseModel):
     """One account feature; its place is a column of an observation's row, negative ones count from the row's end."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     name: Measure
     place: Annotated[int, Field(ge=-100_000, le=100_000)] | None = None
@@ -73,7 +73,7 @@ class AccountItem(BaseModel):
 class Meanings(BaseModel):
     """What outputs and account features mean; null says nothing, and an empty list of account features says none."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     model_version: Version | None = None
     lookback: Annotated[int, Field(ge=1, le=100_000, description="bars of an observation")] | None = None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_modelgate.plugin import aliases, collection, fixtures, hookspecs, suite
+from pytest_modelgate.plugin.garbage import lasting
 from pytest_modelgate.plugin.options import (
     add_options,
     archive_path,
@@ -70,10 +71,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{marker}: {meaning}")
     if archive_path(config) is None and WORKER_KEY not in getattr(config, "workerinput", {}):
         return
-    from pytest_modelgate.errors import GateError
-    from pytest_modelgate.plugin.configuration import refuse_unknown_keys
-    from pytest_modelgate.plugin.session.elsewhere import serve, take_part
-    from pytest_modelgate.plugin.session.start import start_run
+    with lasting(config):
+        from pytest_modelgate.errors import GateError
+        from pytest_modelgate.plugin.configuration import refuse_unknown_keys
+        from pytest_modelgate.plugin.session.elsewhere import serve, take_part
+        from pytest_modelgate.plugin.session.start import start_run
 
     try:
         elsewhere = take_part(config)
@@ -246,6 +248,16 @@ def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -
         return None
     decision = dict(report.user_properties).get("decision")
     return ("passed", ".", f"PASSED ({decision})") if decision else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Let a tolerated check report its reason alone: pytest shows its lines of code for ``--xfail-tb`` only."""
+    error = call.excinfo.value if call.excinfo else None
+    if not isinstance(error, pytest.xfail.Exception) or item.config.getoption("xfail_tb"):
+        return
+    if RUN in item.config.stash and collection.case_of(item) is not None:
+        error.pytrace = False  # formatting them, arguments and all, takes longer than the check
 
 
 @pytest.hookimpl(tryfirst=True)

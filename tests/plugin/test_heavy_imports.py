@@ -15,7 +15,10 @@ from support.model_factory import APPROVED
 
 from pytest_modelgate import ModelArtifact
 
-HEAVY = ("alpaca", "exchange_calendars", "requests", "scipy", "torch", "unittest.mock", "vcr")
+HEAVY = (
+    *("alpaca", "exchange_calendars", "requests", "scipy", "torch", "unittest.mock", "vcr"),
+    "pytest_modelgate.adapters.formats.onnx.reader",
+)
 OF_THE_CONTROLLER = tuple(
     f"pytest_modelgate.{name}"
     for name in (
@@ -68,6 +71,23 @@ def imported(folder: Path, archive: Path, *options: str) -> list[Any]:
 
 def test_collecting_imports_nothing_heavy(archive: Path, tmp_path: Path) -> None:
     assert imported(tmp_path, archive, "-n0", "--collect-only") == [["collected", []], ["controller", []]]
+
+
+def test_importing_the_schemas_of_files_builds_none() -> None:
+    """Each is built when the first file is read; what stands only within another one is never built by itself."""
+    schemas = ("adapters.archive.schema", "adapters.evidence.record", "adapters.verdict.schema")
+    imports = "\n".join(f"import pytest_modelgate.{name}" for name in schemas)
+    code = f"""{imports}
+from pydantic import BaseModel
+models = [BaseModel]
+for model in models:
+    models += model.__subclasses__()
+ours = [model for model in models if model.__module__.startswith("pytest_modelgate")]
+print(len(ours) > 20, [model.__name__ for model in ours if model.__pydantic_complete__])
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+
+    assert run.stdout.strip() == "True []"
 
 
 @pytest.mark.long

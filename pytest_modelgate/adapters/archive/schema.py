@@ -98,7 +98,7 @@ ModelKey = Annotated[str, Field(pattern=rf"^[A-Z0-9.]+(_({'|'.join(Timeframe)}))
 
 
 class _Part(BaseModel):
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class WindowPart(_Part):
@@ -195,7 +195,7 @@ class ModelEntry(Facts):
 class BareEntry(ModelEntry):
     """One model as trainers without this schema write it: further fields are ignored."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow", defer_build=True)
     __pydantic_extra__: dict[str, Any]
 
 
@@ -206,7 +206,8 @@ class FullSummary(Facts):
     models: dict[ModelKey, ModelEntry]
 
 
-class BareSummary(RootModel[dict[ModelKey, BareEntry]]):
+class BareSummary(RootModel):  # type: ignore[type-arg]  # the class that a parameter makes would be built at once
     """Models alone, by SYMBOL_TIMEFRAME, or by SYMBOL where the archive holds one timeframe of it."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(json_schema_extra={"additionalProperties": False})
+    model_config: ClassVar[ConfigDict] = ConfigDict(json_schema_extra={"additionalProperties": False}, defer_build=True)
+    root: dict[ModelKey, BareEntry]

@@ -39,7 +39,8 @@ class Range(NamedTuple):
     def along(self, values: Floats, start: float, end: float) -> Floats:
         """Places of values between two pixels; what lies outside the range is put at its nearer end."""
         length = self.last - self.first or 1.0
-        return start + (end - start) * np.clip((values - self.first) / length, 0.0, 1.0)
+        shares = (values - self.first) / length
+        return start + (end - start) * np.minimum(np.maximum(shares, 0.0), 1.0)  # np.clip takes thrice as long for few
 
 
 @dataclass(frozen=True)

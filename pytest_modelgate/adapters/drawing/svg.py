@@ -6,11 +6,10 @@ the page that a picture stands in decides about light, dark and print; text is i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from html import escape
 from typing import Literal
-
-import numpy as np
 
 from pytest_modelgate.core.typing import Floats
 
@@ -82,7 +81,7 @@ def polyline(x: Floats, y: Floats) -> str:
     parts: list[str] = []
     pen_down = False
     for across, down in zip(x.tolist(), y.tolist(), strict=True):
-        if np.isnan(down):
+        if math.isnan(down):
             pen_down = False
             continue
         parts.append(f"{' ' if pen_down else 'M'}{coordinate(across)} {coordinate(down)}")

@@ -21,7 +21,7 @@ _DAMAGED = "the record is damaged or was altered"
 class Body(BaseModel):
     """What a record says: evidence, its content key, and what happened at every bar where it is of a window."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(ser_json_inf_nan="strings", extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(ser_json_inf_nan="strings", extra="forbid", defer_build=True)
     key: str
     evidence: Evidence
     columns: PackedColumns | None = None

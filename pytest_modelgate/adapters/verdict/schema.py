@@ -38,14 +38,15 @@ Figure = Annotated[float | Literal["inf", "-inf"] | None, BeforeValidator(_figur
 class Part(BaseModel):
     """Something a verdict says; nothing else may stand in it."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True)
+    # Deferred here and below: what stands only in a larger part is never built by itself, and that takes a while.
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class _ReturnPart(Part):
     """A part with a return, which Python reserves the name of."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
-        extra="forbid", frozen=True, serialize_by_alias=True, validate_by_name=True
+        extra="forbid", frozen=True, serialize_by_alias=True, validate_by_name=True, defer_build=True
     )
     total_return: Figure = Field(alias="return")
 
@@ -482,7 +483,7 @@ class Verdict(Part):
     """What a run decided about an archive, and on what evidence."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
-        extra="forbid", frozen=True, validate_by_name=True, serialize_by_alias=True
+        extra="forbid", frozen=True, validate_by_name=True, serialize_by_alias=True, defer_build=True
     )
     schema_name: Literal["modelgate.verdict/1"] = Field(alias="schema")
     archive: ArchivePart
