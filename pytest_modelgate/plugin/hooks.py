@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_modelgate.plugin import aliases, collection, fixtures, hookspecs, suite
-from pytest_modelgate.plugin.garbage import lasting
 from pytest_modelgate.plugin.options import (
     add_options,
     archive_path,
@@ -21,6 +20,7 @@ from pytest_modelgate.plugin.options import (
     recording_options,
 )
 from pytest_modelgate.plugin.output.progress import Progress
+from pytest_modelgate.plugin.process import tuned
 from pytest_modelgate.plugin.session.completeness import Completeness
 from pytest_modelgate.plugin.session.window_tests import WindowTests
 from pytest_modelgate.plugin.state import COMPLETENESS, FOREIGN, RUN, WORKER_KEY
@@ -71,7 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{marker}: {meaning}")
     if archive_path(config) is None and WORKER_KEY not in getattr(config, "workerinput", {}):
         return
-    with lasting(config):
+    with tuned(config):
         from pytest_modelgate.errors import GateError
         from pytest_modelgate.plugin.configuration import refuse_unknown_keys
         from pytest_modelgate.plugin.session.elsewhere import serve, take_part

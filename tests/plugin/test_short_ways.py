@@ -1,6 +1,7 @@
 """What a run leaves out because nobody would see it."""
 
 import gc
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,38 @@ def test_tolerated_checks_show_their_lines_only_where_asked(
 
     line = 'pytest.xfail(f"REVIEW: {gate_metric} is {figure:g}")'
     assert [line in result.text for result in (usual, in_full)] == [False, True]
+
+
+@pytest.mark.parametrize(("given", "read"), [(None, "20"), ("26", "26")])
+def test_threads_of_the_blas_that_wait_are_told_to_sleep_unless_the_user_says_otherwise(
+    pytester: pytest.Pytester, good_archive: Path, monkeypatch: pytest.MonkeyPatch, given: str | None, read: str
+) -> None:
+    """Seen by who is asked for numpy first: as that is loaded it reads what the variable is then."""
+    name = "OPENBLAS_THREAD_TIMEOUT"
+    monkeypatch.delenv(name, raising=False)
+    if given is not None:
+        monkeypatch.setenv(name, given)
+    pytester.makepyfile(
+        noting=f"""
+        import os, sys
+
+        class Noting:
+            def find_spec(self, module, path=None, target=None):
+                if module == "numpy":
+                    open("read", "w").write(str(os.environ.get("{name}")))
+
+        sys.meta_path.insert(0, Noting())
+
+        def pytest_collection_finish():
+            open("left", "w").write(str(os.environ.get("{name}")))
+        """
+    )
+    pytester.syspathinsert()
+    code = (
+        f"import sys, pytest; sys.exit(pytest.main(['-p', 'noting', '--model-archive={good_archive}', '--co', '-q']))"
+    )
+    run = pytester.run(sys.executable, "-c", code)
+
+    assert run.ret == 0
+    assert (pytester.path / "read").read_text() == read
+    assert (pytester.path / "left").read_text() == str(given)
