@@ -32,7 +32,15 @@ _TARGETS: dict[tuple[tuple[int, ...], int], float] = {(LARGE, 253): 0.9, (LARGE,
 
 def rows() -> Iterator[Row]:
     """One by one, each opponent in turns with ours."""
-    for hidden, count in ((LARGE, 253), (LARGE, 4320), (SMALL, 253), (SMALL, 4320), (WIDE, 253), (WIDE, 4320)):
+    for hidden, count in (
+        (LARGE, 253),
+        (LARGE, 1265),
+        (LARGE, 4320),
+        (SMALL, 253),
+        (SMALL, 4320),
+        (WIDE, 253),
+        (WIDE, 4320),
+    ):
         for name, make in (("torch", with_torch), ("onnxruntime", with_onnxruntime)):
             title = f"{'a fold' if count == 253 else 'five folds'} of {count} bars, {hidden}, against {name}'s batches"
             try:

@@ -21,6 +21,7 @@ with open(sys.argv[1], "w") as log:
     _, status, used = os.wait4(process.pid, 0)
 print(json.dumps([status, time.perf_counter() - begun, used.ru_utime + used.ru_stime, used.ru_maxrss]))
 """
+_OURS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PYTHONDONTWRITEBYTECODE")
 # By the names under which they look for each other: under any other the report would be missing, and its cost.
 PLUGINS = tuple(word for name in ("modelgate", "html", "metadata", "xdist") for word in ("-p", name))
 
@@ -44,9 +45,13 @@ class Cost:
 
 
 def python(folder: Path, *arguments: str, root: Path = ROOT) -> Cost:
-    """Run Python in a folder, on this checkout or another one; other people's plugins are not loaded."""
+    """Run Python in a folder, on this checkout or another one, with as many threads as a user's would have.
+
+    Other people's plugins are not loaded.
+    """
     paths = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": os.pathsep.join(paths)}
+    environment = {name: value for name, value in os.environ.items() if name not in _OURS}
+    environment |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": os.pathsep.join(paths)}
     log = folder / "output.txt"
     command = [sys.executable, "-I", "-c", _STARTER, str(log), sys.executable, *arguments]
     found = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)

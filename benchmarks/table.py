@@ -53,7 +53,7 @@ class Part:
 
 PARTS = (
     Part("engine", "folds through the engine, against the naive way", 180),
-    Part("batches", "features to actions, against float32 batches", 300),
+    Part("batches", "features to actions, against float32 batches", 360),
     Part("accounting", "accounting over a year of hours", 150),
     Part("prints", "the quality gate over a year of hours", 30),
     Part("startup", "startup without an archive, and imports of a worker", 120),
