@@ -6,6 +6,8 @@ DEMO := examples/demo_archive.zip
 LEDGER := examples/demo_ledger.jsonl
 # Many tests wait for processes of their own, so one worker more than cores; what a module sets up is set up once.
 WORKERS ?= 3
+# Without bytecode every one of the thousand processes that tests start would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: gate test test-long check check-code check-mypy check-pyright check-types docs pictures package newest lowest plugins coverage fuzz fuzz-kills fuzz-archives fuzz-functions fuzz-coverage determinism lock bench story
 
