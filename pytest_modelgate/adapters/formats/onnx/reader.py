@@ -36,16 +36,23 @@ _CONTINUOUS = "Train with discrete actions; one continuous action is judged from
 _CRITICS = re.compile(r"(?<![a-z])(values?|critic|vf|v|q)(?![a-z])", re.IGNORECASE)
 
 
-def read_onnx(file: PolicyFile) -> LoadedPolicy:
-    """See ``PolicyFormat.read``."""
-    with file.path.open("rb") as opened:
-        if (why := why_other(opened.read(512), "ONNX")) is not None:
-            raise CheckpointError(file.location, *why)
-        content = memoryview(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))
-    try:
-        return _read(file, content)
-    except ModelError as error:
-        raise CheckpointError(file.location, str(error), error.remedy or _EXPORT) from None
+class OnnxFormat:
+    """See ``PolicyFormat``."""
+
+    name = "onnx"
+    version = "1"
+    suffixes: tuple[str, ...] = (".onnx",)
+
+    def read(self, file: PolicyFile) -> LoadedPolicy:
+        """See ``PolicyFormat.read``."""
+        with file.path.open("rb") as opened:
+            if (why := why_other(opened.read(512), "ONNX")) is not None:
+                raise CheckpointError(file.location, *why)
+            content = memoryview(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))
+        try:
+            return _read(file, content)
+        except ModelError as error:
+            raise CheckpointError(file.location, str(error), error.remedy or _EXPORT) from None
 
 
 def _read(file: PolicyFile, content: memoryview) -> LoadedPolicy:
