@@ -51,7 +51,7 @@ def judged(folder: Path, files: Mapping[str, bytes], run: Callable[..., object])
 
 def test_the_export_is_judged(pytester: pytest.Pytester) -> None:
     files = {file.name: file.read_bytes() for file in sorted(EXPORT.iterdir())}
-    found = judged(pytester.path, files, pytester.runpytest_inprocess)
+    found = judged(pytester.path, files, pytester.runpytest_subprocess)
     assert found["checkpoint"]["layers"] == ["trunk.0", "policy_head"]
     assert found["decision"] == "LIVE"
 
@@ -76,7 +76,7 @@ def test_the_same_function_in_no_layers_is_run_and_capped_at_paper(pytester: pyt
     inputs, outputs = [value_info(OBSERVATION, ["b", first.shape[1]])], [value_info(LOGITS, ["b", len(last)])]
     declared = (EXPORT / f"{MODEL}.json").read_bytes()
     files = {name: model(nodes, tensors, inputs, outputs), f"{MODEL}.json": declared}
-    found = judged(pytester.path, files, pytester.runpytest_inprocess)
+    found = judged(pytester.path, files, pytester.runpytest_subprocess)
     assert (found["decision"], found["checkpoint"]["hidden"]) == ("PAPER", [])
     assert any("not certified" in warning for warning in found["warnings"])
 

@@ -17,7 +17,6 @@ from pytest_modelgate import ModelArtifact
 
 HEAVY = (
     *("alpaca", "exchange_calendars", "requests", "scipy", "torch", "unittest.mock", "vcr"),
-    "pytest_modelgate.adapters.formats.onnx.reader",
 )
 OF_THE_CONTROLLER = tuple(
     f"pytest_modelgate.{name}"
