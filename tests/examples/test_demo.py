@@ -50,7 +50,7 @@ def test_the_cassettes_hold_generated_bars(key: tuple[str, str, str]) -> None:
 def test_the_demo_ends_in_the_decisions_its_documentation_names(pytester: pytest.Pytester) -> None:
     shutil.copy(LEDGER, pytester.path)
     options = (f"--gate-cassettes={CASSETTES}", f"--gate-ledger={pytester.path / LEDGER.name}", "-q")
-    run = pytester.runpytest_inprocess(f"--model-archive={ARCHIVE}", *options)
+    run = pytester.runpytest_subprocess(f"--model-archive={ARCHIVE}", *options)
 
     verdict = json.loads((pytester.path / "gate-report" / "verdict.json").read_text())
     assert run.ret == 1

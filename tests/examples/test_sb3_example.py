@@ -10,7 +10,7 @@ ARCHIVE = ROOT / "examples" / "sb3_archive.zip"
 
 
 def test_it_ends_in_the_decision_its_documentation_names(pytester: pytest.Pytester) -> None:
-    run = pytester.runpytest_inprocess(f"--model-archive={ARCHIVE}", f"--gate-cassettes={ROOT / 'cassettes'}", "-q")
+    run = pytester.runpytest_subprocess(f"--model-archive={ARCHIVE}", f"--gate-cassettes={ROOT / 'cassettes'}", "-q")
 
     (model,) = json.loads((pytester.path / "gate-report" / "verdict.json").read_text())["models"]
     assert run.ret == 0
