@@ -252,18 +252,18 @@ def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """Let a tolerated check report its reason alone: pytest shows its lines of code for ``--xfail-tb`` only."""
+    """Let a tolerated check of the suite report its reason alone: its lines are shown for ``--xfail-tb`` only."""
     error = call.excinfo.value if call.excinfo else None
     if not isinstance(error, pytest.xfail.Exception) or item.config.getoption("xfail_tb"):
         return
-    if RUN in item.config.stash and collection.case_of(item) is not None:
+    if RUN in item.config.stash and item.getparent(suite.SuiteModule):
         error.pytrace = False  # formatting them, arguments and all, takes longer than the check
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> None:
     """Note the figures that a test was about, while its fixtures are there."""
-    if RUN in item.config.stash and collection.case_of(item) is not None:
+    if RUN in item.config.stash and item.getparent(suite.SuiteModule):
         from pytest_modelgate.plugin.output.junit_properties import facts
 
         item.user_properties.extend(facts(vars(item).get("funcargs", {})))

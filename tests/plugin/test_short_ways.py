@@ -48,6 +48,22 @@ def test_tolerated_checks_show_their_lines_only_where_asked(
     assert [line in result.text for result in (usual, in_full)] == [False, True]
 
 
+def test_a_test_of_the_project_reports_its_lines_whatever_it_asks_of_the_gate(
+    run_gate: RunGate, pytester: pytest.Pytester, tmp_path: Path
+) -> None:
+    body = "(gate_model_plan):\n    pytest.xfail('not yet')\n"
+    pytester.makepyfile(test_own=f"import pytest\n\n@pytest.mark.gating\ndef test_own{body}")
+    told = "open('told', 'a').write(report.longreprtext)"
+    pytester.makepyfile(
+        teller=f"def pytest_runtest_logreport(report):\n    if report.nodeid.startswith('test_own'): {told}\n"
+    )
+    pytester.syspathinsert()
+
+    run_gate(pack(tmp_path, IDLE), "-n0", "-m", "gating", "-p", "teller")
+
+    assert "pytest.xfail('not yet')" in (pytester.path / "told").read_text()
+
+
 @pytest.mark.parametrize(("given", "read"), [(None, "20"), ("26", "26")])
 def test_threads_of_the_blas_that_wait_are_told_to_sleep_unless_the_user_says_otherwise(
     pytester: pytest.Pytester, good_archive: Path, monkeypatch: pytest.MonkeyPatch, given: str | None, read: str

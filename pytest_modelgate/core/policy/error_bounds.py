@@ -171,7 +171,7 @@ def norms_of(policy: MlpPolicy, transform: int) -> Norms:
         if number == count:
             layers.append(Layer(rounding, _SLACK * rows, _SLACK * rows, biases))
         else:
-            spectral = _spectral(weight, frobenius) if number > 2 else frobenius
+            spectral = spectral_norm(weight, frobenius) if number > 2 else frobenius
             layers.append(Layer(rounding, spectral, frobenius, bias_norm, policy.norm_behind(number - 1)))
     return Norms(layers, _rivals(policy), policy.activation)
 
@@ -197,7 +197,7 @@ def _refuse_non_finite(weight: Weights, bias: Weights, number: int) -> None:
             raise CheckpointError(f"policy, {name} of layer {number}", problem, "Train the model again")
 
 
-def _spectral(weight: Weights, frobenius: float) -> float:
+def spectral_norm(weight: Weights, frobenius: float) -> float:
     """At least the largest singular value: the fourth root of the sum of their eighth powers, by the Gram matrix."""
     wide = (weight if weight.shape[0] <= weight.shape[1] else weight.T).astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):

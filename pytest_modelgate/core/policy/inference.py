@@ -60,8 +60,8 @@ class Choice(NamedTuple):
 
     Attributes:
         actions: (windows,)
-        leads: (windows,) of the largest logit over every other; 0 where the action was found by definition, and where
-            a policy shows no logits.
+        leads: (windows,) of the largest logit over every other, at least; 0 where the action was found by definition,
+            and where a policy shows no logits.
         sizes: (windows, figures) what ``RemainingLayers.evaluate`` tells of hidden layers.
     """
 
@@ -113,12 +113,13 @@ def _normalise(norm: LayerNorm, values: Floats, figures: list[Floats]) -> Floats
     return normalised
 
 
-def _leads(logits: Floats, actions: Actions) -> Floats:
-    """By how much the logits (n, n_actions) of actions (n,) exceed every other."""
-    rows, others = np.arange(len(actions)), logits.copy()
-    others[rows, actions] = -np.inf
+def _leads(logits: Floats, errors: Floats, actions: Actions) -> Floats:
+    """By how much the logits (n, n_actions) of actions (n,) exceed every other at least, off by these errors."""
+    rows = np.arange(len(actions))
     with np.errstate(invalid="ignore"):
-        leads: Floats = logits[rows, actions] - others.max(axis=1)
+        others = logits + errors
+        others[rows, actions] = -np.inf
+        leads: Floats = logits[rows, actions] - errors[rows, actions] - others.max(axis=1)
     return leads
 
 
@@ -255,7 +256,7 @@ class _BatchEvaluator:
         account_norms = np.sqrt(self.policy.lookback * np.einsum("ij,ij->i", accounts, accounts))
         errors = logit_errors(self.norms, self.market_norms[windows] + account_norms, hidden_norms)
         actions, certain = certify(logits, errors, self.norms.rivals)
-        leads = np.where(certain, _leads(logits, actions), 0.0)
+        leads = np.where(certain, _leads(logits, errors, actions), 0.0)
         if self.least > 0.0:
             reached, sure = certify_confidence(logits, errors, actions, self.least)
             actions, certain = np.where(reached, actions, NO_ACTION), certain & sure

@@ -16,6 +16,7 @@ for all values of a layer; by an evaluation of what float32 is shown, with one b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 
 from pytest_modelgate.core.policy.activations import activate, errs_with_argument, steepest
 from pytest_modelgate.core.policy.confidence import same_beyond_doubt, sure_actions
+from pytest_modelgate.core.policy.error_bounds import spectral_norm
 from pytest_modelgate.core.policy.first_layer import choose_blocking, convolve
 from pytest_modelgate.core.policy.inference import Choice
 from pytest_modelgate.core.policy.layer_norm import LayerNorm
@@ -35,6 +37,7 @@ Singles = NDArray[np.float32]
 _LOSS = 64.0 * 2.0**-24
 _LEAST = 64.0 * 2.0**-149  # what a product too small for float32 can lose
 _MOST = float(np.finfo(np.float32).max)
+_SLACK = 1.001  # what rounding in the bounds themselves can add
 _ROWS = 512  # windows whose hidden layers are evaluated at a time
 _FEW = 64  # windows of which the first layer's sums are found one by one
 _GROUP = 64  # windows that are evaluated product by product at a time, and share a random order
@@ -79,7 +82,7 @@ def float32_changes(
         largest = _largest(policy, *seen)
         if least <= 0.0 and not judged.norms and choice.leads.any():
             rounding = _rounding(judged, market, account, *seen)
-            unsure = ~_known_beyond_doubt(judged.activation, layers, largest, rounding, choice)
+            unsure = ~_known_beyond_doubt(judged, layers, largest, rounding, choice)
         sums = _first_layer(policy, *seen, unsure)
         for first in range(0, len(actions), _ROWS):
             rows = first + np.flatnonzero(unsure[first : first + _ROWS])
@@ -142,23 +145,29 @@ def _rounding(policy: MlpPolicy, market: Floats, account: Floats, *seen: Singles
 
 
 def _known_beyond_doubt(
-    activation: str, layers: Sequence[_Layer], largest: Floats, rounding: Floats, choice: Choice
+    policy: MlpPolicy, layers: Sequence[_Layer], largest: Floats, rounding: Floats, choice: Choice
 ) -> NDArray[np.bool_]:
     """Whether actions (n,) lead by more than float32 can lose, told by what was chosen by alone.
 
-    The features that float32 is shown are others, too: by Cauchy and Schwarz a sum of the first layer differs by no
-    more than the norm of what they differ by times that of the weights. Rounding the weights is part of what products
-    lose. No value of a layer exceeds the norm of all, nor 1 after tanh.
+    The features and weights that float32 is shown are others, too, and that moves the values of a layer together, not
+    independently: it is bounded from layer to layer by Cauchy and Schwarz. What products lose is as in
+    ``_beyond_doubt`` and never less, since no value of a layer exceeds the norm of all, nor 1 after tanh: what is known
+    here an evaluation would find as well, so that it does not matter which windows it is known of.
 
     Args:
+        policy: as judged, without normalisation of layers.
+        layers: its own in float32.
         largest: (n, 1) features.
         rounding: (n, 1) as of ``_rounding``.
-        choice: of a policy without normalisation.
     """
-    fits, squares, lost = np.ones(len(largest), dtype=np.bool_), np.square(largest), rounding
-    for number, layer in enumerate(layers):
+    activation, last = policy.activation, len(layers) - 1
+    fits, squares, lost = np.ones(len(largest), dtype=np.bool_), np.square(largest), np.zeros_like(largest)
+    moved = np.sqrt(rounding)
+    sizes = math.sqrt(policy.obs_dim) * largest + moved
+    for number, (layer, weight, bias) in enumerate(zip(layers, policy.weights, policy.biases, strict=True)):
         if number:
-            squares = np.square(choice.sizes[:, number - 1 : number])
+            sizes = choice.sizes[:, number - 1 : number]
+            squares = np.square(sizes + moved)
             if activation == "tanh":
                 squares = np.minimum(squares, 1.0)
             if errs_with_argument(activation):
@@ -166,7 +175,33 @@ def _known_beyond_doubt(
         lost = (lost + _LOSS**2 * squares) * layer.sums.max()
         lost += _LOSS**2 * np.square(layer.bias, dtype=np.float64).max() + len(layer.weight) * _LEAST**2
         fits &= (len(layer.weight) + 1) * lost[:, 0] < (_LOSS * _MOST) ** 2
-    return fits & (choice.leads > 2.0 * np.sqrt(lost[:, 0]))
+        moved = _moved_on(layer, weight, bias, sizes, moved, rows=number == last, inner=0 < number < last)
+        if number < last:
+            moved *= steepest(activation)
+    return fits & (choice.leads > 2.0 * _SLACK * (np.sqrt(lost) + moved)[:, 0])
+
+
+def _moved_on(
+    layer: _Layer, weight: Weights, bias: Weights, sizes: Floats, moved: Floats, *, rows: bool, inner: bool
+) -> Floats:
+    """Bound on the norm that a layer's sums move by, or on that of each by itself.
+
+    Args:
+        weight: as judged, and so is ``bias``.
+        sizes: (n, 1) norms of the layer's values as judged, at least.
+        moved: (n, 1) norms of what these differ by in float32, at least.
+        rows: asks for each sum by itself.
+        inner: the weights are few enough to find their largest singular value.
+    """
+    apart, shifted = np.square(weight - layer.weight.T).sum(axis=1), np.abs(bias - layer.bias)
+    if rows:
+        norm, off, shift = math.sqrt(layer.sums.max()), math.sqrt(apart.max()), float(shifted.max())
+    else:
+        norm, off, shift = _SLACK * math.sqrt(layer.sums.sum()), math.sqrt(apart.sum()), float(np.linalg.norm(shifted))
+    if inner:
+        norm = spectral_norm(layer.weight, norm)
+    further: Floats = norm * moved + off * sizes + shift
+    return further
 
 
 def _first_layer(policy: MlpPolicy, market: Singles, account: Singles, wanted: NDArray[np.bool_]) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from support.torch_functions import market as market_of_fuzzing
 from pytest_modelgate.core.policy import single_precision
 from pytest_modelgate.core.policy.inference import Choice, choose_actions, choose_of_all
 from pytest_modelgate.core.policy.mlp import MlpPolicy
+from pytest_modelgate.core.policy.normaliser import Normaliser
 from pytest_modelgate.core.policy.single_precision import float32_changes
 from pytest_modelgate.core.typing import Floats
 from pytest_modelgate.errors import CheckpointError
@@ -73,6 +75,55 @@ def test_what_is_known_from_judging_changes_nothing(tmp_path: Path, made: Networ
         for given in (choice, blind)
     )
     assert knowing == anew
+
+
+@pytest.mark.parametrize("activation", ["tanh", "elu", "silu", "gelu", "leaky_relu"])
+def test_features_that_float32_moves_for_all_values_of_a_layer_alike_are_told(activation: str) -> None:
+    """A price of which the mean leaves little, before hidden values that are all the same: what they lose adds up."""
+    prices = 50_000.0 + 0.01 * np.random.default_rng(3).normal(size=(2000, 1))
+    policy = mlp(
+        [np.ones((256, 1)), np.array([np.ones(256), np.zeros(256)])],
+        [np.zeros(256), np.zeros(2)],
+        activation,
+        1,
+        0,
+        1,
+    )
+    policy = replace(policy, normaliser=Normaliser.of(np.array([50_000.0]), np.ones(1), 10.0, [0], 1))
+    assert share(policy, prices) > 0.05
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_is_known_from_judging_is_known_from_an_evaluation_too(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of networks whose values err alike: else orders drawn for other windows would hang on what was known of these."""
+    rng = np.random.default_rng(seed)
+    activation = ("tanh", "relu", "elu", "silu", "gelu", "leaky_relu")[seed % 6]
+    sizes = [int(rng.integers(1, 12)), *rng.choice([1, 8, 64, 256], size=int(rng.integers(1, 4))).tolist(), 3]
+    weights = [rng.normal(size=(after, before)) / np.sqrt(before) for before, after in pairwise(sizes)]
+    if seed % 2:
+        weights = [np.abs(weight) for weight in weights]
+    prices = 1000.0 * (1.0 + 10.0 ** rng.uniform(-7, -5) * rng.normal(size=(300, sizes[0])))
+    policy = mlp(weights, [np.zeros(size) for size in sizes[1:]], activation, sizes[0], 0, 1)
+    normaliser = Normaliser.of(prices.mean(axis=0), prices.std(axis=0), 10.0, range(sizes[0]), sizes[0])
+    policy = replace(policy, normaliser=normaliser)
+    logits = policy.logits(prices, np.zeros(0))
+    policy.biases[-1][0] -= np.median(logits[:, 0] - logits[:, 1:].max(axis=1))  # so that no action is far ahead
+    (choice,) = choose_of_all(policy, [prices], np.zeros(0))
+    doubted: list[list[int]] = []
+    evaluate = single_precision._product_by_product
+
+    def note(*args: object) -> object:
+        doubted[-1].append(len(args[2]))  # type: ignore[arg-type]
+        return evaluate(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(single_precision, "_product_by_product", note)
+    told = []
+    for leads in (choice.leads, np.zeros(300)):
+        doubted.append([])
+        given = choice._replace(leads=leads)
+        told.append(float32_changes(policy, prices, np.zeros(0), given, np.random.default_rng(1)).tolist())
+    assert told[0] == told[1]
+    assert doubted[0] == doubted[1]
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu", "elu", "silu", "gelu", "leaky_relu"])
