@@ -26,7 +26,7 @@ def tuned(config: pytest.Config) -> Iterator[None]:
             yield
     finally:
         if given is None:
-            del os.environ[_TIMEOUT]  # other people's processes have settings of their own
+            os.environ.pop(_TIMEOUT, None)  # other people's processes have settings of their own
 
 
 @contextmanager
@@ -41,7 +41,8 @@ def _lasting(config: pytest.Config) -> Iterator[None]:
     try:
         yield
     finally:
-        gc.freeze()
-        config.add_cleanup(gc.unfreeze)  # the last that is done: pytest may run in a process that goes on
+        if not gc.get_freeze_count():  # else somebody else did, and will undo it
+            gc.freeze()
+            config.add_cleanup(gc.unfreeze)  # the last that is done: pytest may run in a process that goes on
         if collects:
             gc.enable()

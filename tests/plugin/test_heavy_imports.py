@@ -15,9 +15,7 @@ from support.model_factory import APPROVED
 
 from pytest_modelgate import ModelArtifact
 
-HEAVY = (
-    *("alpaca", "exchange_calendars", "requests", "scipy", "torch", "unittest.mock", "vcr"),
-)
+HEAVY = (*("alpaca", "exchange_calendars", "requests", "scipy", "torch", "unittest.mock", "vcr"),)
 OF_THE_CONTROLLER = tuple(
     f"pytest_modelgate.{name}"
     for name in (
