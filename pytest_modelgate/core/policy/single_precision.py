@@ -193,7 +193,9 @@ def _moved_on(
         rows: asks for each sum by itself.
         inner: the weights are few enough to find their largest singular value.
     """
-    apart, shifted = np.square(weight - layer.weight.T).sum(axis=1), np.abs(bias - layer.bias)
+    apart, shifted = np.zeros(len(bias)), np.abs(bias - layer.bias)
+    if weight.dtype != layer.weight.dtype:  # else rounding moved none of them
+        apart = np.square(weight - layer.weight.T).sum(axis=1)
     if rows:
         norm, off, shift = math.sqrt(layer.sums.max()), math.sqrt(apart.max()), float(shifted.max())
     else:
