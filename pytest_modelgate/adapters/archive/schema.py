@@ -206,8 +206,7 @@ class FullSummary(Facts):
     models: dict[ModelKey, ModelEntry]
 
 
-class BareSummary(RootModel):  # type: ignore[type-arg]  # the class that a parameter makes would be built at once
+class BareSummary(RootModel[dict[ModelKey, BareEntry]]):
     """Models alone, by SYMBOL_TIMEFRAME, or by SYMBOL where the archive holds one timeframe of it."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(json_schema_extra={"additionalProperties": False}, defer_build=True)
-    root: dict[ModelKey, BareEntry]
