@@ -263,7 +263,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> None:
     """Note the figures that a test was about, while its fixtures are there."""
-    if RUN in item.config.stash and item.getparent(suite.SuiteModule):
+    if RUN in item.config.stash and collection.case_of(item) is not None:
         from pytest_modelgate.plugin.output.junit_properties import facts
 
         item.user_properties.extend(facts(vars(item).get("funcargs", {})))

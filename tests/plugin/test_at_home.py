@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 from support import cheap_runs
@@ -419,3 +420,15 @@ def test_a_projects_test_of_what_this_run_lacks_says_which_option_it_needs(
 
     result.assert_outcomes(skipped=1)
     result.stdout.fnmatch_lines([f"SKIPPED*{option} names*"])
+
+
+def test_a_projects_own_test_of_a_model_has_its_figures_in_junit(pytester: pytest.Pytester) -> None:
+    mine = pytester.makepyfile("def test_mine(gate_metric, gate_gating): pass")
+    archive = pack(pytester.path, GOOD)
+
+    pytester.runpytest_subprocess(mine, f"--model-archive={archive}", "--junitxml=junit.xml", "-n0")
+
+    cases = ET.parse(pytester.path / "junit.xml").iter("testcase")
+    names = [{item.get("name") for item in case.iter("property")} for case in cases]
+    assert len(names) == 4
+    assert all(found == {"model", "metric", "value", "band"} for found in names)

@@ -5,16 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
 
 import numpy as np
 
-from pytest_modelgate.core.backtest.attribution import concatenate
 from pytest_modelgate.core.backtest.metrics import FoldResult, sharpe_ratio
 from pytest_modelgate.core.config.decision_level import DecisionLevel
 from pytest_modelgate.core.decision.proof import FoldAttribution, compound
 from pytest_modelgate.core.integrity.check import NoiseDraw
-from pytest_modelgate.core.typing import Floats
 
 MULTIPLES = (0.0, 1.0, 2.0, 3.0, 5.0)
 _MOST = 100.0  # nobody needs to know beyond
@@ -122,53 +119,27 @@ def _costly(fold: FoldAttribution, result: FoldResult, multiple: float) -> FoldR
     return FoldResult(total, sharpe_ratio(returns), result.bars, result.bars_per_year)
 
 
-@dataclass(frozen=True, eq=False)
-class _AtCosts:
-    """All folds one after the other, as ``BarAttribution.total_return`` sees them: it is asked a hundred times.
-
-    Attributes:
-        ends: row after the last one of every fold.
-        growth: (bars,) 1 and the return.
-    """
-
-    ends: Sequence[int]
-    growth: Floats
-    fees: Floats
-    slippage: Floats
-
-    @classmethod
-    def of(cls, folds: Sequence[FoldAttribution]) -> _AtCosts:
-        """Join folds."""
-        joined = concatenate([fold.attribution for fold in folds])
-        ends = [*accumulate(len(fold.attribution) for fold in folds)]
-        return cls(ends, 1.0 + joined.returns, joined.fees, joined.slippage)
-
-    def earned(self, fees: float, slippage: float) -> float:
-        """Compounded return of all folds, had fees and slippage been these multiples of what they were."""
-        left = self.growth - ((fees - 1.0) * self.fees + (slippage - 1.0) * self.slippage)
-        np.maximum(0.0, left, out=left)
-        folds = pairwise((0, *self.ends))
-        return compound([float(np.multiply.reduce(left[start:end])) - 1.0 for start, end in folds])
+def _return(folds: Sequence[FoldAttribution], fees: float, slippage: float) -> float:
+    return compound([fold.attribution.total_return(fees, slippage) for fold in folds])
 
 
 def _bear_costs(folds: Sequence[FoldAttribution]) -> Costs:
-    at_costs = _AtCosts.of(folds)
     surface = tuple(
-        CostPoint(fees, slippage, at_costs.earned(fees, slippage)) for fees in MULTIPLES for slippage in MULTIPLES
+        CostPoint(fees, slippage, _return(folds, fees, slippage)) for fees in MULTIPLES for slippage in MULTIPLES
     )
-    return surface, _break_even(at_costs)
+    return surface, _break_even(folds)
 
 
-def _break_even(at_costs: _AtCosts) -> float:
+def _break_even(folds: Sequence[FoldAttribution]) -> float:
     """Bisection; the return falls with the multiple."""
-    if not np.any(at_costs.fees + at_costs.slippage > 0.0):
+    if not any(np.any(fold.attribution.fees + fold.attribution.slippage > 0.0) for fold in folds):
         return math.nan  # without costs there is no multiple
-    if at_costs.earned(0.0, 0.0) <= 0.0:
+    if _return(folds, 0.0, 0.0) <= 0.0:
         return 0.0
-    if at_costs.earned(_MOST, _MOST) > 0.0:
+    if _return(folds, _MOST, _MOST) > 0.0:
         return math.inf
     low, high = 0.0, _MOST
     for _ in range(_STEPS):
         middle = (low + high) / 2.0
-        low, high = (middle, high) if at_costs.earned(middle, middle) > 0.0 else (low, middle)
+        low, high = (middle, high) if _return(folds, middle, middle) > 0.0 else (low, middle)
     return low
