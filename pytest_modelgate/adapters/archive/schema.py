@@ -14,7 +14,6 @@ from pydantic import (
     ConfigDict,
     FailFast,
     Field,
-    RootModel,
     WithJsonSchema,
     model_validator,
 )
@@ -206,7 +205,12 @@ class FullSummary(Facts):
     models: dict[ModelKey, ModelEntry]
 
 
-class BareSummary(RootModel[dict[ModelKey, BareEntry]]):
-    """Models alone, by SYMBOL_TIMEFRAME, or by SYMBOL where the archive holds one timeframe of it."""
-
-    model_config: ClassVar[ConfigDict] = ConfigDict(json_schema_extra={"additionalProperties": False}, defer_build=True)
+# Used for the published schema alone: a class of its own would be built when it is imported.
+BareSummary = Annotated[
+    dict[ModelKey, BareEntry],
+    Field(
+        title="BareSummary",
+        description="Models alone, by SYMBOL_TIMEFRAME, or by SYMBOL where the archive holds one timeframe of it.",
+        json_schema_extra={"additionalProperties": False},
+    ),
+]
