@@ -21,6 +21,7 @@ EVIDENCE = (
     "adapters/alpaca/action_rows.py",
     "adapters/alpaca/actions.py",
     "adapters/alpaca/client.py",
+    "adapters/alpaca/plain.py",
     "adapters/alpaca/rows.py",
     "adapters/archive/__init__.py",
     "adapters/archive/belonging.py",

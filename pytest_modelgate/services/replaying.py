@@ -10,10 +10,12 @@ import pandas as pd
 
 from pytest_modelgate.adapters.alpaca import client as alpaca
 from pytest_modelgate.adapters.alpaca.actions import fetch_actions
+from pytest_modelgate.adapters.alpaca.plain import plain_actions, plain_bars
 from pytest_modelgate.adapters.cassettes import files as cassette_files
 from pytest_modelgate.adapters.cassettes import vcr as cassettes
 from pytest_modelgate.adapters.cassettes.entries import Entry
 from pytest_modelgate.adapters.cassettes.own import own_bars
+from pytest_modelgate.adapters.cassettes.plain import plain_pages
 from pytest_modelgate.core.market.bars import Bars
 from pytest_modelgate.core.market.corporate_actions import ActionsRequest, CorporateAction, actions_request
 from pytest_modelgate.core.market.requests import MarketRequest, Span, cover
@@ -86,6 +88,9 @@ def replay_text(request: MarketRequest, text: str, where: str, record_command: s
     remedy = f"Restore it from version control, or record it again: {record_command}"
     if request.own:
         return own_bars(request, text, where, remedy)
+    pages = plain_pages(text)
+    if pages and (bars := plain_bars(request, pages)):
+        return bars
     with cassettes.play(text, where, remedy) as player:
         return alpaca.fetch_bars(request, credentials=None, reply=player.answer)
 
@@ -111,6 +116,9 @@ def replay_actions_text(
 ) -> tuple[CorporateAction, ...]:
     """The actions of one recording; errors as of ``replay_text``."""
     remedy = f"Restore it from version control, or record it again: {record_command}"
+    pages = plain_pages(text)
+    if pages and (actions := plain_actions(request, pages)) is not None:
+        return actions
     with cassettes.play(text, where, remedy) as player:
         return fetch_actions(request, credentials=None, reply=player.answer)
 

@@ -15,6 +15,7 @@ from support.model_factory import APPROVED
 
 from pytest_modelgate import ModelArtifact
 
+ROOT = Path(__file__).parents[2]
 HEAVY = (*("alpaca", "exchange_calendars", "requests", "scipy", "torch", "unittest.mock", "vcr"),)
 OF_THE_CONTROLLER = tuple(
     f"pytest_modelgate.{name}"
@@ -85,6 +86,13 @@ print(len(ours) > 20, [model.__name__ for model in ours if model.__pydantic_comp
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
 
     assert run.stdout.strip() == "True []"
+
+
+def test_usual_recordings_are_replayed_without_vcrpy_and_alpacas_client(tmp_path: Path) -> None:
+    options = (f"--gate-cassettes={ROOT / 'cassettes'}", "-n0", "-k", "UNIUSD or AAPL")
+    found = imported(tmp_path, ROOT / "examples" / "demo_archive.zip", *options)
+
+    assert found == [["collected", []], ["controller", ["exchange_calendars"]]]
 
 
 @pytest.mark.long

@@ -7,15 +7,38 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from pytest_modelgate.core.market.corporate_actions import ActionKind, CorporateAction
+from pytest_modelgate.core.market.corporate_actions import (
+    ActionKind,
+    ActionsRequest,
+    CorporateAction,
+    company_history,
+)
 from pytest_modelgate.errors import MarketDataError
 
 _Row = Mapping[str, Any]
+_Rows = Mapping[str, Sequence[_Row]]
 _Read = Callable[[_Row], CorporateAction]
 _SYMBOLS = ("symbol", "source_symbol", "old_symbol", "new_symbol", "acquiree_symbol", "acquirer_symbol")
 
 
-def to_actions(symbol: str, answer: Mapping[str, Sequence[_Row]], where: str) -> tuple[CorporateAction, ...]:
+def all_actions(request: ActionsRequest, ask: Callable[[str], _Rows]) -> tuple[CorporateAction, ...]:
+    """All actions of a stock, by day; also those under names it had before.
+
+    Args:
+        ask: takes a name, gives the rows of all pages by Alpaca's word for their kind.
+
+    Raises:
+        MarketDataError: as of ``to_actions``.
+    """
+    names, actions = [request.symbol], set[CorporateAction]()
+    for name in names:  # which grows by those that the company had before
+        actions.update(to_actions(name, ask(name), str(request)))
+        earlier = company_history(request.symbol, tuple(actions), request.until).names
+        names += [other for other in earlier if other not in names]
+    return tuple(sorted(actions))
+
+
+def to_actions(symbol: str, answer: _Rows, where: str) -> tuple[CorporateAction, ...]:
     """The actions of all pages, by day, each once; kinds that change neither prices nor names are left out.
 
     Args:
@@ -33,7 +56,7 @@ def to_actions(symbol: str, answer: Mapping[str, Sequence[_Row]], where: str) ->
         raise MarketDataError(where, problem, "Record it again later") from None
 
 
-def _read(symbol: str, answer: Mapping[str, Sequence[_Row]]) -> Iterator[CorporateAction]:
+def _read(symbol: str, answer: _Rows) -> Iterator[CorporateAction]:
     for kind, rows in answer.items():
         for row in rows:
             if symbol not in (row.get(name) for name in _SYMBOLS):

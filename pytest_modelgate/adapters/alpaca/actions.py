@@ -7,9 +7,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pytest_modelgate.adapters.alpaca.action_rows import to_actions
+from pytest_modelgate.adapters.alpaca.action_rows import all_actions
 from pytest_modelgate.adapters.alpaca.client import Credentials, answered, prepare
-from pytest_modelgate.core.market.corporate_actions import ActionsRequest, CorporateAction, company_history
+from pytest_modelgate.core.market.corporate_actions import ActionsRequest, CorporateAction
 
 if TYPE_CHECKING:  # pulls in requests, which a run that replays nothing must not pay for
     from requests import Session
@@ -31,13 +31,7 @@ def fetch_actions(
     """
 
     def ask(session: Session) -> tuple[CorporateAction, ...]:
-        names, actions = [request.symbol], set[CorporateAction]()
-        for name in names:  # which grows by those that the company had before
-            question = _question(request, name, credentials, data_url, session)
-            actions.update(to_actions(name, question(), str(request)))
-            earlier = company_history(request.symbol, tuple(actions), request.until).names
-            names += [other for other in earlier if other not in names]
-        return tuple(sorted(actions))
+        return all_actions(request, lambda name: _question(request, name, credentials, data_url, session)())
 
     return answered(str(request), ask, credentials, request_policy, reply)
 
