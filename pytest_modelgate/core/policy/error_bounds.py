@@ -47,7 +47,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,8 +151,11 @@ def _normalised(norm: LayerNorm, difference: Floats, norms: Floats, deviation: F
     return np.where((size < _NORMAL) & (least > 0.0), bound, np.inf)
 
 
+_measured: WeakKeyDictionary[MlpPolicy, Norms] = WeakKeyDictionary()  # weights are millions, and never change
+
+
 def norms_of(policy: MlpPolicy, transform: int) -> Norms:
-    """Measure a policy.
+    """Measure a policy, once.
 
     Args:
         transform: points of the first layer's transform; 0 without one.
@@ -159,6 +163,15 @@ def norms_of(policy: MlpPolicy, transform: int) -> Norms:
     Raises:
         CheckpointError: a weight or bias is not finite.
     """
+    norms = _measured.get(policy)
+    if norms is None:
+        norms = _measured[policy] = _measure(policy)
+    first, *others = norms.layers
+    return replace(norms, layers=[replace(first, rounding=first_layer_error(policy, transform)), *others])
+
+
+def _measure(policy: MlpPolicy) -> Norms:
+    """The norms without a transform; errors as of ``norms_of``."""
     layers: list[Layer] = []
     count = len(policy.weights)
     for number, (weight, bias) in enumerate(zip(policy.weights, policy.biases, strict=True), start=1):
@@ -167,7 +180,7 @@ def norms_of(policy: MlpPolicy, transform: int) -> Norms:
             frobenius, bias_norm = (_SLACK * float(np.linalg.norm(part)) for part in (rows, biases))
         if not math.isfinite(frobenius + bias_norm):
             _refuse_non_finite(weight, bias, number)
-        rounding = 2.0 * _gamma(weight.shape[1] + _MORE) if number > 1 else first_layer_error(policy, transform)
+        rounding = 2.0 * _gamma(weight.shape[1] + _MORE)
         if number == count:
             layers.append(Layer(rounding, _SLACK * rows, _SLACK * rows, biases))
         else:

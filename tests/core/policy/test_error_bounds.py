@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from support.policies import mlp
 from support.policy_oracle import market_for, network, networks, observation
 
+from pytest_modelgate.core.policy import error_bounds
 from pytest_modelgate.core.policy.definition import reference_logits
 from pytest_modelgate.core.policy.error_bounds import (
     Layer,
@@ -23,7 +24,7 @@ from pytest_modelgate.core.policy.error_bounds import (
 from pytest_modelgate.core.policy.first_layer import Blocking, block_norms, choose_blocking, convolve
 from pytest_modelgate.core.policy.inference import RemainingLayers
 from pytest_modelgate.core.policy.mlp import MlpPolicy
-from pytest_modelgate.core.typing import Floats
+from pytest_modelgate.core.typing import Floats, Weights
 
 ROUNDOFF = 2.0**-53
 ALL = np.array([True, True, True])
@@ -199,6 +200,22 @@ def test_the_first_layer_is_as_far_off_as_its_transform() -> None:
     policy = network(np.random.default_rng(5), [4], window=40, n_market=5)
     for length in (0, 128):
         assert norms_of(policy, length).layers[0].rounding == first_layer_error(policy, length)
+
+
+def test_each_policy_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng, measured, find = np.random.default_rng(6), list[int](), error_bounds.spectral_norm
+
+    def counted(weight: Weights, norm: float) -> float:
+        measured.append(len(weight))
+        return find(weight, norm)
+
+    policies = [network(rng, [4, width, width], window=3, n_market=2) for width in (5, 6)]
+    monkeypatch.setattr(error_bounds, "spectral_norm", counted)
+
+    found = [norms_of(policy, length) for length in (0, 128) for policy in policies]
+
+    assert measured == [5, 6]
+    assert found[0].layers[1:] == found[2].layers[1:] != found[3].layers[1:]
 
 
 @pytest.mark.parametrize("huge", [1e300, math.inf])
