@@ -26,6 +26,7 @@ from pytest_modelgate.core.policy.mlp import MlpPolicy
 
 Forward = Callable[[NDArray[np.float32]], NDArray[Any]]
 WIDE = (2048, 1024, 512, 256)
+_PAIRS = {253: 25}  # a tenth of a second each, of which three tell too little
 _BATCH = 512  # windows; all of a long series at once take longer
 _TARGETS: dict[tuple[tuple[int, ...], int], float] = {(LARGE, 253): 0.9, (LARGE, 4320): 1.5}
 
@@ -62,7 +63,7 @@ def against(title: str, hidden: tuple[int, ...], count: int, make: Callable[[Mlp
         return act(policy, bars, rows, forward)
 
     differ = int(np.count_nonzero(ours() != theirs()))
-    taken = in_turns(3, ours, theirs)
+    taken = in_turns(_PAIRS.get(count, 3), ours, theirs)
     target = _TARGETS.get((hidden, count))
     note = f"one thread; {differ} of {count} of its actions are others" + (f"; target {target}x" if target else "")
     return make_row(title, "s CPU", taken[0], opponent=taken[1], note=note)

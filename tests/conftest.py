@@ -36,8 +36,11 @@ if find_spec("torch") is None:
 
 
 def pytest_configure() -> None:
-    """Runs of the gate in tests tell nobody but us: not the job that the tests run in. They heed Ctrl-C, unlike it."""
-    for name in ("CI", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
+    """Runs of the gate in tests tell nobody but us: not the job that the tests run in. They heed Ctrl-C, unlike it.
+
+    Nor do they heed the options that the tests are run with.
+    """
+    for name in ("CI", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "PYTEST_ADDOPTS"):
         os.environ.pop(name, None)
     # A job in the background ignores it, and so would whatever it starts.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
