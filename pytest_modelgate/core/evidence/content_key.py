@@ -64,7 +64,7 @@ def model_key(
             "bar_origin": str(declared.bar_origin),
             "meanings": [settings.model_version, *declared.meanings],
             "feature_set": declared.feature_set,
-            "parity": asdict(declared.parity_probe) if declared.parity_probe else None,
+            "parity": vars(declared.parity_probe) if declared.parity_probe else None,  # asdict would copy each number
         }
     )
 
