@@ -20,7 +20,7 @@ from pytest_modelgate.report.pictures import Picture, drawn
 
 _LINES, _COLOURS, _DASHES = 12, 6, ("", "5 2", "1.5 2")
 _MATRIX = 12  # models of which every pair finds room
-_ONE_BET, _RELATED = 0.7, 0.4
+_ONE_BET, RELATED = 0.7, 0.4
 _HOUR = 3_600
 
 
@@ -110,7 +110,7 @@ def bets_text(pairs: Sequence[Pair]) -> list[str]:
         for pair in known
         if pair.value >= _ONE_BET
     ]
-    said += [f"{p.one} and {p.other} are related ({p.value:.2f})." for p in known if _RELATED <= p.value < _ONE_BET]
+    said += [f"{p.one} and {p.other} are related ({p.value:.2f})." for p in known if RELATED <= p.value < _ONE_BET]
     if not said and known:
         said = [f"None of them moves with another by more than {max(0.0, known[0].value):.2f}: different bets so far."]
     if len(known) < len(pairs):

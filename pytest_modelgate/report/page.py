@@ -27,11 +27,11 @@ from pytest_modelgate.report.facts import PageFacts
 from pytest_modelgate.report.further import FurtherPages
 from pytest_modelgate.report.glossary import glossary, term
 from pytest_modelgate.report.measured import Measured, measured
-from pytest_modelgate.report.overview import Brief, bets_text, brief_of, matrix, overlay, pairs_of
+from pytest_modelgate.report.overview import RELATED, Brief, bets_text, brief_of, matrix, overlay, pairs_of
 from pytest_modelgate.report.pictures import Detail, training_picture
 from pytest_modelgate.report.rows import Row, best_first, gone, row_of
 from pytest_modelgate.report.sheet import record_of, sheet_of
-from pytest_modelgate.report.tints import tinted
+from pytest_modelgate.report.tints import Tinted, tinted
 from pytest_modelgate.report.wording import MEANINGS, METRIC_NAMES, shortfalls, single_sentence, training_figure
 
 _FEW, _OPEN = 20, 12  # models that the page shows in full, and unfolded
@@ -215,10 +215,12 @@ def _first_screen(facts: PageFacts, rows: Sequence[Row], briefs: Sequence[Brief]
     }
 
 
-def tinted_correlation(value: float) -> Any:  # noqa: ANN401 - a tint with another text
-    """A correlation on its ground."""
-    tint = tinted(value, 1.0)
-    return {"text": formats.ratio(value), "sign": "bad" if value > 0.0 else "good", "tint": tint.tint}
+def tinted_correlation(value: float) -> Tinted:
+    """A correlation on its ground; one that relates nothing has none."""
+    text = formats.ratio(value)
+    if not abs(value) >= RELATED:
+        return Tinted(text)
+    return Tinted(text, "bad" if value > 0.0 else "good", tinted(value, 1.0).tint)
 
 
 def _earlier(earlier: Verdict | None) -> str:

@@ -8,6 +8,7 @@ import gc
 import hashlib
 import io
 import json
+import math
 import re
 import weakref
 from collections.abc import Iterator, Mapping
@@ -130,6 +131,22 @@ def test_two_models_that_are_the_same_bet_are_called_one() -> None:
     page = words(render(factory.facts_of([EARNS, factory.judgement_of(twin, same)])))
 
     assert "ETHUSD_1Hour and UNIUSD_1Hour are largely one bet (1.00)" in page
+
+
+@pytest.mark.parametrize(
+    ("value", "sign", "told"),
+    [
+        (0.03, "", "0.03"),
+        (-0.39, "", "\u22120.39"),
+        (0.4, "bad", "0.40"),
+        (-0.8, "good", "\u22120.80"),
+        (math.nan, "", "\u2013"),
+    ],
+)
+def test_only_correlations_that_relate_models_have_a_ground(value: float, sign: str, told: str) -> None:
+    cell = report_page.tinted_correlation(value)
+
+    assert (cell.text, cell.sign, cell.tint > 0) == (told, sign, bool(sign))
 
 
 def test_models_take_no_more_room_than_many_of_them_have(monkeypatch: pytest.MonkeyPatch) -> None:
