@@ -59,8 +59,9 @@ def make_verdict(
         "promotable": promotable,
     }
     draft = Verdict.model_validate({**body, "digest": "0" * 64, "run": dict(run)})
-    verdict = draft.model_copy(update={"digest": digest(draft.model_dump(mode="json"))})
-    return verdict.model_copy(update={"run": {**run, "seal": seal(verdict.model_dump(mode="json"))}})
+    document = draft.model_dump(mode="json")
+    document["digest"] = digest(document)
+    return draft.model_copy(update={"digest": document["digest"], "run": {**run, "seal": seal(document)}})
 
 
 def digest(document: Mapping[str, Any]) -> str:
