@@ -79,6 +79,7 @@ def test_a_subscription_without_actions_keeps_no_series_from_being_recorded(tmp_
     "rows",
     [
         {"forward_splits": [{**SPLIT, "new_rate": 0}]},
+        {"forward_splits": [{**SPLIT, "new_rate": 10**400}]},
         {"forward_splits": [{**SPLIT, "ex_date": None}]},
         {"forward_splits": [{**SPLIT, "symbol": "XYZ"}]},
         {"forward_splits": {"META": 1}},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -246,6 +246,38 @@ def test_a_recording_that_is_not_usual_is_replayed_by_the_libraries(name: str) -
     )
 
     assert outcome(lambda: replayed) == outcome(lambda: plainly(request, text))
+
+
+@pytest.mark.parametrize("odd", [replace(STOCKS, feed="night"), replace(STOCKS, adjustment="RAW")])
+def test_what_alpacas_client_would_not_ask_for_is_not_answered(odd: MarketRequest) -> None:
+    text = (
+        TEXTS["stock"][1]
+        .replace("feed=sip", f"feed={odd.feed}")
+        .replace("adjustment=all", f"adjustment={odd.adjustment}")
+    )
+
+    with pytest.raises(GateError, match="is not one of Alpaca's"):
+        replay_text(odd, text, WHERE)
+
+
+@pytest.mark.parametrize("name", list(USUAL))
+def test_half_a_surrogate_pair_is_no_part_of_an_address(name: str) -> None:
+    request, text = TEXTS[name]
+    changed = text.replace("QQ==", r"\\ud800")
+
+    assert plainly(request, changed) is None
+    with pytest.raises(GateError, match="is not Alpaca's JSON"):
+        by_libraries(request, changed)
+
+
+def test_pages_behind_an_unusable_action_are_for_the_libraries_to_judge() -> None:
+    document = json.loads(TEXTS["actions"][1].replace(r"0.5", "null"))
+    document["interactions"][-1]["request"]["uri"] = "https://["
+    changed = json.dumps(document)
+
+    assert plainly(ACTIONS, changed) is None
+    with pytest.raises(GateError, match="is not a recording of vcrpy"):
+        by_libraries(ACTIONS, changed)
 
 
 @pytest.mark.parametrize(

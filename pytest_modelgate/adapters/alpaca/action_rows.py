@@ -51,7 +51,7 @@ def to_actions(symbol: str, answer: _Rows, where: str) -> tuple[CorporateAction,
     """
     try:
         return tuple(sorted(set(_read(symbol, answer))))
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         problem = "a corporate action lacks a symbol, a date or a rate, is told in other words, or is another symbol's"
         raise MarketDataError(where, problem, "Record it again later") from None
 

@@ -13,9 +13,11 @@ from urllib.parse import quote_plus
 
 from pytest_modelgate.adapters.alpaca.action_rows import all_actions
 from pytest_modelgate.adapters.alpaca.rows import to_bars
+from pytest_modelgate.core.config.settings import ADJUSTMENTS, FEEDS
 from pytest_modelgate.core.market.bars import AssetClass, Bars
 from pytest_modelgate.core.market.corporate_actions import ActionsRequest, CorporateAction
 from pytest_modelgate.core.market.requests import MarketRequest
+from pytest_modelgate.errors import MarketDataError
 
 Page = tuple[str, Any]
 """An address, its parameters in order, and the JSON that came."""
@@ -44,11 +46,7 @@ def plain_bars(request: MarketRequest, pages: Sequence[Page]) -> Bars | None:
 
 
 def plain_actions(request: ActionsRequest, pages: Sequence[Page]) -> tuple[CorporateAction, ...] | None:
-    """The corporate actions of a recording; None where the client has to look at it.
-
-    Raises:
-        MarketDataError: as of ``all_actions``.
-    """
+    """The corporate actions of a recording; None where the client has to look at it, as also where one is unusable."""
     left = iter(pages)
     dates = {"start": f"{request.first}", "end": f"{request.last}", "sort": "asc", "limit": f"{_ACTIONS}"}
     path = "/v1/corporate-actions"
@@ -56,13 +54,17 @@ def plain_actions(request: ActionsRequest, pages: Sequence[Page]) -> tuple[Corpo
         actions = all_actions(
             request, lambda name: _all_rows(left, path, {"symbols": name, **dates}, "corporate_actions")
         )
-    except _OtherwiseError:
+    except (_OtherwiseError, MarketDataError):  # the pages behind an unusable action may be worse
         return None
     return None if next(left, None) is not None else actions
 
 
 def _bars_question(request: MarketRequest) -> tuple[str, dict[str, str]]:
-    """Path and parameters of the first page."""
+    """Path and parameters of the first page.
+
+    Raises:
+        _OtherwiseError: the client would not ask with this feed or adjustment.
+    """
     parameters = {
         "symbols": request.instrument.alpaca_symbol,
         "timeframe": str(request.timeframe),
@@ -73,6 +75,8 @@ def _bars_question(request: MarketRequest) -> tuple[str, dict[str, str]]:
     }
     if request.instrument.asset_class is AssetClass.CRYPTO:
         return "/v1beta3/crypto/us/bars", parameters
+    if request.feed not in FEEDS or request.adjustment not in ADJUSTMENTS:
+        raise _OtherwiseError
     pins = {"feed": request.feed, "adjustment": request.adjustment, "asof": request.asof}
     return "/v2/stocks/bars", parameters | pins
 

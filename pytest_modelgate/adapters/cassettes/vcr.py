@@ -66,7 +66,7 @@ class Player:
             raise MarketDataError(self._where, f"does not hold {method} {asked}", self._remedy) from None
         try:
             return int(response["status"]["code"]), dict(response["headers"]), bytes(response["body"]["string"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise MarketDataError(self._where, "is not a recording of vcrpy", self._remedy) from None
 
     def check_all_played(self) -> None:

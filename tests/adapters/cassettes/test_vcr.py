@@ -181,6 +181,14 @@ def test_a_page_is_played_once(market: MarketServer) -> None:
         player.answer("GET", address)
 
 
+@pytest.mark.parametrize("status", ["1e400", "NaN", "null"])
+def test_a_status_that_is_no_number_is_one_clear_error(market: MarketServer, status: str) -> None:
+    text = record(market).replace('"code":200', f'"code":{status}')
+
+    with pytest.raises(MarketDataError, match="is not a recording of vcrpy"):
+        replay(text)
+
+
 @pytest.mark.parametrize(
     "text",
     [
