@@ -25,7 +25,7 @@ _HOST = "https://data.alpaca.markets"
 _BARS, _ACTIONS = 10_000, 1_000  # rows of a page, the most that the service takes
 
 
-class _OtherwiseError(Exception):
+class _NotAskedError(Exception):
     """Pages are not those that are asked for here."""
 
 
@@ -38,7 +38,7 @@ def plain_bars(request: MarketRequest, pages: Sequence[Page]) -> Bars | None:
     left = iter(pages)
     try:
         rows = _all_rows(left, *_bars_question(request), "bars")
-    except _OtherwiseError:
+    except _NotAskedError:
         return None
     if next(left, None) is not None:
         return None
@@ -54,7 +54,7 @@ def plain_actions(request: ActionsRequest, pages: Sequence[Page]) -> tuple[Corpo
         actions = all_actions(
             request, lambda name: _all_rows(left, path, {"symbols": name, **dates}, "corporate_actions")
         )
-    except (_OtherwiseError, MarketDataError):  # the pages behind an unusable action may be worse
+    except (_NotAskedError, MarketDataError):  # the pages behind an unusable action may be worse
         return None
     return None if next(left, None) is not None else actions
 
@@ -63,7 +63,7 @@ def _bars_question(request: MarketRequest) -> tuple[str, dict[str, str]]:
     """Path and parameters of the first page.
 
     Raises:
-        _OtherwiseError: the client would not ask with this feed or adjustment.
+        _NotAskedError: the client would not ask with this feed or adjustment.
     """
     parameters = {
         "symbols": request.instrument.alpaca_symbol,
@@ -76,7 +76,7 @@ def _bars_question(request: MarketRequest) -> tuple[str, dict[str, str]]:
     if request.instrument.asset_class is AssetClass.CRYPTO:
         return "/v1beta3/crypto/us/bars", parameters
     if request.feed not in FEEDS or request.adjustment not in ADJUSTMENTS:
-        raise _OtherwiseError
+        raise _NotAskedError
     pins = {"feed": request.feed, "adjustment": request.adjustment, "asof": request.asof}
     return "/v2/stocks/bars", parameters | pins
 
@@ -85,23 +85,23 @@ def _all_rows(pages: Iterator[Page], path: str, parameters: Mapping[str, str], w
     """Rows of the next pages, up to the last of this question, by symbol or kind.
 
     Raises:
-        _OtherwiseError: another page comes next, or one in another form.
+        _NotAskedError: another page comes next, or one in another form.
     """
     found: dict[str, list[Any]] = {}
     asked = dict(parameters)
     while True:
         address, page = next(pages, ("", None))
         if address != _address(path, asked) or not isinstance(page, dict) or page.keys() != {what, "next_page_token"}:
-            raise _OtherwiseError
+            raise _NotAskedError
         parts, token = page[what], page["next_page_token"]
         if not isinstance(parts, dict) or not all(isinstance(rows, list) for rows in parts.values()):
-            raise _OtherwiseError
+            raise _NotAskedError
         for name, rows in parts.items():
             found.setdefault(name, []).extend(rows)
         if token is None:
             return found
         if not isinstance(token, str) or not token:
-            raise _OtherwiseError
+            raise _NotAskedError
         asked["page_token"] = token
 
 

@@ -36,7 +36,9 @@ def to_bars(request: MarketRequest, rows: Sequence[Mapping[str, Any]], where: st
     except (KeyError, TypeError, ValueError):
         columns = times = np.empty(0)
         index = pd.DatetimeIndex(times, tz="UTC")
-    if columns.ndim != 2 or columns.dtype.kind not in "iuf" or times.dtype.kind != "U" or index.hasnans:
+    # pandas takes "now" for a time, too, whatever the format.
+    dated = times.dtype.kind == "U" and bool(np.char.isdigit(times.astype("U1")).all())
+    if columns.ndim != 2 or columns.dtype.kind not in "iuf" or not dated or index.hasnans:
         problem = "a bar lacks one of t, o, h, l, c, v, or holds something else than a time and numbers"
         raise MarketDataError(where, problem, "Record it again later")
     # A bar after the window is a look into the future; the one that is open when the window starts may belong to it.

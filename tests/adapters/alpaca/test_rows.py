@@ -18,7 +18,7 @@ _ROW = {"t": "2024-01-02T15:00:00Z", **dict.fromkeys("ohlcv", 1)}
 
 _FIGURES: list[Any] = ["1", None, [1], {}, 10**30]  # as one figure
 _ALIKE: list[Any] = [True, "1", [1], [], [1, 2], {}]  # as all of them
-_TIMES: list[Any] = [1, None, [], ["2024-01-02T15:00:00Z"], "soon"]
+_TIMES: list[Any] = [1, None, [], ["2024-01-02T15:00:00Z"], "soon", "now", "today"]
 
 
 @pytest.mark.parametrize(
