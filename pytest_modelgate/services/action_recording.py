@@ -69,7 +69,9 @@ def _record(
         url = environ.get(alpaca.DATA_URL) or None  # a workflow sets what it does not know to nothing
         actions = fetch_actions(request, credentials=credentials, data_url=url, request_policy=request_policy)
     if replay_actions_text(request, recording.text, where) != actions:
-        raise MarketDataError(where, "does not replay what was recorded", "Report this, with the versions of vcrpy and alpaca-py")
+        raise MarketDataError(
+            where, "does not replay what was recorded", "Report this, with the versions of vcrpy and alpaca-py"
+        )
     facts = {
         "asked_first": request.first.isoformat(),
         "asked_last": request.last.isoformat(),

@@ -171,7 +171,9 @@ class Recorder:
                 request, credentials=credentials, data_url=url, request_policy=self._request_policy()
             )
         if replay_text(request, recording.text, where).sha256 != bars.sha256:
-            raise MarketDataError(where, "does not replay what was recorded", "Report this, with the versions of vcrpy and alpaca-py")
+            raise MarketDataError(
+                where, "does not replay what was recorded", "Report this, with the versions of vcrpy and alpaca-py"
+            )
         return recording.text, bars
 
     def _taken(self, request: MarketRequest, where: str) -> tuple[str, Bars]:
