@@ -30,7 +30,7 @@ def plain_pages(text: str) -> list[tuple[str, Any]] | None:
 def _page(request: dict[str, Any], response: dict[str, Any]) -> tuple[str, Any]:
     address, body = request["uri"], response["body"]["string"]
     for values in response["headers"].values():
-        ", ".join(values)
+        ", ".join(values)  # as vcrpy's answer would be told: TypeError unless they are texts
     if request != {**_ASKED, "uri": address} or response["status"] != _SERVED:
         raise ValueError(address)
     return address, from_json(body)
