@@ -124,7 +124,7 @@ def test_one_lost_order_is_one_mismatch(lost: int) -> None:
 
     def alter(_: int, quantity: float) -> float:
         nonlocal seen
-        large = abs(quantity) > 1.0  # and no sale of what fees in kind left
+        large = abs(quantity) > 10.0  # and no sale of what fees in kind left
         seen += large
         return 0.0 if large and seen == lost else quantity
 
