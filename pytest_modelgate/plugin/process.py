@@ -10,7 +10,6 @@ from contextlib import contextmanager
 import pytest
 
 _TIMEOUT, _CYCLES = "OPENBLAS_THREAD_TIMEOUT", "20"  # 2**20 cycles, half a millisecond; OpenBLAS has 2**26
-
 _FEW = 2_000  # objects: Python 3.12 begins with some hundred frozen ones
 
 
